@@ -1,0 +1,21 @@
+// node scripts/run.mjs FILE.ts [arguments]: installs what is missing, then runs a TypeScript program of this
+// repository from its sources. tsx strips the types; wgsl-loader.mjs makes `import code from "./x.wgsl"` a string.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ensureInstalled, root } from "./setup.mjs";
+
+ensureInstalled();
+const [program, ...args] = process.argv.slice(2);
+const loaders = ["--import", "tsx", "--import", pathToFileURL(join(root, "scripts/wgsl-loader.mjs")).href];
+const tsxHome = pathToFileURL(join(root, "package.json")).href; // resolve tsx from the repository, not from the caller's folder
+loaders[1] = import.meta.resolve("tsx", tsxHome);
+const child = spawn(process.execPath, [...loaders, "--disable-warning=ExperimentalWarning", join(root, program), ...args], {
+  stdio: "inherit",
+});
+// Ctrl-C reaches the whole process group: the program decides what to do, and we wait for it.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => signal === "SIGTERM" && child.kill(signal));
+child.on("exit", (code, signal) => {
+  if (signal) console.error(`${program} ended by ${signal}`);
+  process.exitCode = code ?? 1;
+});
