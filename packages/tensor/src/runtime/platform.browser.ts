@@ -1,8 +1,31 @@
-import type { AdapterChoice } from "./platform.node.ts";
+import type { AdapterChoice } from "./platform.ts";
 
+/**
+ * Asks the browser for its fastest adapter.
+ *
+ * @throws if the browser has no WebGPU, or offers no adapter.
+ */
 export async function requestAdapter(): Promise<AdapterChoice> {
-  const gpu = globalThis.navigator?.gpu;
-  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) throw new Error("no WebGPU adapter");
-  return { gpu, adapter, via: "browser" };
+  // The types promise `navigator.gpu`; browsers do so only with WebGPU switched on, and on https or localhost.
+  const gpu = (globalThis.navigator as Partial<Navigator> | undefined)?.gpu;
+  if (!gpu) {
+    const secure = globalThis.isSecureContext
+      ? ""
+      : " This page is not a secure context: serve it over https or from localhost.";
+    throw new Error(
+      `requestAdapter: this browser has no navigator.gpu.${secure} WebGPU is on by default in Chrome and Edge 113+ ` +
+        "(Linux: Chrome 144+, or --enable-unsafe-webgpu --enable-features=Vulkan), Safari 26+ and Firefox 141+ (Windows; macOS 145+).",
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new Error(
+      "requestAdapter: navigator.gpu offers no adapter: the GPU or its driver is blocked. See chrome://gpu (about:support in Firefox); " +
+        "switch on hardware acceleration, or start Chrome with --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader to compute on the CPU.",
+    );
+  }
+  const { info } = adapter;
+  const description =
+    info.description || [info.vendor, info.architecture].filter(Boolean).join(" ") || "unnamed adapter";
+  return { gpu, adapter, via: "browser", description, tried: [], release: () => {} };
 }

@@ -1,0 +1,19 @@
+/** Every error that gpugrad throws on purpose. The message says what failed, the values, and a way out. */
+export class GpugradError extends Error {
+  override name = "GpugradError";
+}
+
+/** A kernel that the driver would not take: names the file, the line and the source. */
+export class ShaderError extends GpugradError {
+  override name = "ShaderError";
+}
+
+/** The device refused to go on: lost, out of memory, or asked for something invalid. */
+export class DeviceError extends GpugradError {
+  override name = "DeviceError";
+}
+
+/** Throws a {@link GpugradError} with `message` unless `condition` holds. */
+export function check(condition: unknown, message: string | (() => string)): asserts condition {
+  if (!condition) throw new GpugradError(typeof message === "string" ? message : message());
+}

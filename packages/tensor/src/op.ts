@@ -1,0 +1,84 @@
+import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
+import { scope } from "./scope.ts";
+import { provenance } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+import { numerics } from "./debug.ts";
+
+type Inputs = Record<string, Tensor | undefined>;
+
+/** What an op's forward gives back. */
+export interface Computed<I extends Inputs, S, O extends Tensor | readonly Tensor[]> {
+  /** The result. Of several, only the first is differentiated. */
+  output: O;
+  /** The tensors that gradients flow to, by name; `{}` for a result that is constant in all of them, like an index. */
+  inputs: I;
+  /** What backward needs: tensors, shapes, numbers. The tape holds on to the tensors, so save few. */
+  saved: S;
+}
+
+/** An op: what it computes, and how gradients go back through it. */
+export interface Definition<A extends readonly unknown[], I extends Inputs, S, O extends Tensor | readonly Tensor[]> {
+  /** Checks the arguments, allocates the output, runs kernels. Temporaries made here are disposed by themselves. */
+  forward: (...args: A) => Computed<I, S, O>;
+  /** dx of each input of which `needs` is true, from the saved values and dy. Made of ops and kernels, like forward. */
+  backward:
+    | ((saved: S, dy: Tensor, needs: { [K in keyof I]-?: boolean }) => { [K in keyof I]?: Tensor | undefined })
+    | NotDifferentiable;
+}
+
+/** An op as it is called, with its definition at hand for tests. */
+export interface Op<A extends readonly unknown[], I extends Inputs, S, O extends Tensor | readonly Tensor[]> {
+  (...args: A): O;
+  readonly opName: string;
+  readonly definition: Definition<A, I, S, O>;
+}
+
+/** For an op without a gradient: recording it throws, with the reason. */
+export const notDifferentiable = (why: string): NotDifferentiable => ({ why });
+
+/**
+ * Makes an op of its forward and backward. A call runs forward in a scope of its own, names what it makes after the op, and
+ * tells the recorder, if autograd is there and an input requires a gradient.
+ *
+ * Sixteen-bit tensors are for storage: `defineOp` in `define-op.ts` widens them to f32 first. This is the layer below.
+ */
+export function defineStorageOp<
+  A extends readonly unknown[],
+  I extends Inputs,
+  S,
+  O extends Tensor | readonly Tensor[],
+>(name: string, definition: Definition<A, I, S, O>): Op<A, I, S, O> {
+  const call = (...args: A): O =>
+    scope(() => {
+      const { output, inputs, saved } = inside(name, () => definition.forward(...args));
+      const first = output instanceof Tensor ? output : output[0]!;
+      if (depth === 0 && hooks.recorder && Object.values(inputs).some((input) => input?.requiresGrad)) {
+        hooks.recorder.record({
+          op: name,
+          inputs,
+          output: first,
+          saved,
+          backward: definition.backward as Backward | NotDifferentiable,
+        });
+      }
+      if (depth === 0 && numerics.enabled) numerics.inspect(name, args, first);
+      return output;
+    });
+  return Object.assign(call, { opName: name, definition });
+}
+
+/** How many forwards are running: an op called by another op's forward is a part of it, and not recorded. */
+let depth = 0;
+
+/** Runs a forward. What it makes is named after the outermost op. */
+function inside<T>(name: string, forward: () => T): T {
+  const outer = provenance.op;
+  if (outer === "user") provenance.op = name;
+  depth++;
+  try {
+    return forward();
+  } finally {
+    depth--;
+    provenance.op = outer;
+  }
+}

@@ -1,0 +1,25 @@
+import { deviceBytes, dtypes, isFloat, type DType } from "../../dtype.ts";
+import { defineStorageOp } from "../../op.ts";
+import { kernel } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import code from "./cast.wgsl";
+
+const castKernel = kernel("ops/cast/cast.wgsl", code);
+
+/**
+ * `x` in another dtype. Floats round to nearest, ties to even; to integers they truncate; to bool, 0 is false.
+ * The gradient goes back through floats, in f32.
+ */
+export const cast = defineStorageOp("cast", {
+  forward(x: Tensor, dtype: DType) {
+    const inputs = isFloat(x.dtype) && isFloat(dtype) ? { x } : { x: undefined };
+    if (x.dtype === dtype) return { output: x.alias(), inputs, saved: {} };
+    const output = empty(x.shape, dtype);
+    const words = deviceBytes(dtype, x.size) / 4;
+    const overrides = { FROM: dtypes.indexOf(x.dtype), TO: dtypes.indexOf(dtype) };
+    run(castKernel, { x, y: output }, { words }, { threads: words, overrides });
+    return { output, inputs, saved: {} };
+  },
+  backward: (_saved, dy) => ({ x: dy }),
+});

@@ -1,0 +1,37 @@
+import type { Tensor } from "./tensor.ts";
+
+/** A step of the tape, as the tensor package sees it: something that autograd hangs on a result. */
+export interface GradNode {
+  readonly op: string;
+}
+
+/** One call of an op, as it is told to the recorder. */
+export interface Call {
+  readonly op: string;
+  /** The tensors that gradients can flow to, by name. */
+  readonly inputs: Record<string, Tensor | undefined>;
+  /** The result; only the first of several is differentiated. */
+  readonly output: Tensor;
+  /** What backward needs; tensors in it (also in arrays) are retained by the tape. */
+  readonly saved: unknown;
+  readonly backward: Backward | NotDifferentiable;
+}
+
+/** Gradients of the inputs by name, from what was saved and the gradient of the output. `needs` says which are wanted. */
+export type Backward = (saved: never, dy: Tensor, needs: Record<string, boolean>) => Record<string, Tensor | undefined>;
+
+/** Says why an op has no gradient. */
+export interface NotDifferentiable {
+  readonly why: string;
+}
+
+/** The only seam between tensors and autograd: whoever records calls, and can go back through them. */
+export interface Recorder {
+  record(call: Call): void;
+  backward(loss: Tensor, options: { gradient?: Tensor; retainGraph?: boolean }): void;
+  /** A tensor that `node` had made was disposed. */
+  released(node: GradNode): void;
+}
+
+/** Autograd puts itself here when it is imported. */
+export const hooks: { recorder: Recorder | null } = { recorder: null };

@@ -1,0 +1,205 @@
+import { requestAdapter } from "#platform";
+import { check, DeviceError, GpugradError } from "../errors.ts";
+import { Pipelines } from "./pipelines.ts";
+import type { AdapterChoice } from "./platform.ts";
+import { Pool, type PooledBuffer } from "./pool.ts";
+import { Queue } from "./queue.ts";
+
+/** What `init()` found: for the reader, and for the choice of kernels. */
+export interface AdapterInfo {
+  /** The adapter's own words: `llvmpipe (LLVM 19.1.7, 256 bits)`. */
+  readonly description: string;
+  readonly vendor: string;
+  readonly architecture: string;
+  /** Runs on the CPU: kernels without workgroup memory win there. */
+  readonly cpu: boolean;
+  /** Smallest and largest number of lanes that work in lockstep; 1 where subgroups aren't offered. */
+  readonly subgroupSize: readonly [min: number, max: number];
+  readonly features: readonly string[];
+  readonly via: AdapterChoice["via"];
+}
+
+const CPU_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|basic render/i;
+
+/** A WebGPU device with what gpugrad keeps beside it: buffers, pipelines, the queue. */
+export class Device {
+  readonly gpu: GPUDevice;
+  readonly adapter: AdapterInfo;
+  readonly pool: Pool;
+  readonly queue: Queue;
+  readonly pipelines: Pipelines;
+  #choice: AdapterChoice;
+  #failure: Error | undefined;
+  #destroyed = false;
+  #staging: GPUBuffer[] = [];
+
+  private constructor(choice: AdapterChoice, gpu: GPUDevice) {
+    this.#choice = choice;
+    this.gpu = gpu;
+    const { info } = choice.adapter;
+    const { description } = choice;
+    this.adapter = {
+      description,
+      vendor: info.vendor,
+      architecture: info.architecture,
+      cpu: CPU_ADAPTERS.test(`${description} ${info.vendor} ${info.architecture} ${info.device}`),
+      subgroupSize: gpu.features.has("subgroups") ? [info.subgroupMinSize, info.subgroupMaxSize] : [1, 1],
+      features: [...gpu.features].sort(),
+      via: choice.via,
+    };
+    this.pool = new Pool(gpu);
+    this.queue = new Queue(gpu);
+    this.pipelines = new Pipelines(gpu, this.queue.params, (error) => this.#fail(error));
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault(); // it becomes an exception: nothing goes only to stderr
+      this.#fail(new DeviceError(event.error.message));
+    });
+    void gpu.lost.then(({ reason, message }) => {
+      if (!this.#destroyed)
+        this.#fail(new DeviceError(`the GPU device was lost (${reason}): ${message}. Call init() for a new one.`));
+    });
+  }
+
+  static async create(): Promise<Device> {
+    const choice = await requestAdapter();
+    const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
+    const limits: Record<string, number> = {};
+    for (const name of [
+      "maxStorageBuffersPerShaderStage",
+      "maxStorageBufferBindingSize",
+      "maxBufferSize",
+      "maxComputeWorkgroupStorageSize",
+      "maxComputeInvocationsPerWorkgroup",
+      "maxComputeWorkgroupSizeX",
+      "maxComputeWorkgroupSizeY",
+    ] as const) {
+      limits[name] = choice.adapter.limits[name]; // the default device has small limits: ask for what is there
+    }
+    const gpu = await choice.adapter.requestDevice({
+      requiredFeatures: wanted.filter((f) => choice.adapter.features.has(f)),
+      requiredLimits: limits,
+    });
+    return new Device(choice, gpu);
+  }
+
+  /** Takes a buffer for `bytes` bytes; more than a kernel can bind is refused. */
+  allocate(bytes: number, what: string): PooledBuffer {
+    this.#checkSize(bytes, what);
+    return this.pool.take(bytes);
+  }
+
+  /** A buffer that holds `bytes` from the start. */
+  allocateWith(bytes: Uint8Array, what: string): PooledBuffer {
+    this.#checkSize(bytes.byteLength, what);
+    if (bytes.byteLength < 4 * 2 ** 20) {
+      const buffer = this.pool.take(bytes.byteLength);
+      this.queue.upload(buffer, bytes);
+      return buffer;
+    }
+    const buffer = this.pool.takeMapped(bytes.byteLength); // writeBuffer allocates staging memory for uploads this large
+    new Uint8Array(buffer.gpu.getMappedRange()).set(bytes);
+    buffer.gpu.unmap();
+    return buffer;
+  }
+
+  #checkSize(bytes: number, what: string): void {
+    this.throwIfFailed();
+    const limit = this.gpu.limits.maxStorageBufferBindingSize;
+    check(
+      bytes <= limit,
+      () =>
+        `${what}: ${bytes} bytes are more than this adapter binds at once (maxStorageBufferBindingSize ${limit}). ` +
+        `Split the tensor, for instance along its first dimension.`,
+    );
+  }
+
+  /** Reads `bytes` bytes back, after all work recorded so far. Throws what went wrong on the device until then. */
+  async read(buffer: PooledBuffer, bytes: number): Promise<ArrayBuffer> {
+    this.throwIfFailed();
+    const size = Math.max(4, Math.ceil(bytes / 4) * 4);
+    const at = this.#staging.findIndex((b) => b.size >= size && b.size <= 4 * size + 256);
+    const staging =
+      at >= 0
+        ? this.#staging.splice(at, 1)[0]!
+        : this.gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    this.queue.copy(buffer, staging, size);
+    this.queue.flush();
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, size);
+    } catch (error) {
+      this.throwIfFailed();
+      throw new DeviceError(`reading a tensor back failed: ${String(error)}`);
+    }
+    const copy = staging.getMappedRange(0, size).slice(0, bytes);
+    staging.unmap();
+    if (this.#staging.length < 8) this.#staging.push(staging);
+    else staging.destroy();
+    this.throwIfFailed();
+    return copy;
+  }
+
+  /** Waits until everything recorded so far has run. */
+  async finish(): Promise<void> {
+    this.queue.flush();
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.throwIfFailed();
+  }
+
+  /** Gives unused buffers back to the driver. */
+  trim(): void {
+    this.queue.flush();
+    this.pipelines.dropBindGroups();
+    this.pool.trim();
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure) throw this.#failure;
+    check(!this.#destroyed, "the device was destroyed. Call init() for a new one.");
+  }
+
+  /** Waits for the work under way, then gives everything back; the process can end after it. */
+  async destroy(): Promise<void> {
+    if (this.#destroyed) return;
+    this.queue.flush();
+    await this.gpu.queue.onSubmittedWorkDone().catch(() => undefined);
+    this.#destroyed = true;
+    this.gpu.destroy();
+    this.#choice.release();
+  }
+
+  /** The first failure is the cause; later ones follow from it. */
+  #fail(error: Error): void {
+    this.#failure ??= error;
+  }
+}
+
+let current: Device | undefined;
+let starting: Promise<Device> | undefined;
+
+/**
+ * Makes the device that all tensors live on. Call it once, before the first tensor; later calls give the same device.
+ * @throws when no adapter is found: the message lists what was tried.
+ */
+export async function init(): Promise<Device> {
+  starting ??= Device.create().then((device) => (current = device));
+  try {
+    return await starting;
+  } catch (error) {
+    starting = undefined;
+    throw error;
+  }
+}
+
+/** The device made by {@link init}. */
+export function device(): Device {
+  if (!current) throw new GpugradError("there is no device yet: `await init()` before the first tensor.");
+  return current;
+}
+
+/** Finishes the work under way and gives the device back, so that the process can end. `init()` makes a new one. */
+export async function destroy(): Promise<void> {
+  const old = current;
+  current = undefined;
+  starting = undefined;
+  await old?.destroy();
+}

@@ -1,0 +1,157 @@
+import { check, GpugradError } from "../errors.ts";
+
+/**
+ * A WGSL file and what `run()` needs to know of it, read off its own declarations, so that host code speaks the names that
+ * stand in the kernel: bindings, the fields of `struct Params`, overrides.
+ */
+export interface Kernel {
+  /** Path below `packages/tensor/src`, for messages. */
+  readonly file: string;
+  readonly code: string;
+  readonly bindings: readonly Binding[];
+  /** Fields of `struct Params`, in the order and at the offsets (bytes) that WGSL's uniform layout gives them. */
+  readonly params: readonly Field[];
+  readonly paramsBytes: number;
+  /** `@workgroup_size`: numbers, or names of overrides or constants. */
+  readonly workgroupSize: readonly string[];
+  /** Defaults of `override`s, and values of integer `const`s, by name. */
+  readonly constants: ReadonlyMap<string, number>;
+}
+
+export interface Binding {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: "read-only-storage" | "storage" | "uniform";
+}
+
+export interface Field {
+  readonly name: string;
+  readonly scalar: "u32" | "i32" | "f32";
+  readonly offset: number;
+  /** How many scalars. */
+  readonly count: number;
+}
+
+/** Few devices offer more storage buffers than this to one kernel; WebGPU promises eight. */
+const MAX_STORAGE_BUFFERS = 8;
+
+const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage(?:\s*,\s*(\w+))?|uniform)>\s*(\w+)\s*:/g;
+
+/** Reads a kernel's declarations. Comments are taken out first, so they may hold anything. */
+export function kernel(file: string, code: string): Kernel {
+  const source = code.replace(/\/\/.*$/gm, "");
+  const bindings = [...source.matchAll(BINDING)].map(([, index, space, access, name]): Binding => {
+    const kind = space === "uniform" ? "uniform" : access === "read_write" ? "storage" : "read-only-storage";
+    return { index: Number(index), name: name!, kind };
+  });
+  const storage = bindings.filter((b) => b.kind !== "uniform").length;
+  check(
+    storage <= MAX_STORAGE_BUFFERS,
+    `${file}: ${storage} storage buffers, but WebGPU promises ${MAX_STORAGE_BUFFERS}. Split the kernel.`,
+  );
+  const size = /@workgroup_size\(([^)]*)\)/.exec(source);
+  check(size, `${file}: no @workgroup_size found.`);
+  const constants = new Map(
+    [...source.matchAll(/\b(?:override|const)\s+(\w+)(?:\s*:\s*\w+)?\s*=\s*(\d+)u?\s*;/g)].map(([, k, v]) => [
+      k!,
+      Number(v),
+    ]),
+  );
+  const { fields, bytes } = uniformLayout(file, /struct\s+Params\s*{([^}]*)}/.exec(source)?.[1] ?? "");
+  return {
+    file,
+    code,
+    bindings,
+    params: fields,
+    paramsBytes: bytes,
+    workgroupSize: size[1]!.split(",").map((s) => s.trim().replace(/u$/, "")),
+    constants,
+  };
+}
+
+/** Offsets by WGSL's rules for the uniform address space: https://www.w3.org/TR/WGSL/#alignment-and-size */
+function uniformLayout(file: string, body: string): { fields: Field[]; bytes: number } {
+  const fields: Field[] = [];
+  let bytes = 0;
+  for (const [, name, type] of body.matchAll(/(\w+)\s*:\s*((?:array<[^>]*>)|\w+)/g)) {
+    const shape = /^(?:array<)?(?:vec([234]))?(u32|i32|f32|u|i|f)(?:,\s*(\d+)\s*>)?$/.exec(type!.replace(/\s/g, ""));
+    check(
+      shape,
+      `${file}: Params.${name} has type ${type}: only u32, i32, f32, vec2–4 of them, and arrays of vec4 are laid out.`,
+    );
+    const lanes = Number(shape[1] ?? 1);
+    const repeat = Number(shape[3] ?? 1);
+    check(
+      repeat === 1 || lanes === 4,
+      `${file}: Params.${name}: a uniform array needs elements of 16 bytes: use vec4.`,
+    );
+    const align = lanes === 1 ? 4 : lanes === 2 ? 8 : 16;
+    bytes = Math.ceil(bytes / align) * align;
+    const scalar = ({ u: "u32", i: "i32", f: "f32" } as const)[shape[2]![0] as "u" | "i" | "f"];
+    fields.push({ name: name!, scalar, offset: bytes, count: lanes * repeat });
+    bytes += lanes * repeat * 4;
+  }
+  return { fields, bytes: Math.ceil(bytes / 16) * 16 };
+}
+
+/** Values for `struct Params`, by field name. */
+export type Params = Record<string, number | readonly number[]>;
+
+/** Writes `params` into `view` at `base`. Every field has to be given, and no other. */
+export function packParams(kernel: Kernel, params: Params, view: DataView, base: number): void {
+  for (const { name, scalar, offset, count } of kernel.params) {
+    const value = params[name];
+    const list = typeof value === "number" ? [value] : value;
+    if (list?.length !== count) {
+      const given = list === undefined ? "missing" : `${list.length} numbers`;
+      throw new GpugradError(`${kernel.file}: Params.${name} takes ${count} number(s), but is ${given}.`);
+    }
+    list.forEach((number, i) => {
+      const at = base + offset + 4 * i;
+      if (scalar === "f32") view.setFloat32(at, number, true);
+      else if (scalar === "i32") view.setInt32(at, number, true);
+      else view.setUint32(at, number, true);
+    });
+  }
+  for (const name in params) {
+    check(
+      kernel.params.some((f) => f.name === name),
+      () => `${kernel.file}: Params has no field ${name}.`,
+    );
+  }
+}
+
+const specialized = new Map<string, Kernel>();
+
+/**
+ * The kernel with the values of some `const`s and `alias`es replaced by name: `specialize(k, { TILE: 8, T: "i32" })`. For what
+ * WGSL won't take from an `override`: the size of a private array, an element type. Throws when a name is not declared.
+ */
+export function specialize(base: Kernel, values: Record<string, string | number>): Kernel {
+  const key = `${base.file} ${JSON.stringify(values)}`;
+  let made = specialized.get(key);
+  if (!made) {
+    let code = base.code;
+    for (const [name, value] of Object.entries(values)) {
+      const declaration = new RegExp(`\\b((?:const|alias)\\s+${name}\\b[^=;]*=\\s*)([^;]+)(;)`);
+      check(declaration.test(code), `${base.file}: no const or alias ${name} to specialize.`);
+      code = code.replace(declaration, (_, head: string, old: string, end: string) => {
+        const suffix = typeof value === "number" && /^\d+u$/.test(old.trim()) ? "u" : "";
+        return `${head}${value}${suffix}${end}`;
+      });
+    }
+    made = kernel(base.file, code);
+    specialized.set(key, made);
+  }
+  return made;
+}
+
+/** The workgroup's size in invocations per dimension, with `overrides` in force. */
+export function workgroupSizeOf(kernel: Kernel, overrides: Record<string, number>): [number, number, number] {
+  const [x = 1, y = 1, z = 1] = kernel.workgroupSize.map((s) => {
+    const value = overrides[s] ?? kernel.constants.get(s) ?? Number(s);
+    check(Number.isInteger(value), `${kernel.file}: @workgroup_size(${s}) is neither a number nor a known override.`);
+    return value;
+  });
+  return [x, y, z];
+}

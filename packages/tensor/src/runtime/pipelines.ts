@@ -1,0 +1,107 @@
+import { ShaderError } from "../errors.ts";
+import type { Kernel } from "./kernel.ts";
+import type { PooledBuffer } from "./pool.ts";
+
+/** A compiled kernel at one set of overrides, with the bind groups that were made for it. */
+export interface Pipeline {
+  readonly gpu: GPUComputePipeline;
+  bindGroup(buffers: readonly PooledBuffer[]): GPUBindGroup;
+}
+
+/** Bind groups kept per pipeline: a training step asks for the same ones again and again. */
+const MAX_BIND_GROUPS = 4096;
+
+/** Compiles each kernel once per set of overrides. */
+export class Pipelines {
+  #device: GPUDevice;
+  #params: GPUBuffer;
+  #report: (error: Error) => void;
+  #made = new Map<Kernel, Map<string, Pipeline>>();
+  #dropBindGroups: (() => void)[] = [];
+
+  /** `report` hears of a kernel that does not compile: the driver says so only later. */
+  constructor(device: GPUDevice, params: GPUBuffer, report: (error: Error) => void) {
+    this.#device = device;
+    this.#params = params;
+    this.#report = report;
+  }
+
+  get(kernel: Kernel, overrides: Record<string, number>): Pipeline {
+    let variants = this.#made.get(kernel);
+    if (!variants) this.#made.set(kernel, (variants = new Map()));
+    const key = JSON.stringify(overrides);
+    let pipeline = variants.get(key);
+    if (!pipeline) variants.set(key, (pipeline = this.#compile(kernel, overrides)));
+    return pipeline;
+  }
+
+  /** Forgets all bind groups, and with them the buffers they hold. */
+  dropBindGroups(): void {
+    for (const drop of this.#dropBindGroups) drop();
+  }
+
+  #compile(kernel: Kernel, overrides: Record<string, number>): Pipeline {
+    const device = this.#device;
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({ label: kernel.file, code: kernel.code });
+    const layout = device.createBindGroupLayout({
+      label: kernel.file,
+      entries: kernel.bindings.map(({ index, kind }) => ({
+        binding: index,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: kind, hasDynamicOffset: kind === "uniform" },
+      })),
+    });
+    const gpu = device.createComputePipeline({
+      label: kernel.file,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, constants: overrides },
+    });
+    void this.#reportErrors(kernel, overrides, module, device.popErrorScope());
+
+    const groups = new Map<string, GPUBindGroup>();
+    this.#dropBindGroups.push(() => groups.clear());
+    return {
+      gpu,
+      bindGroup: (buffers) => {
+        let key = "";
+        for (const { id } of buffers) key += `${id},`;
+        let group = groups.get(key);
+        if (!group) {
+          if (groups.size >= MAX_BIND_GROUPS) groups.clear();
+          let next = 0;
+          const entries = kernel.bindings.map(({ index, kind }) => ({
+            binding: index,
+            resource:
+              kind === "uniform"
+                ? { buffer: this.#params, size: kernel.paramsBytes }
+                : { buffer: buffers[next++]!.gpu },
+          }));
+          groups.set(key, (group = device.createBindGroup({ label: kernel.file, layout, entries })));
+        }
+        return group;
+      },
+    };
+  }
+
+  async #reportErrors(
+    kernel: Kernel,
+    overrides: Record<string, number>,
+    module: GPUShaderModule,
+    scope: Promise<GPUError | null>,
+  ): Promise<void> {
+    const error = await scope.catch(() => null); // a lost device rejects, and is reported elsewhere
+    if (!error) return;
+    const { messages } = await module.getCompilationInfo();
+    const lines = kernel.code.split("\n");
+    const where = messages
+      .filter((m) => m.type === "error")
+      .map((m) => `${kernel.file}:${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ""}`);
+    const values = JSON.stringify(overrides);
+    this.#report(
+      new ShaderError(
+        `${kernel.file}: the kernel does not compile (overrides ${values}):\n${where.join("\n") || error.message}`,
+      ),
+    );
+  }
+}

@@ -1,0 +1,75 @@
+/** A GPU buffer that goes round: taken for a tensor, given back when the tensor is disposed, taken again. */
+export interface PooledBuffer {
+  readonly gpu: GPUBuffer;
+  /** Bytes of the buffer: what was asked for, rounded up to a size that others ask for too. */
+  readonly bytes: number;
+  /** Stands for the buffer in the keys of cached bind groups. */
+  readonly id: number;
+  /** The last batch of recorded commands that uses the buffer: see `Queue.upload`. */
+  batch: number;
+}
+
+const USAGE = 0x80 | 0x4 | 0x8; // STORAGE | COPY_SRC | COPY_DST; GPUBufferUsage is not there before an adapter is
+
+/**
+ * Sizes are rounded to four steps per power of two (at most 25 % waste), so that the tensors of one training step find the
+ * buffers of the step before. Reuse needs no waiting: commands run in the order in which they are recorded.
+ */
+function bucketOf(bytes: number, limit: number): number {
+  const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 256)));
+  const step = power / 4;
+  return Math.max(bytes, Math.min(Math.ceil(Math.max(bytes, 256) / step) * step, limit));
+}
+
+/** Free buffers by size. */
+export class Pool {
+  #device: GPUDevice;
+  #limit: number;
+  #free = new Map<number, PooledBuffer[]>();
+  #nextId = 1;
+  /** Bytes allocated on the device: in use and waiting for reuse. */
+  allocatedBytes = 0;
+  /** Bytes waiting for reuse. */
+  freeBytes = 0;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#limit = device.limits.maxStorageBufferBindingSize;
+  }
+
+  take(bytes: number): PooledBuffer {
+    const size = bucketOf(bytes, this.#limit);
+    const found = this.#free.get(size)?.pop();
+    if (found) {
+      this.freeBytes -= size;
+      return found;
+    }
+    return this.#create(size, false);
+  }
+
+  /** A fresh buffer, mapped for writing: cheaper than an upload for anything large. Unmap it before use. */
+  takeMapped(bytes: number): PooledBuffer {
+    return this.#create(bucketOf(bytes, this.#limit), true);
+  }
+
+  give(buffer: PooledBuffer): void {
+    const list = this.#free.get(buffer.bytes);
+    if (list) list.push(buffer);
+    else this.#free.set(buffer.bytes, [buffer]);
+    this.freeBytes += buffer.bytes;
+  }
+
+  /** Gives all free buffers back to the driver. Cached bind groups must be dropped first. */
+  trim(): void {
+    for (const list of this.#free.values()) for (const buffer of list) buffer.gpu.destroy();
+    this.#free.clear();
+    this.allocatedBytes -= this.freeBytes;
+    this.freeBytes = 0;
+  }
+
+  #create(size: number, mappedAtCreation: boolean): PooledBuffer {
+    const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation });
+    this.allocatedBytes += size;
+    return { gpu, bytes: size, id: this.#nextId++, batch: -1 };
+  }
+}

@@ -1,0 +1,107 @@
+import type { Kernel, Params } from "./kernel.ts";
+import { packParams } from "./kernel.ts";
+import type { Pipeline } from "./pipelines.ts";
+import type { PooledBuffer } from "./pool.ts";
+
+/** Dispatches recorded before they are sent off by themselves, so that the device starts while we go on recording. */
+const BATCH = 128;
+
+/**
+ * Records dispatches into one compute pass and submits them in batches. Parameters lie in one uniform buffer, a slot for each
+ * dispatch: they are collected on the host and written once, just before the submit. `writeBuffer` takes effect in queue order,
+ * so the slots can be used again for the next batch at once.
+ */
+export class Queue {
+  #device: GPUDevice;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #slotBytes: number;
+  #slots: ArrayBuffer;
+  #view: DataView;
+  #used = 0;
+  #dispatches = 0;
+  /** Uniform buffer with the parameters of the batch; bound with a dynamic offset. */
+  readonly params: GPUBuffer;
+  /** Number of the batch being recorded: every submit begins a new one. */
+  batch = 0;
+  /** Dispatches since the device was made. */
+  dispatched = 0;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#slotBytes = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
+    this.#slots = new ArrayBuffer(this.#slotBytes * BATCH);
+    this.#view = new DataView(this.#slots);
+    this.params = device.createBuffer({
+      label: "params",
+      size: this.#slots.byteLength,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+  }
+
+  dispatch(
+    kernel: Kernel,
+    pipeline: Pipeline,
+    buffers: readonly PooledBuffer[],
+    params: Params,
+    workgroups: readonly [number, number, number],
+  ): void {
+    const offsets: number[] = [];
+    if (kernel.paramsBytes > 0) {
+      packParams(kernel, params, this.#view, this.#used);
+      offsets.push(this.#used);
+      this.#used += Math.ceil(kernel.paramsBytes / this.#slotBytes) * this.#slotBytes;
+    }
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#pass ??= this.#encoder.beginComputePass();
+    this.#pass.setPipeline(pipeline.gpu);
+    this.#pass.setBindGroup(0, pipeline.bindGroup(buffers), offsets);
+    this.#pass.dispatchWorkgroups(...workgroups);
+    for (const buffer of buffers) buffer.batch = this.batch;
+    this.dispatched++;
+    if (++this.#dispatches >= BATCH || this.#used + this.#slotBytes > this.#slots.byteLength) this.flush();
+  }
+
+  copy(from: PooledBuffer, to: PooledBuffer | GPUBuffer, bytes: number): void {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#endPass();
+    this.#encoder.copyBufferToBuffer(from.gpu, 0, "gpu" in to ? to.gpu : to, 0, bytes);
+    from.batch = this.batch;
+    if ("gpu" in to) to.batch = this.batch;
+  }
+
+  /**
+   * Writes host bytes into a buffer. `writeBuffer` happens before commands that are recorded and not yet submitted, so a
+   * batch that uses the buffer is sent off first.
+   */
+  upload(buffer: PooledBuffer, bytes: Uint8Array): void {
+    if (buffer.batch === this.batch) this.flush();
+    // Dawn in Node crashes on views of shared memory; a copy also makes the length whole words.
+    const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
+    const source = shared || bytes.byteLength % 4 !== 0 ? padded(bytes) : bytes;
+    this.#device.queue.writeBuffer(buffer.gpu, 0, source as Uint8Array<ArrayBuffer>);
+  }
+
+  /** Submits what is recorded. */
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    if (this.#used > 0) this.#device.queue.writeBuffer(this.params, 0, this.#slots, 0, this.#used);
+    this.#device.queue.submit([this.#encoder.finish()]);
+    this.#encoder = undefined;
+    this.#used = 0;
+    this.#dispatches = 0;
+    this.batch++;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+}
+
+function padded(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
+  copy.set(bytes);
+  return copy;
+}

@@ -1,0 +1,56 @@
+import { check } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import { device } from "./device.ts";
+import { workgroupSizeOf, type Kernel, type Params } from "./kernel.ts";
+
+/** How much to start, in one of two ways, and the values of the kernel's `override`s. */
+export type Launch = { overrides?: Record<string, number> } & (
+  | { /** Invocations in all; rounded up to whole workgroups. */ threads: number }
+  | { workgroups: number | readonly [number, number, number?] }
+);
+
+const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
+
+/**
+ * Records one dispatch: tensors by the names that stand in the kernel's bindings, `struct Params` by its fields.
+ *
+ * A one-dimensional launch of more than 65,535 workgroups is folded into two dimensions, here and nowhere else. Kernels that
+ * may be started so count themselves as `id.x + id.y * workgroups.x * size`, and return when that is beyond their last element.
+ */
+export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Params, launch: Launch): void {
+  const { queue, pipelines } = device();
+  const overrides = launch.overrides ?? {};
+  const buffers = [];
+  for (const { kind, name } of kernel.bindings) {
+    if (kind === "uniform") continue;
+    const tensor = tensors[name];
+    check(tensor, () => `${kernel.file}: no tensor given for binding ${name}.`);
+    buffers.push(tensor.buffer);
+  }
+  check(
+    Object.keys(tensors).length === buffers.length,
+    () => `${kernel.file}: tensors ${Object.keys(tensors).join(", ")} given for ${buffers.length} bindings.`,
+  );
+  let groups: readonly [number, number, number];
+  if ("threads" in launch) {
+    const [x, y, z] = workgroupSizeOf(kernel, overrides);
+    groups = fold(Math.ceil(launch.threads / (x * y * z)));
+  } else if (typeof launch.workgroups === "number") {
+    groups = fold(launch.workgroups);
+  } else {
+    const [x, y, z = 1] = launch.workgroups;
+    check(
+      Math.max(x, y, z) <= MAX_WORKGROUPS,
+      () => `${kernel.file}: ${x} × ${y} × ${z} workgroups; at most ${MAX_WORKGROUPS} each.`,
+    );
+    groups = [x, y, z];
+  }
+  if (groups[0] * groups[1] * groups[2] === 0) return; // nothing to compute: a tensor of size zero
+  queue.dispatch(kernel, pipelines.get(kernel, overrides), buffers, params, groups);
+}
+
+function fold(workgroups: number): [number, number, number] {
+  if (workgroups <= MAX_WORKGROUPS) return [workgroups, 1, 1];
+  const rows = Math.ceil(workgroups / MAX_WORKGROUPS);
+  return [Math.ceil(workgroups / rows), rows, 1];
+}

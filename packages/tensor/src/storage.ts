@@ -1,0 +1,79 @@
+import { GpugradError } from "./errors.ts";
+import { device, type Device } from "./runtime/device.ts";
+import type { PooledBuffer } from "./runtime/pool.ts";
+
+/** Which op is running: tensors and their memory are named after the op that made them. */
+export const provenance = { op: "user" };
+
+const live = new Set<Storage>();
+let peakBytes = 0;
+let liveBytes = 0;
+
+/** Device memory behind one or more tensors (a reshape shares it), counted by reference. */
+export class Storage {
+  readonly device: Device;
+  readonly buffer: PooledBuffer;
+  readonly op: string;
+  /** Counts in-place changes, so that autograd notices when a value it saved is no longer there. */
+  version = 0;
+  #references = 1;
+
+  constructor(bytes: number | Uint8Array) {
+    this.device = device();
+    this.op = provenance.op;
+    this.buffer =
+      typeof bytes === "number" ? this.device.allocate(bytes, this.op) : this.device.allocateWith(bytes, this.op);
+    live.add(this);
+    liveBytes += this.buffer.bytes;
+    peakBytes = Math.max(peakBytes, liveBytes);
+  }
+
+  retain(): this {
+    if (this.#references === 0)
+      throw new GpugradError(`the memory of a tensor made by ${this.op} was given back already.`);
+    this.#references++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#references > 0) return;
+    live.delete(this);
+    liveBytes -= this.buffer.bytes;
+    this.device.pool.give(this.buffer);
+  }
+}
+
+/** What lives on the device. Bytes are those of the buffers, rounded up as the pool does. */
+export interface MemoryReport {
+  /** Buffers that tensors hold. */
+  storages: number;
+  bytes: number;
+  peakBytes: number;
+  /** Waiting in the pool to be used again. */
+  freeBytes: number;
+  /** The same by the op that made it, largest first. */
+  byOp: Record<string, { storages: number; bytes: number }>;
+}
+
+/** What lives on the device now, by the op that made it. */
+export function memory(): MemoryReport {
+  const byOp = new Map<string, { storages: number; bytes: number }>();
+  for (const { op, buffer } of live) {
+    const entry = byOp.get(op) ?? { storages: 0, bytes: 0 };
+    entry.storages++;
+    entry.bytes += buffer.bytes;
+    byOp.set(op, entry);
+  }
+  return {
+    storages: live.size,
+    bytes: liveBytes,
+    peakBytes,
+    freeBytes: device().pool.freeBytes,
+    byOp: Object.fromEntries([...byOp].sort(([, a], [, b]) => b.bytes - a.bytes)),
+  };
+}
+
+/** Starts the count of `peakBytes` again from what lives now. */
+export function resetPeakMemory(): void {
+  peakBytes = liveBytes;
+}

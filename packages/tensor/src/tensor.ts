@@ -1,0 +1,225 @@
+import { decode, deviceBytes, encode, type DType, type TypedArray } from "./dtype.ts";
+import { check, GpugradError } from "./errors.ts";
+import { format } from "./format.ts";
+import type { PooledBuffer } from "./runtime/pool.ts";
+import { enterScope, leaveScope } from "./scope.ts";
+import { sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
+import { provenance, Storage } from "./storage.ts";
+import { hooks, type GradNode } from "./recorder.ts";
+
+/** Nested arrays of numbers or booleans: `[[1, 2], [3, 4]]`. */
+export type NestedArray = number | boolean | readonly NestedArray[];
+
+/**
+ * A contiguous, row-major array of numbers on the device. Its ops are methods (see `methods.ts`) and functions alike:
+ * `x.matmul(w)` is `matmul(x, w)`. Work is recorded at once and runs soon; only {@link data} and {@link item} wait for it.
+ */
+export class Tensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** The op that made it. */
+  readonly op: string;
+  /** Whether gradients flow to it: set it on parameters; results inherit it. */
+  requiresGrad = false;
+  /** The gradient that `backward()` added up here; null before. */
+  grad: Tensor | null = null;
+  /** Where the tape goes on from here. Belongs to autograd. */
+  gradNode: GradNode | null = null;
+  #storage: Storage | null;
+
+  /** Takes over one reference to `storage`. Made by ops and factories; users call `tensor()`, `zeros()` and so on. */
+  constructor(storage: Storage, shape: Shape, dtype: DType) {
+    this.#storage = storage;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.op = provenance.op;
+    enterScope(this);
+    unreachable.register(this, storage, this);
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** Bytes of the elements on the device. */
+  get byteLength(): number {
+    return deviceBytes(this.dtype, this.size);
+  }
+
+  get disposed(): boolean {
+    return this.#storage === null;
+  }
+
+  get storage(): Storage {
+    if (!this.#storage) {
+      throw new GpugradError(
+        `a tensor ${showShape(this.shape)} made by ${this.op} is used after it was disposed. ` +
+          `If a scope() ended, return the tensor from it or keep() it.`,
+      );
+    }
+    return this.#storage;
+  }
+
+  get buffer(): PooledBuffer {
+    return this.storage.buffer;
+  }
+
+  /** Another tensor over the same memory, in a shape of the same size. Not recorded by autograd: see `reshape`. */
+  alias(shape: Shape = this.shape): Tensor {
+    return new Tensor(this.storage.retain(), shape, this.dtype);
+  }
+
+  /** Gives the memory back, unless another tensor shares it. The tensor can't be used afterwards. */
+  dispose(): void {
+    if (!this.#storage) {
+      throw new GpugradError(`a tensor ${showShape(this.shape)} made by ${this.op} is disposed a second time.`);
+    }
+    leaveScope(this);
+    unreachable.unregister(this);
+    this.#storage.release();
+    this.#storage = null;
+    this.grad?.dispose();
+    this.grad = null;
+    if (this.gradNode) hooks.recorder?.released(this.gradNode);
+    this.gradNode = null;
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.disposed) this.dispose();
+  }
+
+  /** The elements, row-major, after all work recorded so far. f16 and bf16 come widened to f32, bool as bytes. */
+  async data(): Promise<TypedArray> {
+    const { device, buffer } = this.storage;
+    return decode(this.dtype, await device.read(buffer, this.byteLength), this.size);
+  }
+
+  /** The value of a tensor with one element. */
+  async item(): Promise<number> {
+    check(
+      this.size === 1,
+      () => `item: the tensor has ${this.size} elements (${showShape(this.shape)}); data() gives them all.`,
+    );
+    return (await this.data())[0]!;
+  }
+
+  /** The elements as nested arrays; booleans for `bool`. */
+  async toArray(): Promise<NestedArray> {
+    const flat: ArrayLike<number | boolean> =
+      this.dtype === "bool" ? Array.from(await this.data(), (v) => v !== 0) : await this.data();
+    return nest(flat, this.shape);
+  }
+
+  /** The elements in the usual layout of brackets, long dimensions shortened. */
+  async print(): Promise<string> {
+    return format(await this.data(), this.shape, this.dtype);
+  }
+
+  /** Overwrites the elements in place, from the host. A tape that saved the old ones will refuse to go on. */
+  write(values: ArrayLike<number | boolean>): void {
+    check(
+      values.length === this.size,
+      () => `write: ${values.length} values for ${this.size} elements (${showShape(this.shape)}).`,
+    );
+    this.storage.device.queue.upload(this.buffer, encode(this.dtype, values));
+    this.storage.version++;
+  }
+
+  toString(): string {
+    const state = this.disposed ? ", disposed" : this.requiresGrad ? ", requiresGrad" : "";
+    return `Tensor(${showShape(this.shape)} ${this.dtype}, ${this.op}${state})`;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+}
+
+/** A net under programs that forget to dispose: memory of a collected tensor goes back to the pool, and is counted. */
+const unreachable = new FinalizationRegistry<Storage>((storage) => {
+  leaks.count++;
+  leaks.lastOp = storage.op;
+  storage.release();
+});
+
+/** Tensors that the garbage collector found before anyone disposed them. */
+export const leaks = { count: 0, lastOp: "" };
+
+function nest(flat: ArrayLike<number | boolean>, shape: Shape, at = 0): NestedArray {
+  const [n, ...rest] = shape;
+  if (n === undefined) return flat[at]!;
+  const step = sizeOf(rest);
+  return Array.from({ length: n }, (_, i) => nest(flat, rest, at + i * step));
+}
+
+/** A tensor whose elements are still to be written, by the kernel that the caller is about to run. */
+export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
+  return new Tensor(new Storage(deviceBytes(dtype, sizeOf(shape))), shape, dtype);
+}
+
+/** A tensor from a flat array of elements. */
+export function fromArray(values: ArrayLike<number | boolean>, shape: Shape, dtype: DType = "f32"): Tensor {
+  check(
+    values.length === sizeOf(shape),
+    () => `fromArray: ${values.length} values don't fill the shape ${showShape(shape)} (${sizeOf(shape)} elements).`,
+  );
+  return new Tensor(new Storage(encode(dtype, values)), shape, dtype);
+}
+
+/** A tensor from device words, as `encode` lays them out: for weights that come in their own dtype. */
+export function fromBytes(bytes: Uint8Array, shape: Shape, dtype: DType): Tensor {
+  const expected = deviceBytes(dtype, sizeOf(shape));
+  const words = bytes.byteLength % 4 === 0 ? bytes : new Uint8Array([...bytes, 0, 0]); // an odd count of 16-bit elements
+  check(
+    words.byteLength === expected,
+    () => `fromBytes: ${bytes.byteLength} bytes don't fill ${showShape(shape)} of ${dtype} (${expected} bytes).`,
+  );
+  return new Tensor(new Storage(words), shape, dtype);
+}
+
+/**
+ * A tensor from nested arrays: `tensor([[1, 2], [3, 4]])`. f32 unless `dtype` says otherwise; booleans make `bool`.
+ * @throws when the arrays are ragged.
+ */
+export function tensor(values: NestedArray, dtype?: DType): Tensor {
+  const shape: number[] = [];
+  for (let level = values; Array.isArray(level); level = (level as NestedArray[])[0]!) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  const flat: (number | boolean)[] = [];
+  const walk = (level: NestedArray, depth: number, path: string): void => {
+    if (!Array.isArray(level)) {
+      check(
+        depth === shape.length,
+        () => `tensor: ragged arrays: a number stands at ${path}, where an array was expected.`,
+      );
+      flat.push(level as number | boolean);
+      return;
+    }
+    const list = level as NestedArray[];
+    check(
+      depth < shape.length && list.length === shape[depth],
+      () =>
+        `tensor: ragged arrays: ${path || "the outermost"} has ${list.length} entries, the first of its kind ${shape[depth] ?? "none"}.`,
+    );
+    list.forEach((entry, i) => walk(entry, depth + 1, `${path}[${i}]`));
+  };
+  walk(values, 0, "");
+  return fromArray(flat, shape, dtype ?? (typeof flat[0] === "boolean" ? "bool" : "f32"));
+}
+
+/** Copies `source` over `target` in place: same shape and dtype. */
+export function copyInto(target: Tensor, source: Tensor): void {
+  check(
+    sameShape(target.shape, source.shape) && target.dtype === source.dtype,
+    () => `copyInto: ${source.toString()} doesn't fit ${target.toString()}.`,
+  );
+  if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
+  target.storage.version++;
+}

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Backward } from "../recorder.ts";
+import { destroy, init } from "../runtime/device.ts";
+import { scope } from "../scope.ts";
+import { showShape, sizeOf, type Shape } from "../shape.ts";
+import { memory } from "../storage.ts";
+import { fromArray, Tensor } from "../tensor.ts";
+import { ndArray, type NdArray } from "./nd-array.ts";
+
+/** One way to call an op: shapes of its tensor arguments, then the rest. */
+export interface OpCase {
+  /** Shapes of the leading tensor arguments; their elements are random, from a normal distribution. */
+  shapes: Shape[];
+  /** Arguments after the tensors, handed to op and reference alike. */
+  args?: unknown[];
+  /** Elements instead of random ones, per tensor. */
+  values?: (ArrayLike<number> | undefined)[];
+  /** Transforms the random elements, for instance to keep them positive. */
+  map?: (value: number, tensor: number) => number;
+  /** Whether gradients are compared with finite differences (true unless said otherwise). */
+  gradient?: boolean;
+  /** |got − want| ≤ atol + rtol·|want|; 2e-6 and 1e-5 unless said otherwise. */
+  atol?: number;
+  rtol?: number;
+  note?: string;
+}
+
+/** An op of any signature. */
+interface AnyOp {
+  readonly opName: string;
+  readonly definition: {
+    forward: (...args: never[]) => { output: Tensor | readonly Tensor[]; inputs: object; saved: unknown };
+    backward: unknown;
+  };
+}
+
+/** Opens the device before a file's tests and closes it after them. */
+export function withDevice(): void {
+  beforeAll(async () => void (await init()));
+  afterAll(destroy);
+}
+
+/**
+ * Tests an op: forward against the float64 reference, each gradient against central differences of that reference (so neither
+ * is ever compared with itself), and that nothing stays allocated.
+ */
+export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { cases }: { cases: OpCase[] }): void {
+  describe(op.opName, () => {
+    withDevice();
+    for (const c of cases) {
+      const title = `${c.shapes.map(showShape).join(" ")} ${JSON.stringify(c.args ?? [])} ${c.note ?? ""}`;
+      test(title, async () => {
+        const before = memory().storages;
+        const inputs = c.shapes.map((shape, i) => {
+          const values = c.values?.[i] ?? randomNormal(sizeOf(shape), 17 * i + 1).map((v) => c.map?.(v, i) ?? v);
+          return ndArray(shape, Float32Array.from(values));
+        });
+        const args = c.args ?? [];
+        const evaluate = (xs: NdArray[]): NdArray => reference(...([...xs, ...args] as never[]));
+        const want = evaluate(inputs);
+        const dy = ndArray(want.shape, Float32Array.from(randomNormal(sizeOf(want.shape), 99)));
+
+        const tensors = inputs.map((x) => fromArray(Float32Array.from(x.data), x.shape));
+        const got = scope(() => {
+          const { output, inputs: names, saved } = op.definition.forward(...([...tensors, ...args] as never[]));
+          const y = output instanceof Tensor ? output : output[0]!;
+          const backward = op.definition.backward;
+          if (c.gradient === false || typeof backward !== "function") return { y, gradients: [] };
+          const needs = Object.fromEntries(Object.keys(names).map((name) => [name, true]));
+          const given = fromArray(Float32Array.from(dy.data), dy.shape);
+          const gradients = (backward as Backward)(saved as never, given, needs);
+          const nameOf = (t: Tensor) => Object.entries(names).find(([, input]) => input === t)?.[0];
+          return { y, gradients: tensors.map((t) => gradients[nameOf(t) ?? ""]) };
+        });
+        const tolerance = { rtol: c.rtol ?? 1e-5, atol: c.atol ?? 2e-6 };
+        expect(got.y.shape).toEqual(want.shape);
+        expectClose(await got.y.data(), want.data, tolerance, `${op.opName} forward`);
+        for (const [i, gradient] of got.gradients.entries()) {
+          if (!gradient) continue;
+          expect(gradient.shape).toEqual(inputs[i]!.shape);
+          const dx = finiteDifferences(evaluate, inputs, i, dy);
+          expectClose(
+            await gradient.data(),
+            dx,
+            { ...tolerance, atol: Math.max(tolerance.atol, 1e-6) * 4 },
+            `${op.opName} gradient ${i}`,
+          );
+        }
+        for (const t of new Set([...tensors, got.y, ...got.gradients])) if (t && !t.disposed) t.dispose();
+        expect(memory().storages, "storages left over").toBe(before);
+      });
+    }
+  });
+}
+
+/** d/dx Σ f(x)·dy by central differences in float64: error about 1e-9. */
+function finiteDifferences(f: (xs: NdArray[]) => NdArray, xs: NdArray[], which: number, dy: NdArray): Float64Array {
+  const x = xs[which]!;
+  const weighted = (): number => f(xs).data.reduce((sum, y, i) => sum + y * dy.data[i]!, 0);
+  return x.data.map((value, i) => {
+    const h = 1e-5 * Math.max(1, Math.abs(value));
+    x.data[i] = value + h;
+    const above = weighted();
+    x.data[i] = value - h;
+    const below = weighted();
+    x.data[i] = value;
+    return (above - below) / (2 * h);
+  });
+}
+
+/** Fails where |got − want| > atol + rtol·|want| or either is NaN alone; says where, and the largest error. */
+export function expectClose(
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  { rtol, atol }: { rtol: number; atol: number },
+  what: string,
+): void {
+  expect(got.length, `${what}: number of elements`).toBe(want.length);
+  let worst = -1;
+  let worstExcess = 0;
+  let largest = 0;
+  for (let i = 0; i < want.length; i++) {
+    if ((Number.isNaN(want[i]) && Number.isNaN(got[i])) || got[i] === want[i]) continue;
+    const error = Math.abs(got[i]! - want[i]!);
+    largest = Math.max(largest, error);
+    const excess = error / (atol + rtol * Math.abs(want[i]!));
+    if (!(excess <= 1) && !(excess <= worstExcess)) {
+      worst = i;
+      worstExcess = excess;
+    }
+  }
+  if (worst < 0) return;
+  expect.fail(
+    `${what}: element ${worst} is ${got[worst]}, not ${want[worst]}: ${worstExcess.toPrecision(3)} times the tolerance ` +
+      `(atol ${atol}, rtol ${rtol}); largest error ${largest.toExponential(2)}.`,
+  );
+}
+
+/** Normally distributed numbers, the same for the same seed (mulberry32 and Box–Muller). */
+export function randomNormal(count: number, seed: number): number[] {
+  let state = seed >>> 0;
+  const uniform = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return Array.from(
+    { length: count },
+    () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
+  );
+}
