@@ -4,11 +4,10 @@ import { throttleDawnPolls } from "./dawn-polls.ts";
 import type { AdapterChoice, AdapterSource } from "./platform.ts";
 import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
-/** An adapter, its name, and the `gpu` object that must outlive it. */
+/** An adapter, with the `gpu` object that must outlive it. */
 interface Found {
   gpu: GPU;
   adapter: GPUAdapter;
-  name: string;
 }
 
 const toggles = [
@@ -19,7 +18,6 @@ const toggles = [
 ];
 
 const searchOrder = ["hardware", "lavapipe", "swiftshader"] as const;
-type Kind = (typeof searchOrder)[number];
 
 /**
  * Finds an adapter: the one that the variable `GPUGRAD_ADAPTER` asks for (`hardware`, `lavapipe`, `swiftshader` or a part
@@ -35,20 +33,18 @@ export async function requestAdapter(): Promise<AdapterChoice> {
 
   const wanted = process.env["GPUGRAD_ADAPTER"];
   const tried: string[] = [];
-  let names = await adapterNames();
+  let favourite = await open();
   for (const step of wanted ? [wanted] : searchOrder) {
     try {
-      let found = await find(step, names);
+      let found = await find(step, favourite);
       if (!found && step === "swiftshader") {
         if (!wanted) process.stderr.write(slow);
         useSwiftShader(await swiftShaderFolder());
-        names = await adapterNames();
-        found = await find(step, names);
+        favourite = await open();
+        found = await find(step, favourite);
       }
       if (found) return choose(found, wanted ? "env" : kindOf(found), tried);
-      tried.push(
-        `${step}: ${names.length > 0 ? `not among the adapters here: ${names.join(" · ")}` : "Dawn sees no adapter"}`,
-      );
+      tried.push(`${step}: ${favourite ? "none of the adapters here is one" : "Dawn sees no adapter at all"}`);
     } catch (error) {
       tried.push(`${step}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -57,6 +53,7 @@ export async function requestAdapter(): Promise<AdapterChoice> {
     [
       `requestAdapter: no WebGPU adapter${wanted ? ` for GPUGRAD_ADAPTER=${wanted}` : ""}. Tried:`,
       ...tried.map((line) => `  - ${line}`),
+      ...(favourite ? [`Adapters here: ${(await names()).join(" · ")}.`] : []),
       "`gpugrad doctor` looks closer; `gpugrad doctor --fix` installs lavapipe, Mesa's driver for the CPU (Debian and Ubuntu, as root).",
       "A GPU needs its vendor's Vulkan driver, and the Vulkan loader (`apt-get install libvulkan1`).",
     ].join("\n"),
@@ -67,49 +64,56 @@ const slow =
   "gpugrad: no GPU and no lavapipe here, so SwiftShader computes on the CPU (fetched from npm once, 67 MB). " +
   "lavapipe is about 5 times faster: `gpugrad doctor --fix` installs it.\n";
 
-function choose({ gpu, adapter, name }: Found, via: AdapterSource, tried: string[]): AdapterChoice {
+function choose({ gpu, adapter }: Found, via: AdapterSource, tried: string[]): AdapterChoice {
   held.add(gpu);
-  const description = adapter.info.description ? `${name}, ${adapter.info.description}` : name;
-  return { gpu, adapter, via, description, tried, release: () => void held.delete(gpu) };
+  const { device, description, isFallbackAdapter } = adapter.info; // CPU drivers name themselves in `description`
+  return {
+    gpu,
+    adapter,
+    via,
+    description: isFallbackAdapter ? description : `${device} (${description})`,
+    tried,
+    release: () => void held.delete(gpu),
+  };
 }
 
 /** The gpu objects in use. Once one is collected, calls on its devices crash the process. */
 const held = ((globalThis as { gpugradHeld?: Set<GPU> }).gpugradHeld ??= new Set());
 
-/** The adapter of that kind, or the one with `wanted` in its name: Dawn's favourite if it will do, which is the fastest. */
-async function find(wanted: string, names: string[]): Promise<Found | undefined> {
-  const isKind = (searchOrder as readonly string[]).includes(wanted);
-  for (const name of [undefined, ...names]) {
-    const found = await open(name, names);
-    if (!found) continue;
-    if (isKind ? kindOf(found) === wanted : found.name.toLowerCase().includes(wanted.toLowerCase())) return found;
+/** The adapter of that kind, or with `wanted` in its name: Dawn's favourite (a GPU if there is one) before all others. */
+async function find(wanted: string, favourite: Found | undefined): Promise<Found | undefined> {
+  if (!favourite || matches(wanted, favourite)) return favourite;
+  if (wanted === "hardware") return undefined;
+  for (const name of await names()) {
+    const found = await open(`adapter=${name}`);
+    if (found && matches(wanted, found)) return found;
   }
   return undefined;
 }
 
-function kindOf({ adapter, name }: Found): Kind {
-  if (/swiftshader/i.test(name)) return "swiftshader";
-  return adapter.info.isFallbackAdapter ? "lavapipe" : "hardware"; // other CPU drivers count as lavapipe
+function matches(wanted: string, found: Found): boolean {
+  if ((searchOrder as readonly string[]).includes(wanted)) return kindOf(found) === wanted;
+  // Dawn spells names in small letters, with dashes: nvidia-h100-80gb-hbm3.
+  const slug = (text: string) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const { vendor, architecture, device, description } = found.adapter.info;
+  return slug([vendor, architecture, device, description].join(" ")).includes(slug(wanted));
 }
 
-async function open(name: string | undefined, names: string[]): Promise<Found | undefined> {
-  if (names.length === 0) return undefined;
-  const gpu = create(name === undefined ? toggles : [...toggles, `adapter=${name}`]);
+function kindOf({ adapter: { info } }: Found): (typeof searchOrder)[number] {
+  if (info.architecture === "swiftshader") return "swiftshader";
+  return info.isFallbackAdapter ? "lavapipe" : "hardware"; // other CPU drivers count as lavapipe
+}
+
+async function open(...options: string[]): Promise<Found | undefined> {
+  const gpu = create([...toggles, ...options]);
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) return undefined;
-  // `info.device` is the name in small letters, with a dash for all that is neither letter nor digit.
-  const slug = (text: string) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-");
-  return {
-    gpu,
-    adapter,
-    name: name ?? names.find((n) => slug(n) === slug(adapter.info.device)) ?? adapter.info.device,
-  };
+  return adapter ? { gpu, adapter } : undefined;
 }
 
 /** The names of all adapters. Dawn's binding lists them only when it complains that none has the name asked for. */
-async function adapterNames(): Promise<string[]> {
+async function names(): Promise<string[]> {
   try {
-    await create(["adapter=(any)"]).requestAdapter();
+    await open("adapter=(any)");
     return [];
   } catch (error) {
     return [...String(error).matchAll(/ name: '(.*)'/g)].map((match) => match[1] ?? "");
