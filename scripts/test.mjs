@@ -1,0 +1,48 @@
+// pnpm test [vitest arguments]: installs what is missing, makes sure that there is an adapter, runs the tests, and ends
+// with one line, `N passed, N failed[, N skipped]`.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureInstalled, root } from "./setup.mjs";
+
+ensureInstalled();
+const run = (args, options) => spawnSync(process.execPath, args, { cwd: root, stdio: "inherit", ...options });
+
+// Once before all: tests that run at the same time would each fetch SwiftShader, and each fail for want of an adapter.
+const search = run(["scripts/run.mjs", "scripts/adapter.ts"], {
+  stdio: ["ignore", "pipe", "inherit"],
+  encoding: "utf8",
+});
+if (search.status !== 0) finish({ failed: 1 });
+const adapter = JSON.parse(search.stdout);
+console.log(`Adapter: ${adapter.description}`);
+
+const folder = mkdtempSync(join(tmpdir(), "gpugrad-test-"));
+const report = join(folder, "report.json");
+const args = process.argv.slice(2).filter((arg, i) => i > 0 || arg !== "--");
+const { status } = run(
+  ["node_modules/vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile=${report}`, ...args],
+  { env: { ...process.env, GPUGRAD_ADAPTER: process.env.GPUGRAD_ADAPTER || adapter.via } },
+);
+let counts;
+try {
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+    readFileSync(report, "utf8"),
+  );
+  // A file that does not even load has failed without a failed test.
+  const broken = testResults.filter(
+    (file) => file.status === "failed" && file.assertionResults.every((t) => t.status !== "failed"),
+  );
+  counts = { passed: numPassedTests, failed: numFailedTests + broken.length, skipped: numPendingTests + numTodoTests };
+} catch {
+  counts = {}; // vitest ended before it could report
+}
+rmSync(folder, { recursive: true });
+if (status !== 0) counts.failed ||= 1; // an error outside of any test
+finish(counts);
+
+function finish({ passed = 0, failed = 0, skipped = 0 }) {
+  console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+  process.exit(failed > 0 ? 1 : 0);
+}
