@@ -7,3 +7,25 @@ export class FilesError extends Error {
 export function check(condition: unknown, message: string | (() => string)): asserts condition {
   if (!condition) throw new FilesError(typeof message === "string" ? message : message());
 }
+
+/** Why the Hub did not give a file. */
+export type HubErrorCode =
+  | "repo-not-found"
+  | "gated"
+  | "unauthorized"
+  | "revision-not-found"
+  | "entry-not-found"
+  | "offline"
+  | "network"
+  | "damaged";
+
+/** An error of a download from the Hub; `code` is for programs, the message names repository, file and a way out. */
+export class HubError extends FilesError {
+  override name = "HubError";
+  readonly code: HubErrorCode;
+
+  constructor(code: HubErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

@@ -52,3 +52,6 @@ export async function writeFileAside(
     throw error;
   }
 }
+
+export { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./hub.ts";
+export { progressOnStderr } from "./hub-progress.ts";

@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { HubError } from "./errors.ts";
+
+export type HubFetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+interface Context {
+  repo: string;
+  type: "model" | "dataset";
+  revision: string;
+  endpoint: string;
+  token: string | undefined;
+  retryMs: number;
+}
+
+const maxTries = 5;
+/** How long a server may take to begin its answer. */
+const answerMs = 30_000;
+const passing = new Set([408, 429, 500, 502, 503, 504]);
+
+/**
+ * `fetch` for one repository: sends the token (to the Hub itself; `fetch` drops it when an answer redirects to another
+ * origin, such as the CDN), tries again when the network or the server fails for a moment, and turns the Hub's refusals
+ * into {@link HubError}s.
+ */
+export function hubFetch({ repo, type, revision, endpoint, token, retryMs }: Context): HubFetch {
+  const page = `${endpoint}/${type === "model" ? "" : `${type}s/`}${repo}`;
+
+  return async (url, init) => {
+    const headers = new Headers(init?.headers);
+    const ours = new URL(url instanceof Request ? url.url : url).origin === new URL(endpoint).origin;
+    if (token && ours) headers.set("Authorization", `Bearer ${token}`);
+    headers.set("User-Agent", `gpugrad; node/${process.versions.node}`);
+
+    for (let tries = 1; ; tries++) {
+      let failure: string;
+      let waitMs = backoffMs(retryMs, tries);
+      try {
+        const response = await fetchInTime(url, { ...init, headers });
+        if (response.ok) return response;
+        if (!passing.has(response.status)) throw await refusal(response);
+        failure = `${endpoint} answers ${response.status} ${response.statusText}`;
+        waitMs = retryAfterMs(response) ?? waitMs;
+        await response.body?.cancel();
+      } catch (error) {
+        if (error instanceof HubError) throw error;
+        const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+        failure = `cannot reach ${endpoint}: ${cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : String(cause)}`;
+      }
+      if (tries === maxTries)
+        throw new HubError(
+          "network",
+          `${repo}: ${failure} (tried ${tries} times). Check the network and HF_ENDPOINT; HF_HUB_OFFLINE=1 uses the cache alone.`,
+        );
+      await sleep(waitMs);
+    }
+  };
+
+  async function refusal(response: Response): Promise<HubError> {
+    const code = response.headers.get("X-Error-Code");
+    const message = response.headers.get("X-Error-Message") ?? "";
+    const { status } = response;
+    await response.body?.cancel();
+    if (code === "GatedRepo")
+      return new HubError(
+        "gated",
+        status === 403
+          ? `${repo}: gated, and this token has not been let in. Ask for access at ${page}`
+          : `${repo}: gated: accept its terms at ${page}, then set HF_TOKEN (${endpoint}/settings/tokens) or run \`hf auth login\`.`,
+      );
+    if (code === "RevisionNotFound")
+      return new HubError(
+        "revision-not-found",
+        `${repo}: no revision "${revision}". See ${page}/tree/main for what there is.`,
+      );
+    if (code === "EntryNotFound")
+      return new HubError("entry-not-found", `${repo}: no such file at revision ${revision}: ${response.url}`);
+    if (status === 401 && token && /credentials in authorization|token/i.test(message))
+      return new HubError(
+        "unauthorized",
+        `${repo}: the Hub does not accept the token. Make another at ${endpoint}/settings/tokens, or unset HF_TOKEN.`,
+      );
+    if (code === "RepoNotFound" || status === 401 || status === 404)
+      return new HubError(
+        "repo-not-found",
+        `${repo}: no such ${type} at ${endpoint}, or it is private and ${token ? "the token may not read it" : "no token was given"}. ` +
+          "Check the spelling; for a private one set HF_TOKEN.",
+      );
+    return new HubError("network", `${repo}: ${response.url} answers ${status} ${response.statusText}: ${message}`);
+  }
+}
+
+/** The pause before the next try, after so many that failed: doubling, at most 8 s. */
+export const backoffMs = (first: number, failures: number): number => Math.min(first * 2 ** (failures - 1), 8000);
+
+/** `fetch` that gives up when no answer begins in time; reading the body may take longer. */
+async function fetchInTime(url: string | URL | Request, init: RequestInit): Promise<Response> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error(`no answer for ${answerMs / 1000} s`)), answerMs);
+  try {
+    return await fetch(url, { ...init, signal: controller.signal });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The Retry-After header in milliseconds, at most a minute; undefined when there is none. */
+function retryAfterMs(response: Response): number | undefined {
+  const header = response.headers.get("Retry-After");
+  if (!header) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), 60_000);
+}

@@ -1,0 +1,60 @@
+import { Presets, SingleBar } from "cli-progress";
+
+/** What a download tells: when it starts, as bytes arrive, and how it ends. */
+export interface DownloadProgress {
+  readonly repo: string;
+  /** Path in the repository; empty in a note about the repository as a whole. */
+  readonly file: string;
+  /** Bytes. A resumed download starts above 0; one that starts over goes back. */
+  readonly loaded: number;
+  readonly total: number;
+  readonly status: "downloading" | "done" | "failed" | "note";
+  /** Says what happened, in a note: a broken connection, a damaged file. */
+  readonly message?: string;
+}
+
+export type OnProgress = (progress: DownloadProgress) => void;
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e5 ? 3 : 1)} MB`;
+const lineEveryMs = 10_000;
+
+/** Reports downloads on stderr: a bar where that is a terminal, a line at the start, every ten seconds and at the end elsewhere. */
+export function progressOnStderr(stream: NodeJS.WriteStream = process.stderr): OnProgress {
+  const write = (text: string) => void stream.write(`${text}\n`);
+  return stream.isTTY ? withBars(stream, write) : withLines(write);
+}
+
+function withLines(write: (text: string) => void): OnProgress {
+  const lastLine = new Map<string, number>();
+  return ({ repo, file, loaded, total, status, message }) => {
+    const last = lastLine.get(file);
+    if (status === "note") write(message ?? "");
+    else if (status === "downloading" && last !== undefined && Date.now() - last < lineEveryMs) return;
+    else if (status === "downloading")
+      write(`Downloading ${repo} ${file}: ${megabytes(loaded)} of ${megabytes(total)}`);
+    else if (status === "done") write(`Downloaded ${repo} ${file}: ${megabytes(total)}`);
+    if (status === "downloading") lastLine.set(file, Date.now());
+    else if (status !== "note") lastLine.delete(file);
+  };
+}
+
+function withBars(stream: NodeJS.WriteStream, write: (text: string) => void): OnProgress {
+  const bars = new Map<string, SingleBar>();
+  return ({ file, loaded, total, status, message }) => {
+    let bar = bars.get(file);
+    if (status === "note") {
+      if (message) write(`\n${message}`);
+    } else if (status === "downloading") {
+      if (!bar) {
+        const format = `${file} {bar} {percentage}% of ${megabytes(total)} · {eta_formatted} left`;
+        bars.set(file, (bar = new SingleBar({ format, stream, hideCursor: true }, Presets.shades_classic)));
+        bar.start(total, loaded);
+      }
+      bar.update(loaded);
+    } else {
+      bar?.update(loaded);
+      bar?.stop(); // its timer would keep the process alive
+      bars.delete(file);
+    }
+  };
+}
