@@ -1,1 +1,9 @@
-export {};
+import { install } from "./backward.ts";
+
+export { backward, gradientOf, registerHook, retainGrad } from "./backward.ts";
+export { checkpoint } from "./checkpoint.ts";
+export { gradcheck, type GradcheckOptions } from "./gradcheck.ts";
+export { enableGrad, noGrad } from "./no-grad.ts";
+export { tape, type GradientHook, type Tape } from "./tape.ts";
+
+install();

@@ -1,9 +1,21 @@
-export type { DType, TypedArray } from "./dtype.ts";
-export { DeviceError, GpugradError, ShaderError } from "./errors.ts";
+export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
+export { check, DeviceError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device } from "./runtime/device.ts";
 export { keep, scope } from "./scope.ts";
-export type { Shape } from "./shape.ts";
+export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { memory, resetPeakMemory, type MemoryReport } from "./storage.ts";
-export { fromArray, fromBytes, Tensor, tensor, type NestedArray } from "./tensor.ts";
+export { copyInto, empty, fromArray, fromBytes, leaks, Tensor, tensor, type NestedArray } from "./tensor.ts";
+
+// For ops of one's own: see docs/adding-an-op.md.
+export { defineOp } from "./define-op.ts";
+export { notDifferentiable } from "./op.ts";
+export { kernel, specialize, type Kernel } from "./runtime/kernel.ts";
+export { run, type Launch } from "./runtime/run.ts";
+
+// The seam for autograd.
+export { hooks, type Backward, type Call, type GradNode, type NotDifferentiable, type Recorder } from "./recorder.ts";
+export { provenance } from "./storage.ts";
+
+export { clone } from "./ops/clone/clone.ts";
 export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";

@@ -28,6 +28,11 @@ export class Storage {
     peakBytes = Math.max(peakBytes, liveBytes);
   }
 
+  /** Whether more than one tensor holds it. */
+  get shared(): boolean {
+    return this.#references > 1;
+  }
+
   retain(): this {
     if (this.#references === 0)
       throw new GpugradError(`the memory of a tensor made by ${this.op} was given back already.`);

@@ -1,0 +1,185 @@
+import {
+  add,
+  GpugradError,
+  hooks,
+  keep,
+  onesLike,
+  provenance,
+  sameShape,
+  scope,
+  showShape,
+  type Tensor,
+} from "@gpugrad/tensor";
+import { noGrad, recording } from "./no-grad.ts";
+import { Node, stepsBehind, type GradientHook } from "./tape.ts";
+
+const leafHooks = new WeakMap<Tensor, Set<GradientHook>>();
+
+/**
+ * Goes back through the tape of `loss` and adds d loss / d leaf to the `.grad` of every leaf that requires it. Only records work:
+ * nothing waits for the device. What the tape saved is given back as it is used, unless `retainGraph`.
+ *
+ * @param options.gradient dy of `loss`, of its shape; 1 where `loss` is a single number
+ * @throws when `loss` has no tape, is not a single number and no gradient is given, or its tape was used before
+ */
+export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph?: boolean } = {}): void {
+  const { gradient, retainGraph = false } = options;
+  if (!loss.requiresGrad) {
+    throw new GpugradError(
+      `backward: ${loss.toString()} has no tape: it was made from no tensor with requiresGrad, under noGrad(), or by detach().`,
+    );
+  }
+  if (!gradient && loss.size !== 1) {
+    throw new GpugradError(
+      `backward: the loss has shape ${showShape(loss.shape)}, not one element. Reduce it (mean, sum), or pass { gradient }.`,
+    );
+  }
+  if (gradient && !sameShape(gradient.shape, loss.shape)) {
+    throw new GpugradError(`backward: gradient ${showShape(gradient.shape)} for a tensor ${showShape(loss.shape)}.`);
+  }
+  const seed = keep(gradient ? gradient.alias() : onesLike(loss));
+  if (!loss.gradNode) return addToLeaf(loss, seed);
+
+  const steps = stepsBehind(loss);
+  for (const step of steps) step.retain(); // until the end: consumers let go of them on the way
+  const pending = new Map<Node, Tensor>([[loss.gradNode as Node, seed]]);
+  try {
+    noGrad(() => {
+      for (const step of steps) {
+        const dy = pending.get(step);
+        if (!dy) continue; // no gradient flows here: an op gave none for this input
+        pending.delete(step);
+        goBack(step, applyHooks(step.hooks, dy), pending);
+        if (!retainGraph) step.forget();
+      }
+    });
+  } finally {
+    for (const left of pending.values()) left.dispose();
+    for (const step of steps) step.release();
+  }
+}
+
+/** One step: from dy to the gradients of its inputs, handed on to where those came from. Disposes dy. */
+function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>): void {
+  const needs = Object.fromEntries(Object.keys(step.inputs).map((name) => [name, true]));
+  const saved = step.savedValues();
+  const gradients = named(`${step.op} backward`, () => scope(() => step.backward(saved, dy, needs)));
+  const own = new Set<Tensor>();
+  for (const [name, edge] of Object.entries(step.inputs)) {
+    const gradient = gradients[name];
+    if (!gradient) continue;
+    const shape = edge.node ? edge.node.shape : edge.leaf.shape;
+    if (!sameShape(gradient.shape, shape)) {
+      throw new GpugradError(
+        `${step.op} backward: d${name} is ${showShape(gradient.shape)}, but ${name} is ${showShape(shape)}.`,
+      );
+    }
+    // An op may hand the same tensor to several inputs (a + b), or dy itself: each takes its own handle.
+    const handle = keep(gradient === dy || own.has(gradient) ? gradient.alias() : gradient);
+    own.add(handle);
+    if (!edge.node) addToLeaf(edge.leaf, handle);
+    else {
+      const before = pending.get(edge.node);
+      pending.set(edge.node, before ? sum(before, handle) : handle);
+    }
+  }
+  for (const gradient of Object.values(gradients)) {
+    if (gradient && gradient !== dy && !own.has(gradient) && !gradient.disposed) gradient.dispose();
+  }
+  dy.dispose();
+}
+
+/** leaf.grad += gradient, or = where there was none. Takes over `gradient`. */
+function addToLeaf(leaf: Tensor, gradient: Tensor): void {
+  const hooked = applyHooks(leafHooks.get(leaf), gradient);
+  if (leaf.grad) leaf.grad = sum(leaf.grad, hooked);
+  else if (!hooked.storage.shared) leaf.grad = hooked;
+  else {
+    // Optimizers and clipping change gradients in place: each leaf needs memory of its own.
+    leaf.grad = keep(hooked.clone());
+    hooked.dispose();
+  }
+}
+
+/** a + b, outside every scope; disposes both. */
+function sum(a: Tensor, b: Tensor): Tensor {
+  const total = keep(named("gradient sum", () => add(a, b)));
+  a.dispose();
+  b.dispose();
+  return total;
+}
+
+function applyHooks(hooks: Iterable<GradientHook> | undefined, gradient: Tensor): Tensor {
+  let current = gradient;
+  for (const hook of hooks ?? []) {
+    const changed = hook(current);
+    if (!changed || changed === current) continue;
+    if (!sameShape(changed.shape, current.shape)) {
+      throw new GpugradError(`hook: a gradient ${showShape(current.shape)} came back as ${showShape(changed.shape)}.`);
+    }
+    current.dispose();
+    current = keep(changed);
+  }
+  return current;
+}
+
+/** What is made during backward is named after the op it goes back through. */
+function named<T>(name: string, work: () => T): T {
+  const before = provenance.op;
+  provenance.op = name;
+  try {
+    return work();
+  } finally {
+    provenance.op = before;
+  }
+}
+
+/**
+ * Calls `hook` with the gradient of `tensor` during backward; what it returns, if anything, goes on instead. Returns a function
+ * that takes the hook away again.
+ * @throws when `tensor` does not require a gradient
+ */
+export function registerHook(tensor: Tensor, hook: GradientHook): () => void {
+  if (!tensor.requiresGrad) throw new GpugradError(`registerHook: ${tensor.toString()} does not require a gradient.`);
+  let hooksOf = tensor.gradNode ? (tensor.gradNode as Node).hooks : leafHooks.get(tensor);
+  if (!hooksOf) leafHooks.set(tensor, (hooksOf = new Set()));
+  hooksOf.add(hook);
+  return () => void hooksOf.delete(hook);
+}
+
+/** Keeps the gradient of a tensor that an op made: it will be in its `.grad` after backward. */
+export function retainGrad(tensor: Tensor): void {
+  registerHook(tensor, (gradient) => {
+    tensor.grad?.dispose();
+    tensor.grad = keep(gradient.clone());
+  });
+}
+
+/** The gradient of `tensor`. @throws when there is none, with what may be the reason */
+export function gradientOf(tensor: Tensor, name = "the tensor"): Tensor {
+  if (tensor.grad) return tensor.grad;
+  const reason = !tensor.requiresGrad
+    ? "it does not require one: set requiresGrad before the forward pass"
+    : tensor.gradNode
+      ? "an op made it, and only leaves keep theirs: call retainGrad() before backward()"
+      : "backward() was not called, or the loss does not depend on it";
+  throw new GpugradError(`gradientOf: ${name} ${showShape(tensor.shape)} has no gradient: ${reason}.`);
+}
+
+/** Puts autograd in the place that the tensor package keeps for it: importing this package is enough. */
+export function install(): void {
+  hooks.recorder = {
+    record(call) {
+      if (!recording.enabled) return;
+      if (typeof call.backward !== "function") {
+        throw new GpugradError(
+          `${call.op}: it has no gradient: ${call.backward.why}. Use detach() or noGrad() if none is wanted.`,
+        );
+      }
+      call.output.requiresGrad = true;
+      call.output.gradNode = new Node(call, call.backward);
+    },
+    backward,
+    released: (node) => (node as Node).release(),
+  };
+}

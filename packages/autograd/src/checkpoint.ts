@@ -1,0 +1,47 @@
+import { defaultGenerator, hooks, keep, provenance, type Generator, type Tensor } from "@gpugrad/tensor";
+import { backward } from "./backward.ts";
+import { enableGrad, noGrad, recording } from "./no-grad.ts";
+
+/**
+ * Gradient checkpointing: computes `f(...inputs)` without saving anything inside it, and computes it a second time when backward
+ * needs it. Costs one more forward; saves the memory of everything between `inputs` and the result. Random numbers come from
+ * `generator`, whose state is put back for the second time, so that dropout drops the same elements.
+ *
+ * Gradients of parameters that `f` uses are added up as usual.
+ * @see https://docs.pytorch.org/docs/stable/checkpoint.html
+ */
+export function checkpoint(
+  f: (...inputs: Tensor[]) => Tensor,
+  inputs: readonly Tensor[],
+  { generator = defaultGenerator }: { generator?: Generator } = {},
+): Tensor {
+  if (!recording.enabled) return f(...inputs);
+  const state = generator.state;
+  const output = noGrad(() => f(...inputs));
+  const wanted = inputs.map((input) => input.requiresGrad);
+  hooks.recorder!.record({
+    op: "checkpoint",
+    inputs: { ...inputs } as Record<string, Tensor>,
+    output,
+    saved: { inputs: [...inputs] },
+    backward: (saved: { inputs: Tensor[] }, dy) => {
+      const leaves = saved.inputs.map((input, i) => Object.assign(input.alias(), { requiresGrad: wanted[i]! }));
+      const after = generator.state;
+      generator.setState(state);
+      const op = provenance.op;
+      provenance.op = "user"; // the recomputation names what it makes by itself
+      const again = enableGrad(() => f(...leaves));
+      provenance.op = op;
+      generator.setState(after);
+      backward(again, { gradient: dy });
+      return Object.fromEntries(
+        leaves.map((leaf, i) => {
+          const gradient = leaf.grad;
+          leaf.grad = null; // it leaves with us: disposing the leaf would dispose it too
+          return [String(i), gradient ? keep(gradient) : undefined];
+        }),
+      );
+    },
+  });
+  return output;
+}

@@ -1,0 +1,182 @@
+import {
+  GpugradError,
+  keep,
+  showShape,
+  type Backward,
+  type Call,
+  type GradNode,
+  type Shape,
+  Tensor,
+} from "@gpugrad/tensor";
+
+/** Where the gradient of an input goes: on to the step that made the input, or into the `.grad` of a leaf. */
+export type Edge =
+  { readonly node: Node; readonly leaf?: undefined } | { readonly leaf: Tensor; readonly node?: undefined };
+
+/** Changes a gradient on its way, or only looks at it (then it returns nothing). */
+export type GradientHook = (gradient: Tensor) => Tensor | undefined | void;
+
+let nextId = 1;
+
+/**
+ * One step of the tape: the call of an op. Steps are numbered as they are recorded, so the numbers of a result's inputs are
+ * always smaller than its own: counting down is an order in which backward can go.
+ *
+ * A step lives as long as something can still reach it: the tensor it made, a later step, or a backward under way. When nothing
+ * can, the tensors it saved go back to the pool, without waiting for the garbage collector.
+ */
+export class Node implements GradNode {
+  readonly id = nextId++;
+  readonly op: string;
+  readonly shape: Shape;
+  /** Inputs by name; those that need no gradient are missing. */
+  inputs: Record<string, Edge>;
+  readonly backward: Backward;
+  readonly hooks = new Set<GradientHook>();
+  /** The saved values, with tensors of our own: the user's may be disposed meanwhile. Gone once used. */
+  saved: { values: unknown; tensors: { tensor: Tensor; version: number }[] } | null;
+  #references = 1;
+
+  constructor({ op, inputs, output, saved }: Call, backward: Backward) {
+    this.op = op;
+    this.shape = output.shape;
+    this.backward = backward;
+    this.inputs = {};
+    for (const [name, input] of Object.entries(inputs)) {
+      if (!input?.requiresGrad) continue;
+      const node = input.gradNode as Node | null;
+      this.inputs[name] = node ? { node: node.retain() } : { leaf: input };
+    }
+    const tensors: { tensor: Tensor; version: number }[] = [];
+    const values = mapTensors(saved, (original) => {
+      const tensor = keep(original.alias());
+      tensors.push({ tensor, version: tensor.storage.version });
+      return tensor;
+    });
+    this.saved = { values, tensors };
+  }
+
+  retain(): this {
+    this.#references++;
+    return this;
+  }
+
+  /** Lets go of one reference, and of everything behind it that nobody else holds. A loop: a tape may be long. */
+  release(): void {
+    const pending: Node[] = [this];
+    for (let node = pending.pop(); node; node = pending.pop()) {
+      if (--node.#references > 0) continue;
+      for (const { node: input } of Object.values(node.inputs)) if (input) pending.push(input);
+      node.inputs = {};
+      node.forget();
+    }
+  }
+
+  /** Disposes the saved tensors: after backward has used them, or when nobody can any more. */
+  forget(): void {
+    for (const { tensor } of this.saved?.tensors ?? []) tensor.dispose();
+    this.saved = null;
+  }
+
+  /** The saved values, if they are still there and still what they were. */
+  savedValues(): never {
+    if (!this.saved) {
+      throw new GpugradError(
+        `backward: the tape at ${this.op} (step ${this.id}) was used before, and what it saved is gone. ` +
+          `Compute the loss again, or pass { retainGraph: true } to the first backward().`,
+      );
+    }
+    for (const { tensor, version } of this.saved.tensors) {
+      if (tensor.storage.version === version) continue;
+      throw new GpugradError(
+        `backward: ${this.op} (step ${this.id}) needs a tensor ${showShape(tensor.shape)} made by ${tensor.storage.op}, which was ` +
+          `changed in place since (version ${tensor.storage.version}, saved at ${version}). Change it after backward(), or a copy of it.`,
+      );
+    }
+    return this.saved.values as never;
+  }
+}
+
+/** `value` with every tensor in it replaced; arrays and plain objects are copied on the way. */
+function mapTensors(value: unknown, replace: (tensor: Tensor) => Tensor): unknown {
+  if (value instanceof Tensor) return replace(value);
+  if (Array.isArray(value)) return value.map((entry) => mapTensors(entry, replace));
+  if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, mapTensors(entry, replace)]));
+  }
+  return value;
+}
+
+/** The steps behind `result`, latest first: the order in which backward visits them. */
+export function stepsBehind(result: Tensor): Node[] {
+  const seen = new Set<Node>();
+  const pending = result.gradNode ? [result.gradNode as Node] : [];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const { node: input } of Object.values(node.inputs)) if (input) pending.push(input);
+  }
+  return [...seen].sort((a, b) => b.id - a.id);
+}
+
+/** The tape behind a tensor, for readers. Take it before `backward()`, which uses it up. */
+export interface Tape {
+  /** The recorded steps, first to last. */
+  readonly steps: readonly { id: number; op: string; shape: Shape; inputs: Record<string, number | Shape> }[];
+  /** One line a step: number, op, shape, and where its inputs come from. */
+  toString(): string;
+  /** A graph in the language of Graphviz: `dot -Tsvg`. */
+  toDot(): string;
+  /** A graph for Markdown pages that draw Mermaid. */
+  toMermaid(): string;
+}
+
+/**
+ * The tape behind `result`: what backward would go through.
+ * @param names names of leaves, such as the model's parameters, to show instead of their shapes
+ */
+export function tape(result: Tensor, names: ReadonlyMap<Tensor, string> = new Map()): Tape {
+  const nodes = stepsBehind(result).reverse();
+  const leaves = new Map<Tensor, string>();
+  for (const { inputs } of nodes) {
+    for (const { leaf } of Object.values(inputs)) {
+      if (leaf && !leaves.has(leaf)) leaves.set(leaf, `leaf${leaves.size + 1}`);
+    }
+  }
+  const label = (leaf: Tensor): string => names.get(leaf) ?? `leaf ${showShape(leaf.shape)}`;
+  const idOf = (edge: Edge): string => (edge.node ? `step${edge.node.id}` : leaves.get(edge.leaf)!);
+  const arrows = nodes.flatMap((n) =>
+    Object.entries(n.inputs).map(([name, edge]) => ({ from: idOf(edge), to: `step${n.id}`, name })),
+  );
+  return {
+    steps: nodes.map(({ id, op, shape, inputs }) => ({
+      id,
+      op,
+      shape,
+      inputs: Object.fromEntries(Object.entries(inputs).map(([k, e]) => [k, e.node ? e.node.id : e.leaf.shape])),
+    })),
+    toString: () =>
+      nodes
+        .map(({ id, op, shape, inputs }) => {
+          const from = Object.entries(inputs).map(([k, e]) => `${k}: ${e.node ? `#${e.node.id}` : label(e.leaf)}`);
+          return `#${id} ${op} ${showShape(shape)} ← ${from.join(", ")}`;
+        })
+        .join("\n"),
+    toDot: () =>
+      [
+        "digraph tape {",
+        "  rankdir=BT; node [shape=box, fontname=monospace];",
+        ...[...leaves].map(([leaf, id]) => `  ${id} [label="${label(leaf)}", style=rounded];`),
+        ...nodes.map((n) => `  step${n.id} [label="${n.op}\\n${showShape(n.shape)}"];`),
+        ...arrows.map(({ from, to, name }) => `  ${from} -> ${to} [label="${name}"];`),
+        "}",
+      ].join("\n"),
+    toMermaid: () =>
+      [
+        "graph BT",
+        ...[...leaves].map(([leaf, id]) => `  ${id}(["${label(leaf)}"])`),
+        ...nodes.map((n) => `  step${n.id}["${n.op}<br/>${showShape(n.shape)}"]`),
+        ...arrows.map(({ from, to, name }) => `  ${from} -- ${name} --> ${to}`),
+      ].join("\n"),
+  };
+}
