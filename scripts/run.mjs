@@ -10,9 +10,13 @@ const [program, ...args] = process.argv.slice(2);
 const loaders = ["--import", "tsx", "--import", pathToFileURL(join(root, "scripts/wgsl-loader.mjs")).href];
 const tsxHome = pathToFileURL(join(root, "package.json")).href; // resolve tsx from the repository, not from the caller's folder
 loaders[1] = import.meta.resolve("tsx", tsxHome);
-const child = spawn(process.execPath, [...loaders, "--disable-warning=ExperimentalWarning", join(root, program), ...args], {
-  stdio: "inherit",
-});
+const child = spawn(
+  process.execPath,
+  [...loaders, "--disable-warning=ExperimentalWarning", join(root, program), ...args],
+  {
+    stdio: "inherit",
+  },
+);
 // Ctrl-C reaches the whole process group: the program decides what to do, and we wait for it.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => signal === "SIGTERM" && child.kill(signal));
 child.on("exit", (code, signal) => {

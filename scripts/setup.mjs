@@ -19,7 +19,9 @@ export function ensureInstalled() {
   const [command, ...args] = [...pnpm, "install", "--frozen-lockfile", "--prefer-offline"];
   const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) {
-    console.error("pnpm install failed: see above. Check the network or the registry setting, then run the command again.");
+    console.error(
+      "pnpm install failed: see above. Check the network or the registry setting, then run the command again.",
+    );
     process.exit(1);
   }
 }

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+
+const program = new Command("gpugrad")
+  .description("Fine-tune and run BERT over WebGPU.")
+  .enablePositionalOptions()
+  .exitOverride();
+
+/** Each command parses its own arguments, in a file of its own that is loaded only when it is called. */
+function command(name: string, description: string, load: () => Promise<(args: string[]) => Promise<number>>): void {
+  program
+    .command(name)
+    .description(description)
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .argument("[arguments...]")
+    .action(async (args: string[]) => {
+      const run = await load();
+      process.exitCode = await run(args);
+    });
+}
+
+command("doctor", "look at Node, drivers and adapter; --fix mends what is missing", async () => {
+  return (await import("./commands/doctor.ts")).doctor;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.stderr.write(`gpugrad: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
