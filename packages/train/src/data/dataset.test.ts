@@ -1,0 +1,224 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cleanHtml } from "./clean-html.ts";
+import { Dataset, type Row } from "./dataset.ts";
+import { dataFolder, loadDataset, loadDatasetDict } from "./load-dataset.ts";
+
+let root = "";
+beforeAll(async () => void (root = await mkdtemp(join(tmpdir(), "gpugrad-data-"))));
+afterAll(() => rm(root, { recursive: true }));
+
+async function write(files: Record<string, string | Uint8Array>): Promise<string> {
+  const folder = await mkdtemp(join(root, "d-"));
+  for (const [file, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, file)), { recursive: true });
+    await writeFile(join(folder, file), content);
+  }
+  return folder;
+}
+
+async function rowsOf(dataset: Dataset): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const row of dataset) rows.push(row);
+  return rows;
+}
+
+const huggingface = (names: string[]) =>
+  JSON.stringify({ info: { features: { text: { dtype: "string" }, label: { names, _type: "ClassLabel" } } } });
+
+const parquet = (texts: string[], labels: number[], names?: string[]) =>
+  new Uint8Array(
+    parquetWriteBuffer({
+      columnData: [
+        { name: "text", data: texts, type: "STRING" },
+        { name: "label", data: labels.map(BigInt), type: "INT64" },
+      ],
+      rowGroupSize: 2,
+      ...(names ? { kvMetadata: [{ key: "huggingface", value: huggingface(names) }] } : {}),
+    }),
+  );
+
+describe("formats", () => {
+  test("CSV: quotes, line ends within fields, a byte-order mark; labels as text are sorted", async () => {
+    const path = join(
+      await write({ "reviews.csv": '\ufefftext,label\r\n"good, ""really""\r\nyes",pos\r\nbad,neg\r\n' }),
+      "reviews.csv",
+    );
+    const data = await loadDataset(path, { split: "train" });
+    expect(data.labels).toEqual({ numLabels: 2, names: ["neg", "pos"] });
+    expect(data.id2label).toEqual({ 0: "neg", 1: "pos" });
+    expect(await rowsOf(data)).toEqual([
+      { text: 'good, "really"\r\nyes', label: 1 },
+      { text: "bad", label: 0 },
+    ]);
+    expect(data.where(1)).toMatch(/reviews\.csv, line 4$/);
+  });
+
+  test("TSV: a quote is a character; gzip; GLUE's names; dev is validation", async () => {
+    const folder = await write({ "dev.tsv.gz": gzipSync('sentence\tlabel\nsay "no\t1\nno\t0\n') });
+    const data = await loadDataset(folder, { split: "validation" });
+    expect(data.labels).toEqual({ numLabels: 2 });
+    expect(await data.row(0)).toEqual({ text: 'say "no', label: 1 });
+  });
+
+  test("JSONL and JSON, pairs, regression, no labels", async () => {
+    const rows = [
+      { sentence1: "a", sentence2: "b", score: 0.5 },
+      { sentence1: "c", sentence2: "d", score: 3 },
+    ];
+    const folder = await write({
+      "train.jsonl": rows.map((row) => JSON.stringify(row)).join("\n\n"),
+      "validation.json": JSON.stringify(rows),
+      "test.json": JSON.stringify({ text: ["x", "y"], label: [-1, -1] }),
+    });
+    const data = await loadDatasetDict(folder);
+    expect(Object.keys(data)).toEqual(["train", "validation", "test"]);
+    for (const split of ["train", "validation"]) {
+      expect(data[split]!.labels).toEqual({ numLabels: 1 });
+      expect(await data[split]!.row(1)).toEqual({ text: "c", text_pair: "d", label: 3 });
+    }
+    expect(data["train"]!.where(1)).toMatch(/train\.jsonl, line 3$/);
+    expect(await rowsOf(data["test"]!)).toEqual([{ text: "x" }, { text: "y" }]);
+  });
+
+  test("parquet: shards, row groups, BigInt labels, names from the huggingface metadata", async () => {
+    const folder = await write({
+      "plain_text/train-00000-of-00002.parquet": parquet(["a", "b", "c"], [0, 1, 0], ["neg", "pos"]),
+      "plain_text/train-00001-of-00002.parquet": parquet(["d", "e", "f"], [1, 1, 0], ["neg", "pos"]),
+      "plain_text/test-00000-of-00001.parquet": parquet(["g"], [1], ["neg", "pos"]),
+    });
+    const data = await loadDataset(folder, { split: "train" });
+    expect(data.labels).toEqual({ numLabels: 2, names: ["neg", "pos"] });
+    expect((await rowsOf(data)).map((row) => row.text + row.label)).toEqual(["a0", "b1", "c0", "d1", "e1", "f0"]);
+    expect(await data.select([5, 0]).row(0)).toEqual({ text: "f", label: 0 });
+    expect(data.select([5, 0]).where(0)).toMatch(/00001-of-00002\.parquet, row 2$/);
+    await rm(join(folder, "plain_text/train-00001-of-00002.parquet"));
+    await expect(loadDataset(folder, { split: "train" })).rejects.toThrow("1 of 2 shards are there");
+  });
+
+  test("a folder per label, as aclImdb: sorted by number; files that a page was given", async () => {
+    const files = {
+      "train/pos/10_9.txt": "ten",
+      "train/pos/9_7.txt": "nine",
+      "train/neg/0_1.txt": "zero",
+      "train/unsup/0_0.txt": "unlabelled",
+      "train/urls_pos.txt": "http://…",
+      README: "…",
+    };
+    for (const folder of [await write(files), dataFolder(files)]) {
+      const data = await loadDataset(folder, { split: "train" });
+      expect(data.labels.names).toEqual(["neg", "pos"]);
+      expect((await rowsOf(data)).map((row) => row.text)).toEqual(["zero", "nine", "ten"]);
+    }
+  });
+
+  test("a card names classes and files", async () => {
+    const card = `---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: "raw/part-*.csv"
+dataset_info:
+  features:
+  - name: stars
+    dtype:
+      class_label:
+        names:
+          '0': bad
+          '1': good
+---
+# Stars`;
+    const folder = await write({
+      "README.md": card,
+      "raw/part-b.csv": "text,stars\ny,1\n",
+      "raw/part-a.csv": "text,stars\nx,0\n",
+    });
+    const data = await loadDataset(folder, { split: "train" });
+    expect(data.labels.names).toEqual(["bad", "good"]);
+    expect((await rowsOf(data)).map((row) => row.text)).toEqual(["x", "y"]);
+  });
+});
+
+describe("errors name the file, the line and a way out", () => {
+  const load = async (files: Record<string, string>, options = {}) => {
+    const data = await loadDataset(await write(files), { split: "train", ...options });
+    return rowsOf(data);
+  };
+
+  test.each([
+    [
+      { "train.csv": "text,label\nfine,1\nno comma\n" },
+      {},
+      /train\.csv, line 3: 1 fields for 2 columns \[text, label\]/,
+    ],
+    [{ "train.jsonl": '{"text":"a","label":0}\n{"text":' }, {}, /train\.jsonl, line 2: not JSON/],
+    [
+      { "train.jsonl": '{"text":"a","label":0}\n{"label":1}' },
+      {},
+      /train\.jsonl, line 2: no text: column text holds nothing/,
+    ],
+    [{ "train.jsonl": '{"text":"a","label":0}\n\n{"text":"b"}' }, {}, /train\.jsonl, line 3: no label/],
+    [{ "train.csv": "text,label\na,0\nb,-2\n" }, {}, /train\.csv, line 3: a class id is not within 0 to 1/],
+    [
+      { "train.csv": "phrase,label\na,0\n" },
+      {},
+      /no column that is known to hold the text .*\[phrase, label\].*--text_column/,
+    ],
+    [
+      { "train.csv": "text,label\na,0\n" },
+      { labelColumn: "mood" },
+      /--label_column names a column that is not there: mood/,
+    ],
+    [{ "train.csv": "text,label\na,x\n" }, { labelNames: ["y"] }, /line 2: a label is none of \[y\]/],
+    [{ "a/train.csv": "text\n", "b/train.csv": "text\n" }, {}, /several configurations: \[a, b\].*dataset_config_name/],
+    [{ "test.csv": "text,label\na,0\n", "notes.csv": "x" }, {}, /no split train: it has \[test\]/],
+    [{ "train.parquet": "PAR1 but not really" }, {}, /train\.parquet: not a readable parquet file/],
+  ])("%j", async (files, options, message) => {
+    await expect(load(files as Record<string, string>, options)).rejects.toThrow(message);
+  });
+
+  test("rows that are not there", async () => {
+    const data = Dataset.fromRows([{ text: "a", label: 0 }]);
+    await expect(data.row(1)).rejects.toThrow("rows: no row 1: it has 1 rows.");
+    expect(() => data.select([0, 3])).toThrow("no row 3");
+  });
+});
+
+test("rows in memory: take, map, counted classes", async () => {
+  const data = Dataset.fromRows([
+    { text: "<b>a</b>", label: 0 },
+    { text: "b", label: 2 },
+  ]);
+  expect(data.labels).toEqual({ numLabels: 3 });
+  const clean = data.map((row) => ({ ...row, text: cleanHtml(row.text) }));
+  expect(await rowsOf(clean.take(1))).toEqual([{ text: "a", label: 0 }]);
+});
+
+test("cleanHtml", () => {
+  expect(cleanHtml("One.<br /><br />Two &amp; three&#39;s <i>best</i>\n&#x2026;")).toBe("One. Two & three's best …");
+  expect(cleanHtml("I <3 it: 3 < 4 > 2 &unknown; &amp;lt;")).toBe("I <3 it: 3 < 4 > 2 &unknown; &lt;");
+});
+
+const shared = join(process.env.GPUGRAD_SHARED ?? "../shared", "data");
+
+describe.skipIf(!existsSync(shared))(`real data (skipped when ${shared} is absent)`, () => {
+  test("IMDB: 25,000 rows, 12,500 of each class, in the file's order", async () => {
+    const data = await loadDataset(join(shared, "imdb"), { split: "train" });
+    expect(data.length).toBe(25_000);
+    expect(data.labels).toEqual({ numLabels: 2, names: ["neg", "pos"] });
+    expect((await data.row(0)).text).toMatch(/^Story of a man who has unnatural feelings for a pig/);
+    expect([(await data.row(12_499)).label, (await data.row(12_500)).label]).toEqual([0, 1]);
+  });
+
+  test("SST-2: gzip, TSV with quotes", async () => {
+    const { train, validation } = await loadDatasetDict(join(shared, "sst2"));
+    expect([train!.length, validation!.length]).toEqual([67_349, 872]);
+    expect(await validation!.row(0)).toEqual({ text: "it 's a charming and often affecting journey . ", label: 1 });
+  });
+});

@@ -1,0 +1,22 @@
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, sep } from "node:path";
+import { fetchFromHub, listHubFiles, openFile, type HubOptions } from "@gpugrad/bert";
+import type { DataFolder } from "./data/folder.ts";
+
+/** A local folder or file, or else a dataset of the Hub whose files are downloaded when they are opened. */
+export async function openDataFolder(idOrPath: string, options: HubOptions = {}): Promise<DataFolder> {
+  const info = await stat(idOrPath).catch(() => undefined);
+  if (info?.isFile()) return { name: dirname(idOrPath), files: [basename(idOrPath)], open: () => openFile(idOrPath) };
+  if (info) {
+    const entries = await readdir(idOrPath, { recursive: true, withFileTypes: true });
+    const files = entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => relative(idOrPath, join(entry.parentPath, entry.name)).replaceAll(sep, "/"));
+    return { name: idOrPath, files: files.sort(), open: (file) => openFile(join(idOrPath, file)) };
+  }
+  const repo = { repo: idOrPath, type: "dataset", ...options } as const;
+  const files = (await listHubFiles(repo)).sort();
+  const fetched = new Map<string, Promise<string>>();
+  const fetch = (path: string) => fetched.get(path) ?? fetched.set(path, fetchFromHub({ ...repo, path })).get(path)!;
+  return { name: idOrPath, files, open: async (path) => openFile(await fetch(path)) };
+}
