@@ -19,3 +19,7 @@ export { provenance } from "./storage.ts";
 export { clone } from "./ops/clone/clone.ts";
 export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
+export { linear, linearGelu, type LinearGeluOptions } from "./ops/matmul/linear.ts";
+export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
+export { addLayerNorm, layerNorm, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
+export { rmsNorm } from "./ops/norm/rms-norm.ts";

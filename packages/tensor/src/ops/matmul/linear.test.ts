@@ -1,0 +1,52 @@
+import { describe, expect, test } from "vitest";
+import { checkOp, withDevice } from "../../testing/check-op.ts";
+import { fromArray } from "../../tensor.ts";
+import { linear, linearGelu } from "./linear.ts";
+import { linearGeluReference, linearReference } from "./linear.reference.ts";
+
+const shapes = [
+  [[1, 1], [1, 1], [1]],
+  [[5], [3, 5], [3]],
+  [
+    [7, 5],
+    [3, 5],
+  ],
+  [[2, 3, 5], [4, 5], [4]],
+  [[2, 1, 3, 9], [7, 9], [7]],
+  [[0, 5], [3, 5], [3]],
+  [[4, 0], [3, 0], [3]],
+  [[4, 5], [0, 5], [0]],
+];
+const cases = [
+  ...shapes.map((s) => ({ shapes: s })),
+  { shapes: [[67, 70], [131, 70], [131]], gradient: false, atol: 2e-5 },
+];
+
+checkOp(linear, linearReference, { cases });
+checkOp(linearGelu, linearGeluReference, {
+  cases: [
+    ...cases,
+    { shapes: [[7, 5], [3, 5], [3]], args: [{ approximate: "tanh" }] },
+    ...(["none", "tanh"] as const).map((approximate) => ({
+      shapes: [[801, 1], [1, 1], [1]],
+      values: [Float32Array.from({ length: 801 }, (_, i) => (i - 400) / 20), [1], [0]],
+      args: [{ approximate }],
+      gradient: false,
+      note: "from −20 to 20",
+    })),
+  ],
+});
+
+describe("linear refuses", () => {
+  withDevice();
+  const zeros = (...shape: number[]) => fromArray(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+
+  test("a weight that is [in, out]", () => {
+    expect(() => linear(zeros(2, 4), zeros(4, 3))).toThrow(
+      "linear: x's last dimension is not weight's last: x [2,4] · weight [4,3]. The weight is [out, in], as in PyTorch.",
+    );
+  });
+  test("a bias of another size", () => {
+    expect(() => linear(zeros(2, 4), zeros(3, 4), zeros(4))).toThrow("linear: bias [4] is not [3]");
+  });
+});

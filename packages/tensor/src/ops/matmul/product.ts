@@ -1,0 +1,103 @@
+import { kernel } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import type { Tensor } from "../../tensor.ts";
+import naiveCode from "./matmul-naive.wgsl";
+
+const naive = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
+
+/** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
+export interface BatchDim {
+  size: number;
+  a: number;
+  b: number;
+  c: number;
+}
+
+/** C = op(A) · op(B) + bias for each index of the batch, where op transposes or not. A dimension along which C does not move is summed. */
+export interface Product {
+  /** [M, K], or [K, M] if transposed. */
+  a: Tensor;
+  /** [K, N], or [N, K] if transposed. */
+  b: Tensor;
+  /** [M, N]: written, whatever it held. */
+  c: Tensor;
+  M: number;
+  N: number;
+  K: number;
+  transposeA?: boolean;
+  transposeB?: boolean;
+  batch?: readonly BatchDim[];
+  /** [N]: added to every row. */
+  bias?: Tensor | undefined;
+}
+
+/** Runs a product: one dispatch for the innermost dimension of a batch, and the host counts through the rest, which is rarely there. */
+export function multiply(product: Product): void {
+  if (product.c.size === 0) return;
+  const { M, N, K, batch, transposeA = false, transposeB = false } = simplify(product);
+  const moving = batch.filter((dim) => dim.c > 0);
+  const summed = batch.filter((dim) => dim.c === 0);
+  const inner = moving.pop() ?? { size: 1, a: 0, b: 0, c: 0 };
+  const nothing = summed.some((dim) => dim.size === 0); // an empty sum is 0, and so is a product over K = 0
+  const terms = nothing ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
+  for (const outer of offsets(moving)) {
+    for (const [index, term] of terms.entries()) {
+      runNaive(
+        {
+          ...{ M, N, K: nothing ? 0 : K, batches: inner.size },
+          ...{
+            a_row: transposeA ? 1 : K,
+            a_col: transposeA ? M : 1,
+            b_row: transposeB ? 1 : N,
+            b_col: transposeB ? K : 1,
+          },
+          ...{ a_first: outer.a + term.a, b_first: outer.b + term.b, c_first: outer.c },
+          ...{ a_step: inner.a, b_step: inner.b, c_step: inner.c },
+        },
+        product,
+        index > 0,
+      );
+    }
+  }
+}
+
+function runNaive(params: Record<string, number>, { a, b, c, bias }: Product, accumulate: boolean): void {
+  const { M, N, batches } = params as { M: number; N: number; batches: number };
+  const overrides = { BIAS: Number(bias !== undefined && !accumulate), ACCUMULATE: Number(accumulate) };
+  run(naive, { a, b, bias: bias ?? a, c }, params, { threads: batches * M * N, overrides });
+}
+
+/**
+ * The same product with fewer dimensions of batch: neighbours that lie in memory as one are joined; a batch of A against one B is one tall A,
+ * and a sum over a batch of Aᵀ · B is one long sum over k.
+ */
+function simplify(product: Product): Product & { batch: BatchDim[] } {
+  let { M, K } = product;
+  const batch: BatchDim[] = [];
+  for (const dim of product.batch ?? []) {
+    if (dim.size === 1) continue;
+    const last = batch.at(-1);
+    const joins = last && (["a", "b", "c"] as const).every((m) => last[m] === dim[m] * dim.size);
+    if (joins) batch[batch.length - 1] = { ...dim, size: last.size * dim.size };
+    else batch.push(dim);
+  }
+  const { N, transposeA = false, transposeB = false } = product;
+  const last = batch.at(-1);
+  if (last && !transposeA && last.b === 0 && last.a === M * K && last.c === M * N) {
+    M *= batch.pop()!.size;
+  } else if (last && transposeA && !transposeB && last.c === 0 && last.a === K * M && last.b === K * N) {
+    K *= batch.pop()!.size;
+  }
+  return { ...product, M, K, batch };
+}
+
+/** Where each index of the dimensions begins in each tensor. */
+function offsets(dims: readonly BatchDim[]): { a: number; b: number; c: number }[] {
+  return dims.reduce(
+    (list, dim) =>
+      list.flatMap(({ a, b, c }) =>
+        Array.from({ length: dim.size }, (_, i) => ({ a: a + i * dim.a, b: b + i * dim.b, c: c + i * dim.c })),
+      ),
+    [{ a: 0, b: 0, c: 0 }],
+  );
+}
