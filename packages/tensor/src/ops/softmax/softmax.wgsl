@@ -1,4 +1,4 @@
-// y = softmax(x) along one dimension: a "row" is a line of it: y_c = exp(x_c − m) / Σ exp(x_c − m), with m = max x. With LOG: y_c = x_c − m − ln Σ exp(x_c − m).
+// y = softmax(x) along one dimension: a "row" is a line of it: y_c = exp(x_c − m) / Σ exp(x_c − m), with m = max x. With LOG: y_c = (x_c − m) − ln Σ exp(x_c − m).
 //
 // Why subtract m: the largest exponent becomes 0, so no exp overflows, and the sum is at least 1; the factor exp(−m) cancels.
 // Mapping: one invocation per row. That suits CPU adapters, where workgroup memory and barriers cost more than they save.
@@ -26,8 +26,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var i = first; i < end; i += step) { sum += exp(x[i] - m); }
 
   if (LOG) {
-    let shift = m + log(sum);
-    for (var i = first; i < end; i += step) { y[i] = x[i] - shift; }
+    let log_sum = log(sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
+    for (var i = first; i < end; i += step) { y[i] = (x[i] - m) - log_sum; }
   } else {
     let scale = 1.0 / sum;
     for (var i = first; i < end; i += step) { y[i] = exp(x[i] - m) * scale; }

@@ -1,0 +1,63 @@
+import { defineOp } from "../../define-op.ts";
+import { check } from "../../errors.ts";
+import { sameShape, showShape, type Shape } from "../../shape.ts";
+import type { Tensor } from "../../tensor.ts";
+import { checkRow, inputGradient, normalize, rowLength, weightGradients, type SavedNorm } from "./norm.ts";
+
+export interface LayerNormOptions {
+  /** Added to the variance, inside the root. */
+  eps?: number;
+  /** The dimensions that are normalized together, at the end of x's shape: weight's shape, or else the last one. */
+  normalizedShape?: Shape;
+}
+
+/**
+ * y = (x − mean) / √(variance + eps) · weight + bias over the last dimension, or over `normalizedShape`: f32 of x's shape.
+ *
+ * Saves x and three numbers per row; dx is then one pass more than forward, and needs neither y nor a division by weight.
+ *
+ * @throws when weight or bias don't have the normalized shape.
+ * @see https://arxiv.org/abs/1607.06450
+ */
+export const layerNorm = defineOp("layer_norm", {
+  forward(x: Tensor, weight?: Tensor, bias?: Tensor, { eps = 1e-5, normalizedShape }: LayerNormOptions = {}) {
+    const shape = normalizedShape ?? weight?.shape ?? bias?.shape ?? x.shape.slice(-1);
+    const cols = rowLength("layer_norm", x, shape);
+    checkRow("layer_norm", "weight", weight, shape);
+    checkRow("layer_norm", "bias", bias, shape);
+    const { y, saved } = normalize({ x, weight, bias, cols, center: true }, eps);
+    return { output: y, inputs: { x, weight, bias }, saved: { norm: saved, shape } };
+  },
+  backward: ({ norm, shape }, dy, needs) => gradients(norm, shape, dy, needs),
+});
+
+/**
+ * layerNorm(x + residual): what follows each half of a transformer's layer, without a round trip through memory for the sum.
+ * x and residual are of one shape; weight and bias have that of its last dimension.
+ */
+export const addLayerNorm = defineOp("add_layer_norm", {
+  forward(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, { eps = 1e-5 }: { eps?: number } = {}) {
+    check(
+      sameShape(x.shape, residual.shape),
+      () =>
+        `add_layer_norm: x is ${showShape(x.shape)} and residual ${showShape(residual.shape)}; ` +
+        `they have to be the same. For others: layerNorm(add(x, residual), …).`,
+    );
+    const shape = x.shape.slice(-1);
+    const cols = rowLength("add_layer_norm", x, shape);
+    checkRow("add_layer_norm", "weight", weight, shape);
+    checkRow("add_layer_norm", "bias", bias, shape);
+    const { y, saved } = normalize({ x, residual, weight, bias, cols, center: true }, eps);
+    return { output: y, inputs: { x, residual, weight, bias }, saved: { norm: saved, shape } };
+  },
+  backward({ norm, shape }, dy, needs) {
+    const { x: dx, ...rest } = gradients(norm, shape, dy, { ...needs, x: needs.x || needs.residual });
+    return { x: dx, residual: dx, ...rest };
+  },
+});
+
+function gradients(norm: SavedNorm, shape: Shape, dy: Tensor, needs: { x: boolean; weight: boolean; bias: boolean }) {
+  const x = needs.x ? inputGradient(norm, dy) : undefined;
+  if (!needs.weight && !needs.bias) return { x, weight: undefined, bias: undefined };
+  return { x, ...weightGradients(norm, dy, shape) };
+}

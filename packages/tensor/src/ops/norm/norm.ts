@@ -1,0 +1,107 @@
+import { check } from "../../errors.ts";
+import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import { sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import rowsBackwardCode from "./norm-rows-backward.wgsl";
+import rowsCode from "./norm-rows.wgsl";
+import weightBackwardCode from "./norm-weight-backward.wgsl";
+import sumBlocksCode from "./sum-blocks.wgsl";
+
+const rowsKernel = kernel("ops/norm/norm-rows.wgsl", rowsCode);
+const rowsBackwardKernel = kernel("ops/norm/norm-rows-backward.wgsl", rowsBackwardCode);
+const weightBackwardKernel = kernel("ops/norm/norm-weight-backward.wgsl", weightBackwardCode);
+const sumBlocksKernel = kernel("ops/norm/sum-blocks.wgsl", sumBlocksCode);
+
+/** What layer norm, layer norm of a sum and RMS norm have in common: the tensors, and how rows are normalized. */
+interface Norm {
+  x: Tensor;
+  residual?: Tensor | undefined;
+  weight?: Tensor | undefined;
+  bias?: Tensor | undefined;
+  /** Elements in a row. */
+  cols: number;
+  /** Whether the mean is taken off: layer norm does, RMS norm doesn't. */
+  center: boolean;
+}
+
+/** What backward needs: the inputs, and of each row the mean, what rounding left of it, and 1/√(variance + eps). */
+export interface SavedNorm extends Norm {
+  stats: Tensor;
+}
+
+/** Elements of `normalizedShape`, which has to be the end of x's shape. */
+export function rowLength(op: string, x: Tensor, normalizedShape: Shape): number {
+  const end = x.shape.slice(x.rank - normalizedShape.length);
+  check(
+    normalizedShape.length >= 1 && normalizedShape.length <= x.rank && sameShape(end, normalizedShape),
+    () => `${op}: normalizedShape ${showShape(normalizedShape)} is not the end of x's shape ${showShape(x.shape)}.`,
+  );
+  return sizeOf(normalizedShape);
+}
+
+/** Throws unless `tensor` has one element for each of a row's. */
+export function checkRow(op: string, name: string, tensor: Tensor | undefined, normalizedShape: Shape): void {
+  check(
+    !tensor || sameShape(tensor.shape, normalizedShape),
+    () =>
+      `${op}: ${name} is ${showShape(tensor!.shape)}, but rows of ${showShape(normalizedShape)} are normalized. ` +
+      `Give it that shape.`,
+  );
+}
+
+/** Normalizes the rows of x, or of x + residual. */
+export function normalize(norm: Norm, eps: number): { y: Tensor; saved: SavedNorm } {
+  const { x, residual, weight, bias, cols, center } = norm;
+  const rows = cols === 0 ? 0 : x.size / cols;
+  const y = empty(x.shape);
+  const stats = empty([rows, 4]);
+  const overrides = { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight, BIAS: +!!bias };
+  run(
+    atWidth(rowsKernel, cols),
+    { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, y, stats },
+    { rows, cols, eps },
+    { threads: rows, overrides },
+  );
+  return { y, saved: { ...norm, stats } };
+}
+
+/** dx, the same for x and residual. */
+export function inputGradient({ x, residual, weight, cols, center, stats }: SavedNorm, dy: Tensor): Tensor {
+  const rows = stats.shape[0]!;
+  const dx = empty(x.shape);
+  run(
+    atWidth(rowsBackwardKernel, cols),
+    { dy, x, residual: residual ?? x, weight: weight ?? x, stats, dx },
+    { rows, cols },
+    { threads: rows, overrides: { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight } },
+  );
+  return dx;
+}
+
+/** dweight and dbias, by sums over blocks of rows. */
+export function weightGradients({ x, residual, cols, stats }: SavedNorm, dy: Tensor, shape: Shape) {
+  const rows = stats.shape[0]!;
+  const rowsPerBlock = Math.max(1, Math.ceil(Math.sqrt(rows)));
+  const blocks = Math.ceil(rows / rowsPerBlock);
+  const partial = { dweight: empty([blocks, cols]), dbias: empty([blocks, cols]) };
+  const code = atWidth(weightBackwardKernel, cols);
+  run(
+    code,
+    { dy, x, residual: residual ?? x, stats, ...partial },
+    { rows, cols, blocks, rows_per_block: rowsPerBlock },
+    { threads: (blocks * cols) / widthOf(cols), overrides: { RESIDUAL: +!!residual } },
+  );
+  const sumBlocks = (sums: Tensor): Tensor => {
+    const total = empty(shape);
+    run(sumBlocksKernel, { partial: sums, total }, { blocks, cols }, { threads: cols });
+    return total;
+  };
+  return { weight: sumBlocks(partial.dweight), bias: sumBlocks(partial.dbias) };
+}
+
+/** Elements that kernels read at once: four where rows are whole vec4s. */
+const widthOf = (cols: number): number => (cols % 4 === 0 ? 4 : 1);
+
+const atWidth = (base: Kernel, cols: number): Kernel =>
+  widthOf(cols) === 4 ? base : specialize(base, { Lanes: "f32", WIDTH: 1 });
