@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { shuffledIndices, splitMix64 } from "../random.ts";
+import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
+import { Dataset } from "./dataset.ts";
+
+/** A word's id is its length; 101 and 102 stand around each text. */
+const tokenizer: BatchTokenizer = {
+  padTokenId: 0,
+  encodeBatch(texts, pairs, { maxLength }) {
+    const words = (text: string) => text.split(" ").map((word) => word.length);
+    const input_ids = texts.map((text, i) =>
+      [101, ...words(text), 102, ...(pairs ? [...words(pairs[i]!), 102] : [])].slice(0, maxLength),
+    );
+    const token_type_ids = input_ids.map((ids) => ids.map((_, i) => (i > ids.indexOf(102) && pairs ? 1 : 0)));
+    return { input_ids, token_type_ids };
+  },
+};
+
+const rows = Array.from({ length: 7 }, (_, i) => ({ text: "word ".repeat(i + 1).trim(), label: i % 2 }));
+const data = Dataset.fromRows(rows);
+
+async function all(batches: AsyncIterable<Batch>): Promise<Batch[]> {
+  const list: Batch[] = [];
+  for await (const batch of batches) list.push(batch);
+  return list;
+}
+
+test("SplitMix64 gives the published numbers", () => {
+  const random = splitMix64(1234567);
+  expect([random.next(), random.next(), random.next()]).toEqual([
+    6457827717110365317n,
+    3203168211198807973n,
+    9817491932198370423n,
+  ]);
+});
+
+test("a shuffle is a permutation, the same for seed and epoch, another for others", () => {
+  const order = shuffledIndices(1000, 42, 0);
+  expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+  expect(shuffledIndices(1000, 42, 0)).toEqual(order);
+  const inPlace = (other: Int32Array) => other.filter((value, i) => value === order[i]).length;
+  expect(inPlace(shuffledIndices(1000, 42, 1))).toBeLessThan(10);
+  expect(inPlace(shuffledIndices(1000, 43, 0))).toBeLessThan(10);
+  expect([...shuffledIndices(8, 0, 0)]).toMatchInlineSnapshot(`
+    [
+      3,
+      6,
+      5,
+      4,
+      7,
+      1,
+      0,
+      2,
+    ]
+  `);
+});
+
+test("pads to the longest, masks padding, keeps the rest", async () => {
+  const [first, last] = await all(new DataLoader(data, tokenizer, { batchSize: 4 }));
+  expect(first!.shape).toEqual([4, 6]);
+  expect([...first!.input_ids.subarray(0, 12)]).toEqual([101, 4, 102, 0, 0, 0, 101, 4, 4, 102, 0, 0]);
+  expect([...first!.attention_mask.subarray(0, 12)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]);
+  expect(first!.labels).toEqual(new Int32Array([0, 1, 0, 1]));
+  expect(last!.shape).toEqual([3, 9]);
+  expect(last!.rows).toEqual([4, 5, 6]);
+});
+
+test("fixed padding, truncation, multiples, dropLast", async () => {
+  const shapes = async (options: ConstructorParameters<typeof DataLoader>[2]) =>
+    (await all(new DataLoader(data, tokenizer, { batchSize: 4, ...options }))).map((batch) => batch.shape);
+  expect(await shapes({ padding: "max_length", maxLength: 12 })).toEqual([[4, 12], [3, 12]]); // prettier-ignore
+  expect(await shapes({ padToMultipleOf: 8 })).toEqual([[4, 8], [3, 16]]); // prettier-ignore
+  expect(await shapes({ padToMultipleOf: 8, maxLength: 10 })).toEqual([[4, 8], [3, 10]]); // prettier-ignore
+  expect(await shapes({ dropLast: true, maxLength: 5 })).toEqual([[4, 5]]);
+});
+
+test("shuffles by epoch, goes on in the middle of one, follows indices", async () => {
+  const loader = new DataLoader(data, tokenizer, { batchSize: 2, shuffle: true, seed: 1 });
+  const rowsOf = async (batches: AsyncIterable<Batch>) => (await all(batches)).map((batch) => [...batch.rows]);
+  const whole = await rowsOf(loader.epoch(3));
+  expect(whole.flat()).toEqual([...shuffledIndices(7, 1, 3)]);
+  expect(await rowsOf(loader.epoch(3, { skip: 2 }))).toEqual(whole.slice(2));
+  expect(loader.length).toBe(4);
+  const chosen = new DataLoader(data, tokenizer, { batchSize: 2, indices: [6, 0, 6] });
+  expect(await rowsOf(chosen)).toEqual([[6, 0], [6]]);
+  expect(chosen.length).toBe(2);
+  expect(() => new DataLoader(data, tokenizer, { indices: [0], shuffle: true })).toThrow("leave out shuffle");
+  expect(() => new DataLoader(data, tokenizer, { indices: [7] })).toThrow("no row 7");
+});
+
+test("pairs, numbers as labels, no labels", async () => {
+  const pairs = Dataset.fromRows([{ text: "a", text_pair: "bb cc", label: 0.5 }]);
+  const [batch] = await all(new DataLoader(pairs, tokenizer));
+  expect([...batch!.token_type_ids]).toEqual([0, 0, 0, 1, 1, 1]);
+  expect(batch!.labels).toEqual(new Float32Array([0.5]));
+  const [unlabelled] = await all(new DataLoader(Dataset.fromRows([{ text: "a" }]), tokenizer));
+  expect(unlabelled!.labels).toBeUndefined();
+});
+
+test("prepares ahead, and a bad row is thrown when its batch is due", async () => {
+  const asked: number[] = [];
+  const source = new Dataset({
+    name: "source",
+    length: 10,
+    labels: { numLabels: 2 },
+    row: (i) => {
+      asked.push(i);
+      return i === 5 ? Promise.reject(new Error("row 5 is bad")) : Promise.resolve({ text: "a", label: 0 });
+    },
+  });
+  const seen: number[] = [];
+  const walk = async () => {
+    for await (const batch of new DataLoader(source, tokenizer, { batchSize: 1, prefetch: 3 })) {
+      seen.push(batch.rows[0]!);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(asked.length).toBe(Math.min(10, seen.length + 3));
+    }
+  };
+  await expect(walk()).rejects.toThrow("row 5 is bad");
+  expect(seen).toEqual([0, 1, 2, 3, 4]);
+});
