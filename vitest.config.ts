@@ -11,7 +11,12 @@ const wgsl: Plugin = {
 export default defineConfig({
   plugins: [wgsl],
   test: {
-    include: ["packages/*/{src,test}/**/*.test.ts", "examples/**/*.test.ts", "bench/**/*.test.ts", "scripts/**/*.test.ts"],
+    include: [
+      "packages/*/{src,test}/**/*.test.ts",
+      "examples/**/*.test.ts",
+      "bench/**/*.test.ts",
+      "scripts/**/*.test.ts",
+    ],
     pool: "forks", // Dawn keeps process-wide state: one process per file, on two cores
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -1,5 +1,6 @@
 // Installs the workspace's dependencies when they are missing or older than the lockfile, so that every
 // `pnpm <command>` of the README works on a fresh clone. Progress goes to stderr: stdout belongs to the program.
+// Imported, or run as `node scripts/setup.mjs && …`.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -25,3 +26,5 @@ export function ensureInstalled() {
     process.exit(1);
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) ensureInstalled();

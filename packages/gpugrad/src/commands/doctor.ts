@@ -96,7 +96,9 @@ async function examine(): Promise<Report> {
       required: true,
       found: error instanceof Error ? error.message : String(error),
       cost: "nothing can be computed",
-      fix: process.env["GPUGRAD_ADAPTER"] ? "unset GPUGRAD_ADAPTER, or name an adapter that is here" : lavapipeCommands(),
+      fix: process.env["GPUGRAD_ADAPTER"]
+        ? "unset GPUGRAD_ADAPTER, or name an adapter that is here"
+        : lavapipeCommands(),
     });
   }
   return { adapter, ok: checks.every((check) => check.ok || !check.required), checks };

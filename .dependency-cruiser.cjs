@@ -1,0 +1,63 @@
+// What may import what: tensor ← autograd ← bert ← train ← gpugrad, and nothing in a circle.
+const testing = "\\.(test|bench|reference)\\.ts$|/testing/";
+const packages = ["tensor", "autograd", "bert", "train", "gpugrad"];
+
+module.exports = {
+  forbidden: [
+    {
+      name: "no-circular",
+      comment: "A circle has no first file to read. Types alone may point back.",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
+    ...packages.slice(0, -1).map((name, i) => ({
+      name: `${name}-knows-nothing-above-it`,
+      severity: "error",
+      from: { path: `^packages/${name}/` },
+      to: { path: packages.slice(i + 1).map((above) => `^packages/${above}/`) },
+    })),
+    {
+      name: "packages-do-not-import-the-house",
+      comment: "What is published can't reach scripts, bench or examples.",
+      severity: "error",
+      from: { path: "^packages/" },
+      to: { path: "^(scripts|bench|examples)/" },
+    },
+    {
+      name: "through-the-front-door",
+      comment: "Another package is imported by its name, not by a path into it.",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/" },
+      to: { path: "^packages/([^/]+)/", pathNot: "^packages/[^/]+/src/index\\.ts$|^packages/$1/" },
+    },
+    {
+      name: "no-tests-in-sources",
+      severity: "error",
+      from: { path: "^packages/[^/]+/src/", pathNot: testing },
+      to: { path: `${testing}|^packages/[^/]+/test/` },
+    },
+    {
+      name: "no-unresolved",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "no-undeclared-dependency",
+      comment: "What a package imports is among its own dependencies.",
+      severity: "error",
+      from: { path: "^packages/[^/]+/src/", pathNot: testing },
+      // (A package of this workspace resolves to its sources, whose type is undetermined; its order is checked above.)
+      to: { pathNot: "^packages/", dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "undetermined"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^packages/[^/]+/dist/" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    combinedDependencies: false,
+    enhancedResolveOptions: { conditionNames: ["node", "import", "default", "types"], exportsFields: ["exports"] },
+  },
+};
