@@ -23,3 +23,5 @@ export { linear, linearGelu, type LinearGeluOptions } from "./ops/matmul/linear.
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
 export { addLayerNorm, layerNorm, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
 export { rmsNorm } from "./ops/norm/rms-norm.ts";
+export { crossEntropy, type CrossEntropyOptions } from "./ops/loss/cross-entropy.ts";
+export type { Reduction } from "./ops/loss/reduction.ts";

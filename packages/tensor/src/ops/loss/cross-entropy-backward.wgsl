@@ -1,0 +1,42 @@
+// dx_c = dloss (Σq · softmax(x)_c − q_c), with q the target's mass on class c as in cross-entropy-rows.wgsl.
+//
+// Mapping: LANES invocations per row, side by side: 1 on a CPU, more on a GPU, so that reads are coalesced. Traffic: x (and soft targets) read once, dx written once.
+override SOFT: bool = false;      // the target holds probabilities, not class indices
+override WEIGHT: bool = false;    // classes have weights
+override SMOOTHING: bool = false; // label smoothing is on
+override PER_ROW: bool = false;   // dloss has an element per row, not one for all
+override LANES: u32 = 1;          // invocations per row, a divisor of 64
+
+struct Params { rows: u32, cols: u32, inner: u32, smoothing: f32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;         // [rows / inner, cols, inner]
+@group(0) @binding(1) var<storage, read> target_of: array<u32>; // [rows] indices, or bits of probabilities in x's shape
+@group(0) @binding(2) var<storage, read> weight: array<f32>;    // [cols]
+@group(0) @binding(3) var<storage, read> stats: array<vec4f>;   // [rows]: m, ln Σ exp(x − m), Σ q, divisor
+@group(0) @binding(4) var<storage, read> dloss: array<f32>;     // [rows] or [1]
+@group(0) @binding(5) var<storage, read> scale: array<f32>;     // [1]: what the mean multiplies by
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;  // [rows / inner, cols, inner]
+@group(0) @binding(7) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let thread = id.x + id.y * workgroups.x * 64u;
+  let row = thread / LANES;
+  if (row >= params.rows) { return; }
+  let step = params.inner;
+  let first = (row / step) * params.cols * step + row % step;
+
+  let row_stats = stats[row];
+  let upstream = dloss[select(0u, row, PER_ROW)] * scale[0];
+  var label = 0u;
+  if (!SOFT) { label = target_of[row]; }
+  let ignored = row_stats.z == 0.0 && row_stats.w == 0.0;
+  for (var c = thread % LANES; c < params.cols; c += LANES) {
+    let i = first + c * step;
+    var p = 0.0;
+    if (SOFT) { p = bitcast<f32>(target_of[i]); } else { p = f32(c == label); }
+    if (SMOOTHING) { p = p * (1.0 - params.smoothing) + params.smoothing / f32(params.cols); }
+    if (WEIGHT) { p *= weight[c]; }
+    dx[i] = select(upstream * (row_stats.z * exp((x[i] - row_stats.x) - row_stats.y) - p), 0.0, ignored);
+  }
+}

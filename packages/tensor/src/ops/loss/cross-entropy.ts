@@ -1,0 +1,98 @@
+import { defineOp } from "../../define-op.ts";
+import { isFloat } from "../../dtype.ts";
+import { check } from "../../errors.ts";
+import { kernel } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import { sameShape, showShape } from "../../shape.ts";
+import { empty, fromArray, type Tensor } from "../../tensor.ts";
+import { linesAlong } from "../softmax/softmax.ts";
+import backwardCode from "./cross-entropy-backward.wgsl";
+import rowsCode from "./cross-entropy-rows.wgsl";
+import totalCode from "./cross-entropy-total.wgsl";
+import { checkReduction, type Reduction } from "./reduction.ts";
+
+const rowsKernel = kernel("ops/loss/cross-entropy-rows.wgsl", rowsCode);
+const totalKernel = kernel("ops/loss/cross-entropy-total.wgsl", totalCode);
+const backwardKernel = kernel("ops/loss/cross-entropy-backward.wgsl", backwardCode);
+
+export interface CrossEntropyOptions {
+  /** A weight for each class: f32 [C]. The mean then divides by the sum of the targets' weights. */
+  weight?: Tensor | undefined;
+  /** `none` gives a loss per row. */
+  reduction?: Reduction;
+  /** The part of the target's mass that is spread evenly over all classes, the right one included. */
+  labelSmoothing?: number;
+  /** Rows with this target count for nothing, in sum and mean. */
+  ignoreIndex?: number;
+}
+
+const QUIET_NAN = 0x7fc00000;
+
+/**
+ * −ln softmax(x)[target], softmax and loss in one: x f32 [C], [N,C] or [N,C,d1,…] holds logits, classes in dimension 1; target
+ * is integers in x's shape without C, or probabilities (f32) in x's shape. Gives a scalar, or with `reduction: "none"` one loss per row.
+ *
+ * Of each row the maximum, the log-sum-exp above it and the target's mass are saved: dx follows from them and x.
+ * A target that is no class makes its row's loss NaN. Where every row is ignored, the mean is NaN and the sum 0.
+ * The gradient goes to x alone.
+ *
+ * @throws when the shapes don't fit, or class weights are not [C].
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
+ */
+export const crossEntropy = defineOp("cross_entropy", {
+  forward(x: Tensor, target: Tensor, options: CrossEntropyOptions = {}) {
+    const { weight, reduction = "mean", labelSmoothing = 0, ignoreIndex = -100 } = options;
+    checkReduction("cross_entropy", reduction);
+    check(
+      x.rank >= 1,
+      () => "cross_entropy: x is a scalar; logits have a dimension of classes: [C], [N,C] or [N,C,…].",
+    );
+    const axis = x.rank === 1 ? 0 : 1;
+    const rowShape = x.shape.filter((_, i) => i !== axis);
+    const soft = isFloat(target.dtype);
+    check(
+      sameShape(target.shape, soft ? x.shape : rowShape),
+      () =>
+        `cross_entropy: logits ${showShape(x.shape)} with target ${showShape(target.shape)} of ${target.dtype}. ` +
+        `Integers are class indices, of shape ${showShape(rowShape)}; floats are probabilities, of x's shape.`,
+    );
+    const cols = x.shape[axis]!;
+    check(cols > 0, () => `cross_entropy: logits ${showShape(x.shape)} have no classes (dimension ${axis}).`);
+    check(
+      !weight || sameShape(weight.shape, [cols]),
+      () => `cross_entropy: class weights are ${showShape(weight!.shape)}, but there are ${cols} classes.`,
+    );
+    check(
+      labelSmoothing >= 0 && labelSmoothing <= 1,
+      () => `cross_entropy: labelSmoothing is ${labelSmoothing}; it is a part of 1, between 0 and 1.`,
+    );
+
+    const { rows, inner } = linesAlong("cross_entropy", x.shape, axis);
+    const loss = empty(rowShape);
+    const stats = empty([rows, 4]);
+    const switches = { SOFT: +soft, WEIGHT: +!!weight, SMOOTHING: +(labelSmoothing > 0) };
+    run(
+      rowsKernel,
+      { x, target_of: target, weight: weight ?? x, loss, stats },
+      { rows, cols, inner, ignore_index: ignoreIndex, smoothing: labelSmoothing, nan: QUIET_NAN },
+      { threads: rows, overrides: switches },
+    );
+    const saved = { x, target, weight, stats, switches, params: { rows, cols, inner, smoothing: labelSmoothing } };
+    if (reduction === "none") {
+      return { output: loss, inputs: { x }, saved: { ...saved, scale: fromArray([1], [1]), perRow: true } };
+    }
+    const y = empty([]);
+    const scale = empty([1]);
+    const overrides = { MEAN: +(reduction === "mean") };
+    run(totalKernel, { loss, stats, y, scale }, { rows }, { workgroups: 1, overrides });
+    return { output: y, inputs: { x }, saved: { ...saved, scale, perRow: false } };
+  },
+  backward({ x, target, weight, stats, switches, params, scale, perRow }, dy) {
+    const dx = empty(x.shape);
+    run(backwardKernel, { x, target_of: target, weight: weight ?? x, stats, dloss: dy, scale, dx }, params, {
+      threads: params.rows,
+      overrides: { ...switches, PER_ROW: +perRow },
+    });
+    return { x: dx };
+  },
+});
