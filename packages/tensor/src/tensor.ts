@@ -1,4 +1,4 @@
-import { decode, deviceBytes, encode, type DType, type TypedArray } from "./dtype.ts";
+import { decode, deviceBytes, encode, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
@@ -118,6 +118,23 @@ export class Tensor {
   /** The elements in the usual layout of brackets, long dimensions shortened. */
   async print(): Promise<string> {
     return format(await this.data(), this.shape, this.dtype);
+  }
+
+  /** The elements as they lie on the device: little-endian, 16-bit ones packed. */
+  async bytes(): Promise<Uint8Array> {
+    const { device, buffer } = this.storage;
+    const bytes = new Uint8Array(await device.read(buffer, this.byteLength));
+    return isHalf(this.dtype) ? bytes.subarray(0, 2 * this.size) : bytes;
+  }
+
+  /** Overwrites device bytes in place, from `offset` (a multiple of 4) on. */
+  writeBytes(bytes: Uint8Array, offset = 0): void {
+    check(
+      offset % 4 === 0 && offset + bytes.byteLength <= this.byteLength,
+      () => `writeBytes: ${bytes.byteLength} bytes at ${offset} don't fit the ${this.byteLength} of ${this.toString()}.`,
+    );
+    this.storage.device.queue.upload(this.buffer, bytes, offset);
+    this.storage.version++;
   }
 
   /** Overwrites the elements in place, from the host. A tape that saved the old ones will refuse to go on. */

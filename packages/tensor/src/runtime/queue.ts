@@ -74,12 +74,12 @@ export class Queue {
    * Writes host bytes into a buffer. `writeBuffer` happens before commands that are recorded and not yet submitted, so a
    * batch that uses the buffer is sent off first.
    */
-  upload(buffer: PooledBuffer, bytes: Uint8Array): void {
+  upload(buffer: PooledBuffer, bytes: Uint8Array, offset = 0): void {
     if (buffer.batch === this.batch) this.flush();
     // Dawn in Node crashes on views of shared memory; a copy also makes the length whole words.
     const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
     const source = shared || bytes.byteLength % 4 !== 0 ? padded(bytes) : bytes;
-    this.#device.queue.writeBuffer(buffer.gpu, 0, source as Uint8Array<ArrayBuffer>);
+    this.#device.queue.writeBuffer(buffer.gpu, offset, source as Uint8Array<ArrayBuffer>);
   }
 
   /** Submits what is recorded. */

@@ -1,0 +1,99 @@
+import { linearGelu, scope, type Tensor } from "@gpugrad/tensor";
+import { activation, fusedGelu } from "../modules/activations.ts";
+import { Linear } from "../modules/layers.ts";
+import { Module } from "../modules/module.ts";
+import { Attention, ResidualOutput } from "./attention.ts";
+
+/** What an encoder needs to know: the keys that BERT and its family share. */
+export interface EncoderConfig {
+  hidden_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  intermediate_size: number;
+  hidden_act: string;
+  hidden_dropout_prob: number;
+  attention_probs_dropout_prob: number;
+  layer_norm_eps: number;
+}
+
+/** The first half of the feed-forward: act(x · Wᵀ + b), [.., C] → [.., F]. */
+class Intermediate extends Module {
+  readonly dense: Linear;
+  readonly #act: string;
+
+  constructor(config: EncoderConfig) {
+    super();
+    this.dense = new Linear(config.hidden_size, config.intermediate_size);
+    this.#act = config.hidden_act;
+  }
+
+  forward(x: Tensor): Tensor {
+    const approximate = fusedGelu(this.#act);
+    if (approximate) return linearGelu(x, this.dense.weight, this.dense.bias, { approximate });
+    return activation(this.#act)(this.dense.forward(x));
+  }
+}
+
+/** One layer: attention, then the feed-forward, each with residual and layer norm after it ("post-LN"). */
+export class EncoderLayer extends Module {
+  readonly attention: Attention;
+  readonly intermediate: Intermediate;
+  readonly output: ResidualOutput;
+
+  constructor(config: EncoderConfig) {
+    super();
+    this.attention = new Attention(config);
+    this.intermediate = new Intermediate(config);
+    this.output = new ResidualOutput(config.intermediate_size, config);
+  }
+
+  forward(x: Tensor, mask: Tensor | undefined): Tensor {
+    return this.#finish(this.attention.self.forward(x, mask), x);
+  }
+
+  forwardWithProbabilities(x: Tensor, mask: Tensor | undefined): { y: Tensor; probabilities: Tensor } {
+    const { y, probabilities } = this.attention.self.forwardWithProbabilities(x, mask);
+    return { y: this.#finish(y, x), probabilities };
+  }
+
+  #finish(heads: Tensor, x: Tensor): Tensor {
+    const attended = this.attention.output.forward(heads, x);
+    return this.output.forward(this.intermediate.forward(attended), attended);
+  }
+}
+
+/** The stack of layers. */
+export class Encoder extends Module {
+  readonly layer: EncoderLayer[];
+
+  constructor(config: EncoderConfig) {
+    super();
+    this.layer = Array.from({ length: config.num_hidden_layers }, () => new EncoderLayer(config));
+  }
+
+  /**
+   * @param x [B, T, C]
+   * @param keep what to return beside the last layer's output
+   */
+  forward(
+    x: Tensor,
+    mask: Tensor | undefined,
+    keep: { hiddenStates?: boolean; attentions?: boolean } = {},
+  ): { last: Tensor; hiddenStates: Tensor[]; attentions: Tensor[] } {
+    const hiddenStates = [x];
+    const attentions: Tensor[] = [];
+    let last = x;
+    for (const layer of this.layer) {
+      // A scope per layer gives back what only this layer needed; what backward needs, the tape holds.
+      if (keep.attentions) {
+        const { y, probabilities } = scope(() => layer.forwardWithProbabilities(last, mask));
+        attentions.push(probabilities);
+        last = y;
+      } else {
+        last = scope(() => layer.forward(last, mask));
+      }
+      hiddenStates.push(last);
+    }
+    return { last, hiddenStates: keep.hiddenStates ? hiddenStates : [], attentions };
+  }
+}

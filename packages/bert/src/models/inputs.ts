@@ -1,0 +1,60 @@
+import { check, fromArray, Tensor, type NestedArray } from "@gpugrad/tensor";
+
+/** Ids, masks or labels: nested arrays, a flat typed array with its shape, or a tensor that is on the device already. */
+export type ArrayInput = Tensor | NestedArray | { data: ArrayLike<number>; shape: readonly number[] };
+
+/** What a model takes, in Hugging Face's names; all but `labels` are [B, T] of whole numbers. */
+export interface ModelInputs {
+  input_ids: ArrayInput;
+  /** 1 where there is a token, 0 where there is padding. Left out: no padding. */
+  attention_mask?: ArrayInput | undefined;
+  /** 0 in the first text of a pair, 1 in the second. Left out: 0. */
+  token_type_ids?: ArrayInput | undefined;
+}
+
+/** An input on the device, and its values where the host knows them. */
+export interface Placed {
+  tensor: Tensor;
+  values: ArrayLike<number> | undefined;
+}
+
+/** Puts `input` on the device as `dtype`. */
+export function place(name: string, input: ArrayInput, dtype: "i32" | "f32"): Placed {
+  if (input instanceof Tensor) {
+    check(
+      (dtype === "f32") === (input.dtype === "f32"),
+      () => `${name}: a tensor of ${input.dtype}, where ${dtype} is expected.`,
+    );
+    return { tensor: input, values: undefined };
+  }
+  const { data, shape } = typeof input === "object" && "data" in input ? input : flatten(name, input);
+  return { tensor: fromArray(data, shape, dtype), values: data };
+}
+
+function flatten(name: string, nested: NestedArray): { data: number[]; shape: number[] } {
+  const shape: number[] = [];
+  for (let level = nested; Array.isArray(level); level = (level as NestedArray[])[0]!) shape.push(level.length);
+  const data = (Array.isArray(nested) ? (nested.flat(Infinity) as (number | boolean)[]) : [nested]).map(Number);
+  check(
+    data.length === shape.reduce((a, b) => a * b, 1),
+    () => `${name}: rows of different lengths. Pad them (the tokenizer's padding does), and mask the padding.`,
+  );
+  return { data, shape };
+}
+
+/** Whether labels are whole numbers: class numbers rather than targets. */
+export function areClasses(labels: ArrayInput): boolean {
+  if (labels instanceof Tensor) return labels.dtype !== "f32";
+  if (typeof labels === "object" && "data" in labels)
+    return !(labels.data instanceof Float32Array || labels.data instanceof Float64Array);
+  return [labels].flat(Infinity as 1).every((v) => Number.isInteger(Number(v)));
+}
+
+/** The first value of `values` outside of 0 … count − 1, in words; undefined when all are inside. */
+export function outOfRange(values: ArrayLike<number>, count: number): string | undefined {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (!(value >= 0 && value < count)) return `${value} at place ${i}`;
+  }
+  return undefined;
+}

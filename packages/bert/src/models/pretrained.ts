@@ -1,0 +1,171 @@
+import { copyInto, fromBytes, GpugradError, scope, type DType, type Tensor } from "@gpugrad/tensor";
+import { openFolder } from "#platform";
+import { AutoConfig, type BertConfig, type ConfigValues } from "../config.ts";
+import type { Folder } from "../files.ts";
+import type { HubOptions } from "../hub.ts";
+import { formatLoadReport, planLoad, type LoadPlan } from "../load-report.ts";
+import { initialValue, initOf, Module, withParameterDtype } from "../modules/module.ts";
+import { openWeights, toFloat32, writeSafetensors, type SafetensorsDtype, type TensorBytes } from "../safetensors.ts";
+
+/** How to open a checkpoint, in Hugging Face's terms. */
+export interface FromPretrainedOptions extends HubOptions {
+  /** Values that come before those of config.json, such as `{ num_labels: 3 }`. */
+  config?: ConfigValues<BertConfig>;
+  /** What the parameters are kept in: the file's own dtype ("auto"), or another. Training needs f32. */
+  dtype?: "auto" | "f32" | "f16" | "bf16";
+  /** Make parameters anew where the file has another shape, instead of refusing. */
+  ignoreMismatchedSizes?: boolean;
+  /** Takes the report of keys that were missing, unexpected or mismatched. Default: stderr. */
+  onReport?: (report: string) => void;
+}
+
+const deviceDtypes: Partial<Record<SafetensorsDtype, "f32" | "f16" | "bf16">> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+};
+const fileDtypes: Partial<Record<DType, [file: SafetensorsDtype, config: string]>> = {
+  f32: ["F32", "float32"],
+  f16: ["F16", "float16"],
+  bf16: ["BF16", "bfloat16"],
+};
+
+/** A class of models that a checkpoint can be opened as. */
+export interface ModelClass<M extends PreTrainedModel> {
+  new (config: BertConfig): M;
+  readonly architecture: string;
+  readonly baseModelPrefix: string;
+}
+
+/** A model with a configuration, which can be opened from a checkpoint and saved as one. */
+export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends Module {
+  /** The name in config.json's `architectures`. */
+  static readonly architecture: string = "";
+  /** The property that holds the model without a head; "" for a model that has none. */
+  static readonly baseModelPrefix: string = "";
+
+  readonly config: C;
+  /** What opening the checkpoint found; undefined for a model made from a configuration alone. */
+  loadPlan?: LoadPlan;
+
+  constructor(config: C) {
+    super();
+    this.config = config;
+  }
+
+  /** A model with fresh weights: N(0, initializer_range²), biases 0, layer norms 1 and 0, the padding vector 0. */
+  static fromConfig<M extends PreTrainedModel>(this: ModelClass<M>, config: BertConfig): M {
+    const model = new this(config);
+    model.initialize();
+    return model;
+  }
+
+  /**
+   * Opens a checkpoint: a folder, or a repository of the Hub (`namespace/name`). The model comes in evaluation mode.
+   *
+   * @throws when there is no such checkpoint, a file is damaged, or a shape differs (unless `ignoreMismatchedSizes`)
+   * @see https://huggingface.co/docs/transformers/main_classes/model#transformers.PreTrainedModel.from_pretrained
+   */
+  static async fromPretrained<M extends PreTrainedModel>(
+    this: ModelClass<M>,
+    idOrFolder: string | Folder,
+    options: FromPretrainedOptions = {},
+  ): Promise<M> {
+    const {
+      config: overrides = {},
+      dtype = "auto",
+      ignoreMismatchedSizes = false,
+      onReport = console.warn,
+      ...hub
+    } = options;
+    const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, hub) : idOrFolder;
+    const config = await AutoConfig.fromPretrained(folder, overrides);
+    const weights = await openWeights(folder);
+    try {
+      const fileDtype = weights
+        .keys()
+        .map((key) => deviceDtypes[weights.info(key).dtype])
+        .find((d) => d !== undefined);
+      const parameterDtype = dtype === "auto" ? (fileDtype ?? "f32") : dtype;
+      const model = withParameterDtype(parameterDtype, () => new this(config));
+      const named = new Map(model.namedTensors());
+      const plan = planLoad({
+        expected: new Map([...named].map(([key, t]) => [key, t.shape])),
+        found: new Map(weights.keys().map((key) => [key, weights.info(key).shape])),
+        prefix: this.baseModelPrefix,
+        tied: model.tiedKeys(),
+      });
+      const report = formatLoadReport(plan, { architecture: this.architecture, from: folder.name });
+      if (plan.mismatched.length > 0 && !ignoreMismatchedSizes) {
+        model.dispose();
+        throw new GpugradError(`${report}\nShapes differ. Pass ignoreMismatchedSizes to make these parameters anew.`);
+      }
+      if (report) onReport(report);
+      model.initialize([...plan.missing, ...plan.mismatched.map(([key]) => key)]);
+      for (const [key, fileKey] of plan.assignments) upload(named.get(key)!, await weights.read(fileKey));
+      model.loadPlan = plan;
+      return model;
+    } finally {
+      await weights.close();
+    }
+  }
+
+  /** Groups of keys that stand for one tensor; the first is the key that is saved. */
+  tiedKeys(): string[][] {
+    const keys = new Map<Tensor, string[]>();
+    for (const [key, tensor] of this.namedTensors()) keys.set(tensor, [...(keys.get(tensor) ?? []), key]);
+    return [...keys.values()].filter((group) => group.length > 1);
+  }
+
+  /** Gives parameters the values they begin with; all of them, or those of `keys`. */
+  initialize(keys?: readonly string[]): void {
+    const wanted = keys && new Set(keys);
+    const padding = this.config.pad_token_id;
+    for (const [key, parameter] of this.namedTensors()) {
+      if (wanted && !wanted.has(key)) continue;
+      scope(() => {
+        const value = initialValue(parameter.shape, initOf(parameter), this.config.initializer_range);
+        copyInto(parameter, parameter.dtype === "f32" ? value : value.to(parameter.dtype));
+      });
+      if (key.endsWith("word_embeddings.weight") && padding !== null) zeroRow(parameter, padding);
+    }
+  }
+
+  /**
+   * Writes `config.json` and `model.safetensors` into `folder`, as Transformers does and reads. A tied parameter is written once.
+   * Files are written aside and renamed, so that none is ever half there.
+   */
+  async savePretrained(folder: string): Promise<void> {
+    const { architecture } = this.constructor as ModelClass<this>;
+    const parameters = [...this.namedParameters()];
+    this.config.architectures = [architecture];
+    this.config.dtype = fileDtypes[parameters[0]![1].dtype]![1];
+    await writeSafetensors(
+      `${folder}/model.safetensors`,
+      parameters.map(([name, parameter]) => ({
+        name,
+        dtype: fileDtypes[parameter.dtype]![0],
+        shape: parameter.shape,
+        bytes: () => parameter.bytes(),
+      })),
+    );
+    await this.config.savePretrained(folder);
+  }
+}
+
+/** Writes a file's tensor into a parameter, converted where the dtypes differ. */
+function upload(parameter: Tensor, { dtype, bytes, shape }: TensorBytes): void {
+  if (deviceDtypes[dtype] === parameter.dtype) parameter.writeBytes(bytes);
+  else if (parameter.dtype === "f32") parameter.write(toFloat32(dtype, bytes));
+  else
+    scope(() => {
+      const widened = fromBytes(new Uint8Array(toFloat32(dtype, bytes).buffer), shape, "f32");
+      copyInto(parameter, widened.to(parameter.dtype));
+    });
+}
+
+/** Makes one row of a matrix 0. */
+function zeroRow(matrix: Tensor, row: number): void {
+  const bytesPerRow = matrix.byteLength / matrix.shape[0]!;
+  matrix.writeBytes(new Uint8Array(bytesPerRow), row * bytesPerRow);
+}
