@@ -25,3 +25,45 @@ export { addLayerNorm, layerNorm, type LayerNormOptions } from "./ops/norm/layer
 export { rmsNorm } from "./ops/norm/rms-norm.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./ops/loss/cross-entropy.ts";
 export type { Reduction } from "./ops/loss/reduction.ts";
+
+export {
+  arange,
+  eye,
+  full,
+  fullLike,
+  linspace,
+  ones,
+  onesLike,
+  zeros,
+  zerosLike,
+  type CreateOptions,
+} from "./ops/create/create.ts";
+export {
+  bernoulli,
+  permutation,
+  rand,
+  randint,
+  randn,
+  randomWords,
+  randperm,
+  uniform,
+  type RandomOptions,
+} from "./ops/create/random.ts";
+export {
+  defaultGenerator,
+  Generator,
+  manualSeed,
+  philox,
+  uniformFloat,
+  type Draw,
+  type GeneratorState,
+} from "./random.ts";
+export { dropout, type DropoutOptions } from "./ops/dropout/dropout.ts";
+export {
+  bertEmbeddings,
+  embedding,
+  type BertEmbeddingsOptions,
+  type EmbeddingOptions,
+} from "./ops/embedding/embedding.ts";
+export { permute, transpose } from "./ops/shape/permute.ts";
+export { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";

@@ -1,0 +1,37 @@
+// y[b, t] = word[ids[b, t]] + token_type[types[b, t]] + position[p], where p is position_ids[b, t], or t.
+//
+// An id out of range gives a row of NaN: a kernel can't throw. Added in the order of Hugging Face's BertEmbeddings.
+// Mapping: one invocation per element of y, or per four neighbours (Element = vec4f). Traffic: y written once, and as much read
+// three times; the small tables come from cache.
+alias Element = f32;
+alias Bits = u32; // of an Element
+override GIVEN_POSITIONS: bool = false;
+
+struct Params { count: u32, inner: u32, length: u32, words: u32, positions: u32, token_types: u32 } // count, inner: in Elements
+
+@group(0) @binding(0) var<storage, read> word: array<Element>;       // [words, inner]
+@group(0) @binding(1) var<storage, read> position: array<Element>;   // [positions, inner]
+@group(0) @binding(2) var<storage, read> token_type: array<Element>; // [token_types, inner]
+@group(0) @binding(3) var<storage, read> ids: array<u32>;            // [B, length]
+@group(0) @binding(4) var<storage, read> types: array<u32>;          // [B, length]
+@group(0) @binding(5) var<storage, read> position_ids: array<u32>;   // [B, length]; unused unless GIVEN_POSITIONS
+@group(0) @binding(6) var<storage, read_write> y: array<Bits>;       // [B, length, inner]
+@group(0) @binding(7) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let i = id.x + id.y * workgroups.x * 64u;
+  if (i >= params.count) { return; }
+  let row = i / params.inner;
+  let c = i - row * params.inner;
+  let w = ids[row];
+  let t = types[row];
+  var p = row % params.length;
+  if (GIVEN_POSITIONS) { p = position_ids[row]; }
+  if (w < params.words && t < params.token_types && p < params.positions) {
+    let sum = word[w * params.inner + c] + token_type[t * params.inner + c] + position[p * params.inner + c];
+    y[i] = bitcast<Bits>(sum);
+  } else {
+    y[i] = Bits(0x7fc00000u); // NaN
+  }
+}

@@ -1,0 +1,27 @@
+// y[o, s, c] = x[o, index[s], c]: rows picked by a list of numbers. Embedding is this with one o.
+//
+// An index out of range gives NaN (0x7fc00000 in integers): a kernel can't throw, and a number that looks right would be worse.
+// Mapping: one invocation per element, or per four neighbours (Element = vec4u). Elements are 32-bit words of any type.
+// Traffic: the picked rows are read once, y written once.
+alias Element = u32;
+
+struct Params { count: u32, inner: u32, m: u32, n: u32 } // count, inner: in Elements
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;       // [outer, n, inner]
+@group(0) @binding(1) var<storage, read> index: array<u32>;       // [m]
+@group(0) @binding(2) var<storage, read_write> y: array<Element>; // [outer, m, inner]
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let i = id.x + id.y * workgroups.x * 64u;
+  if (i >= params.count) { return; }
+  let row = i / params.inner;
+  let outer = row / params.m;
+  let picked = index[row - outer * params.m]; // negative ones are far out of range too
+  if (picked < params.n) {
+    y[i] = x[(outer * params.n + picked) * params.inner + (i - row * params.inner)];
+  } else {
+    y[i] = Element(0x7fc00000u);
+  }
+}
