@@ -1,1 +1,5 @@
-export {};
+/** The four packages under one name. */
+export * from "@gpugrad/tensor";
+export * from "@gpugrad/autograd";
+export * from "@gpugrad/bert";
+export * from "@gpugrad/train";
