@@ -1,12 +1,5 @@
-import { readFileSync } from "node:fs";
-import { defineConfig, type Plugin } from "vitest/config";
-
-/** `import code from "./kernel.wgsl"` gives the file's text. */
-const wgsl: Plugin = {
-  name: "wgsl",
-  enforce: "pre",
-  load: (id) => (id.endsWith(".wgsl") ? `export default ${JSON.stringify(readFileSync(id, "utf8"))}` : undefined),
-};
+import { defineConfig } from "vitest/config";
+import { wgsl } from "./scripts/vite-wgsl.ts";
 
 export default defineConfig({
   plugins: [wgsl],
