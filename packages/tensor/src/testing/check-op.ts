@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Backward } from "../recorder.ts";
-import { destroy, init } from "../runtime/device.ts";
+import { destroy, device, init } from "../runtime/device.ts";
 import { scope } from "../scope.ts";
 import { showShape, sizeOf, type Shape } from "../shape.ts";
 import { memory } from "../storage.ts";
@@ -38,6 +38,14 @@ interface AnyOp {
 export function withDevice(): void {
   beforeAll(async () => void (await init()));
   afterAll(destroy);
+}
+
+/** Runs the tests that `define` defines with the kernels that a GPU would get: any adapter has to compute right with them. */
+export function withGpuKernels(define: () => void): void {
+  describe("with kernels for GPUs", () => {
+    beforeEach(() => void Object.assign(device().adapter, { cpu: false }));
+    define();
+  });
 }
 
 /**

@@ -5,13 +5,15 @@ import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape } from "../../shape.ts";
 import { empty, fromArray, type Tensor } from "../../tensor.ts";
-import { linesAlong } from "../softmax/softmax.ts";
+import { linesAlong, wantsWorkgroups, workgroupFor } from "../softmax/softmax.ts";
 import backwardCode from "./cross-entropy-backward.wgsl";
 import rowsCode from "./cross-entropy-rows.wgsl";
 import totalCode from "./cross-entropy-total.wgsl";
+import workgroupCode from "./cross-entropy-workgroup.wgsl";
 import { checkReduction, type Reduction } from "./reduction.ts";
 
 const rowsKernel = kernel("ops/loss/cross-entropy-rows.wgsl", rowsCode);
+const workgroupKernel = kernel("ops/loss/cross-entropy-workgroup.wgsl", workgroupCode);
 const totalKernel = kernel("ops/loss/cross-entropy-total.wgsl", totalCode);
 const backwardKernel = kernel("ops/loss/cross-entropy-backward.wgsl", backwardCode);
 
@@ -67,17 +69,20 @@ export const crossEntropy = defineOp("cross_entropy", {
       () => `cross_entropy: labelSmoothing is ${labelSmoothing}; it is a part of 1, between 0 and 1.`,
     );
 
-    const { rows, inner } = linesAlong("cross_entropy", x.shape, axis);
+    const lines = linesAlong("cross_entropy", x.shape, axis);
+    const { rows, inner } = lines;
     const loss = empty(rowShape);
     const stats = empty([rows, 4]);
+    const tensors = { x, target_of: target, weight: weight ?? x, loss, stats };
+    const params = { rows, cols, ignore_index: ignoreIndex, smoothing: labelSmoothing, nan: QUIET_NAN };
     const switches = { SOFT: +soft, WEIGHT: +!!weight, SMOOTHING: +(labelSmoothing > 0) };
-    run(
-      rowsKernel,
-      { x, target_of: target, weight: weight ?? x, loss, stats },
-      { rows, cols, inner, ignore_index: ignoreIndex, smoothing: labelSmoothing, nan: QUIET_NAN },
-      { threads: rows, overrides: switches },
-    );
-    const saved = { x, target, weight, stats, switches, params: { rows, cols, inner, smoothing: labelSmoothing } };
+    if (wantsWorkgroups(lines)) {
+      const overrides = { ...switches, SIZE: workgroupFor(cols) };
+      run(workgroupKernel, tensors, params, { workgroups: rows, overrides });
+    } else {
+      run(rowsKernel, tensors, { ...params, inner }, { threads: rows, overrides: switches });
+    }
+    const saved = { x, target, weight, stats, switches, lines, labelSmoothing };
     if (reduction === "none") {
       return { output: loss, inputs: { x }, saved: { ...saved, scale: fromArray([1], [1]), perRow: true } };
     }
@@ -87,12 +92,15 @@ export const crossEntropy = defineOp("cross_entropy", {
     run(totalKernel, { loss, stats, y, scale }, { rows }, { workgroups: 1, overrides });
     return { output: y, inputs: { x }, saved: { ...saved, scale, perRow: false } };
   },
-  backward({ x, target, weight, stats, switches, params, scale, perRow }, dy) {
+  backward({ x, target, weight, stats, switches, lines, labelSmoothing, scale, perRow }, dy) {
     const dx = empty(x.shape);
-    run(backwardKernel, { x, target_of: target, weight: weight ?? x, stats, dloss: dy, scale, dx }, params, {
-      threads: params.rows,
-      overrides: { ...switches, PER_ROW: +perRow },
-    });
+    const lanes = wantsWorkgroups(lines) ? 64 : 1;
+    run(
+      backwardKernel,
+      { x, target_of: target, weight: weight ?? x, stats, dloss: dy, scale, dx },
+      { ...lines, smoothing: labelSmoothing },
+      { threads: lines.rows * lanes, overrides: { ...switches, PER_ROW: +perRow, LANES: lanes } },
+    );
     return { x: dx };
   },
 });

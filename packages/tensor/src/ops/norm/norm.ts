@@ -1,4 +1,5 @@
 import { check } from "../../errors.ts";
+import { device } from "../../runtime/device.ts";
 import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
@@ -6,10 +7,14 @@ import { empty, type Tensor } from "../../tensor.ts";
 import rowsBackwardCode from "./norm-rows-backward.wgsl";
 import rowsCode from "./norm-rows.wgsl";
 import weightBackwardCode from "./norm-weight-backward.wgsl";
+import workgroupBackwardCode from "./norm-workgroup-backward.wgsl";
+import workgroupCode from "./norm-workgroup.wgsl";
 import sumBlocksCode from "./sum-blocks.wgsl";
 
 const rowsKernel = kernel("ops/norm/norm-rows.wgsl", rowsCode);
 const rowsBackwardKernel = kernel("ops/norm/norm-rows-backward.wgsl", rowsBackwardCode);
+const workgroupKernel = kernel("ops/norm/norm-workgroup.wgsl", workgroupCode);
+const workgroupBackwardKernel = kernel("ops/norm/norm-workgroup-backward.wgsl", workgroupBackwardCode);
 const weightBackwardKernel = kernel("ops/norm/norm-weight-backward.wgsl", weightBackwardCode);
 const sumBlocksKernel = kernel("ops/norm/sum-blocks.wgsl", sumBlocksCode);
 
@@ -57,12 +62,8 @@ export function normalize(norm: Norm, eps: number): { y: Tensor; saved: SavedNor
   const y = empty(x.shape);
   const stats = empty([rows, 4]);
   const overrides = { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight, BIAS: +!!bias };
-  run(
-    atWidth(rowsKernel, cols),
-    { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, y, stats },
-    { rows, cols, eps },
-    { threads: rows, overrides },
-  );
+  const tensors = { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, y, stats };
+  runRows({ rows: rowsKernel, workgroup: workgroupKernel }, tensors, { rows, cols, eps }, overrides);
   return { y, saved: { ...norm, stats } };
 }
 
@@ -70,12 +71,9 @@ export function normalize(norm: Norm, eps: number): { y: Tensor; saved: SavedNor
 export function inputGradient({ x, residual, weight, cols, center, stats }: SavedNorm, dy: Tensor): Tensor {
   const rows = stats.shape[0]!;
   const dx = empty(x.shape);
-  run(
-    atWidth(rowsBackwardKernel, cols),
-    { dy, x, residual: residual ?? x, weight: weight ?? x, stats, dx },
-    { rows, cols },
-    { threads: rows, overrides: { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight } },
-  );
+  const tensors = { dy, x, residual: residual ?? x, weight: weight ?? x, stats, dx };
+  const overrides = { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight };
+  runRows({ rows: rowsBackwardKernel, workgroup: workgroupBackwardKernel }, tensors, { rows, cols }, overrides);
   return dx;
 }
 
@@ -98,6 +96,22 @@ export function weightGradients({ x, residual, cols, stats }: SavedNorm, dy: Ten
     return total;
   };
   return { weight: sumBlocks(partial.dweight), bias: sumBlocks(partial.dbias) };
+}
+
+/** An invocation per row on a CPU, and where rows are short; else a workgroup per row. */
+function runRows(
+  kernels: { rows: Kernel; workgroup: Kernel },
+  tensors: Record<string, Tensor>,
+  params: { rows: number; cols: number; eps?: number },
+  overrides: Record<string, number>,
+): void {
+  const { rows, cols } = params;
+  if (device().adapter.cpu || cols < 32) {
+    run(atWidth(kernels.rows, cols), tensors, params, { threads: rows, overrides });
+  } else {
+    const SIZE = cols <= 1024 ? 64 : 256; // an invocation then reads a few vec4s
+    run(atWidth(kernels.workgroup, cols), tensors, params, { workgroups: rows, overrides: { ...overrides, SIZE } });
+  }
 }
 
 /** Elements that kernels read at once: four where rows are whole vec4s. */

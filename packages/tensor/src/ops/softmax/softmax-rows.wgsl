@@ -1,0 +1,51 @@
+// y = softmax(x) along one dimension: a "row" is a line of it: y_c = exp(x_c − m) / Σ exp(x_c − m), with m = max x. With LOG: y_c = (x_c − m) − ln Σ exp(x_c − m).
+//
+// Why subtract m: the largest exponent becomes 0, so no exp overflows, and the sum is at least 1; the factor exp(−m) cancels.
+// Mapping: one invocation per row. That suits CPU adapters, where workgroup memory and barriers cost more than they save, and
+// rows whose elements lie apart. Traffic: x is read three times (the second and third time from cache), y written once.
+alias Lanes = f32; // elements that are read at once: vec4f where rows are contiguous, in whole vec4s
+const WIDTH = 1u;  // how many these are
+override LOG: bool = false;
+override ROWS_PER_GROUP: u32 = 8; // invocations in a workgroup
+
+struct Params { rows: u32, cols: u32, inner: u32 } // inner: elements between neighbours of a row
+
+@group(0) @binding(0) var<storage, read> x: array<Lanes>;       // [rows / inner, cols, inner]
+@group(0) @binding(1) var<storage, read_write> y: array<Lanes>; // [rows / inner, cols, inner]
+@group(0) @binding(2) var<uniform> params: Params;
+
+// The largest lane, and the sum of all; vec4f(v) repeats an f32 four times.
+fn max_of(v: Lanes) -> f32 {
+  let w = vec4f(v);
+  return max(max(w.x, w.y), max(w.z, w.w));
+}
+fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+
+@compute @workgroup_size(ROWS_PER_GROUP)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let row = id.x + id.y * workgroups.x * ROWS_PER_GROUP;
+  if (row >= params.rows) { return; }
+  let step = params.inner;
+  let n = params.cols / WIDTH;
+  let first = (row / step) * n * step + row % step;
+  let end = first + n * step;
+
+  var top = x[first];
+  for (var i = first + step; i < end; i += step) { top = max(top, x[i]); }
+  let m = max_of(top);
+  var sum = 0.0;
+  for (var i = first; i < end; ) { // in runs of 32, so that rounding grows with the root of a long row
+    let stop = min(end, i + 32u * step);
+    var run = Lanes();
+    for (; i < stop; i += step) { run += exp(x[i] - m); }
+    sum += sum_of(run);
+  }
+
+  if (LOG) {
+    let log_sum = log(sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
+    for (var i = first; i < end; i += step) { y[i] = (x[i] - m) - log_sum; }
+  } else {
+    let scale = 1.0 / sum;
+    for (var i = first; i < end; i += step) { y[i] = exp(x[i] - m) * scale; }
+  }
+}
