@@ -1,3 +1,5 @@
+import "./methods.ts";
+
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
 export { check, DeviceError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device } from "./runtime/device.ts";
@@ -67,3 +69,7 @@ export {
 } from "./ops/embedding/embedding.ts";
 export { permute, transpose } from "./ops/shape/permute.ts";
 export { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";
+export { addInPlace, fill } from "./ops/elementwise/fill.ts";
+export { add, mul } from "./ops/elementwise/binary.ts";
+export { gelu, tanh } from "./ops/elementwise/unary.ts";
+export { mean, sum, sumTo } from "./ops/reduce/sum.ts";

@@ -1,0 +1,224 @@
+import { GpugradError, check } from "../../errors.ts";
+import type { DType } from "../../dtype.ts";
+import { kernel, specialize } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import binaryCode from "./binary.wgsl";
+import unaryCode from "./unary.wgsl";
+import unaryBackwardCode from "./unary-backward.wgsl";
+
+// The kernels of this room as functions of tensors: what its ops, and those of other rooms, are made of. Nothing is recorded here.
+
+const unaryKernel = kernel("ops/elementwise/unary.wgsl", unaryCode);
+const unaryBackwardKernel = kernel("ops/elementwise/unary-backward.wgsl", unaryBackwardCode);
+const binaryKernel = kernel("ops/elementwise/binary.wgsl", binaryCode);
+
+/** The functions of unary.wgsl and unary-backward.wgsl, in the order of their numbers there. */
+export const unaryFunctions = [
+  "neg",
+  "abs",
+  "square",
+  "reciprocal",
+  "sqrt",
+  "rsqrt",
+  "exp",
+  "log",
+  "sin",
+  "cos",
+  "tanh",
+  "sigmoid",
+  "relu",
+  "gelu",
+  "gelu_tanh",
+  "erf",
+  "silu",
+  "floor",
+  "ceil",
+  "round",
+  "sign",
+  "clamp",
+] as const;
+export type UnaryFunction = (typeof unaryFunctions)[number];
+
+/** The functions of binary.wgsl, in the order of their numbers there. */
+const binaryFunctions = [
+  "add",
+  "sub",
+  "mul",
+  "div",
+  "pow",
+  "maximum",
+  "minimum",
+  "eq",
+  "ne",
+  "lt",
+  "le",
+  "gt",
+  "ge",
+  "logical_and",
+  "logical_or",
+  "share_of_max",
+  "copy",
+] as const;
+export type BinaryFunction = (typeof binaryFunctions)[number];
+
+const isTrueOrFalse = (fn: BinaryFunction): boolean => /^(eq|ne|lt|le|gt|ge|logical_.*)$/.test(fn);
+
+/** Bounds of `clamp`; −∞ and ∞ where there is none. */
+export interface Bounds {
+  low: number;
+  high: number;
+}
+const unbounded: Bounds = { low: -Infinity, high: Infinity };
+
+/** Kernels take four elements at a time; buffers are padded to that. */
+const vectorsOf = (x: Tensor): number => ceilDiv(x.size, 4);
+
+/** fn(x) of an f32 tensor. */
+export function applyUnary(fn: UnaryFunction, x: Tensor, bounds: Bounds = unbounded): Tensor {
+  const y = empty(x.shape);
+  const vectors = vectorsOf(x);
+  run(
+    unaryKernel,
+    { x, y },
+    { vectors, ...bounds },
+    { threads: vectors, overrides: { FN: unaryFunctions.indexOf(fn) } },
+  );
+  return y;
+}
+
+/** dx = dy fn'(x), from `s`: x or y, as unary-backward.wgsl says. */
+export function applyUnaryBackward(fn: UnaryFunction, s: Tensor, dy: Tensor, bounds: Bounds = unbounded): Tensor {
+  const dx = empty(s.shape);
+  const vectors = vectorsOf(s);
+  run(
+    unaryBackwardKernel,
+    { s, dy, dx },
+    { vectors, ...bounds },
+    { threads: vectors, overrides: { FN: unaryFunctions.indexOf(fn) } },
+  );
+  return dx;
+}
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** The 32 bits that stand for `value` in a tensor of this dtype. */
+export function bitsOf(value: number, dtype: DType): number {
+  if (dtype === "f32") scratch.setFloat32(0, value);
+  else scratch.setUint32(0, dtype === "bool" ? Number(value !== 0) : value);
+  return scratch.getUint32(0);
+}
+
+/** A tensor with steps between neighbours of its own, 0 where it is broadcast; or a number. */
+export type Operand = Tensor | number;
+
+/**
+ * fn(a, b) in `shape`, to which both are broadcast. `dtype` is that of both operands. `strides` overrides where a's elements
+ * are found: to permute dimensions.
+ */
+export function applyBinary(
+  fn: BinaryFunction,
+  a: Operand,
+  b: Operand,
+  shape: Shape,
+  dtype: DType,
+  aStrides?: readonly number[],
+): Tensor {
+  const y = empty(shape, isTrueOrFalse(fn) ? "bool" : dtype);
+  if (y.size === 0) return y;
+  const T = dtype === "f32" || dtype === "i32" ? dtype : "u32";
+  const modes = [aStrides ? Mode.strides : modeOf(a, shape), modeOf(b, shape)];
+  const strided = modes.includes(Mode.strides);
+  const [A, B] = modes.map((mode) => (strided && (mode === Mode.like || mode === Mode.row) ? Mode.strides : mode)) as [
+    number,
+    number,
+  ];
+  const stridesOfOperand = (x: Operand): number[] =>
+    typeof x === "number" ? shape.map(() => 0) : broadcastStrides(x.shape, shape);
+  const layout = strided
+    ? collapse(fn, shape, [aStrides ? [...aStrides] : stridesOfOperand(a), stridesOfOperand(b)])
+    : { sizes: [1], strides: [[0], [0]] };
+  const vectors = vectorsOf(y);
+  const any = typeof a === "number" ? b : a;
+  check(typeof any !== "number", `${fn}: both operands are numbers; one has to be a tensor.`);
+  run(
+    specialize(binaryKernel, { T, E: strided ? T : `vec4<${T}>` }),
+    { a: typeof a === "number" ? any : a, b: typeof b === "number" ? any : b, y },
+    {
+      vectors,
+      row: Math.max(1, (shape.at(-1) ?? 1) / 4),
+      a_bits: typeof a === "number" ? bitsOf(a, dtype) : 0,
+      b_bits: typeof b === "number" ? bitsOf(b, dtype) : 0,
+      rank: layout.sizes.length,
+      sizes: eight(layout.sizes),
+      a_strides: eight(layout.strides[0]!),
+      b_strides: eight(layout.strides[1]!),
+    },
+    { threads: vectors, overrides: { FN: binaryFunctions.indexOf(fn), FLOAT: Number(T === "f32"), A, B } },
+  );
+  return y;
+}
+
+/** How binary.wgsl finds an operand's elements. */
+const Mode = { like: 0, one: 1, number: 2, row: 3, strides: 4 } as const;
+
+function modeOf(x: Operand, shape: Shape): number {
+  if (typeof x === "number") return Mode.number;
+  if (sameShape(x.shape, shape) || x.size === sizeOf(shape)) return Mode.like;
+  if (x.size === 1) return Mode.one;
+  const cols = shape.at(-1) ?? 1;
+  return x.size === cols && x.shape.at(-1) === cols && cols % 4 === 0 ? Mode.row : Mode.strides;
+}
+
+/** Most dimensions that kernels walk through by strides. */
+const MAX_RANK = 8;
+
+const eight = (list: readonly number[]): number[] => [...list, ...new Array<number>(MAX_RANK - list.length).fill(0)];
+
+/** Joins dimensions that every operand walks through in one stride, and drops those of size 1. */
+export function collapse(
+  op: string,
+  shape: Shape,
+  strides: readonly (readonly number[])[],
+): { sizes: number[]; strides: number[][] } {
+  const sizes: number[] = [];
+  const joined: number[][] = strides.map(() => []);
+  shape.forEach((size, i) => {
+    if (size === 1) return;
+    const last = sizes.length - 1;
+    if (last >= 0 && strides.every((s, k) => joined[k]![last] === s[i]! * size)) {
+      sizes[last]! *= size;
+      strides.forEach((s, k) => (joined[k]![last] = s[i]!));
+    } else {
+      sizes.push(size);
+      strides.forEach((s, k) => joined[k]!.push(s[i]!));
+    }
+  });
+  if (sizes.length === 0) return { sizes: [1], strides: strides.map(() => [0]) };
+  if (sizes.length > MAX_RANK) {
+    throw new GpugradError(
+      `${op}: broadcasting to ${showShape(shape)} leaves ${sizes.length} dimensions; kernels walk ${MAX_RANK}. Reshape first.`,
+    );
+  }
+  return { sizes, strides: joined };
+}
+
+/** x broadcast to `shape`, written out, times `scale`: how the gradient of a sum or mean goes back. */
+export function broadcastTo(x: Tensor, shape: Shape, scale = 1): Tensor {
+  return scale === 1 ? applyBinary("copy", x, 0, shape, x.dtype) : applyBinary("mul", x, scale, shape, x.dtype);
+}
+
+/** x with its dimensions in another order, written out. */
+export function permuted(x: Tensor, order: readonly number[]): Tensor {
+  const shape = order.map((d) => x.shape[d]!);
+  const strides = broadcastStrides(x.shape, x.shape);
+  return applyBinary(
+    "copy",
+    x,
+    0,
+    shape,
+    x.dtype,
+    order.map((d) => strides[d]!),
+  );
+}

@@ -1,0 +1,74 @@
+// dx = dy f'(x) for each element. From s, which is x or y = f(x), whichever says f' more directly: see `functions` in unary.ts.
+//
+// exp_exact and tail are those of unary.wgsl, where they are explained. Infinite derivatives (√ and ln at 0) come out infinite.
+// Mapping: one invocation per four elements; buffers are padded. Traffic: s and dy are read once, dx written once.
+override FN: u32 = 0; // the index in `functions` of unary.ts
+
+struct Params { vectors: u32, low: f32, high: f32 } // vectors: elements / 4, rounded up; low and high: of clamp
+
+@group(0) @binding(0) var<storage, read> s: array<vec4f>;        // [vectors]
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;       // [vectors]
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>; // [vectors]
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn exp_exact(v: vec4f) -> vec4f {
+  let c = clamp(v, vec4f(-104.5), vec4f(89.0));
+  let n = round(c * 1.44269504);
+  let r = (c - n * 0.693359375) + n * 2.12194440e-4;
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r / 5040.0))))));
+  let half = vec4i(n) >> vec4u(1u);
+  let rest = vec4i(n) - half;
+  return series * bitcast<vec4f>((half + 127) << vec4u(23u)) * bitcast<vec4f>((rest + 127) << vec4u(23u));
+}
+
+fn tail(a: vec4f) -> vec4f {
+  let t = 1.0 / (1.0 + 0.21 * a);
+  return t * (0.0837151533 + t * (0.0850124023 + t * (0.0695700138 + t * (0.123471068 + t * (-0.0907701266
+    + t * (0.344982999 + t * (-0.326489973 + t * (0.281802932 - 0.0712944591 * t))))))));
+}
+
+/// (x Φ(x))' = Φ(x) + x φ(x), with φ(x) = e^(-x²/2) / √(2π): one exponential serves both.
+fn gelu_derivative(x: vec4f) -> vec4f {
+  let c = clamp(x, vec4f(-15.0), vec4f(15.0)); // beyond, it is 0 or 1
+  let a = abs(c);
+  let e = exp_exact(-0.5 * a * a);
+  let beyond = tail(a) * e;
+  return select(1.0 - beyond, beyond, c < vec4f()) + c * e * 0.398942280;
+}
+
+/// (x σ(w))' = σ + x σ (1 - σ) w', where σ (1 - σ) = e / (1 + e)² with e = e^-|w|.
+fn gated_derivative(x: vec4f, w: vec4f, dw: vec4f) -> vec4f {
+  let e = exp_exact(-abs(w));
+  let share = 1.0 / (1.0 + e);
+  return share * (select(vec4f(1.0), e, w < vec4f()) + x * e * share * dw);
+}
+
+fn derivative(v: vec4f) -> vec4f {
+  switch FN {
+    case 1u: { return sign(v); }                // abs, from x
+    case 2u: { return 2.0 * v; }                // square, from x
+    case 3u: { return -v * v; }                 // reciprocal, from y
+    case 4u: { return 0.5 / v; }                // sqrt, from y
+    case 5u: { return -0.5 * v * v * v; }       // rsqrt, from y
+    case 6u: { return v; }                      // exp, from y
+    case 7u: { return 1.0 / v; }                // log, from x
+    case 10u: { return 1.0 - v * v; }           // tanh, from y
+    case 11u: { return v * (1.0 - v); }         // sigmoid, from y
+    case 12u: { return select(vec4f(), vec4f(1.0), v > vec4f()); } // relu, from y: 0 at 0
+    case 13u: { return gelu_derivative(v); }    // from x
+    case 14u: {                                 // gelu_tanh, from x: w = 2 √(2/π) (x + 0.044715 x³)
+      let c = clamp(v, vec4f(-20.0), vec4f(20.0));
+      return gated_derivative(c, 1.59576912 * (c + 0.044715 * c * c * c), 1.59576912 * (1.0 + 0.134145 * c * c));
+    }
+    case 15u: { return 1.12837917 * exp_exact(-min(v * v, vec4f(200.0))); } // erf, from x
+    case 16u: { return gated_derivative(v, v, vec4f(1.0)); }                // silu, from x
+    default: { return select(vec4f(), vec4f(1.0), (v > vec4f(params.low)) & (v < vec4f(params.high))); } // clamp, from x: 0 at a bound
+  }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let i = id.x + id.y * workgroups.x * 64u;
+  if (i >= params.vectors) { return; }
+  dx[i] = dy[i] * derivative(s[i]);
+}
