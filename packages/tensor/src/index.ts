@@ -67,8 +67,14 @@ export {
   type BertEmbeddingsOptions,
   type EmbeddingOptions,
 } from "./ops/embedding/embedding.ts";
+export { concat, stack } from "./ops/shape/concat.ts";
+export { expand } from "./ops/shape/expand.ts";
+export { flip } from "./ops/shape/flip.ts";
 export { permute, transpose } from "./ops/shape/permute.ts";
+export { repeat } from "./ops/shape/repeat.ts";
 export { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";
+export { pad, select, slice, split, type Slice } from "./ops/shape/slice.ts";
+export { tril, triu, type TriangleOptions } from "./ops/shape/triangle.ts";
 export { addInPlace, fill } from "./ops/elementwise/fill.ts";
 export { add, mul } from "./ops/elementwise/binary.ts";
 export { gelu, tanh } from "./ops/elementwise/unary.ts";

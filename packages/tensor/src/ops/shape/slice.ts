@@ -1,0 +1,165 @@
+import { defineOp } from "../../define-op.ts";
+import { check } from "../../errors.ts";
+import { resolveDim, showShape, type Shape } from "../../shape.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import { full, zeros } from "../create/create.ts";
+import { copyView, viewOf } from "./copy.ts";
+import { ifFloat, reshape } from "./reshape.ts";
+
+/** Python's `start:stop:step`; null (or nothing) is open. */
+export type Slice = readonly [start?: number | null, stop?: number | null, step?: number | null];
+
+/**
+ * y = x[start:stop:step] in each dimension, by Python's rules: negative numbers count from the end, what lies beyond is cut off;
+ * dimensions that `slices` doesn't reach stay whole. Any dtype of 32 bits. A copy.
+ * @throws when a step is less than 1, as in PyTorch: see `flip`
+ */
+export const slice = defineOp("slice", {
+  forward(x: Tensor, slices: readonly Slice[]) {
+    check(
+      slices.length <= x.rank,
+      () => `slice: ${slices.length} slices for ${x.rank} dimensions (${showShape(x.shape)}).`,
+    );
+    const box = x.shape.map((n, d) => range(n, slices[d] ?? []));
+    const y = empty(
+      box.map(({ count }) => count),
+      x.dtype,
+    );
+    copyView(y.shape, x, boxIn(x.shape, box), y, viewOf(y.shape));
+    return { output: y, inputs: ifFloat(x), saved: { shape: x.shape, box } };
+  },
+  backward({ shape, box }, dy) {
+    const dx = zeros(shape);
+    copyView(dy.shape, dy, viewOf(dy.shape), dx, boxIn(shape, box));
+    return { x: dx };
+  },
+});
+
+interface Range {
+  start: number;
+  step: number;
+  count: number;
+}
+
+/** Elements of a dimension of size n: Python's `range(*slice.indices(n))`. */
+function range(n: number, [start, stop, step]: Slice): Range {
+  const by = step ?? 1;
+  check(
+    Number.isInteger(by) && by >= 1,
+    () => `slice: step ${by}. Steps are 1 or more; flip() turns a dimension round.`,
+  );
+  const clip = (at: number): number => Math.max(0, Math.min(at < 0 ? at + n : at, n));
+  const from = clip(start ?? 0);
+  return { start: from, step: by, count: Math.max(0, Math.ceil((clip(stop ?? n) - from) / by)) };
+}
+
+/** Where the elements of a box of ranges lie in a tensor of `shape`. */
+function boxIn(shape: Shape, box: readonly Range[]): { offset: number; strides: number[] } {
+  const { offset, strides } = viewOf(
+    shape,
+    box.map(({ start }) => start),
+  );
+  return { offset, strides: strides.map((stride, d) => stride * box[d]!.step) };
+}
+
+/** x at `index` of dimension `dim`, which goes away. Negative indices count from the end. */
+export function select(x: Tensor, dim: number, index: number): Tensor {
+  const axis = resolveDim("select", dim, x.rank);
+  const n = x.shape[axis];
+  check(
+    n !== undefined && Number.isInteger(index) && index >= -n && index < n,
+    () => `select: index ${index} is out of range for dimension ${axis} of ${showShape(x.shape)}.`,
+  );
+  const at = index < 0 ? index + n : index;
+  const picked = slice(
+    x,
+    x.shape.map((_, d) => (d === axis ? [at, at + 1] : [])),
+  );
+  return reshape(
+    picked,
+    x.shape.filter((_, d) => d !== axis),
+  );
+}
+
+/**
+ * x cut along `dim` into pieces: of the sizes given, or of one size, the last one shorter.
+ * @throws when a list of sizes doesn't add up to the dimension
+ */
+export function split(x: Tensor, sizes: number | readonly number[], { dim = 0 }: { dim?: number } = {}): Tensor[] {
+  const axis = resolveDim("split", dim, x.rank);
+  const n = x.shape[axis];
+  check(n !== undefined, () => "split: a scalar has no dimension to cut.");
+  let list: readonly number[];
+  if (typeof sizes === "number") {
+    check(Number.isInteger(sizes) && sizes > 0, () => `split: pieces of size ${sizes}.`);
+    const pieces = Math.max(1, Math.ceil(n / sizes));
+    list = Array.from({ length: pieces }, (_, i) => Math.min(sizes, n - i * sizes));
+  } else {
+    list = sizes;
+    check(
+      sizes.every((size) => Number.isInteger(size) && size >= 0) && sizes.reduce((sum, size) => sum + size, 0) === n,
+      () => `split: sizes ${showShape(sizes)} don't add up to ${n}, dimension ${axis} of ${showShape(x.shape)}.`,
+    );
+  }
+  let start = 0;
+  return list.map((size) => {
+    const stop = start + size;
+    const piece = slice(
+      x,
+      x.shape.map((_, d) => (d === axis ? [start, stop] : [])),
+    );
+    start = stop;
+    return piece;
+  });
+}
+
+/**
+ * x with `value` around it. `pad` is PyTorch's list: elements before and after in the last dimension, then in the one before it,
+ * …; negative counts crop. Any dtype of 32 bits.
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
+ */
+export const pad = defineOp("pad", {
+  forward(x: Tensor, pad: readonly number[], { value = 0 }: { value?: number } = {}) {
+    check(
+      pad.length % 2 === 0 && pad.length <= 2 * x.rank && pad.every(Number.isInteger),
+      () =>
+        `pad: ${showShape(pad)} for ${showShape(x.shape)}: two whole numbers for each dimension, the last one first.`,
+    );
+    const amounts = x.shape.map((_, d) => {
+      const at = 2 * (x.rank - 1 - d);
+      return { before: pad[at] ?? 0, after: pad[at + 1] ?? 0 };
+    });
+    const shape = x.shape.map((n, d) => n + amounts[d]!.before + amounts[d]!.after);
+    check(
+      shape.every((n) => n >= 0),
+      () => `pad: ${showShape(pad)} crops more than ${showShape(x.shape)} has.`,
+    );
+    const changes = amounts.some(({ before, after }) => before !== 0 || after !== 0);
+    const y = changes ? full(shape, value, { dtype: x.dtype }) : x.alias();
+    if (changes) move(x, y, amounts);
+    return { output: y, inputs: ifFloat(x), saved: { shape: x.shape, amounts } };
+  },
+  backward({ shape, amounts }, dy) {
+    const dx = zeros(shape);
+    move(
+      dy,
+      dx,
+      amounts.map(({ before, after }) => ({ before: -before, after: -after })),
+    );
+    return { x: dx };
+  },
+});
+
+/** Copies what x and y have in common, if y is x with elements added (or, where negative, cropped) before and after. */
+function move(x: Tensor, y: Tensor, amounts: readonly { before: number; after: number }[]): void {
+  const inX = amounts.map(({ before }) => Math.max(0, -before));
+  const inY = amounts.map(({ before }) => Math.max(0, before));
+  const common = x.shape.map((n, d) => Math.min(n - inX[d]!, y.shape[d]! - inY[d]!));
+  copyView(
+    common.map((n) => Math.max(0, n)),
+    x,
+    viewOf(x.shape, inX),
+    y,
+    viewOf(y.shape, inY),
+  );
+}
