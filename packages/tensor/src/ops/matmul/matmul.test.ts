@@ -1,8 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
+import { destroy, init } from "../../runtime/device.ts";
 import { fromArray } from "../../tensor.ts";
+import { matmulKernels, type MatmulKernel } from "./kernels.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
+import { force } from "./product.ts";
 
 const flips = [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }];
 const size = (batch: number[], rows: number, cols: number, flip: boolean | undefined) =>
@@ -23,20 +26,44 @@ const forms = (
     ...more,
   }));
 
+const cases: OpCase[] = [
+  ...forms([], [], 1, 1, 1),
+  ...forms([], [], 5, 7, 3),
+  ...forms([3], [3], 2, 5, 4),
+  ...forms([2, 3], [3], 3, 2, 4, { note: "B broadcast along the outer batch" }),
+  ...forms([4], [1], 3, 2, 4, { note: "B broadcast" }),
+  ...forms([1, 3], [2, 1], 2, 3, 2, { note: "both broadcast" }),
+  ...forms([2, 1, 2], [1, 2, 1], 2, 3, 2, { note: "both broadcast, in turns" }),
+  ...forms([], [], 3, 0, 4, { note: "an empty sum" }),
+  ...forms([], [], 0, 3, 4),
+  ...forms([0], [], 2, 3, 4, { note: "no matrix at all" }),
+  ...forms([], [], 65, 67, 33, { gradient: false, atol: 2e-5 }),
+  ...forms([], [], 64, 16, 32, { gradient: false, atol: 2e-5, note: "whole tiles" }),
+  ...forms([2], [2], 129, 70, 131, { gradient: false, atol: 2e-5 }),
+  ...forms([2], [2], 132, 36, 68, { gradient: false, atol: 2e-5, note: "whole vectors" }),
+  {
+    shapes: [
+      [2, 3072],
+      [3072, 3],
+    ],
+    gradient: false,
+    atol: 2e-4,
+    note: "a long sum",
+  },
+];
+
+const { adapter } = await init();
+await destroy();
+for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
+  describe.skipIf(!kernel.runsOn(adapter))(kernel.name, () => {
+    beforeAll(() => void (force.kernel = kernel));
+    afterAll(() => void (force.kernel = undefined));
+    checkOp(matmul, matmulReference, { cases });
+  });
+}
+
 checkOp(matmul, matmulReference, {
   cases: [
-    ...forms([], [], 1, 1, 1),
-    ...forms([], [], 5, 7, 3),
-    ...forms([3], [3], 2, 5, 4),
-    ...forms([2, 3], [3], 3, 2, 4, { note: "B broadcast along the outer batch" }),
-    ...forms([4], [1], 3, 2, 4, { note: "B broadcast" }),
-    ...forms([1, 3], [2, 1], 2, 3, 2, { note: "both broadcast" }),
-    ...forms([2, 1, 2], [1, 2, 1], 2, 3, 2, { note: "both broadcast, in turns" }),
-    ...forms([], [], 3, 0, 4, { note: "an empty sum" }),
-    ...forms([], [], 0, 3, 4),
-    ...forms([0], [], 2, 3, 4, { note: "no matrix at all" }),
-    ...forms([], [], 65, 67, 33, { gradient: false, atol: 2e-5 }),
-    ...forms([2], [2], 129, 70, 131, { gradient: false, atol: 2e-5 }),
     { shapes: [[5], [5]] },
     { shapes: [[5], [5, 3]] },
     { shapes: [[5], [2, 5, 3]] },
@@ -57,15 +84,6 @@ checkOp(matmul, matmulReference, {
       ],
       gradient: false,
       note: "more than 65,535 workgroups",
-    },
-    {
-      shapes: [
-        [2, 3072],
-        [3072, 3],
-      ],
-      gradient: false,
-      atol: 2e-4,
-      note: "a long sum",
     },
   ],
 });

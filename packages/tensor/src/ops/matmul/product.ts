@@ -1,9 +1,6 @@
-import { kernel } from "../../runtime/kernel.ts";
-import { run } from "../../runtime/run.ts";
+import { device } from "../../runtime/device.ts";
 import type { Tensor } from "../../tensor.ts";
-import naiveCode from "./matmul-naive.wgsl";
-
-const naive = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
+import { chooseMatmul, type MatmulKernel } from "./kernels.ts";
 
 /** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
 export interface BatchDim {
@@ -31,40 +28,32 @@ export interface Product {
   bias?: Tensor | undefined;
 }
 
-/** Runs a product: one dispatch for the innermost dimension of a batch, and the host counts through the rest, which is rarely there. */
+/** For tests: the kernel to take, whatever the device and the shape. */
+export const force: { kernel: MatmulKernel | undefined } = { kernel: undefined };
+
+/** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */
 export function multiply(product: Product): void {
-  if (product.c.size === 0) return;
-  const { M, N, K, batch, transposeA = false, transposeB = false } = simplify(product);
+  const { a, b, c, bias, M, N, K, batch, transposeA = false, transposeB = false } = simplify(product);
+  if (c.size === 0) return;
   const moving = batch.filter((dim) => dim.c > 0);
   const summed = batch.filter((dim) => dim.c === 0);
   const inner = moving.pop() ?? { size: 1, a: 0, b: 0, c: 0 };
-  const nothing = summed.some((dim) => dim.size === 0); // an empty sum is 0, and so is a product over K = 0
-  const terms = nothing ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
+  const empty = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
+  const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
+  const sizes = { M, N, K: empty ? 0 : K, batches: inner.size };
+  const kernel = force.kernel ?? chooseMatmul(device().adapter, sizes);
   for (const outer of offsets(moving)) {
     for (const [index, term] of terms.entries()) {
-      runNaive(
-        {
-          ...{ M, N, K: nothing ? 0 : K, batches: inner.size },
-          ...{
-            a_row: transposeA ? 1 : K,
-            a_col: transposeA ? M : 1,
-            b_row: transposeB ? 1 : N,
-            b_col: transposeB ? K : 1,
-          },
-          ...{ a_first: outer.a + term.a, b_first: outer.b + term.b, c_first: outer.c },
-          ...{ a_step: inner.a, b_step: inner.b, c_step: inner.c },
-        },
-        product,
-        index > 0,
-      );
+      kernel.compute({
+        ...sizes,
+        a: { tensor: a, first: outer.a + term.a, step: inner.a, transposed: transposeA },
+        b: { tensor: b, first: outer.b + term.b, step: inner.b, transposed: transposeB },
+        c: { tensor: c, first: outer.c, step: inner.c },
+        bias: index === 0 ? bias : undefined,
+        accumulate: index > 0,
+      });
     }
   }
-}
-
-function runNaive(params: Record<string, number>, { a, b, c, bias }: Product, accumulate: boolean): void {
-  const { M, N, batches } = params as { M: number; N: number; batches: number };
-  const overrides = { BIAS: Number(bias !== undefined && !accumulate), ACCUMULATE: Number(accumulate) };
-  run(naive, { a, b, bias: bias ?? a, c }, params, { threads: batches * M * N, overrides });
 }
 
 /**
