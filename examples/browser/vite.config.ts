@@ -1,0 +1,4 @@
+import { defineConfig } from "vite";
+import { wgsl } from "../../scripts/vite-wgsl.ts";
+
+export default defineConfig({ plugins: [wgsl], build: { target: "es2022" } });

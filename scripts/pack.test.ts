@@ -1,0 +1,108 @@
+// What is published works outside of this repository: the packed tarballs, installed with npm in an empty folder, run in
+// Node, type-check, and build for a browser with Vite.
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const run = promisify(execFile);
+const packages = ["tensor"];
+const project = mkdtempSync(join(tmpdir(), "gpugrad-pack-"));
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+const write = (file: string, text: string) => writeFileSync(join(project, file), text);
+const tool = (path: string, ...args: string[]) =>
+  run(process.execPath, [join(root, "node_modules", path), ...args], { cwd: project });
+
+beforeAll(async () => {
+  const tarballs = join(project, "tarballs");
+  mkdirSync(tarballs);
+  const pack = (name: string) =>
+    run("npx", ["-y", "pnpm@10", "pack", "--pack-destination", tarballs], { cwd: join(root, "packages", name) });
+  await Promise.all(packages.map(pack));
+  write("package.json", JSON.stringify({ name: "outside", private: true, type: "module" }));
+  const files = readdirSync(tarballs).map((file) => `./tarballs/${file}`);
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...files], { cwd: project });
+}, 180_000);
+
+test("a program runs in Node and ends by itself", async () => {
+  write(
+    "program.mjs",
+    `import { init, matmul, tensor } from "@gpugrad/tensor";
+     await init();
+     const y = matmul(tensor([[1, 2], [3, 4]]), tensor([[5, 6], [7, 8]]));
+     console.log(JSON.stringify(await y.toArray()));`,
+  );
+  const { stdout } = await run(process.execPath, ["program.mjs"], { cwd: project });
+  expect(JSON.parse(stdout)).toEqual([
+    [19, 22],
+    [43, 50],
+  ]);
+});
+
+test("the umbrella gives what the four packages give", async () => {
+  write(
+    "umbrella.mjs",
+    `import * as all from "gpugrad";
+     const missing = [];
+     for (const name of ${JSON.stringify(packages.slice(0, 4))}) {
+       for (const key of Object.keys(await import("@gpugrad/" + name))) if (!(key in all)) missing.push(name + "." + key);
+     }
+     console.log(JSON.stringify(missing));`,
+  );
+  const { stdout } = await run(process.execPath, ["umbrella.mjs"], { cwd: project });
+  expect(JSON.parse(stdout)).toEqual([]);
+});
+
+test("the command line runs", async () => {
+  const { stdout } = await run("npx", ["gpugrad", "doctor", "--json"], { cwd: project });
+  expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+});
+
+test("the types check where neither DOM nor Node types are loaded", async () => {
+  write(
+    "program.ts",
+    `import { init, matmul, tensor, type Tensor } from "@gpugrad/tensor";
+     import * as all from "gpugrad";
+     const device = await init();
+     const limit: number = device.gpu.limits.maxBufferSize;
+     const y: Tensor = matmul(tensor([[1, 2], [3, 4]]), all.tensor([[5, 6], [7, 8]]));
+     // @ts-expect-error the second operand is missing
+     matmul(y);
+     export { limit };`,
+  );
+  write(
+    "tsconfig.json",
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        noEmit: true,
+        target: "ES2022",
+        module: "NodeNext",
+        lib: ["ES2023", "ESNext.Disposable"],
+        types: [],
+        skipLibCheck: true, // @webgpu/types and TypeScript 6's own lib.dom.d.ts contradict each other
+      },
+      files: ["program.ts"],
+    }),
+  );
+  await tool("typescript/bin/tsc", "-p", ".").catch(({ stdout }: { stdout: string }) => expect(stdout).toBe(""));
+});
+
+test("Vite builds it for browsers, without anything of Node's", async () => {
+  write("index.html", `<script type="module" src="./page.js"></script>`);
+  write(
+    "page.js",
+    `import * as all from "gpugrad";
+     console.log(Object.keys(all));`,
+  );
+  const { stdout, stderr } = await tool("vite/bin/vite.js", "build");
+  expect(stdout + stderr).not.toMatch(/externalized for browser compatibility/);
+  const assets = join(project, "dist/assets");
+  const code = readdirSync(assets).map((file) => readFileSync(join(assets, file), "utf8"));
+  expect(code.join("\n")).not.toMatch(/dawn\.node|__vite-browser-external|(from|import\()\s*["']node:/);
+});
