@@ -21,7 +21,7 @@ export function checkpoint(
   const wanted = inputs.map((input) => input.requiresGrad);
   hooks.recorder!.record({
     op: "checkpoint",
-    inputs: { ...inputs } as Record<string, Tensor>,
+    inputs: Object.fromEntries(inputs.map((input, i) => [String(i), input])),
     output,
     saved: { inputs: [...inputs] },
     backward: (saved: { inputs: Tensor[] }, dy) => {

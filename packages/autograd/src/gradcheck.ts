@@ -35,7 +35,9 @@ export async function gradcheck(
   const evaluate = (): Promise<number> =>
     scope(async () => {
       const y = await noGrad(() => f(...make())).data();
-      return y.reduce((sum, v, i) => sum + v * weights![i]!, 0);
+      let sum = 0; // in float64, unlike the values themselves
+      for (let i = 0; i < y.length; i++) sum += y[i]! * weights![i]!;
+      return sum;
     });
 
   for (const [which, x] of values.entries()) {

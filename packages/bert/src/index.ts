@@ -1,1 +1,26 @@
-export {};
+export { AutoConfig, BertConfig, hiddenActs, type ConfigValues, type ProblemType } from "./config.ts";
+export { FilesError, HubError, type HubErrorCode } from "./errors.ts";
+export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
+export type { HubOptions, HubRepo } from "./hub.ts";
+export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
+export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
+export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert.ts";
+export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/heads.ts";
+export type { ArrayInput, ModelInputs } from "./models/inputs.ts";
+export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
+export { Dropout, Embedding, LayerNorm, Linear } from "./modules/layers.ts";
+export { Module, parameter } from "./modules/module.ts";
+export {
+  openWeights,
+  SafetensorsFile,
+  serializeSafetensors,
+  toFloat32,
+  toInt32,
+  writeSafetensors,
+  type SafetensorsDtype,
+  type SafetensorsReader,
+  type TensorBytes,
+  type TensorInfo,
+  type TensorToWrite,
+} from "./safetensors.ts";
+export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder } from "#platform";

@@ -67,6 +67,9 @@ export {
   type BertEmbeddingsOptions,
   type EmbeddingOptions,
 } from "./ops/embedding/embedding.ts";
+export { gather, scatterAdd, takeAlongDim } from "./ops/index/gather.ts";
+export { indexSelect } from "./ops/index/index-select.ts";
+export { oneHot } from "./ops/index/one-hot.ts";
 export { concat, stack } from "./ops/shape/concat.ts";
 export { expand } from "./ops/shape/expand.ts";
 export { flip } from "./ops/shape/flip.ts";

@@ -1,0 +1,332 @@
+import { noGrad } from "@gpugrad/autograd";
+import type { BertForSequenceClassification } from "@gpugrad/bert";
+import { defaultGenerator, device, GpugradError, manualSeed, scope, stack, type Tensor } from "@gpugrad/tensor";
+import { DataLoader, type Batch, type BatchTokenizer } from "./data/data-loader.ts";
+import type { Dataset } from "./data/dataset.ts";
+import { accuracyScore } from "./metrics.ts";
+import { AdamW } from "./optim/adamw.ts";
+import { clipGradNorm } from "./optim/clip.ts";
+import { noDecayGroups } from "./optim/optimizer.ts";
+import { getScheduler } from "./schedule.ts";
+import { trainingArguments, type TrainingArguments } from "./training-arguments.ts";
+
+/** One update, as it is told to callbacks and written to traces. */
+export interface StepEvent {
+  /** Counts from 1. */
+  step: number;
+  totalSteps: number;
+  loss: number;
+  /** Norm of all gradients together, before clipping. */
+  gradNorm: number;
+  /** The rate that this update used. */
+  learningRate: number;
+  /** Finished batches per batches of an epoch. */
+  epoch: number;
+  /** Rows, and tokens with padding, of the batch. */
+  samples: number;
+  tokens: number;
+}
+
+/** One batch of an evaluation. */
+export interface EvalEvent {
+  batch: number;
+  totalBatches: number;
+}
+
+export interface TrainerCallbacks {
+  onStep?: (event: StepEvent) => void;
+  onEvalBatch?: (event: EvalEvent) => void;
+}
+
+export interface TrainerOptions {
+  model: BertForSequenceClassification;
+  args?: Partial<TrainingArguments>;
+  tokenizer: BatchTokenizer;
+  trainDataset?: Dataset;
+  evalDataset?: Dataset;
+  /** Rows of the training set in the order to take them; then nothing is shuffled. */
+  trainIndices?: ArrayLike<number>;
+  callbacks?: TrainerCallbacks;
+}
+
+/** What training came to, under the Trainer's names. */
+export interface TrainOutput {
+  globalStep: number;
+  /** Mean of the losses of all steps. */
+  trainingLoss: number;
+  /** False when `stop()` ended it early. */
+  completed: boolean;
+  metrics: {
+    train_runtime: number; // seconds
+    train_samples_per_second: number;
+    train_steps_per_second: number;
+    train_loss: number;
+    epoch: number;
+  };
+}
+
+export interface PredictionOutput {
+  /** Logits, row by row. */
+  predictions: Float32Array;
+  numLabels: number;
+  /** Class with the largest logit per row. */
+  classes: Int32Array;
+  labels: Int32Array | undefined;
+  metrics: { eval_loss?: number; eval_accuracy?: number; eval_runtime: number; eval_samples_per_second: number };
+}
+
+/** How many steps may be on their way to the device before we wait for the oldest: enough that neither side waits. */
+const STEPS_IN_FLIGHT = 2;
+
+/**
+ * Trains and evaluates a classifier as Hugging Face's Trainer does: AdamW, a schedule, clipping by the global norm.
+ *
+ * A step only records work; its loss is read a step later, so host and device work at the same time.
+ */
+export class Trainer {
+  readonly model: BertForSequenceClassification;
+  readonly args: TrainingArguments;
+  readonly #options: TrainerOptions;
+  #stopped = false;
+
+  constructor(options: TrainerOptions) {
+    this.model = options.model;
+    this.args = trainingArguments(options.args);
+    this.#options = options;
+    const wrong = this.model.parameters().find((p) => p.dtype !== "f32");
+    if (wrong)
+      throw new GpugradError(
+        `Trainer: a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" }).`,
+      );
+  }
+
+  /** Ends training after the step under way. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Updates in all. */
+  get totalSteps(): number {
+    const { maxSteps, numTrainEpochs } = this.args;
+    return maxSteps > 0 ? maxSteps : Math.ceil(this.#trainLoader().length * numTrainEpochs);
+  }
+
+  /**
+   * Seconds that an update takes, from a timed forward and backward on the first batch that change nothing: a first one compiles
+   * the kernels, a second is timed.
+   */
+  async measureStep(): Promise<number> {
+    const batch = await firstOf(this.#trainLoader().epoch(0));
+    const generator = defaultGenerator.state;
+    let seconds = 0;
+    for (let i = 0; i < 2; i++) {
+      const start = performance.now();
+      scope(() => this.#loss(batch).backward());
+      this.model.zeroGrad();
+      await device().finish();
+      seconds = (performance.now() - start) / 1000;
+    }
+    defaultGenerator.setState(generator);
+    return seconds;
+  }
+
+  async train(): Promise<TrainOutput> {
+    const { args, model } = this;
+    const { onStep } = this.#options.callbacks ?? {};
+    const loader = this.#trainLoader();
+    const totalSteps = this.totalSteps;
+    const parameters = [...model.namedParameters()];
+    const optimizer = new AdamW(args.noDecayGroups ? noDecayGroups(parameters) : parameters, {
+      lr: args.learningRate,
+      betas: [args.adamBeta1, args.adamBeta2],
+      eps: args.adamEpsilon,
+      weightDecay: args.weightDecay,
+    });
+    const schedule = getScheduler(args.lrSchedulerType, {
+      lr: args.learningRate,
+      numWarmupSteps: args.warmupSteps < 1 ? Math.ceil(args.warmupSteps * totalSteps) : args.warmupSteps,
+      numTrainingSteps: totalSteps,
+    });
+    manualSeed(args.seed);
+    model.train();
+    const start = performance.now();
+    let lossSum = 0;
+    let samples = 0;
+    let step = 0;
+    const inFlight: Promise<void>[] = [];
+    try {
+      training: for (let epoch = 0; step < totalSteps; epoch++) {
+        let batches = 0;
+        for await (const batch of loader.epoch(epoch)) {
+          if (step >= totalSteps || this.#stopped) break training;
+          step++;
+          batches++;
+          optimizer.lr = schedule.lr;
+          const event = {
+            step,
+            totalSteps,
+            learningRate: schedule.lr,
+            epoch: epoch + batches / loader.length,
+            samples: batch.shape[0],
+            tokens: batch.shape[0] * batch.shape[1],
+          };
+          samples += event.samples;
+          const result = this.#step(batch, optimizer);
+          schedule.step();
+          inFlight.push(
+            result.then(([loss, gradNorm]) => {
+              lossSum += loss!;
+              onStep?.({ ...event, loss: loss!, gradNorm: gradNorm! });
+            }),
+          );
+          if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
+        }
+      }
+      await Promise.all(inFlight);
+    } finally {
+      await Promise.allSettled(inFlight);
+      optimizer.zeroGrad();
+      optimizer.dispose();
+      model.eval();
+    }
+    const seconds = (performance.now() - start) / 1000;
+    const trainingLoss = step > 0 ? lossSum / step : 0;
+    return {
+      globalStep: step,
+      trainingLoss,
+      completed: step >= totalSteps,
+      metrics: {
+        train_runtime: seconds,
+        train_samples_per_second: samples / seconds,
+        train_steps_per_second: step / seconds,
+        train_loss: trainingLoss,
+        epoch: step / loader.length,
+      },
+    };
+  }
+
+  /** Records one update, and reads its loss and gradient norm. */
+  #step(batch: Batch, optimizer: AdamW): Promise<ArrayLike<number>> {
+    const result = scope(() => {
+      const loss = this.#loss(batch);
+      loss.backward();
+      const norm = clipGradNorm(optimizer.parameters, this.args.maxGradNorm || Infinity);
+      optimizer.step();
+      optimizer.zeroGrad();
+      return noGrad(() => stack([loss, norm]));
+    });
+    const values = result.data();
+    result.dispose(); // the read is recorded; the memory may go
+    return values;
+  }
+
+  #loss(batch: Batch): Tensor {
+    return this.model.forward(inputsOf(batch)).loss!;
+  }
+
+  /** Logits of every row, with loss and accuracy where the rows have labels. */
+  async predict(dataset: Dataset, { indices }: { indices?: ArrayLike<number> } = {}): Promise<PredictionOutput> {
+    const { args, model } = this;
+    const { onEvalBatch } = this.#options.callbacks ?? {};
+    const loader = new DataLoader(dataset, this.#options.tokenizer, {
+      batchSize: args.perDeviceEvalBatchSize,
+      maxLength: args.maxLength,
+      padding: args.padding,
+      prefetch: args.dataloaderPrefetch,
+      ...(indices && { indices }),
+    });
+    const numLabels = model.config.num_labels;
+    const rows = indices?.length ?? dataset.length;
+    const predictions = new Float32Array(rows * numLabels);
+    const labels: number[] = [];
+    let lossSum = 0;
+    const wasTraining = model.training;
+    model.eval();
+    const start = performance.now();
+    const inFlight: Promise<void>[] = [];
+    let batches = 0;
+    let row = 0;
+    for await (const batch of loader.epoch()) {
+      const at = row;
+      row += batch.shape[0];
+      labels.push(...(batch.labels ?? []));
+      const { logits, loss } = scope(() =>
+        noGrad(() => {
+          const output = model.forward(inputsOf(batch));
+          return { logits: output.logits.data(), loss: output.loss?.item() };
+        }),
+      );
+      const number = ++batches;
+      inFlight.push(
+        Promise.all([logits, loss]).then(([values, mean]) => {
+          predictions.set(values, at * numLabels);
+          lossSum += (mean ?? 0) * batch.shape[0];
+          onEvalBatch?.({ batch: number, totalBatches: loader.length });
+        }),
+      );
+      if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
+    }
+    await Promise.all(inFlight);
+    model.train(wasTraining);
+    const seconds = (performance.now() - start) / 1000;
+    const classes = Int32Array.from({ length: rows }, (_, i) =>
+      argmax(predictions.subarray(i * numLabels, (i + 1) * numLabels)),
+    );
+    const labelled = labels.length === rows && rows > 0;
+    return {
+      predictions,
+      numLabels,
+      classes,
+      labels: labelled ? Int32Array.from(labels) : undefined,
+      metrics: {
+        ...(labelled && { eval_loss: lossSum / rows }),
+        ...(labelled && numLabels > 1 && { eval_accuracy: accuracyScore(labels, classes) }),
+        eval_runtime: seconds,
+        eval_samples_per_second: rows / seconds,
+      },
+    };
+  }
+
+  /** `predict` on the evaluation set. */
+  evaluate(options: { indices?: ArrayLike<number> } = {}): Promise<PredictionOutput> {
+    const { evalDataset } = this.#options;
+    if (!evalDataset) throw new GpugradError("Trainer: evaluate() needs an evalDataset.");
+    return this.predict(evalDataset, options);
+  }
+
+  #trainLoader(): DataLoader {
+    const { trainDataset, trainIndices, tokenizer } = this.#options;
+    if (!trainDataset) throw new GpugradError("Trainer: train() needs a trainDataset.");
+    const { args } = this;
+    return new DataLoader(trainDataset, tokenizer, {
+      batchSize: args.perDeviceTrainBatchSize,
+      maxLength: args.maxLength,
+      padding: args.padding,
+      seed: args.seed,
+      dropLast: args.dataloaderDropLast,
+      prefetch: args.dataloaderPrefetch,
+      ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy === "random" }),
+    });
+  }
+}
+
+/** A batch in the form that models take. */
+function inputsOf({ input_ids, attention_mask, token_type_ids, labels, shape }: Batch) {
+  return {
+    input_ids: { data: input_ids, shape },
+    attention_mask: { data: attention_mask, shape },
+    token_type_ids: { data: token_type_ids, shape },
+    ...(labels && { labels: { data: labels, shape: [shape[0]] } }),
+  };
+}
+
+function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {
+  for await (const item of items) return item;
+  throw new GpugradError("Trainer: the training set is empty.");
+}
