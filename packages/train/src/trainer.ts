@@ -22,9 +22,10 @@ export interface StepEvent {
   learningRate: number;
   /** Finished batches per batches of an epoch. */
   epoch: number;
-  /** Rows, and tokens with padding, of the batch. */
-  samples: number;
-  tokens: number;
+  /** Tokens with padding, on average so far. */
+  tokensPerSecond: number;
+  /** Until the last update, at the pace so far. */
+  secondsLeft: number;
 }
 
 /** One batch of an evaluation. */
@@ -71,6 +72,8 @@ export interface PredictionOutput {
   numLabels: number;
   /** Class with the largest logit per row. */
   classes: Int32Array;
+  /** Probability (softmax) of that class. */
+  scores: Float32Array;
   labels: Int32Array | undefined;
   metrics: { eval_loss?: number; eval_accuracy?: number; eval_runtime: number; eval_samples_per_second: number };
 }
@@ -152,6 +155,7 @@ export class Trainer {
     const start = performance.now();
     let lossSum = 0;
     let samples = 0;
+    let tokens = 0;
     let step = 0;
     const inFlight: Promise<void>[] = [];
     try {
@@ -167,16 +171,23 @@ export class Trainer {
             totalSteps,
             learningRate: schedule.lr,
             epoch: epoch + batches / loader.length,
-            samples: batch.shape[0],
-            tokens: batch.shape[0] * batch.shape[1],
           };
-          samples += event.samples;
+          samples += batch.shape[0];
+          tokens += batch.shape[0] * batch.shape[1];
+          const tokensSoFar = tokens;
           const result = this.#step(batch, optimizer);
           schedule.step();
           inFlight.push(
             result.then(([loss, gradNorm]) => {
               lossSum += loss!;
-              onStep?.({ ...event, loss: loss!, gradNorm: gradNorm! });
+              const elapsed = (performance.now() - start) / 1000;
+              onStep?.({
+                ...event,
+                loss: loss!,
+                gradNorm: gradNorm!,
+                tokensPerSecond: tokensSoFar / elapsed,
+                secondsLeft: (elapsed / event.step) * (totalSteps - event.step),
+              });
             }),
           );
           if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
@@ -277,6 +288,7 @@ export class Trainer {
       predictions,
       numLabels,
       classes,
+      scores,
       labels: labelled ? Int32Array.from(labels) : undefined,
       metrics: {
         ...(labelled && { eval_loss: lossSum / rows }),
@@ -324,6 +336,11 @@ function argmax(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
+}
+
+/** Softmax of the logits at one class. */
+function probability(logits: Float32Array, at: number): number {
+  return 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - logits[at]!), 0);
 }
 
 async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {

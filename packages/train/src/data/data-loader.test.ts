@@ -6,13 +6,15 @@ import { Dataset } from "./dataset.ts";
 /** A word's id is its length; 101 and 102 stand around each text. */
 const tokenizer: BatchTokenizer = {
   padTokenId: 0,
-  encodeBatch(texts, pairs, { maxLength }) {
+  encodeBatch(texts, { textPairs: pairs, maxLength }) {
     const words = (text: string) => text.split(" ").map((word) => word.length);
     const input_ids = texts.map((text, i) =>
       [101, ...words(text), 102, ...(pairs ? [...words(pairs[i]!), 102] : [])].slice(0, maxLength),
     );
-    const token_type_ids = input_ids.map((ids) => ids.map((_, i) => (i > ids.indexOf(102) && pairs ? 1 : 0)));
-    return { input_ids, token_type_ids };
+    return input_ids.map((ids) => ({
+      input_ids: ids,
+      token_type_ids: ids.map((_, i) => (i > ids.indexOf(102) && pairs ? 1 : 0)),
+    }));
   },
 };
 

@@ -4,13 +4,12 @@ import type { Dataset, Row } from "./dataset.ts";
 
 /** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert has it. */
 export interface BatchTokenizer {
-  readonly padTokenId: number;
+  readonly padTokenId: number | undefined;
   /** Ids of each text (or pair) with its special tokens, truncated to `maxLength`, not padded. */
   encodeBatch(
     texts: readonly string[],
-    textPairs: readonly string[] | undefined,
-    options: { truncation: boolean; maxLength: number },
-  ): { input_ids: readonly ArrayLike<number>[]; token_type_ids: readonly ArrayLike<number>[] };
+    options: { textPairs?: readonly string[]; truncation: boolean; maxLength: number },
+  ): readonly { input_ids: ArrayLike<number>; token_type_ids: ArrayLike<number> }[];
 }
 
 /** Padded examples as plain arrays, row-major `[B, T]`. */
@@ -45,24 +44,24 @@ export function collate(
   const pairs = rows.some((row) => row.text_pair !== undefined) ? rows.map((row) => row.text_pair ?? "") : undefined;
   const encoded = tokenizer.encodeBatch(
     rows.map((row) => row.text),
-    pairs,
-    { truncation: true, maxLength },
+    { ...(pairs && { textPairs: pairs }), truncation: true, maxLength },
   );
-  const longest = encoded.input_ids.reduce((most, ids) => Math.max(most, ids.length), 0);
+  const longest = encoded.reduce((most, { input_ids }) => Math.max(most, input_ids.length), 0);
   const T =
     padding === "max_length" ? maxLength : Math.min(maxLength, Math.ceil(longest / padToMultipleOf) * padToMultipleOf);
   const B = rows.length;
-  const input_ids = new Int32Array(B * T).fill(tokenizer.padTokenId);
+  const input_ids = new Int32Array(B * T).fill(tokenizer.padTokenId ?? 0);
   const attention_mask = new Int32Array(B * T);
   const token_type_ids = new Int32Array(B * T);
   for (let b = 0; b < B; b++) {
-    input_ids.set(encoded.input_ids[b]!, b * T);
-    token_type_ids.set(encoded.token_type_ids[b]!, b * T);
-    attention_mask.fill(1, b * T, b * T + encoded.input_ids[b]!.length);
+    const ids = encoded[b]!.input_ids;
+    input_ids.set(ids, b * T);
+    token_type_ids.set(encoded[b]!.token_type_ids, b * T);
+    attention_mask.fill(1, b * T, b * T + ids.length);
   }
   const labelled = rows.every((row) => row.label !== undefined);
-  const ids = rows.map((row) => row.label ?? -1);
-  const labels = labelled ? (regression ? Float32Array.from(ids) : Int32Array.from(ids)) : undefined;
+  const targets = rows.map((row) => row.label ?? -1);
+  const labels = labelled ? (regression ? Float32Array.from(targets) : Int32Array.from(targets)) : undefined;
   return { input_ids, attention_mask, token_type_ids, labels, shape: [B, T], rows: numbers };
 }
 
