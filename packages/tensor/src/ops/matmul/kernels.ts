@@ -60,37 +60,39 @@ function naive(task: MatmulTask): void {
   run(naiveKernel, tensors, params, { threads: batches * M * N, overrides });
 }
 
+/** Rows and columns of a tile of C that one subgroup makes. */
+const TILE = 64;
+
 function subgroup(task: MatmulTask): void {
   const { M, N, K, batches, c, bias, accumulate } = task;
-  const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed }, 64);
-  const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed }, 32);
+  const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed });
+  const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed });
   const params = {
     ...{ M, N, K, a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
   const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
-  run(subgroupKernel, tensors, params, { workgroups: [ceilDiv(N, 32), ceilDiv(M, 64), batches] });
+  run(subgroupKernel, tensors, params, { workgroups: [ceilDiv(N, TILE), ceilDiv(M, TILE), batches] });
   a.tensor.dispose();
   b.tensor.dispose();
 }
 
-/** Panels of `WIDTH` rows of a matrix (for B, of its columns), or one such set for all if the whole batch shares it. */
+/** Panels of TILE rows of a matrix (for B, of its columns), or one such set for all if the whole batch shares it. */
 function pack(
   x: Matrices,
   { rows, cols, batches, byRows }: { rows: number; cols: number; batches: number; byRows: boolean },
-  WIDTH: 32 | 64,
 ): Matrices {
   const count = x.step === 0 ? 1 : batches;
-  const panels = ceilDiv(rows, WIDTH);
-  const tensor = empty([count, panels, cols, WIDTH]);
+  const panels = ceilDiv(rows, TILE);
+  const tensor = empty([count, panels, cols, TILE]);
   const aligned = (byRows ? cols : rows) % 4 === 0 && x.first % 4 === 0 && x.step % 4 === 0;
   const params = {
     ...{ rows, cols, row_step: byRows ? cols : 1, col_step: byRows ? 1 : rows, first: x.first, step: x.step },
     ...{ panels, aligned: Number(aligned) },
   };
-  const workgroups = [(panels * WIDTH) / 32, ceilDiv(cols, 4), count] as const;
-  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides: { WIDTH } });
-  return { tensor, first: 0, step: count === 1 ? 0 : panels * cols * WIDTH };
+  const workgroups = [(panels * TILE) / 32, ceilDiv(cols, 64), count] as const;
+  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups });
+  return { tensor, first: 0, step: count === 1 ? 0 : panels * cols * TILE };
 }
 
 /** The ladder: the same product, computed with ever fewer reads. */
