@@ -24,6 +24,15 @@ function command(name: string, description: string, load: () => Promise<(args: s
 command("doctor", "look at Node, drivers and adapter; --fix mends what is missing", async () => {
   return (await import("./commands/doctor.ts")).doctor;
 });
+command("predict", "label texts with a fine-tuned model", async () => {
+  return (await import("./commands/predict.ts")).predict;
+});
+command("evaluate", "accuracy and a classification report on a dataset", async () => {
+  return (await import("./commands/evaluate.ts")).evaluate;
+});
+command("embed", "sentence embeddings of texts", async () => {
+  return (await import("./commands/embed.ts")).embed;
+});
 
 try {
   await program.parseAsync();

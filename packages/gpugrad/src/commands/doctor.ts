@@ -174,7 +174,7 @@ async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {
   const speed: Check = {
     name: "speed",
     ok: !swiftShader,
-    found: adapter.cpu ? "computes on the CPU" : "computes on a GPU",
+    found: adapter.cpu ? "computes on the CPU; a GPU with a Vulkan driver is far faster" : "computes on a GPU",
   };
   if (swiftShader) Object.assign(speed, { cost: "about 5 times slower than lavapipe", fix: lavapipeCommands() });
 

@@ -14,5 +14,5 @@ export interface AdapterChoice {
    * Lets go of the `gpu` object, which is otherwise held for the life of the process. Call it only once every device is
    * destroyed and nothing is pending; a program need not call it in order to exit.
    */
-  release(): void;
+  release: () => void;
 }
