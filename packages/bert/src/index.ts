@@ -23,4 +23,11 @@ export {
   type TensorInfo,
   type TensorToWrite,
 } from "./safetensors.ts";
+export {
+  AutoTokenizer,
+  Encoding,
+  Tokenizer,
+  type EncodeOptions,
+  type TruncationStrategy,
+} from "./tokenizer.ts";
 export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder } from "#platform";

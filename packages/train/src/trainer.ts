@@ -74,7 +74,7 @@ export interface PredictionOutput {
   classes: Int32Array;
   /** Probability (softmax) of that class. */
   scores: Float32Array;
-  labels: Int32Array | undefined;
+  labels: number[] | undefined;
   metrics: { eval_loss?: number; eval_accuracy?: number; eval_runtime: number; eval_samples_per_second: number };
 }
 
@@ -178,7 +178,7 @@ export class Trainer {
           const result = this.#step(batch, optimizer);
           schedule.step();
           inFlight.push(
-            result.then(([loss, gradNorm]) => {
+            result.then(({ 0: loss, 1: gradNorm }) => {
               lossSum += loss!;
               const elapsed = (performance.now() - start) / 1000;
               onStep?.({
@@ -280,16 +280,16 @@ export class Trainer {
     await Promise.all(inFlight);
     model.train(wasTraining);
     const seconds = (performance.now() - start) / 1000;
-    const classes = Int32Array.from({ length: rows }, (_, i) =>
-      argmax(predictions.subarray(i * numLabels, (i + 1) * numLabels)),
-    );
+    const logitsOf = (i: number): Float32Array => predictions.subarray(i * numLabels, (i + 1) * numLabels);
+    const classes = Int32Array.from({ length: rows }, (_, i) => argmax(logitsOf(i)));
+    const scores = Float32Array.from(classes, (c, i) => probability(logitsOf(i), c));
     const labelled = labels.length === rows && rows > 0;
     return {
       predictions,
       numLabels,
       classes,
       scores,
-      labels: labelled ? Int32Array.from(labels) : undefined,
+      labels: labelled ? labels : undefined,
       metrics: {
         ...(labelled && { eval_loss: lossSum / rows }),
         ...(labelled && numLabels > 1 && { eval_accuracy: accuracyScore(labels, classes) }),
