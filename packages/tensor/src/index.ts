@@ -82,3 +82,7 @@ export { addInPlace, fill } from "./ops/elementwise/fill.ts";
 export { add, mul } from "./ops/elementwise/binary.ts";
 export { gelu, tanh } from "./ops/elementwise/unary.ts";
 export { mean, sum, sumTo } from "./ops/reduce/sum.ts";
+export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
+export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";
+export { distillationLoss } from "./ops/loss/distillation.ts";
+export { klDiv, l1Loss, mseLoss, smoothL1Loss, type KlDivOptions } from "./ops/loss/elementwise-losses.ts";
