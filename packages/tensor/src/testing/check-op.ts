@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { DType } from "../dtype.ts";
 import type { Backward } from "../recorder.ts";
 import { destroy, device, init } from "../runtime/device.ts";
 import { scope } from "../scope.ts";
@@ -15,6 +16,8 @@ export interface OpCase {
   args?: unknown[];
   /** Elements instead of random ones, per tensor. */
   values?: (ArrayLike<number> | undefined)[];
+  /** Dtypes of the tensors, f32 unless said otherwise: i32 for indices, say. */
+  dtypes?: DType[];
   /** Transforms the random elements, for instance to keep them positive. */
   map?: (value: number, tensor: number) => number;
   /** Whether gradients are compared with finite differences (true unless said otherwise). */
@@ -68,7 +71,7 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
         const want = evaluate(inputs);
         const dy = ndArray(want.shape, Float32Array.from(randomNormal(sizeOf(want.shape), 99)));
 
-        const tensors = inputs.map((x) => fromArray(Float32Array.from(x.data), x.shape));
+        const tensors = inputs.map((x, i) => fromArray(x.data, x.shape, c.dtypes?.[i]));
         const got = scope(() => {
           const { output, inputs: names, saved } = op.definition.forward(...([...tensors, ...args] as never[]));
           const y = output instanceof Tensor ? output : output[0]!;

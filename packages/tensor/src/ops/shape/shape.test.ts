@@ -1,0 +1,168 @@
+import { describe, expect, test } from "vitest";
+import { checkOp, withDevice } from "../../testing/check-op.ts";
+import { defineOp } from "../../define-op.ts";
+import { fromArray, tensor, type Tensor } from "../../tensor.ts";
+import { arange, zeros } from "../create/create.ts";
+import { concat, stack } from "./concat.ts";
+import { expand } from "./expand.ts";
+import { flip } from "./flip.ts";
+import { permute, transpose } from "./permute.ts";
+import { repeat } from "./repeat.ts";
+import { flatten, reshape, squeeze, unsqueeze } from "./reshape.ts";
+import * as reference from "./shape.reference.ts";
+import { pad, select, slice, split } from "./slice.ts";
+import { tril, triu } from "./triangle.ts";
+
+checkOp(permute, reference.permuteReference, {
+  cases: [
+    { shapes: [[]], args: [[]] },
+    { shapes: [[2, 5, 3, 8]], args: [[0, 2, 1, 3]], note: "[B,T,H,D] to [B,H,T,D], four at a time" },
+    { shapes: [[3, 1, 7]], args: [[2, 1, 0]] },
+    { shapes: [[3, 5, 7]], args: [[1, 2, 0]] },
+    { shapes: [[2, 3, 1, 2, 2, 1, 3, 2]], args: [[7, 2, 0, 6, 4, 1, 3, 5]] },
+    { shapes: [[0, 4]], args: [[1, 0]] },
+  ],
+});
+
+checkOp(expand, reference.expandReference, {
+  cases: [
+    { shapes: [[]], args: [[2, 3]] },
+    { shapes: [[2, 1, 4]], args: [[3, 2, 5, 4]] },
+    { shapes: [[3, 1]], args: [[3, 0]] },
+    { shapes: [[3, 4]], args: [[3, 4]] },
+  ],
+});
+
+checkOp(repeat, reference.repeatReference, {
+  cases: [
+    { shapes: [[3]], args: [[2, 2]] },
+    { shapes: [[2, 4, 3]], args: [[3, 1, 2]] },
+    { shapes: [[2, 1, 2, 1, 2, 1, 2, 2]], args: [[1, 2, 2, 1, 2, 2, 1, 2]] },
+    { shapes: [[2, 2]], args: [[0, 2]] },
+  ],
+});
+
+checkOp(flip, reference.flipReference, {
+  cases: [
+    { shapes: [[5]], args: [[0]] },
+    { shapes: [[3, 2, 8]], args: [[0, 1]] },
+    { shapes: [[3, 0]], args: [[0, 1]] },
+  ],
+});
+
+checkOp(slice, reference.sliceReference, {
+  cases: [
+    { shapes: [[9, 8]], args: [[[1, 8, 3], [4, 8, 1]]] }, // prettier-ignore
+    { shapes: [[4, 7]], args: [[[2, 2, 1], [0, 7, 2]]] }, // prettier-ignore
+  ],
+});
+
+checkOp(pad, reference.padReference, {
+  cases: [
+    { shapes: [[3, 4]], args: [[1, 2, 0, 3], { value: -1.5 }] },
+    { shapes: [[3, 4]], args: [[-1, 2, 3, -2], { value: 7 }] },
+    { shapes: [[0, 4]], args: [[0, 0, 1, 1]] },
+    { shapes: [[2, 3]], args: [[-1, -2]] },
+    { shapes: [[2, 3]], args: [[0, 0]] },
+  ],
+});
+
+const triangles = [
+  { shapes: [[4, 6]] },
+  { shapes: [[2, 5, 3]], args: [{ diagonal: -1 }] },
+  { shapes: [[3, 3]], args: [{ diagonal: 2 }] },
+  { shapes: [[0, 3]] },
+];
+checkOp(tril, reference.trilReference, { cases: triangles });
+checkOp(triu, reference.triuReference, { cases: triangles });
+
+const concatTwo = defineOp("concat of two", {
+  forward: (a: Tensor, b: Tensor, dim: number) => concat.definition.forward([a, b], { dim }),
+  backward: concat.definition.backward,
+});
+checkOp(concatTwo, reference.concatReference, {
+  cases: [
+    { shapes: [[3], [2]], args: [0] }, // prettier-ignore
+    { shapes: [[2, 4, 3], [2, 1, 3]], args: [1] }, // prettier-ignore
+    { shapes: [[2, 4, 4], [2, 8, 4]], args: [1] }, // prettier-ignore
+    { shapes: [[0, 3], [2, 3]], args: [0] }, // prettier-ignore
+  ],
+});
+
+describe("shape", () => {
+  withDevice();
+
+  test("reshape shares memory and infers one size", async () => {
+    const x = arange(12);
+    const y = reshape(x, [2, -1]);
+    expect(y.shape).toEqual([2, 6]);
+    expect(y.buffer).toBe(x.buffer);
+    expect(reshape(zeros([0, 3]), [-1, 5]).shape).toEqual([0, 5]);
+    expect(reshape(arange(4), [4, -1]).shape).toEqual([4, 1]);
+    expect(() => reshape(x, [5, -1])).toThrow("reshape: 12 elements ([12]) don't fill the shape [5,-1]");
+    expect(() => reshape(x, [-1, -1])).toThrow("at most one is -1");
+    expect(reshape(arange(6, undefined, 1, { dtype: "f16" }), [2, 3]).dtype).toBe("f16");
+  });
+
+  test("unsqueeze, squeeze, flatten, select, transpose", async () => {
+    const x = arange(6).alias([2, 1, 3]);
+    expect(unsqueeze(x, -1).shape).toEqual([2, 1, 3, 1]);
+    expect(unsqueeze(x, 0).shape).toEqual([1, 2, 1, 3]);
+    expect(squeeze(x).shape).toEqual([2, 3]);
+    expect(squeeze(x, 0).shape).toEqual([2, 1, 3]);
+    expect(squeeze(x, 1).shape).toEqual([2, 3]);
+    expect(flatten(x, { startDim: 1 }).shape).toEqual([2, 3]);
+    expect(flatten(arange(1).alias([])).shape).toEqual([1]);
+    expect(await select(x, 2, -1).toArray()).toEqual([[2], [5]]);
+    expect(await transpose(x, 0, -1).toArray()).toEqual([[[0, 3]], [[1, 4]], [[2, 5]]]);
+    expect(() => select(x, 0, 2)).toThrow("select: index 2 is out of range for dimension 0 of [2,1,3]");
+  });
+
+  test("split and stack", async () => {
+    const x = arange(10).alias([5, 2]);
+    expect((await Promise.all(split(x, 2).map((t) => t.toArray())))[2]).toEqual([[8, 9]]);
+    expect(split(x, [1, 0, 1], { dim: 1 }).map((t) => t.shape)).toEqual([[5, 1], [5, 0], [5, 1]]); // prettier-ignore
+    expect(() => split(x, [1, 2])).toThrow("split: sizes [1,2] don't add up to 5");
+    const rows = stack([tensor([1, 2]), tensor([3, 4])], { dim: -1 });
+    expect(await rows.toArray()).toEqual([[1, 3], [2, 4]]); // prettier-ignore
+    expect(() => stack([tensor([1]), tensor([1, 2])])).toThrow("stack: [2] among tensors of [1]");
+  });
+
+  test("other dtypes keep theirs", async () => {
+    const mask = fromArray([true, false, true, true], [2, 2], "bool");
+    expect(await transpose(mask, 0, 1).toArray()).toEqual([[true, true], [false, true]]); // prettier-ignore
+    const ids = fromArray([-7, 2 ** 31 - 1], [2], "i32");
+    expect(await pad(ids, [1, 0], { value: -1 }).toArray()).toEqual([-1, -7, 2 ** 31 - 1]);
+    expect(await tril(repeat(ids, [2, 1])).toArray()).toEqual([[-7, 0], [-7, 2 ** 31 - 1]]); // prettier-ignore
+    expect(await flip(fromArray([1, 2 ** 32 - 1], [2], "u32"), [-1]).toArray()).toEqual([2 ** 32 - 1, 1]);
+    expect(await concat([mask, mask], { dim: 1 }).toArray()).toHaveLength(2);
+    expect(await flip(fromArray([1.5, NaN, Infinity], [3]), [0]).toArray()).toEqual([Infinity, NaN, 1.5]);
+  });
+
+  test("slices by Python's rules", async () => {
+    const x = arange(10);
+    expect(await slice(x, [[-3]]).toArray()).toEqual([7, 8, 9]);
+    expect(await slice(x, [[null, -8]]).toArray()).toEqual([0, 1]);
+    expect(await slice(x, [[1, 100, 4]]).toArray()).toEqual([1, 5, 9]);
+    expect(slice(x, [[5, 2]]).shape).toEqual([0]);
+    expect(slice(x, []).shape).toEqual([10]);
+    expect(() => slice(x, [[null, null, -1]])).toThrow("slice: step -1");
+  });
+
+  test("more than 65,535 workgroups", async () => {
+    const [rows, cols] = [2050, 2051];
+    const y = await transpose(arange(rows * cols).alias([rows, cols]), 0, 1).data();
+    expect(y.every((value, i) => value === (i % rows) * cols + Math.floor(i / rows))).toBe(true);
+  });
+
+  test("errors name the op and the shapes", () => {
+    const x = zeros([2, 3]);
+    expect(() => permute(x, [0, 0])).toThrow("permute: dims [0,0] don't order the 2 dimensions of [2,3]");
+    expect(() => expand(x, [2, 4])).toThrow("expand: [2,3] doesn't broadcast to [2,4]");
+    expect(() => repeat(x, [2])).toThrow("repeat: repeats [2] for [2,3]");
+    expect(() => flip(x, [2])).toThrow("flip: dim 2 is out of range");
+    expect(() => concat([x, zeros([3, 2])])).toThrow("concat: [3,2] f32 doesn't fit [2,3] f32");
+    expect(() => pad(x, [1])).toThrow("pad: [1] for [2,3]");
+    expect(() => tril(zeros([3]))).toThrow("tril: [3] is no matrix");
+  });
+});
