@@ -120,9 +120,9 @@ export function alignedBert(pipeline: BertPipeline): (text: string) => Pieces {
 }
 
 function codePoints(text: string, start: number, end: number): number {
-  let count = end - start;
-  for (let i = start; i < end - 1; i++)
-    if (isHighSurrogate(text.charCodeAt(i)) && isLowSurrogate(text.charCodeAt(i + 1))) (count--, i++);
+  let count = 0;
+  for (let i = start; i < end; i++)
+    if (!(isLowSurrogate(text.charCodeAt(i)) && isHighSurrogate(text.charCodeAt(i - 1)))) count++;
   return count;
 }
 const isHighSurrogate = (unit: number) => (unit & 0xfc00) === 0xd800;
@@ -194,7 +194,7 @@ function bertNormalizer({
   };
 
   return (text) => {
-    // eslint-disable-next-line no-control-regex -- ASCII without the control characters that cleaning drops
+    // ASCII without the control characters that cleaning drops
     if (/^[\t\n\r -~]*$/.test(text)) return { text: lowercase ? text.toLowerCase() : text };
     let out = "";
     const source: number[] = [];

@@ -191,7 +191,8 @@ export class BertConfig extends PretrainedConfig {
 
   protected override validate(): void {
     super.validate();
-    const bad = (key: keyof BertConfig, hint: string) => `config: ${key}: ${JSON.stringify(this[key])} ${hint}`;
+    const bad = (key: Exclude<keyof BertConfig, "toJSON" | "toString" | "savePretrained">, hint: string) =>
+      `config: ${key}: ${JSON.stringify(this[key])} ${hint}`;
     const sizes = ["vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "max_position_embeddings", "type_vocab_size"] as const; // prettier-ignore
     for (const key of sizes)
       check(Number.isInteger(this[key]) && this[key] > 0, () => bad(key, "is no positive integer."));
@@ -249,11 +250,12 @@ export const AutoConfig = {
     const values = await readJson(folder, "config.json");
     check(values, () => `${folder.name}: no config.json, so this is no model's folder. Did the model get saved there?`);
     const architecture = (values["architectures"] as string[] | undefined)?.[0] ?? "";
-    const modelType = values["model_type"] ?? (architecture.startsWith("Bert") ? "bert" : undefined);
-    const Config = Object.hasOwn(configs, String(modelType)) ? configs[modelType as keyof typeof configs] : undefined;
+    const modelType =
+      (values["model_type"] as string | undefined) ?? (architecture.startsWith("Bert") ? "bert" : "unknown");
+    const Config = Object.hasOwn(configs, modelType) ? configs[modelType as keyof typeof configs] : undefined;
     check(
       Config,
-      () => `${folder.name}: model_type is "${String(modelType)}". Known here: ${Object.keys(configs).join(", ")}.`,
+      () => `${folder.name}: model_type is "${modelType}". Known here: ${Object.keys(configs).join(", ")}.`,
     );
     const fileLabels = overrides.id2label ? { label2id: undefined, num_labels: undefined } : {}; // not of these labels
     try {

@@ -25,7 +25,7 @@ interface LocalHub {
   url: string;
   faults: Faults;
   log: { url: string; host: string; status: number; range?: string }[];
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 const serve = shared("hub/serve.mjs");
@@ -55,7 +55,7 @@ describe.skipIf(!serve)("the local hub", () => {
     );
     const setup = spawnSync("bash", [shared("hub/setup.sh")!, repositories], { encoding: "utf8" });
     if (setup.status !== 0) throw new Error(setup.stderr);
-    const { startHub } = (await import(pathToFileURL(serve!).href)) as { startHub(o: object): Promise<LocalHub> };
+    const { startHub } = (await import(pathToFileURL(serve!).href)) as { startHub: (o: object) => Promise<LocalHub> };
     hub = await startHub({ root: repositories });
   });
   afterAll(() => hub.close());
@@ -74,7 +74,11 @@ describe.skipIf(!serve)("the local hub", () => {
   const minilm = "sentence-transformers/all-MiniLM-L6-v2";
   const weightsHash = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db";
   const get = (repo: string, path: string, more: HubOptions = {}) => fetchFromHub({ repo, path, ...options, ...more });
-  const failure = (promise: Promise<unknown>) => promise.then(() => expect.unreachable(), (e: HubError) => e) as Promise<HubError>; // prettier-ignore
+  const failure = (promise: Promise<unknown>): Promise<HubError> =>
+    promise.then(
+      () => expect.unreachable(),
+      (e: HubError) => e,
+    );
 
   it("fetches a model, its old name, and a data set", async () => {
     const folder = await fetchFolder(minilm, options);

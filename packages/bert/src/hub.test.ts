@@ -89,7 +89,11 @@ beforeEach(async () => {
 });
 const fetchWeights = (more: HubOptions = {}) =>
   fetchFromHub({ repo: "a/b", path: "model.safetensors", ...options, ...more });
-const failure = (promise: Promise<unknown>) => promise.then(() => expect.unreachable(), (e: HubError) => e) as Promise<HubError>; // prettier-ignore
+const failure = (promise: Promise<unknown>): Promise<HubError> =>
+  promise.then(
+    () => expect.unreachable(),
+    (e: HubError) => e,
+  );
 const blobs = () => readdir(join(options.cacheDir!, "models--a--b", "blobs"));
 
 describe("a download", () => {
@@ -154,7 +158,7 @@ describe("a download", () => {
     expect(new Set(both).size).toBe(1);
     expect(requests.filter((r) => r.cdn).length).toBe(1);
 
-    const blob = await realpath(both[0]!);
+    const blob = await realpath(both[0]);
     const dead = `${blob}.dead.incomplete`;
     await rm(blob);
     await writeFile(dead, weights.subarray(0, 5000));

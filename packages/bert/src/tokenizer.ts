@@ -362,14 +362,14 @@ function alignedPipeline(json: Json, library: HubTokenizer): ((text: string) => 
     model["type"] === "WordPiece" || (model["type"] === undefined && "max_input_chars_per_word" in model);
   if (type("normalizer") !== "BertNormalizer" || type("pre_tokenizer") !== "BertPreTokenizer" || !isWordPiece)
     return undefined;
-  const unknownToken = String(model["unk_token"] ?? "[UNK]");
+  const unknownToken = (model["unk_token"] as string | undefined) ?? "[UNK]";
   return alignedBert({
     normalizer: json["normalizer"] as BertPipeline["normalizer"],
     addedTokens: (json["added_tokens"] ?? []) as AddedToken[],
     wordPieces: (word) => library.model!([word]),
     idOf: (token) => library.token_to_id(token) ?? library.token_to_id(unknownToken)!,
     unknownToken,
-    continuingPrefix: String(model["continuing_subword_prefix"] ?? "##"),
+    continuingPrefix: (model["continuing_subword_prefix"] as string | undefined) ?? "##",
   });
 }
 

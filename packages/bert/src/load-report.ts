@@ -1,0 +1,150 @@
+/** Shapes by key: of a model's parameters, or of the tensors in a file. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** Which tensor of a checkpoint goes where, and what does not fit. Lists are sorted. */
+export interface LoadPlan {
+  /** Model key → key in the file. A tied parameter comes once. */
+  readonly assignments: ReadonlyMap<string, string>;
+  /** Keys of the model that the file does not have: these parameters are made anew. */
+  readonly missing: string[];
+  /** Keys of the file that the model has no place for, as the file spells them (`gamma` and `beta` renamed). */
+  readonly unexpected: string[];
+  /** Key, shape in the file, shape in the model. */
+  readonly mismatched: [key: string, found: number[], expected: number[]][];
+  /** Tied groups of which the file has no key at all. */
+  readonly absentTied: string[][];
+}
+
+/** What older versions saved though it is no parameter; it is left out without a word. */
+const buffers = /(^|\.)embeddings\.(position_ids|token_type_ids)$/;
+
+/**
+ * Matches the tensors of a checkpoint with the parameters of a model, as `from_pretrained` of Transformers does:
+ * `LayerNorm.gamma` and `beta` are `weight` and `bias`; a prefix that is missing or too many (`bert.`) is mended.
+ *
+ * @param prefix Under which a model with a head holds its base model; "" for the base model itself.
+ * @param tied Groups of keys that stand for one parameter.
+ */
+export function planLoad({
+  expected,
+  found,
+  prefix,
+  tied = [],
+}: {
+  expected: Shapes;
+  found: Shapes;
+  prefix: string;
+  tied?: readonly (readonly string[])[];
+}): LoadPlan {
+  const modelKeyOf = (key: string): string | undefined => {
+    const bare = key.slice(key.indexOf(".") + 1);
+    const hasPrefix = prefix === "" || key.startsWith(`${prefix}.`);
+    return [key, `${prefix}.${key}`, ...(hasPrefix ? [bare] : [])].find((candidate) => expected.has(candidate));
+  };
+
+  const fileKeys = new Map<string, string>(); // by model key
+  const unexpected: string[] = [];
+  for (const fileKey of found.keys()) {
+    const key = fileKey.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
+    const modelKey = modelKeyOf(key);
+    if (modelKey === undefined) {
+      if (!buffers.test(key)) unexpected.push(key);
+    } else if (!fileKeys.has(modelKey) || key === modelKey) fileKeys.set(modelKey, fileKey);
+  }
+
+  const groupOf = new Map(tied.flatMap((group) => group.map((key) => [key, group] as const)));
+  const assignments = new Map<string, string>();
+  const missing: string[] = [];
+  const mismatched: LoadPlan["mismatched"] = [];
+  for (const [key, shape] of expected) {
+    const group = groupOf.get(key) ?? [key];
+    const source = group.find((k) => fileKeys.has(k));
+    if (source === undefined) missing.push(key);
+    else if (source === key) {
+      const fileKey = fileKeys.get(key)!;
+      const fileShape = found.get(fileKey)!;
+      if (fileShape.join() === shape.join()) assignments.set(key, fileKey);
+      else mismatched.push([key, [...fileShape], [...shape]]);
+    }
+  }
+  return {
+    assignments,
+    missing: missing.sort(),
+    unexpected: unexpected.sort(),
+    mismatched: mismatched.sort(([a], [b]) => (a < b ? -1 : 1)),
+    absentTied: tied.filter((group) => !group.some((k) => fileKeys.has(k))).map((group) => [...group]),
+  };
+}
+
+const notes = {
+  UNEXPECTED: "can be ignored when loading from different task/architecture; not ok if you expect identical arch.",
+  MISSING:
+    "those params were newly initialized because missing from the checkpoint. Consider training on your downstream task.",
+  MISMATCH: "ckpt weights were loaded, but they did not match the original empty weight shapes.",
+};
+
+/**
+ * The table that Transformers prints about a plan, in its words, for those who know it; "" when all keys fit.
+ *
+ * @see https://github.com/huggingface/transformers/blob/main/src/transformers/utils/loading_report.py
+ */
+export function formatLoadReport(
+  plan: LoadPlan,
+  { architecture, from }: { architecture: string; from: string },
+): string {
+  const size = (shape: readonly number[]) => `torch.Size([${shape.join(", ")}])`;
+  const rows = [
+    ...mergeLayers(plan.unexpected.map((key) => [key, ""])).map(([key]) => [key, "UNEXPECTED", "", ""]),
+    ...mergeLayers(plan.missing.map((key) => [key, ""])).map(([key]) => [key, "MISSING", ""]),
+    ...mergeLayers(
+      plan.mismatched.map(([key, found, expected]) => [
+        key,
+        `Reinit due to size mismatch - ckpt: ${size(found)} vs model:${size(expected)}`,
+      ]),
+    ).map(([key, detail]) => [key, "MISMATCH", detail]),
+  ].sort((a, b) => (a[0]! < b[0]! ? -1 : 1));
+  if (rows.length === 0) return "";
+
+  const columns = Math.min(...rows.map((row) => row.length));
+  const table = [["Key", "Status", "", ""], ...rows].map((row) => row.slice(0, columns));
+  const widths = Array.from({ length: columns }, (_, i) => Math.max(...table.map((row) => row[i]!.length)));
+  const [header, ...body] = table.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | "));
+  const rule = widths.map((width) => "-".repeat(width)).join("-+-");
+  const shown = Object.entries(notes).filter(([status]) => rows.some((row) => row[1] === status));
+  return [
+    ...plan.absentTied.map(
+      ([saved, ...others]) =>
+        `This checkpoint seem corrupted. The tied weights mapping for this model specifies to tie ${saved} to ${others.join(", ")}, ` +
+        "but both are absent from the checkpoint, and we could not find another related tied weight for those keys",
+    ),
+    `${architecture} LOAD REPORT from: ${from}`,
+    header,
+    rule,
+    ...body,
+    "",
+    "Notes:",
+    ...shown.map(([status, note]) => `- ${status}:\t${note}`),
+  ].join("\n");
+}
+
+/** Writes keys that differ only in numbers as one: `layer.{0, 1}.x`, or `layer.{0...11}.x` for more than ten. */
+function mergeLayers(items: [key: string, detail: string][]): [key: string, detail: string][] {
+  const number = /(?<=\.)\d+(?=\.|$)/g;
+  const groups = new Map<string, { numbers: Set<number>[]; detail: string }>();
+  for (const [key, detail] of items) {
+    const numbers = (key.match(number) ?? []).map(Number);
+    const pattern = key.replace(number, "*");
+    const group = groups.get(pattern) ?? { numbers: numbers.map(() => new Set<number>()), detail };
+    numbers.forEach((n, i) => group.numbers[i]!.add(n));
+    groups.set(pattern, { ...group, detail });
+  }
+  return [...groups].map(([pattern, { numbers, detail }]) => {
+    let i = 0;
+    const key = pattern.replace(/\*/g, () => {
+      const sorted = [...(numbers[i++] ?? [])].sort((a, b) => a - b);
+      if (sorted.length === 1) return String(sorted[0]);
+      return sorted.length > 10 ? `{${sorted[0]}...${sorted.at(-1)}}` : `{${sorted.join(", ")}}`;
+    });
+    return [key, detail];
+  });
+}
