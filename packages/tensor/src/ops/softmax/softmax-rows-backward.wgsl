@@ -27,8 +27,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let end = first + n * step;
 
   var sum = 0.0;
-  for (var i = first; i < end; ) { // in runs of 32, so that rounding grows with the root of a long row
-    let stop = min(end, i + 32u * step);
+  for (var i = first; i < end; ) { // in runs of 16, so that rounding grows with the root of a long row
+    let stop = min(end, i + 16u * step);
     var run = Lanes();
     for (; i < stop; i += step) {
       if (LOG) { run += dy[i]; } else { run += dy[i] * y[i]; }

@@ -34,8 +34,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var i = first + step; i < end; i += step) { top = max(top, x[i]); }
   let m = max_of(top);
   var sum = 0.0;
-  for (var i = first; i < end; ) { // in runs of 32, so that rounding grows with the root of a long row
-    let stop = min(end, i + 32u * step);
+  for (var i = first; i < end; ) { // in runs of 16, so that rounding grows with the root of a long row
+    let stop = min(end, i + 16u * step);
     var run = Lanes();
     for (; i < stop; i += step) { run += exp(x[i] - m); }
     sum += sum_of(run);
