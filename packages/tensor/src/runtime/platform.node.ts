@@ -61,7 +61,7 @@ export async function requestAdapter(): Promise<AdapterChoice> {
 }
 
 const slow =
-  "gpugrad: no GPU and no lavapipe here, so SwiftShader computes on the CPU (fetched from npm once, 67 MB). " +
+  "gpugrad: no GPU here and no lavapipe of Mesa 25 or newer, so SwiftShader computes on the CPU (fetched from npm once, 67 MB). " +
   "lavapipe is about 5 times faster: `gpugrad doctor --fix` installs it.\n";
 
 function choose({ gpu, adapter }: Found, via: AdapterSource, tried: string[]): AdapterChoice {
