@@ -79,10 +79,57 @@ export { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";
 export { pad, select, slice, split, type Slice } from "./ops/shape/slice.ts";
 export { tril, triu, type TriangleOptions } from "./ops/shape/triangle.ts";
 export { addInPlace, fill } from "./ops/elementwise/fill.ts";
-export { add, mul } from "./ops/elementwise/binary.ts";
-export { gelu, tanh } from "./ops/elementwise/unary.ts";
+export {
+  add,
+  div,
+  eq,
+  ge,
+  gt,
+  le,
+  logicalAnd,
+  logicalOr,
+  lt,
+  maximum,
+  minimum,
+  mul,
+  ne,
+  pow,
+  sub,
+} from "./ops/elementwise/binary.ts";
+export {
+  abs,
+  ceil,
+  clamp,
+  cos,
+  erf,
+  exp,
+  floor,
+  gelu,
+  log,
+  neg,
+  reciprocal,
+  relu,
+  round,
+  rsqrt,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  sqrt,
+  square,
+  tanh,
+  type ClampOptions,
+  type GeluOptions,
+} from "./ops/elementwise/unary.ts";
+export { isfinite, isinf, isnan, logicalNot } from "./ops/elementwise/predicate.ts";
+export { maskedFill, where } from "./ops/elementwise/where.ts";
 export { mean, sum, sumTo } from "./ops/reduce/sum.ts";
 export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
 export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";
 export { distillationLoss } from "./ops/loss/distillation.ts";
 export { klDiv, l1Loss, mseLoss, smoothL1Loss, type KlDivOptions } from "./ops/loss/elementwise-losses.ts";
+export {
+  scaledDotProductAttention,
+  scaledDotProductAttentionWithLse,
+  type AttentionOptions,
+} from "./ops/attention/attention.ts";
