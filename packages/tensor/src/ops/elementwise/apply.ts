@@ -110,7 +110,7 @@ export function bitsOf(value: number, dtype: DType): number {
   return scratch.getUint32(0);
 }
 
-/** A tensor with steps between neighbours of its own, 0 where it is broadcast; or a number. */
+/** What stands on one side of a binary function. */
 export type Operand = Tensor | number;
 
 /**
@@ -151,9 +151,9 @@ export function applyBinary(
       a_bits: typeof a === "number" ? bitsOf(a, dtype) : 0,
       b_bits: typeof b === "number" ? bitsOf(b, dtype) : 0,
       rank: layout.sizes.length,
-      sizes: eight(layout.sizes),
-      a_strides: eight(layout.strides[0]!),
-      b_strides: eight(layout.strides[1]!),
+      sizes: padStrides(layout.sizes),
+      a_strides: padStrides(layout.strides[0]!),
+      b_strides: padStrides(layout.strides[1]!),
     },
     { threads: vectors, overrides: { FN: binaryFunctions.indexOf(fn), FLOAT: Number(T === "f32"), A, B } },
   );
@@ -174,7 +174,11 @@ function modeOf(x: Operand, shape: Shape): number {
 /** Most dimensions that kernels walk through by strides. */
 const MAX_RANK = 8;
 
-const eight = (list: readonly number[]): number[] => [...list, ...new Array<number>(MAX_RANK - list.length).fill(0)];
+/** A list of at most eight numbers as kernels take it: two vec4u. */
+export const padStrides = (list: readonly number[]): number[] => [
+  ...list,
+  ...new Array<number>(MAX_RANK - list.length).fill(0),
+];
 
 /** Joins dimensions that every operand walks through in one stride, and drops those of size 1. */
 export function collapse(

@@ -1,32 +1,15 @@
 import { defineOp } from "../../define-op.ts";
-import { isFloat, type DType } from "../../dtype.ts";
 import { check } from "../../errors.ts";
+import { notDifferentiable } from "../../op.ts";
 import { broadcastShapes } from "../../shape.ts";
-import { Tensor } from "../../tensor.ts";
-import { cast } from "../cast/cast.ts";
+import type { Tensor } from "../../tensor.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { applyBinary, applyUnary, type BinaryFunction, type Operand } from "./apply.ts";
+import { choose } from "./choose.ts";
+import { differentiable, inDType, promote, shapeOf } from "./promote.ts";
 
-/**
- * The dtype in which operands meet: f32 if any is a float, then i32, u32, bool. A number takes part only by its kind: a fraction
- * makes f32 of whole numbers, a whole number makes i32 of bool, a negative one i32 of u32.
- */
-export function promote(operands: readonly Operand[]): DType {
-  const dtypes = operands.flatMap((x): DType[] => (typeof x === "number" ? [] : [isFloat(x.dtype) ? "f32" : x.dtype]));
-  const numbers = operands.filter((x) => typeof x === "number");
-  if (dtypes.includes("f32") || !numbers.every(Number.isInteger)) return "f32";
-  if (dtypes.includes("i32") || numbers.some((n) => n < 0)) return "i32";
-  if (dtypes.includes("u32")) return "u32";
-  return numbers.length > 0 ? "i32" : "bool";
-}
-
-const inDType = (x: Operand, dtype: DType): Operand =>
-  typeof x === "number" || x.dtype === dtype ? x : cast(x, dtype);
-
-/** What a gradient can flow to. */
-const differentiable = (x: Operand): Tensor | undefined => (typeof x !== "number" && isFloat(x.dtype) ? x : undefined);
-
-const shapeOf = (x: Operand): readonly number[] => (typeof x === "number" ? [] : x.shape);
+// Operands are tensors or numbers, at least one of them a tensor, and are broadcast to each other. They meet in one dtype: f32 if
+// any is a float, then i32, u32, bool (see promote.ts). div and pow always compute in f32.
 
 /** Bool has no arithmetic of its own: these functions stand for it, as in PyTorch. */
 const onBool: Partial<Record<BinaryFunction, BinaryFunction>> = {
@@ -36,68 +19,146 @@ const onBool: Partial<Record<BinaryFunction, BinaryFunction>> = {
   minimum: "logical_and",
 };
 
-/** f(a, b) with broadcasting, in the dtype that both promote to. */
-function forward(op: BinaryFunction, a: Operand, b: Operand) {
+function forward(op: BinaryFunction, a: Operand, b: Operand): Tensor {
   check(
-    a instanceof Tensor || b instanceof Tensor,
+    typeof a !== "number" || typeof b !== "number",
     () => `${op}: two numbers (${String(a)}, ${String(b)}). One operand has to be a tensor.`,
   );
   const shape = broadcastShapes(op, shapeOf(a), shapeOf(b));
-  const common = promote([a, b]);
-  const dtype = op === "div" || op === "pow" ? "f32" : common;
+  const dtype = op === "div" || op === "pow" ? "f32" : promote([a, b]);
+  check(!(dtype === "bool" && op === "sub"), "sub: both are bool. Use ne(), logicalAnd() or cast(x, 'i32').");
   const fn = dtype === "bool" ? (onBool[op] ?? op) : op;
-  check(!(dtype === "bool" && fn === "sub"), "sub: both are bool. Use logicalAnd, ne or cast(x, 'i32').");
   return applyBinary(fn, inDType(a, dtype), inDType(b, dtype), shape, dtype);
 }
 
-/** f(x, y) in the shape that both broadcast to, for gradients. */
+/** fn(a, b) in f32, for gradients. */
 function f32(fn: BinaryFunction, a: Operand, b: Operand): Tensor {
-  return applyBinary(fn, a, b, broadcastShapes(fn, shapeOf(a), shapeOf(b)), "f32");
+  const shape = broadcastShapes(fn, shapeOf(a), shapeOf(b));
+  return applyBinary(fn, inDType(a, "f32"), inDType(b, "f32"), shape, "f32");
 }
 
-type Saved = { a: Operand; b: Operand; y: Tensor };
+const both = (p: Tensor, q: Tensor): Tensor =>
+  applyBinary("logical_and", p, q, broadcastShapes("logical_and", p.shape, q.shape), "bool");
 
-/** `da` and `db` give the gradients in dy's shape; where an operand was broadcast, they are summed. */
-function define(
+interface Saved {
+  a: Operand;
+  b: Operand;
+  y: Tensor;
+}
+
+/** An op of two operands. `da` and `db` make the gradients in dy's shape, from what `saves` lists; where an operand was broadcast, they are summed. */
+function define<K extends keyof Saved>(
   op: BinaryFunction,
-  da: (dy: Tensor, saved: Saved) => Tensor,
-  db: (dy: Tensor, saved: Saved) => Tensor,
-  saves: (saved: Saved) => Partial<Saved> = (saved) => saved,
+  saves: readonly K[],
+  da: (dy: Tensor, saved: Pick<Saved, K>) => Tensor,
+  db: (dy: Tensor, saved: Pick<Saved, K>) => Tensor,
 ) {
   return defineOp(op, {
     forward(a: Operand, b: Operand) {
-      const y = forward(op, a, b);
-      const saved = { ...saves({ a, b, y }), shapes: [shapeOf(a), shapeOf(b)] as const };
-      return { output: y, inputs: { a: differentiable(a), b: differentiable(b) }, saved };
-    },
-    backward(saved, dy, needs) {
-      const [aShape, bShape] = saved.shapes;
-      const values = saved as unknown as Saved;
+      const all: Saved = { a, b, y: forward(op, a, b) };
+      const values = Object.fromEntries(saves.map((k) => [k, all[k]])) as Pick<Saved, K>;
       return {
-        a: needs.a ? sumTo(da(dy, values), aShape) : undefined,
-        b: needs.b ? sumTo(db(dy, values), bShape) : undefined,
+        output: all.y,
+        inputs: { a: differentiable(a), b: differentiable(b) },
+        saved: { values, aShape: shapeOf(a), bShape: shapeOf(b) },
       };
     },
+    backward: ({ values, aShape, bShape }, dy, needs) => ({
+      a: needs.a ? sumTo(da(dy, values), aShape) : undefined,
+      b: needs.b ? sumTo(db(dy, values), bShape) : undefined,
+    }),
   });
 }
 
-const nothing = () => ({});
-const operands = ({ a, b }: Saved) => ({ a, b });
-const asF32 = (x: Operand): Operand => inDType(x, "f32");
+const negative = (x: Tensor): Tensor => applyUnary("neg", x);
 
-/** a + b, with broadcasting; operands are tensors or numbers. */
+/** a + b. */
 export const add = define(
   "add",
+  [],
   (dy) => dy,
   (dy) => dy,
-  nothing,
 );
 
-/** a · b, with broadcasting; operands are tensors or numbers. */
+/** a − b. */
+export const sub = define("sub", [], (dy) => dy, negative);
+
+/** a · b. */
 export const mul = define(
   "mul",
-  (dy, { b }) => f32("mul", dy, asF32(b)),
-  (dy, { a }) => f32("mul", dy, asF32(a)),
-  operands,
+  ["a", "b"],
+  (dy, { b }) => f32("mul", dy, b),
+  (dy, { a }) => f32("mul", dy, a),
 );
-void applyUnary;
+
+/** a / b, in f32 also for whole numbers. da = dy / b, db = −(dy / b) (a / b). */
+export const div = define(
+  "div",
+  ["b", "y"],
+  (dy, { b }) => f32("div", dy, b),
+  (dy, { b, y }) => negative(f32("mul", f32("div", dy, b), y)),
+);
+
+/**
+ * aᵇ in f32, by C's rules: 0⁰ = 1; a negative base takes whole exponents only, else NaN. da = dy b aᵇ⁻¹, 0 where b = 0;
+ * db = dy aᵇ ln a, 0 where a = 0 and b ≥ 0.
+ */
+export const pow = define(
+  "pow",
+  ["a", "b", "y"],
+  (dy, { a, b }) => {
+    if (typeof b === "number" && b === 0) return f32("mul", dy, 0);
+    const slope = f32("mul", f32("pow", a, typeof b === "number" ? b - 1 : f32("sub", b, 1)), b);
+    const da = f32("mul", dy, slope);
+    return typeof b === "number" ? da : choose(f32("eq", b, 0), 0, da, dy.shape, "f32");
+  },
+  (dy, { a, b, y }) => {
+    const logarithm = typeof a === "number" ? Math.log(a) : applyUnary("log", inDType(a, "f32"));
+    const db = f32("mul", dy, f32("mul", y, logarithm));
+    if (typeof a === "number" && a !== 0) return db;
+    const upward = f32("ge", b, 0);
+    const flat = typeof a === "number" ? upward : both(f32("eq", a, 0), upward);
+    return choose(flat, 0, db, dy.shape, "f32");
+  },
+);
+
+/** The larger of a and b; NaN if either is. Where they are equal, each gets half the gradient. */
+export const maximum = define(
+  "maximum",
+  ["a", "b"],
+  (dy, { a, b }) => f32("mul", dy, f32("share_of_max", a, b)),
+  (dy, { a, b }) => f32("mul", dy, f32("share_of_max", b, a)),
+);
+
+/** The smaller of a and b; NaN if either is. Where they are equal, each gets half the gradient. */
+export const minimum = define(
+  "minimum",
+  ["a", "b"],
+  (dy, { a, b }) => f32("mul", dy, f32("share_of_max", b, a)),
+  (dy, { a, b }) => f32("mul", dy, f32("share_of_max", a, b)),
+);
+
+/** An op whose result is true or false, constant in its operands. */
+function defineComparison(op: BinaryFunction) {
+  return defineOp(op, {
+    forward: (a: Operand, b: Operand) => ({ output: forward(op, a, b), inputs: {}, saved: {} }),
+    backward: notDifferentiable("its result is true or false"),
+  });
+}
+
+/** a = b: bool. */
+export const eq = defineComparison("eq");
+/** a ≠ b: bool. */
+export const ne = defineComparison("ne");
+/** a < b: bool. */
+export const lt = defineComparison("lt");
+/** a ≤ b: bool. */
+export const le = defineComparison("le");
+/** a > b: bool. */
+export const gt = defineComparison("gt");
+/** a ≥ b: bool. */
+export const ge = defineComparison("ge");
+/** Whether a and b are both true (not 0): bool. */
+export const logicalAnd = defineComparison("logical_and");
+/** Whether a or b is true (not 0): bool. */
+export const logicalOr = defineComparison("logical_or");

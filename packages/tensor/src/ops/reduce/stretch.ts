@@ -63,3 +63,16 @@ export function stretches(shape: Shape, dims: readonly number[]): Lines[] {
   }
   return found;
 }
+
+/** One dimension, or all of them as if flattened. */
+export interface OneDimOptions {
+  dim?: number | undefined;
+  keepdim?: boolean | undefined;
+}
+
+/** The lines of `shape` along one dimension, or the one line of all elements, and the result's shape. */
+export function linesOf(op: string, shape: Shape, options: OneDimOptions): { lines: Lines; shape: number[] } {
+  const { dims, shape: result } = reductionOf(op, shape, options);
+  const lines = stretches(shape, dims)[0] ?? { outer: 1, n: 1, inner: 1 };
+  return { lines, shape: result };
+}

@@ -37,7 +37,7 @@ export const mean = defineOp("mean", {
     const { y, reduction } = total(isFloat(x.dtype) ? x : cast(x, "f32"), options, "mean");
     const { kept, count } = reduction;
     return {
-      output: applyBinary("mul", y, 1 / count, y.shape, "f32"),
+      output: applyBinary("div", y, count, y.shape, "f32"),
       inputs: { x: isFloat(x.dtype) ? x : undefined },
       saved: { shape: x.shape, kept, count },
     };

@@ -1,0 +1,38 @@
+import { isFloat } from "../../dtype.ts";
+import { defineOp } from "../../define-op.ts";
+import { kernel } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import { ceilDiv } from "../../shape.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import { notDifferentiable } from "../../op.ts";
+import code from "./predicate.wgsl";
+
+const predicateKernel = kernel("ops/elementwise/predicate.wgsl", code);
+
+/** The questions of predicate.wgsl, in the order of their numbers there. */
+const predicates = ["isnan", "isinf", "isfinite", "logical_not"] as const;
+
+function define(name: (typeof predicates)[number]) {
+  return defineOp(name, {
+    forward(x: Tensor) {
+      const y = empty(x.shape, "bool");
+      const vectors = ceilDiv(x.size, 4);
+      const overrides = { FN: predicates.indexOf(name), FLOAT: Number(isFloat(x.dtype)) };
+      run(predicateKernel, { x, y }, { vectors }, { threads: vectors, overrides });
+      return { output: y, inputs: {}, saved: {} };
+    },
+    backward: notDifferentiable("its result is true or false"),
+  });
+}
+
+/** Whether each element is NaN: bool of x's shape. */
+export const isnan = define("isnan");
+
+/** Whether each element is ∞ or −∞: bool of x's shape. */
+export const isinf = define("isinf");
+
+/** Whether each element is neither NaN nor infinite: bool of x's shape. */
+export const isfinite = define("isfinite");
+
+/** Whether each element is 0 or false: bool of x's shape. */
+export const logicalNot = define("logical_not");

@@ -1,0 +1,42 @@
+import { defineOp } from "../../define-op.ts";
+import { isFloat } from "../../dtype.ts";
+import type { Tensor } from "../../tensor.ts";
+import { cast } from "../cast/cast.ts";
+import { applyBinary, applyUnary } from "../elementwise/apply.ts";
+import { choose } from "../elementwise/choose.ts";
+import { filled } from "../elementwise/fill.ts";
+import { isfinite } from "../elementwise/predicate.ts";
+import { combine } from "./combine.ts";
+import { reductionOf, type ReduceOptions } from "./stretch.ts";
+
+/** x, but 0 where it is infinite or NaN: ∞ − ∞ has no value, ∞ − 0 has. */
+const finiteOrZero = (x: Tensor): Tensor => choose(isfinite(x), x, 0, x.shape, "f32");
+
+/** exp(x − shift), the shift broadcast. */
+const expShifted = (x: Tensor, shift: Tensor): Tensor =>
+  applyUnary("exp", applyBinary("sub", x, finiteOrZero(shift), x.shape, "f32"));
+
+/**
+ * ln Σ eˣ over `dim`: f32. The largest element m is subtracted first, ln Σ e^(x − m) + m, so no e^x overflows. −∞ where all
+ * elements are −∞, or where there are none.
+ */
+export const logsumexp = defineOp("logsumexp", {
+  forward(x: Tensor, options: ReduceOptions = {}) {
+    const floats = isFloat(x.dtype) ? x : cast(x, "f32");
+    const reduction = reductionOf("logsumexp", x.shape, options);
+    const { kept, shape } = reduction;
+    const inputs = { x: isFloat(x.dtype) ? x : undefined };
+    if (reduction.count === 0) {
+      const y = filled(shape, -Infinity);
+      return { output: y, inputs, saved: { x: floats, y, kept } };
+    }
+    const largest = combine("max", floats, reduction).alias(kept);
+    const total = combine("sum", expShifted(floats, largest), reduction).alias(kept);
+    const y = applyBinary("add", applyUnary("log", total), finiteOrZero(largest), kept, "f32").alias(shape);
+    return { output: y, inputs, saved: { x: floats, y, kept } };
+  },
+  // dx = dy e^(x − y): the softmax.
+  backward: ({ x, y, kept }, dy) => ({
+    x: applyBinary("mul", expShifted(x, y.alias(kept)), dy.alias(kept), x.shape, "f32"),
+  }),
+});
