@@ -1,15 +1,19 @@
 import type { AdapterInfo } from "../../runtime/device.ts";
-import { kernel } from "../../runtime/kernel.ts";
+import { kernel, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import naiveCode from "./matmul-naive.wgsl";
+import registersCode from "./matmul-registers.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
-import packCode from "./pack.cpu.wgsl";
+import tiledCode from "./matmul-tiled.wgsl";
+import packCode from "./pack.wgsl";
 
 const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
-const packKernel = kernel("ops/matmul/pack.cpu.wgsl", packCode);
+const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);
 const subgroupKernel = kernel("ops/matmul/matmul-subgroup.cpu.wgsl", subgroupCode);
+const tiledKernel = kernel("ops/matmul/matmul-tiled.wgsl", tiledCode);
+const packKernel = kernel("ops/matmul/pack.wgsl", packCode);
 
 /** Matrices in a tensor: where the first begins, and how far on the next, in elements. */
 interface Matrices {
@@ -36,34 +40,32 @@ export type MatmulSizes = Pick<MatmulTask, "M" | "N" | "K" | "batches">;
 /** A way to compute it. All give the same result, up to rounding. */
 export interface MatmulKernel {
   readonly name: string;
-  /** Whether it works on this adapter at all. */
-  runsOn(adapter: AdapterInfo): boolean;
+  /** Whether it can compute this here at all. */
+  suits(adapter: AdapterInfo, sizes: MatmulSizes): boolean;
   compute(task: MatmulTask): void;
 }
 
-const everywhere = (): boolean => true;
-
-function naive(task: MatmulTask): void {
-  const { M, N, K, batches, a, b, c, bias, accumulate } = task;
-  const params = {
+/** Parameters of the kernels that read A and B where they are, transposed or not: a matter of strides. */
+function inPlace({ M, N, K, batches, a, b, c, bias, accumulate }: MatmulTask): Params {
+  return {
     ...{ M, N, K, batches },
-    ...{
-      a_row: a.transposed ? 1 : K,
-      a_col: a.transposed ? M : 1,
-      b_row: b.transposed ? 1 : N,
-      b_col: b.transposed ? K : 1,
-    },
+    ...{ a_row: a.transposed ? 1 : K, a_col: a.transposed ? M : 1 },
+    ...{ b_row: b.transposed ? 1 : N, b_col: b.transposed ? K : 1 },
     ...{ a_first: a.first, b_first: b.first, c_first: c.first, a_step: a.step, b_step: b.step, c_step: c.step },
+    ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
-  const overrides = { BIAS: Number(bias !== undefined), ACCUMULATE: Number(accumulate) };
-  const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
-  run(naiveKernel, tensors, params, { threads: batches * M * N, overrides });
 }
 
-/** Rows and columns of a tile of C that one subgroup makes. */
-const TILE = 64;
+/** The tensors of a task by the names of the bindings; a missing bias is never read. */
+function bindings({ a, b, c, bias }: MatmulTask): Record<string, Tensor> {
+  return { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
+}
 
-function subgroup(task: MatmulTask): void {
+/** Rows of a panel of packed operands, and sides of the tiles that the kernels make of them. */
+const PANEL = 64;
+
+/** Packs both operands, then starts a workgroup for each tile. */
+function computePacked(main: Kernel, task: MatmulTask): void {
   const { M, N, K, batches, c, bias, accumulate } = task;
   const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed });
   const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed });
@@ -72,42 +74,83 @@ function subgroup(task: MatmulTask): void {
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
   const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
-  run(subgroupKernel, tensors, params, { workgroups: [ceilDiv(N, TILE), ceilDiv(M, TILE), batches] });
+  run(main, tensors, params, { workgroups: [ceilDiv(N, PANEL), ceilDiv(M, PANEL), batches] });
   a.tensor.dispose();
   b.tensor.dispose();
 }
 
-/** Panels of TILE rows of a matrix (for B, of its columns), or one such set for all if the whole batch shares it. */
+/** Panels of rows of a matrix (for B, of its columns): one set for all where the whole batch shares it. */
 function pack(
   x: Matrices,
   { rows, cols, batches, byRows }: { rows: number; cols: number; batches: number; byRows: boolean },
 ): Matrices {
   const count = x.step === 0 ? 1 : batches;
-  const panels = ceilDiv(rows, TILE);
-  const tensor = empty([count, panels, cols, TILE]);
+  const panels = ceilDiv(rows, PANEL);
+  const tensor = empty([count, panels, cols, PANEL]);
   const aligned = (byRows ? cols : rows) % 4 === 0 && x.first % 4 === 0 && x.step % 4 === 0;
   const params = {
     ...{ rows, cols, row_step: byRows ? cols : 1, col_step: byRows ? 1 : rows, first: x.first, step: x.step },
     ...{ panels, aligned: Number(aligned) },
   };
-  const workgroups = [(panels * TILE) / 32, ceilDiv(cols, 64), count] as const;
+  const workgroups = [2 * panels, ceilDiv(cols, 64), count] as const;
   run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups });
-  return { tensor, first: 0, step: count === 1 ? 0 : panels * cols * TILE };
+  return { tensor, first: 0, step: count === 1 ? 0 : panels * cols * PANEL };
+}
+
+/** Three dimensions of tiles, and packed operands, have to stay within WebGPU's limits. */
+function fits({ M, N, K, batches }: MatmulSizes): boolean {
+  const bytes = 4 * K * batches * PANEL * ceilDiv(Math.max(M, N), PANEL);
+  return batches <= 65535 && Math.max(M, N) / PANEL <= 32767 && K / 64 <= 65535 && bytes <= 2 ** 27;
 }
 
 /** The ladder: the same product, computed with ever fewer reads. */
 export const matmulKernels = {
-  naive: { name: "matmul-naive", runsOn: everywhere, compute: naive },
+  /** One invocation per element: for small products, and for readers. */
+  naive: {
+    name: "matmul-naive",
+    suits: () => true,
+    compute: (task) => run(naiveKernel, bindings(task), inPlace(task), { threads: task.batches * task.M * task.N }),
+  },
+  /** Nothing but registers: for CPUs without fast subgroups. */
+  registers: {
+    name: "matmul-registers",
+    suits: (_adapter, sizes) => fits(sizes),
+    compute: (task) => computePacked(registersKernel, task),
+  },
+  /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
   subgroup: {
     name: "matmul-subgroup.cpu",
-    runsOn: ({ cpu, subgroupSize: [min, max] }) => cpu && min === 8 && max === 8,
-    compute: subgroup,
+    suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
+    compute: (task) => computePacked(subgroupKernel, task),
   },
+  /** Tiles in workgroup memory: for GPUs. */
+  tiled: tiled(8),
+  /** The same with larger tiles, for products with many of them: half the reads. */
+  tiledLarge: tiled(16),
 } satisfies Record<string, MatmulKernel>;
 
-/** Which kernel for which device and sizes. */
-export function chooseMatmul(adapter: AdapterInfo, { M, N, K, batches }: MatmulSizes): MatmulKernel {
-  const { naive, subgroup } = matmulKernels;
-  if (subgroup.runsOn(adapter) && M >= 16 && N >= 16 && K >= 8 && batches <= 65535) return subgroup;
-  return naive;
+function tiled(SIDE: 8 | 16): MatmulKernel {
+  const tile = SIDE * 8;
+  return {
+    name: `matmul-tiled ${tile}×${tile}`,
+    suits: (_adapter, { M, N, batches }) => Math.max(batches, M / tile, N / tile) <= 65535,
+    compute(task) {
+      const workgroups = [ceilDiv(task.N, tile), ceilDiv(task.M, tile), task.batches] as const;
+      run(tiledKernel, bindings(task), inPlace(task), { workgroups, overrides: { SIDE } });
+    },
+  };
+}
+
+/** Which kernel for which device and sizes: the first that suits. */
+export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKernel {
+  const { naive, registers, subgroup, tiled, tiledLarge } = matmulKernels;
+  const { M, N, K, batches } = sizes;
+  const small = Math.min(M, N) < 16 || K < 8;
+  const manyTiles = (M / 128) * (N / 128) * batches >= 256; // enough to keep a large GPU busy
+  const order: MatmulKernel[] = small
+    ? []
+    : adapter.cpu
+      ? [subgroup, registers]
+      : [...(manyTiles ? [tiledLarge] : []), tiled];
+  return order.find((kernel) => kernel.suits(adapter, sizes)) ?? naive;
 }

@@ -1,8 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { destroy, init } from "../../runtime/device.ts";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { fromArray } from "../../tensor.ts";
+import { matmulKernels, type MatmulKernel } from "./kernels.ts";
 import { linear, linearGelu } from "./linear.ts";
 import { linearGeluReference, linearReference } from "./linear.reference.ts";
+import { force } from "./product.ts";
 
 const shapes = [
   [[1, 1], [1, 1], [1]],
@@ -36,6 +39,22 @@ checkOp(linearGelu, linearGeluReference, {
     })),
   ],
 });
+
+const { adapter } = await init();
+await destroy();
+for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
+  describe.skipIf(!kernel.suits(adapter, { M: 1, N: 1, K: 1, batches: 1 }))(kernel.name, () => {
+    beforeAll(() => void (force.kernel = kernel));
+    afterAll(() => void (force.kernel = undefined));
+    checkOp(linear, linearReference, {
+      cases: [[67, 70, 131] as const, [64, 32, 128] as const].map(([rows, inputs, outputs]) => ({
+        shapes: [[rows, inputs], [outputs, inputs], [outputs]],
+        gradient: false,
+        atol: 2e-5,
+      })),
+    });
+  });
+}
 
 describe("linear refuses", () => {
   withDevice();

@@ -2,14 +2,12 @@
 //
 // Mapping: one invocation per element of C. Traffic: each invocation reads a row of A and a column of B, so every element of A
 // is read N times and every element of B M times. The other kernels here differ in nothing but that they read less.
-override BIAS: bool = false;
-override ACCUMULATE: bool = false;
-
 struct Params {
   M: u32, N: u32, K: u32, batches: u32,
   a_row: u32, a_col: u32, b_row: u32, b_col: u32, // elements from one row or column to the next
   a_first: u32, b_first: u32, c_first: u32,       // where the first matrix of the batch begins,
   a_step: u32, b_step: u32, c_step: u32,          // and how far on the next one does
+  bias: u32, accumulate: u32,                     // 1: do
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;       // [batches, M, K], or [batches, K, M] if transposed
@@ -38,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     sum += part;
   }
   let at = p.c_first + batch * p.c_step + row * p.N + col;
-  if (BIAS) { sum += bias[col]; }
-  if (ACCUMULATE) { sum += c[at]; }
+  if (p.bias == 1u) { sum += bias[col]; }
+  if (p.accumulate == 1u) { sum += c[at]; }
   c[at] = sum;
 }

@@ -2,7 +2,7 @@
 //
 // Each step of k is a rank-1 update: 64 values of A's column times 64 values of B's row. A lane owns 8 of the 64 columns, so B's values are
 // its own; it loads 8 of A's 64 and passes them round by subgroupShuffle, which is nearly free there, while loads are dear and
-// workgroup memory is dearer. Traffic per step: 4 vec4 loads a lane for 2 · 64 · 64 operations. Packing (pack.cpu.wgsl) lays both out so
+// workgroup memory is dearer. Traffic per step: 4 vec4 loads a lane for 2 · 64 · 64 operations. Packing (pack.wgsl) lays both out so
 // that steps of k follow each other in memory, with zeros in unfinished tiles: bounds matter only to the stores.
 enable subgroups;
 

@@ -1,4 +1,4 @@
-// Lays a matrix X out for matmul-subgroup.cpu.wgsl: panels of WIDTH rows, in each of which X's columns follow one another: y[p, k, i] = x[p · WIDTH + i, k].
+// Lays a matrix X out for the kernels that read packed operands: panels of WIDTH rows, in each of which X's columns follow one another: y[p, k, i] = x[p · WIDTH + i, k].
 // Rows that X does not have are 0.
 //
 // Mapping: a workgroup takes 32 rows and 64 columns; an invocation moves blocks of 4 × 4, turning them in registers where X's rows are what
