@@ -1,3 +1,4 @@
+import "@gpugrad/autograd"; // what parameters take part in is recorded
 import { empty, keep, ones, randn, Tensor, zeros, type Shape } from "@gpugrad/tensor";
 
 /** How a parameter begins: Hugging Face's rules for BERT. */

@@ -1,0 +1,177 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  AutoModelForSequenceClassification,
+  openFile,
+  SafetensorsFile,
+  toFloat32,
+  type ModelInputs,
+} from "@gpugrad/bert";
+import { destroy, fromArray, init, memory, scope, sum, type Tensor } from "@gpugrad/tensor";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { getScheduler } from "../schedule.ts";
+import { Adam, AdamW } from "./adamw.ts";
+import { clipGradNorm, clipGradValue } from "./clip.ts";
+import { noDecayGroups } from "./optimizer.ts";
+import { SGD } from "./sgd.ts";
+
+beforeAll(async () => void (await init()));
+afterAll(destroy);
+
+/** A parameter with a gradient, as backward would leave it. */
+function parameter(values: number[], gradient: number[]): Tensor {
+  const p = fromArray(values, [values.length]);
+  p.requiresGrad = true;
+  p.grad = fromArray(gradient, [values.length]);
+  return p;
+}
+
+const close = async (t: Tensor, want: number[], relative = 2e-6): Promise<void> => {
+  const got = await t.data();
+  want.forEach((w, i) => {
+    if (!(Math.abs(got[i]! - w) <= 1e-9 + relative * Math.abs(w))) expect.fail(`element ${i} is ${got[i]}, not ${w}`);
+  });
+};
+
+describe("formulas, by float64 on the host", () => {
+  const p0 = [0.5, -2, 3];
+  const gradients = [
+    [0.1, -0.3, 0],
+    [0.2, 1e-9, -4],
+  ];
+
+  test.each([
+    ["AdamW", true],
+    ["Adam", false],
+  ] as const)("%s", async (_name, decoupled) => {
+    const options = { lr: 0.01, betas: [0.8, 0.98] as const, eps: 1e-6, weightDecay: 0.1 };
+    const want = [...p0];
+    const m = [0, 0, 0];
+    const v = [0, 0, 0];
+    const p = parameter(p0, gradients[0]!);
+    const optimizer = new (decoupled ? AdamW : Adam)([["p", p]], options);
+    for (const [t, g] of gradients.entries()) {
+      p.grad!.write(g);
+      optimizer.step();
+      for (let i = 0; i < want.length; i++) {
+        let gi = Math.fround(g[i]!);
+        if (decoupled) want[i]! *= 1 - options.lr * options.weightDecay;
+        else gi += options.weightDecay * want[i]!;
+        m[i] = 0.8 * m[i]! + 0.2 * gi;
+        v[i] = 0.98 * v[i]! + 0.02 * gi * gi;
+        const step = m[i]! / (1 - 0.8 ** (t + 1));
+        want[i]! -= (options.lr * step) / (Math.sqrt(v[i]! / (1 - 0.98 ** (t + 1))) + options.eps);
+      }
+    }
+    await close(p, want);
+    expect([...optimizer.state().keys()]).toEqual(["exp_avg.p", "exp_avg_sq.p"]);
+    optimizer.dispose();
+  });
+
+  test("SGD with momentum, dampening and Nesterov: the first buffer is the gradient itself", async () => {
+    const p = parameter([1], [2]);
+    const optimizer = new SGD([["p", p]], { lr: 0.1, momentum: 0.5, nesterov: true });
+    optimizer.step(); // b = 2; p = 1 − 0.1·(2 + 0.5·2)
+    await close(p, [0.7]);
+    optimizer.step(); // b = 0.5·2 + 2 = 3; p = 0.7 − 0.1·(2 + 0.5·3)
+    await close(p, [0.35]);
+    const q = parameter([1], [2]);
+    const damped = new SGD([["q", q]], { lr: 0.1, momentum: 0.5, dampening: 0.25 });
+    damped.step(); // b = 2
+    damped.step(); // b = 1 + 0.75·2 = 2.5
+    await close(q, [1 - 0.1 * 2 - 0.1 * 2.5]);
+  });
+});
+
+test("groups: biases and layer norms are not decayed, embeddings are", async () => {
+  const named: [string, Tensor][] = ["word_embeddings.weight", "dense.bias", "LayerNorm.weight"].map((name) => [
+    name,
+    parameter([1], [0]),
+  ]);
+  new AdamW(noDecayGroups(named), { lr: 0.1, weightDecay: 0.5 }).step();
+  const values = await Promise.all(named.map(async ([, p]) => (await p.data())[0]!));
+  expect(values).toEqual([Math.fround(0.95), 1, 1]);
+});
+
+test("errors: nothing to train, the same parameter twice", () => {
+  const p = parameter([1], [1]);
+  expect(() => new AdamW([["p", p], ["q", p]])).toThrow(/q is given twice/); // prettier-ignore
+  expect(() => new AdamW([["p", fromArray([1], [1])]])).toThrow(/no parameter requires a gradient/);
+});
+
+describe("clipping", () => {
+  test("by the norm of all gradients together; nothing is read back", async () => {
+    const a = parameter([0, 0], [3, 0]);
+    const b = parameter([0], [4]);
+    const norm = clipGradNorm([a, b], 1);
+    expect(await norm.item()).toBe(5);
+    await close(a.grad!, [3 / 5.000001, 0]);
+    await close(b.grad!, [4 / 5.000001]);
+  });
+
+  test("a small norm changes nothing; zeros stay zeros", async () => {
+    const p = parameter([0, 0], [0.3, 0]);
+    clipGradNorm([p], 1).dispose();
+    expect(await p.grad!.data()).toEqual(Float32Array.of(0.3, 0));
+  });
+
+  test("a million elements, in the 1-, 2- and infinity norm", async () => {
+    const p = fromArray(new Float32Array(1_000_003), [1_000_003]);
+    p.grad = fromArray(
+      Float32Array.from({ length: 1_000_003 }, (_, i) => ((i % 7) - 3) / 4),
+      [1_000_003],
+    );
+    const values = Array.from(await p.grad.data());
+    await close(clipGradNorm([p], 1e9), [Math.sqrt(values.reduce((s, v) => s + v * v, 0))]);
+    await close(clipGradNorm([p], 1e9, { normType: 1 }), [values.reduce((s, v) => s + Math.abs(v), 0)]);
+    await close(clipGradNorm([p], 1e9, { normType: Infinity }), [0.75]);
+  });
+
+  test("by value: infinities become the bound", async () => {
+    const p = parameter([0, 0, 0], [5, -Infinity, 0.25]);
+    clipGradValue([p], 0.5);
+    expect(await p.grad!.data()).toEqual(Float32Array.of(0.5, -0.5, 0.25));
+  });
+});
+
+test("five updates of a tiny BERT follow PyTorch's", async () => {
+  const folder = join(dirname(fileURLToPath(import.meta.url)), "../../../bert/test/fixtures/tiny-bert");
+  const { inputs, trace } = JSON.parse(readFileSync(join(folder, "golden.json"), "utf8")) as {
+    inputs: ModelInputs & { labels: number[] };
+    trace: { loss: number; grad_norm: number; learning_rate: number }[];
+  };
+  const model = await AutoModelForSequenceClassification.fromPretrained(folder);
+  const optimizer = new AdamW(model.namedParameters(), { lr: 1e-2 });
+  const schedule = getScheduler("cosine", { lr: 1e-2, numWarmupSteps: 0, numTrainingSteps: trace.length });
+  let storages = 0;
+  for (const [step, want] of trace.entries()) {
+    expect(schedule.lr).toBeCloseTo(want.learning_rate, 12);
+    optimizer.lr = schedule.lr;
+    const { loss, norm } = scope(() => {
+      const { loss } = model.forward(inputs);
+      loss!.backward();
+      const norm = clipGradNorm(optimizer.parameters, 1);
+      optimizer.step();
+      optimizer.zeroGrad();
+      return { loss: sum(loss!), norm };
+    });
+    expect(await loss.item()).toBeCloseTo(want.loss, 5);
+    expect(await norm.item()).toBeCloseTo(want.grad_norm, 4);
+    loss.dispose();
+    norm.dispose();
+    schedule.step();
+    if (step > 0) expect(memory().storages).toBe(storages);
+    storages = memory().storages;
+  }
+  const golden = await SafetensorsFile.open(await openFile(join(folder, "golden.safetensors")));
+  for (const [name, parameter] of model.namedParameters()) {
+    if (name.endsWith("key.bias")) continue; // it has no gradient but rounding noise, which Adam blows up to full steps
+    const { dtype, bytes } = await golden.read(`final.${name}`);
+    const want = toFloat32(dtype, bytes);
+    const got = await parameter.data();
+    const wrong = want.findIndex((w, i) => !(Math.abs(got[i]! - w) <= 2e-5));
+    if (wrong >= 0) expect.fail(`${name}: element ${wrong} is ${got[wrong]}, not ${want[wrong]}`);
+  }
+  await golden.close();
+});
