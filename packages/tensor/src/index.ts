@@ -123,7 +123,13 @@ export {
 } from "./ops/elementwise/unary.ts";
 export { isfinite, isinf, isnan, logicalNot } from "./ops/elementwise/predicate.ts";
 export { maskedFill, where } from "./ops/elementwise/where.ts";
+export { cumsum } from "./ops/reduce/cumsum.ts";
+export { amax, amin, argmax, argmin, max, min, type ValuesAndIndices } from "./ops/reduce/extremes.ts";
+export { logsumexp } from "./ops/reduce/logsumexp.ts";
+export { prod } from "./ops/reduce/prod.ts";
+export type { OneDimOptions, ReduceOptions } from "./ops/reduce/stretch.ts";
 export { mean, sum, sumTo } from "./ops/reduce/sum.ts";
+export { variance, type VarianceOptions } from "./ops/reduce/variance.ts";
 export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
 export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";
 export { distillationLoss } from "./ops/loss/distillation.ts";
