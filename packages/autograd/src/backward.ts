@@ -1,5 +1,6 @@
 import {
   add,
+  numerics,
   GpugradError,
   hooks,
   keep,
@@ -64,6 +65,11 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>): void {
   const needs = Object.fromEntries(Object.keys(step.inputs).map((name) => [name, true]));
   const saved = step.savedValues();
   const gradients = named(`${step.op} backward`, () => scope(() => step.backward(saved, dy, needs)));
+  if (numerics.enabled) {
+    for (const gradient of Object.values(gradients)) {
+      if (gradient) numerics.inspect(`${step.op} backward`, [dy, saved], gradient);
+    }
+  }
   const own = new Set<Tensor>();
   for (const [name, edge] of Object.entries(step.inputs)) {
     const gradient = gradients[name];

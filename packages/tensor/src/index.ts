@@ -3,6 +3,7 @@ import "./methods.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
 export { check, DeviceError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device } from "./runtime/device.ts";
+export { debug, type DebugOptions } from "./numerics.ts";
 export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { memory, resetPeakMemory, type MemoryReport } from "./storage.ts";
@@ -17,11 +18,12 @@ export { run, type Launch } from "./runtime/run.ts";
 // The seam for autograd.
 export { hooks, type Backward, type Call, type GradNode, type NotDifferentiable, type Recorder } from "./recorder.ts";
 export { provenance } from "./storage.ts";
+export { numerics } from "./debug.ts";
 
 export { clone } from "./ops/clone/clone.ts";
 export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
-export { linear, linearGelu, type LinearGeluOptions } from "./ops/matmul/linear.ts";
+export { linear, linearGelu } from "./ops/matmul/linear.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
 export { addLayerNorm, layerNorm, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
 export { rmsNorm } from "./ops/norm/rms-norm.ts";

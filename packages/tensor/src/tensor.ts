@@ -1,3 +1,4 @@
+import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
@@ -96,7 +97,9 @@ export class Tensor {
   /** The elements, row-major, after all work recorded so far. f16 and bf16 come widened to f32, bool as bytes. */
   async data(): Promise<TypedArray> {
     const { device, buffer } = this.storage;
-    return decode(this.dtype, await device.read(buffer, this.byteLength), this.size);
+    const words = await device.read(buffer, this.byteLength);
+    if (numerics.enabled) await numerics.report();
+    return decode(this.dtype, words, this.size);
   }
 
   /** The value of a tensor with one element. */
@@ -131,7 +134,8 @@ export class Tensor {
   writeBytes(bytes: Uint8Array, offset = 0): void {
     check(
       offset % 4 === 0 && offset + bytes.byteLength <= this.byteLength,
-      () => `writeBytes: ${bytes.byteLength} bytes at ${offset} don't fit the ${this.byteLength} of ${this.toString()}.`,
+      () =>
+        `writeBytes: ${bytes.byteLength} bytes at ${offset} don't fit the ${this.byteLength} of ${this.toString()}.`,
     );
     this.storage.device.queue.upload(this.buffer, bytes, offset);
     this.storage.version++;
