@@ -144,8 +144,8 @@ function tiled(SIDE: 8 | 16): MatmulKernel {
 /** Which kernel for which device and sizes: the first that suits. */
 export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKernel {
   const { naive, registers, subgroup, tiled, tiledLarge } = matmulKernels;
-  const { M, N, K, batches } = sizes;
-  const small = Math.min(M, N) < 16 || K < 8;
+  const { M, N, batches } = sizes;
+  const small = Math.min(M, N) < (adapter.cpu ? 4 : 16); // mostly empty tiles
   const manyTiles = (M / 128) * (N / 128) * batches >= 256; // enough to keep a large GPU busy
   const order: MatmulKernel[] = small
     ? []

@@ -1,15 +1,11 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
-import { kernel } from "../../runtime/kernel.ts";
-import { run } from "../../runtime/run.ts";
 import { showShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import columnSumCode from "./column-sum.wgsl";
-import geluCode from "./gelu.wgsl";
+import { applyUnaryBackward } from "../elementwise/apply.ts";
+import { gelu, type GeluOptions } from "../elementwise/unary.ts";
+import { sum } from "../reduce/sum.ts";
 import { multiply } from "./product.ts";
-
-const columnSum = kernel("ops/matmul/column-sum.wgsl", columnSumCode);
-const geluKernel = kernel("ops/matmul/gelu.wgsl", geluCode);
 
 interface Sizes {
   shape: number[];
@@ -32,6 +28,17 @@ function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined): 
   );
   const leading = x.shape.slice(0, -1);
   return { shape: [...leading, outFeatures], rows: sizeOf(leading), inFeatures, outFeatures };
+}
+
+function forward(
+  { shape, rows, inFeatures, outFeatures }: Sizes,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+): Tensor {
+  const y = empty(shape);
+  multiply({ a: x, b: weight, c: y, bias, M: rows, N: outFeatures, K: inFeatures, transposeB: true });
+  return y;
 }
 
 /** What the gradients of x · weightᵀ + bias need. */
@@ -57,10 +64,7 @@ function linearGradients(
     const dweight = (gradients.weight = empty(weight.shape));
     multiply({ a: dy, b: x, c: dweight, M: outFeatures, N: inFeatures, K: rows, transposeA: true });
   }
-  if (needs.bias) {
-    const dbias = (gradients.bias = empty([outFeatures]));
-    run(columnSum, { x: dy, y: dbias }, { rows, cols: outFeatures }, { threads: outFeatures });
-  }
+  if (needs.bias) gradients.bias = sum(dy.alias([rows, outFeatures]), { dim: 0 });
   return gradients;
 }
 
@@ -72,60 +76,27 @@ function linearGradients(
 export const linear = defineOp("linear", {
   forward(x: Tensor, weight: Tensor, bias?: Tensor) {
     const sizes = plan("linear", x, weight, bias);
-    const y = empty(sizes.shape);
-    multiply({
-      a: x,
-      b: weight,
-      c: y,
-      bias,
-      M: sizes.rows,
-      N: sizes.outFeatures,
-      K: sizes.inFeatures,
-      transposeB: true,
-    });
+    const y = forward(sizes, x, weight, bias);
     return { output: y, inputs: { x, weight, bias }, saved: { x, weight, sizes } };
   },
   backward: linearGradients,
 });
 
-/** Which GELU: `"none"` is exact, x·Φ(x); `"tanh"` is its approximation by tanh. */
-export interface LinearGeluOptions {
-  approximate?: "none" | "tanh";
-}
-
 /**
- * gelu(x · weightᵀ + bias), the first half of a transformer's feed-forward block: shapes as in {@link linear}.
+ * gelu(x · weightᵀ + bias), the first half of a transformer's feed-forward block: shapes as in {@link linear}. One step of the
+ * tape, but two kernels: h = x · weightᵀ + bias has to be written anyway, because backward needs it.
  * @throws when the shapes don't fit.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
  */
 export const linearGelu = defineOp("linear_gelu", {
-  forward(x: Tensor, weight: Tensor, bias?: Tensor, { approximate = "none" }: LinearGeluOptions = {}) {
+  forward(x: Tensor, weight: Tensor, bias?: Tensor, options: GeluOptions = {}) {
     const sizes = plan("linear_gelu", x, weight, bias);
-    check(
-      approximate === "none" || approximate === "tanh",
-      () => `linear_gelu: approximate is ${JSON.stringify(approximate)}: it may be "none" or "tanh".`,
-    );
-    const TANH = Number(approximate === "tanh");
-    const h = empty(sizes.shape);
-    const y = empty(sizes.shape);
-    multiply({
-      a: x,
-      b: weight,
-      c: h,
-      bias,
-      M: sizes.rows,
-      N: sizes.outFeatures,
-      K: sizes.inFeatures,
-      transposeB: true,
-    });
-    run(geluKernel, { x: h, dy: h, y }, { size: h.size }, { threads: Math.ceil(h.size / 4), overrides: { TANH } });
-    return { output: y, inputs: { x, weight, bias }, saved: { x, weight, h, TANH, sizes } };
+    const h = forward(sizes, x, weight, bias);
+    return { output: gelu(h, options), inputs: { x, weight, bias }, saved: { x, weight, sizes, h, options } };
   },
-  // h is saved, not y: gelu takes most values twice, so its slope can't be had from y. To recompute h would cost as much as forward.
-  backward({ h, TANH, ...saved }, dy, needs) {
-    const dh = empty(h.shape);
-    const overrides = { TANH, BACKWARD: 1 };
-    run(geluKernel, { x: h, dy, y: dh }, { size: h.size }, { threads: Math.ceil(h.size / 4), overrides });
+  // h is saved, not y: gelu takes most values twice, so its slope can't be had from y. To compute h again would cost as much as forward.
+  backward({ h, options, ...saved }, dy, needs) {
+    const dh = applyUnaryBackward(options.approximate === "tanh" ? "gelu_tanh" : "gelu", h, dy);
     return linearGradients(saved, dh, needs);
   },
 });
