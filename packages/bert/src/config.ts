@@ -66,7 +66,7 @@ export abstract class PretrainedConfig {
     this.label2id = inverse(this.id2label);
   }
 
-  /** Takes values as they stand in a config.json, and checks them. @throws {@link FilesError} naming the first bad one. */
+  /** Takes values as they stand in a config.json, and checks them. @throws {@link GpugradError} naming the first bad one. */
   protected assign(values: object): void {
     const { model_type, num_labels, torch_dtype, ...rest } = values as Record<string, unknown>;
     check(
@@ -183,7 +183,7 @@ export class BertConfig extends PretrainedConfig {
   /** The masked-language-model head decodes with the word embeddings. */
   tie_word_embeddings = true;
 
-  /** @throws {@link FilesError} for a value that no BERT can have, naming it. */
+  /** @throws {@link GpugradError} for a value that no BERT can have, naming it. */
   constructor(values: ConfigValues<BertConfig> = {}) {
     super();
     this.assign(values);
@@ -239,7 +239,7 @@ export const AutoConfig = {
    * Reads `config.json` of a folder or a repository of the Hub into the class that its `model_type` names.
    *
    * @param overrides Values that come before the file's, such as `{ num_labels: 3 }`.
-   * @throws {@link FilesError} when there is no config.json, its model is not known here, or a value is impossible.
+   * @throws {@link GpugradError} when there is no config.json, its model is not known here, or a value is impossible.
    */
   async fromPretrained(
     idOrFolder: string | Folder,

@@ -1,12 +1,6 @@
-/** An error about a file, a download, a configuration or a text: says what failed, the values, and a way out. */
-export class FilesError extends Error {
-  override name = "FilesError";
-}
+import { GpugradError } from "@gpugrad/tensor";
 
-/** Throws a {@link FilesError} with `message` unless `condition` holds. */
-export function check(condition: unknown, message: string | (() => string)): asserts condition {
-  if (!condition) throw new FilesError(typeof message === "string" ? message : message());
-}
+export { check, GpugradError } from "@gpugrad/tensor";
 
 /** Why the Hub did not give a file. */
 export type HubErrorCode =
@@ -20,7 +14,7 @@ export type HubErrorCode =
   | "damaged";
 
 /** An error of a download from the Hub; `code` is for programs, the message names repository, file and a way out. */
-export class HubError extends FilesError {
+export class HubError extends GpugradError {
   override name = "HubError";
   readonly code: HubErrorCode;
 

@@ -1,4 +1,4 @@
-import { check, FilesError } from "./errors.ts";
+import { check, GpugradError } from "./errors.ts";
 
 /** Bytes that can be read from any place: a file on disk, a Blob, or memory. */
 export interface ByteSource {
@@ -6,7 +6,7 @@ export interface ByteSource {
   readonly name: string;
   /** Length in bytes. */
   readonly size: number;
-  /** Copies `length` bytes from `offset` on. @throws {@link FilesError} when the source is shorter than that. */
+  /** Copies `length` bytes from `offset` on. @throws {@link GpugradError} when the source is shorter than that. */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
@@ -67,19 +67,19 @@ export async function readText(folder: Folder, file: string): Promise<string | u
   }
 }
 
-/** A JSON object of `folder`; undefined when there is no such file. @throws {@link FilesError} when it is no JSON object. */
+/** A JSON object of `folder`; undefined when there is no such file. @throws {@link GpugradError} when it is no JSON object. */
 export async function readJson(folder: Folder, file: string): Promise<Record<string, unknown> | undefined> {
   const text = await readText(folder, file);
   return text === undefined ? undefined : parseJsonObject(text, `${folder.name}/${file}`);
 }
 
-/** Parses `text` as a JSON object. @throws {@link FilesError} naming `what` when it is not one. */
+/** Parses `text` as a JSON object. @throws {@link GpugradError} naming `what` when it is not one. */
 export function parseJsonObject(text: string, what: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new FilesError(`${what}: not JSON: ${(error as Error).message}. Is the file complete?`);
+    throw new GpugradError(`${what}: not JSON: ${(error as Error).message}. Is the file complete?`);
   }
   check(
     typeof value === "object" && value !== null && !Array.isArray(value),

@@ -142,10 +142,11 @@ describe.skipIf(!serve)("the local hub", () => {
 
   it("goes on after kill -9, and lets several processes fetch at once", async () => {
     Object.assign(hub.faults, { bandwidth: 30_000_000 });
+    const wgslLoader = new URL("../../../scripts/wgsl-loader.mjs", import.meta.url).href;
     const program = `import { fetchFromHub } from ${JSON.stringify(new URL("./hub.ts", import.meta.url).href)};
       console.log(await fetchFromHub({ repo: "${minilm}", path: "model.safetensors", ...${JSON.stringify(options)} }));`;
     const start = () =>
-      spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+      spawn(process.execPath, ["--import", "tsx", "--import", wgslLoader, "--input-type=module", "-e", program], {
         stdio: ["ignore", "pipe", "ignore"],
       });
     const blobs = join(options.cacheDir, "models--sentence-transformers--all-MiniLM-L6-v2", "blobs");

@@ -1,5 +1,5 @@
 export { AutoConfig, BertConfig, hiddenActs, type ConfigValues, type ProblemType } from "./config.ts";
-export { FilesError, HubError, type HubErrorCode } from "./errors.ts";
+export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
 export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
@@ -23,11 +23,5 @@ export {
   type TensorInfo,
   type TensorToWrite,
 } from "./safetensors.ts";
-export {
-  AutoTokenizer,
-  Encoding,
-  Tokenizer,
-  type EncodeOptions,
-  type TruncationStrategy,
-} from "./tokenizer.ts";
+export { AutoTokenizer, Encoding, Tokenizer, type EncodeOptions, type TruncationStrategy } from "./tokenizer.ts";
 export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder } from "#platform";

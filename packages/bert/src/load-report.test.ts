@@ -83,11 +83,9 @@ function parameters(architecture: string, config: BertConfig): { keys: Record<st
     [`${prefix}embeddings.position_embeddings.weight`]: [config.max_position_embeddings, C],
     [`${prefix}embeddings.token_type_embeddings.weight`]: [config.type_vocab_size, C],
     ...norm(`${prefix}embeddings.LayerNorm`),
-    ...Object.assign(
-      {},
-      ...Array.from({ length: config.num_hidden_layers }, (_, i) => {
-        const layer = `${prefix}encoder.layer.${i}`;
-        return {
+    ...Object.fromEntries(
+      Array.from({ length: config.num_hidden_layers }, (_, i) => `${prefix}encoder.layer.${i}`).flatMap((layer) =>
+        Object.entries<number[]>({
           ...linear(`${layer}.attention.self.query`, C, C),
           ...linear(`${layer}.attention.self.key`, C, C),
           ...linear(`${layer}.attention.self.value`, C, C),
@@ -96,8 +94,8 @@ function parameters(architecture: string, config: BertConfig): { keys: Record<st
           ...linear(`${layer}.intermediate.dense`, F, C),
           ...linear(`${layer}.output.dense`, C, F),
           ...norm(`${layer}.output.LayerNorm`),
-        };
-      }),
+        }),
+      ),
     ),
     ...(pooler ? linear(`${prefix}pooler.dense`, C, C) : {}),
   });

@@ -1,9 +1,9 @@
-import { check, FilesError, HubError } from "./errors.ts";
+import { check, GpugradError, HubError } from "./errors.ts";
 import { byteSource, type Folder } from "./files.ts";
 import type * as node from "./platform.node.ts";
 
 const noFileSystem = (what: string) => (): never => {
-  throw new FilesError(
+  throw new GpugradError(
     `${what}: a browser has no file system. Pass bytes, a Blob, or files by name (folderOf) instead.`,
   );
 };

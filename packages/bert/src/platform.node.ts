@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { check, FilesError } from "./errors.ts";
+import { check, GpugradError } from "./errors.ts";
 import type { ByteSource } from "./files.ts";
 
-/** Opens a file on disk. @throws {@link FilesError} when it is not there or no file. */
+/** Opens a file on disk. @throws {@link GpugradError} when it is not there or no file. */
 export async function openFile(path: string): Promise<ByteSource> {
   const file = await open(path).catch((error: NodeJS.ErrnoException) => {
-    throw new FilesError(`${path}: ${error.code === "ENOENT" ? "no such file" : error.message}`);
+    throw new GpugradError(`${path}: ${error.code === "ENOENT" ? "no such file" : error.message}`);
   });
   const { size } = await file.stat();
   return {

@@ -46,9 +46,9 @@ export interface SafetensorsReader {
   readonly metadata: Readonly<Record<string, string>>;
   keys(): string[];
   has(key: string): boolean;
-  /** @throws {@link FilesError} when there is no such key. */
+  /** @throws {@link GpugradError} when there is no such key. */
   info(key: string): TensorInfo;
-  /** Reads one tensor; nothing of it is kept. @throws {@link FilesError} when there is no such key. */
+  /** Reads one tensor; nothing of it is kept. @throws {@link GpugradError} when there is no such key. */
   read(key: string): Promise<TensorBytes>;
   close(): Promise<void>;
 }
@@ -89,7 +89,7 @@ export class SafetensorsFile implements SafetensorsReader {
   /**
    * Opens a path (in Node), bytes in memory, a Blob, or any {@link ByteSource}.
    *
-   * @throws {@link FilesError} naming file and key: truncated, header longer than the file or not JSON, a key twice, an
+   * @throws {@link GpugradError} naming file and key: truncated, header longer than the file or not JSON, a key twice, an
    * unknown dtype, offsets that overlap, leave gaps or end beyond the file, a shape that does not fit its bytes.
    */
   static async open(from: string | Blob | ArrayBuffer | Uint8Array | ByteSource): Promise<SafetensorsFile> {
@@ -229,7 +229,7 @@ function refuseDuplicateKeys(json: string, file: string): void {
  * Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
  * The headers of all shards are read and checked; tensors are read from their shard when asked for.
  *
- * @throws {@link FilesError} when the folder has neither, or a shard or a key in it is missing.
+ * @throws {@link GpugradError} when the folder has neither, or a shard or a key in it is missing.
  */
 export async function openWeights(folder: Folder, basename = "model"): Promise<SafetensorsReader> {
   const single = await folder.open(`${basename}.safetensors`);
@@ -294,7 +294,7 @@ export interface TensorToWrite {
  * The bytes of a safetensors file, piece by piece: header, then each tensor. The layout is that of Hugging Face's own
  * writer: tensors by falling dtype, then by name, and a header padded with spaces to a multiple of 8 bytes.
  *
- * @throws {@link FilesError} when a name comes twice or a tensor has more or fewer bytes than its shape.
+ * @throws {@link GpugradError} when a name comes twice or a tensor has more or fewer bytes than its shape.
  * @see https://github.com/huggingface/safetensors/blob/main/safetensors/src/tensor.rs `prepare`
  */
 export async function* serializeSafetensors(
@@ -334,7 +334,7 @@ export async function* serializeSafetensors(
 /**
  * Writes a safetensors file (in Node): aside first, then renamed, so that no reader ever sees half a file.
  *
- * @throws {@link FilesError} as {@link serializeSafetensors} does; the file at `path` is then as it was.
+ * @throws {@link GpugradError} as {@link serializeSafetensors} does; the file at `path` is then as it was.
  */
 export function writeSafetensors(
   path: string,
@@ -347,7 +347,7 @@ export function writeSafetensors(
 /**
  * A tensor's bytes as float32: F32 without a copy, F16 and BF16 exactly, F64 rounded to nearest, integers up to 32 bits.
  *
- * @throws {@link FilesError} for 64-bit integers: see {@link toInt32}.
+ * @throws {@link GpugradError} for 64-bit integers: see {@link toInt32}.
  */
 export function toFloat32(dtype: SafetensorsDtype, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const buffer = ownBuffer(bytes);
@@ -371,7 +371,7 @@ export function toFloat32(dtype: SafetensorsDtype, bytes: Uint8Array): Float32Ar
 /**
  * A tensor of integers or booleans as int32.
  *
- * @throws {@link FilesError} for a value outside of int32's range, naming it, and for floating-point dtypes.
+ * @throws {@link GpugradError} for a value outside of int32's range, naming it, and for floating-point dtypes.
  */
 export function toInt32(dtype: SafetensorsDtype, bytes: Uint8Array): Int32Array<ArrayBuffer> {
   const buffer = ownBuffer(bytes);

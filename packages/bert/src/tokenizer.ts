@@ -10,15 +10,15 @@ export type TruncationStrategy = "longest_first" | "only_first" | "only_second";
 /** How to encode; the names are those of Transformers' `tokenizer(…)`. */
 export interface EncodeOptions {
   /** [CLS], [SEP] and the like. Default true. */
-  addSpecialTokens?: boolean;
+  addSpecialTokens?: boolean | undefined;
   /** `true` means `longest_first`. Default: cut only where `maxLength` is given and nothing is padded. */
-  truncation?: boolean | TruncationStrategy;
+  truncation?: boolean | TruncationStrategy | undefined;
   /** Tokens, special ones included. Default the model's own limit, where tokenizer_config.json has one. */
-  maxLength?: number;
+  maxLength?: number | undefined;
   /** `longest` of the batch, or `max_length`; `true` means `longest`. Default none. */
-  padding?: boolean | "longest" | "max_length";
+  padding?: boolean | "longest" | "max_length" | undefined;
   /** Padded lengths are rounded up to a multiple of it. */
-  padToMultipleOf?: number;
+  padToMultipleOf?: number | undefined;
 }
 
 /** A text, or a pair of texts, as tokens. */
@@ -102,7 +102,7 @@ export class Tokenizer {
   readonly #single: Slot[];
   readonly #pair: Slot[];
 
-  /** From the contents of tokenizer.json and tokenizer_config.json. @throws {@link FilesError} when they do not fit. */
+  /** From the contents of tokenizer.json and tokenizer_config.json. @throws {@link GpugradError} when they do not fit. */
   constructor(json: Json, config: Json = {}) {
     this.#config = config;
     this.#json = json = withConfig(json, config);
@@ -168,15 +168,15 @@ export class Tokenizer {
     return this.#library.id_to_token(id);
   }
 
-  /** One text, or a pair with `textPair`. @throws {@link FilesError} when it cannot be cut or padded as asked. */
+  /** One text, or a pair with `textPair`. @throws {@link GpugradError} when it cannot be cut or padded as asked. */
   encode(text: string, { textPair, ...options }: EncodeOptions & { textPair?: string | undefined } = {}): Encoding {
-    return this.encodeBatch([text], { ...options, ...(textPair !== undefined && { textPairs: [textPair] }) })[0]!;
+    return this.encodeBatch([text], { ...options, textPairs: [textPair] })[0]!;
   }
 
-  /** Several texts, or pairs with `textPairs` of the same length. @throws {@link FilesError} as {@link encode} does. */
+  /** Several texts; `textPairs`, of the same length, makes pairs of those that have a second text. @throws {@link GpugradError} as {@link encode} does. */
   encodeBatch(
     texts: readonly string[],
-    { textPairs, ...options }: EncodeOptions & { textPairs?: readonly string[] | undefined } = {},
+    { textPairs, ...options }: EncodeOptions & { textPairs?: readonly (string | undefined)[] | undefined } = {},
   ): Encoding[] {
     check(
       textPairs === undefined || textPairs.length === texts.length,
@@ -188,9 +188,12 @@ export class Tokenizer {
     check(maxLength > 0, () => `tokenizer: maxLength ${maxLength} leaves no room for a token.`);
 
     const rows = texts.map((text, i) => {
-      const template = (textPairs ? this.#pair : this.#single).filter((slot) => addSpecialTokens || slot.text);
+      const second = textPairs?.[i];
+      const template = (second === undefined ? this.#single : this.#pair).filter(
+        (slot) => addSpecialTokens || slot.text,
+      );
       const a = this.#pieces(text);
-      const b = textPairs && this.#pieces(textPairs[i]!);
+      const b = second === undefined ? undefined : this.#pieces(second);
       const added = template.reduce((sum, slot) => sum + slot.ids.length, 0);
       if (strategy && maxLength < Infinity) this.#truncate(a, b, maxLength, added, strategy);
       return { template, a, b, length: added + a.ids.length + (b?.ids.length ?? 0) };
@@ -457,7 +460,7 @@ export const AutoTokenizer = {
   /**
    * Reads the tokenizer of a folder or a repository of the Hub: tokenizer.json, or BERT's vocab.txt.
    *
-   * @throws {@link FilesError} when there is neither.
+   * @throws {@link GpugradError} when there is neither.
    */
   async fromPretrained(
     idOrFolder: string | Folder,

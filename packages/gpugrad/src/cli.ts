@@ -33,6 +33,9 @@ command("evaluate", "accuracy and a classification report on a dataset", async (
 command("embed", "sentence embeddings of texts", async () => {
   return (await import("./commands/embed.ts")).embed;
 });
+command("tokenize", "tokens of texts: ids, types, mask and offsets", async () => {
+  return (await import("./commands/tokenize.ts")).tokenize;
+});
 
 try {
   await program.parseAsync();

@@ -1,0 +1,94 @@
+import { AutoTokenizer, type Encoding, type Tokenizer, type TruncationStrategy } from "@gpugrad/bert";
+import { check } from "@gpugrad/tensor";
+import { Command, Option } from "commander";
+import { runCommand } from "../run-command.ts";
+import { batchesOf, textsOf, wholeNumber } from "../texts.ts";
+
+interface Options {
+  tokenizer: string;
+  file?: string;
+  maxLength?: number;
+  truncation?: true | TruncationStrategy;
+  padding?: true | "longest" | "max_length";
+  addSpecialTokens: boolean;
+  json?: true;
+}
+
+/** A text, or two, and where it came from. */
+interface Line {
+  text: string;
+  text_pair?: string;
+}
+
+/** Lines read before any is written; with `--padding longest`, all of them. */
+const batchSize = 256;
+
+/** `gpugrad tokenize --tokenizer DIR`: ids, types, mask and offsets per line of standard input. */
+export function tokenize(args: string[]): Promise<number> {
+  const strategies = ["longest_first", "only_first", "only_second"];
+  const command = new Command("gpugrad tokenize")
+    .description("Tokens of texts: those given, or the lines of --file or standard input.")
+    .argument("[texts...]")
+    .requiredOption("--tokenizer <folder>", "a folder or a hub id")
+    .option("--file <file>", "a text per line; with --json a JSON object per line")
+    .option("--max-length <n>", "tokens per text, special ones included", wholeNumber(1))
+    .addOption(new Option("--truncation [strategy]", "cut what is longer").choices(strategies))
+    .addOption(
+      new Option("--padding [to]", "pad to the longest, or to --max-length").choices(["longest", "max_length"]),
+    )
+    .option("--no-add-special-tokens", "leave out [CLS] and [SEP]")
+    .option(
+      "--json",
+      'lines {"text": …, "text_pair"?: …} in, lines {"input_ids", "token_type_ids", "attention_mask", "offsets"} out',
+    );
+  return runCommand<Options>(command, args, async (options, operands) => {
+    const tokenizer = await AutoTokenizer.fromPretrained(options.tokenizer);
+    const isJson = options.json === true && operands.length === 0;
+    const lines = linesOf(textsOf(operands, options.file), isJson);
+    const together = options.padding === true || options.padding === "longest" ? Infinity : batchSize;
+    for await (const batch of batchesOf(lines, together)) {
+      const rows = encode(tokenizer, batch, options);
+      process.stdout.write(rows.map((row) => `${options.json ? json(row) : table(tokenizer, row)}\n`).join(""));
+    }
+    return 0;
+  });
+}
+
+async function* linesOf(texts: AsyncIterable<string>, isJson: boolean): AsyncGenerator<Line> {
+  let number = 0;
+  for await (const text of texts) {
+    number++;
+    yield isJson ? parse(text, number) : { text };
+  }
+}
+
+function parse(line: string, number: number): Line {
+  let value: Partial<Record<keyof Line, unknown>> | null;
+  try {
+    value = JSON.parse(line) as typeof value;
+  } catch (error) {
+    return check(false, `tokenize: line ${number}: not JSON: ${(error as Error).message}`) as never;
+  }
+  const { text, text_pair } = value ?? {};
+  check(typeof text === "string", () => `tokenize: line ${number}: no "text" in ${line.slice(0, 80)}`);
+  if (text_pair === undefined || text_pair === null) return { text };
+  check(
+    typeof text_pair === "string",
+    () => `tokenize: line ${number}: "text_pair" is no string: ${line.slice(0, 80)}`,
+  );
+  return { text, text_pair };
+}
+
+function encode(tokenizer: Tokenizer, lines: readonly Line[], options: Options): Encoding[] {
+  const { maxLength, truncation, padding, addSpecialTokens } = options;
+  return tokenizer.encodeBatch(
+    lines.map(({ text }) => text),
+    { maxLength, truncation, padding, addSpecialTokens, textPairs: lines.map(({ text_pair }) => text_pair) },
+  );
+}
+
+const json = ({ input_ids, token_type_ids, attention_mask, offsets }: Encoding) =>
+  JSON.stringify({ input_ids, token_type_ids, attention_mask, offsets });
+
+const table = (tokenizer: Tokenizer, { input_ids }: Encoding) =>
+  input_ids.map((id) => `${tokenizer.idToToken(id)} ${id}`).join("  ");
