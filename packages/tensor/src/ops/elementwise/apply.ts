@@ -2,8 +2,9 @@ import { GpugradError, check } from "../../errors.ts";
 import type { DType } from "../../dtype.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
+import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
+import { copyView, viewOf } from "../shape/copy.ts";
 import binaryCode from "./binary.wgsl";
 import unaryCode from "./unary.wgsl";
 import unaryBackwardCode from "./unary-backward.wgsl";
@@ -59,7 +60,6 @@ const binaryFunctions = [
   "logical_and",
   "logical_or",
   "share_of_max",
-  "copy",
 ] as const;
 export type BinaryFunction = (typeof binaryFunctions)[number];
 
@@ -114,21 +114,13 @@ export function bitsOf(value: number, dtype: DType): number {
 export type Operand = Tensor | number;
 
 /**
- * fn(a, b) in `shape`, to which both are broadcast. `dtype` is that of both operands. `strides` overrides where a's elements
- * are found: to permute dimensions.
+ * fn(a, b) in `shape`, to which both are broadcast. `dtype` is that of both operands.
  */
-export function applyBinary(
-  fn: BinaryFunction,
-  a: Operand,
-  b: Operand,
-  shape: Shape,
-  dtype: DType,
-  aStrides?: readonly number[],
-): Tensor {
+export function applyBinary(fn: BinaryFunction, a: Operand, b: Operand, shape: Shape, dtype: DType): Tensor {
   const y = empty(shape, isTrueOrFalse(fn) ? "bool" : dtype);
   if (y.size === 0) return y;
   const T = dtype === "f32" || dtype === "i32" ? dtype : "u32";
-  const modes = [aStrides ? Mode.strides : modeOf(a, shape), modeOf(b, shape)];
+  const modes = [modeOf(a, shape), modeOf(b, shape)];
   const strided = modes.includes(Mode.strides);
   const [A, B] = modes.map((mode) => (strided && (mode === Mode.like || mode === Mode.row) ? Mode.strides : mode)) as [
     number,
@@ -137,7 +129,7 @@ export function applyBinary(
   const stridesOfOperand = (x: Operand): number[] =>
     typeof x === "number" ? shape.map(() => 0) : broadcastStrides(x.shape, shape);
   const layout = strided
-    ? collapse(fn, shape, [aStrides ? [...aStrides] : stridesOfOperand(a), stridesOfOperand(b)])
+    ? collapse(fn, shape, [stridesOfOperand(a), stridesOfOperand(b)])
     : { sizes: [1], strides: [[0], [0]] };
   const vectors = vectorsOf(y);
   const any = typeof a === "number" ? b : a;
@@ -210,19 +202,19 @@ export function collapse(
 
 /** x broadcast to `shape`, written out, times `scale`: how the gradient of a sum or mean goes back. */
 export function broadcastTo(x: Tensor, shape: Shape, scale = 1): Tensor {
-  return scale === 1 ? applyBinary("copy", x, 0, shape, x.dtype) : applyBinary("mul", x, scale, shape, x.dtype);
+  if (scale !== 1) return applyBinary("mul", x, scale, shape, x.dtype);
+  return copied(x, shape, broadcastStrides(x.shape, shape));
 }
 
 /** x with its dimensions in another order, written out. */
 export function permuted(x: Tensor, order: readonly number[]): Tensor {
-  const shape = order.map((d) => x.shape[d]!);
-  const strides = broadcastStrides(x.shape, x.shape);
-  return applyBinary(
-    "copy",
-    x,
-    0,
-    shape,
-    x.dtype,
-    order.map((d) => strides[d]!),
-  );
+  const strides = stridesOf(x.shape);
+  const pick = (list: readonly number[]): number[] => order.map((d) => list[d]!);
+  return copied(x, pick(x.shape), pick(strides));
+}
+
+function copied(x: Tensor, shape: Shape, strides: readonly number[]): Tensor {
+  const y = empty(shape, x.dtype);
+  copyView(shape, x, { offset: 0, strides }, y, viewOf(shape));
+  return y;
 }

@@ -1,7 +1,7 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { notDifferentiable } from "../../op.ts";
-import { broadcastShapes } from "../../shape.ts";
+import { broadcastShapes, sameShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { applyBinary, applyUnary, type BinaryFunction, type Operand } from "./apply.ts";
@@ -84,12 +84,21 @@ export const add = define(
 export const sub = define("sub", [], (dy) => dy, negative);
 
 /** a · b. */
-export const mul = define(
-  "mul",
-  ["a", "b"],
-  (dy, { b }) => f32("mul", dy, b),
-  (dy, { a }) => f32("mul", dy, a),
-);
+export const mul = defineOp("mul", {
+  forward: (a: Operand, b: Operand) => ({
+    output: forward("mul", a, b),
+    inputs: { a: differentiable(a), b: differentiable(b) },
+    saved: { a, b },
+  }),
+  backward({ a, b }, dy, needs) {
+    // The product with dy is summed as it is formed, unless the other operand is broadcast itself.
+    const gradient = (x: Operand, other: Operand): Tensor =>
+      typeof other !== "number" && sameShape(other.shape, dy.shape)
+        ? sumTo(dy, shapeOf(x), inDType(other, "f32"))
+        : sumTo(f32("mul", dy, other), shapeOf(x));
+    return { a: needs.a ? gradient(a, b) : undefined, b: needs.b ? gradient(b, a) : undefined };
+  },
+});
 
 /** a / b, in f32 also for whole numbers. da = dy / b, db = −(dy / b) (a / b). */
 export const div = define(

@@ -115,8 +115,7 @@ fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
     case 12u: { return vec4u(v >= w); }
     case 13u: { return vec4u((v != zero) & (w != zero)); }
     case 14u: { return vec4u((v != zero) | (w != zero)); }
-    case 15u: { return bitcast<vec4u>(select(select(vec4f(), vec4f(0.5), v == w), vec4f(1.0), v > w)); } // v's share of max(v, w)
-    default: { return bitcast<vec4u>(v); } // a copy of a
+    default: { return bitcast<vec4u>(select(select(vec4f(), vec4f(0.5), v == w), vec4f(1.0), v > w)); } // v's share of max(v, w)
   }
 }
 

@@ -5,7 +5,7 @@ import { run } from "../../runtime/run.ts";
 import { ceilDiv, sameShape, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import addInPlaceCode from "./add-in-place.wgsl";
-import { applyBinary, bitsOf } from "./apply.ts";
+import { bitsOf, broadcastTo } from "./apply.ts";
 import fillCode from "./fill.wgsl";
 
 const fillKernel = kernel("ops/elementwise/fill.wgsl", fillCode);
@@ -44,7 +44,7 @@ export function addInPlace(target: Tensor, source: Tensor): void {
   const vectors = ceilDiv(target.size, 4);
   // WebGPU lets a kernel not read and write the same memory by two names
   const shared = target.storage === source.storage;
-  const addend = shared ? applyBinary("copy", source, 0, source.shape, "f32") : source;
+  const addend = shared ? broadcastTo(source, source.shape) : source;
   run(addInPlaceKernel, { to: target, source: addend }, { vectors }, { threads: vectors });
   if (shared) addend.dispose();
   target.storage.version++;

@@ -1,13 +1,16 @@
 import type { DType } from "../../dtype.ts";
+import { device } from "../../runtime/device.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { stretches, type Lines, type Reduction } from "./stretch.ts";
 import code from "./reduce.wgsl";
+import workgroupCode from "./reduce-workgroup.wgsl";
 
 // The kernels of this room as functions of tensors. Nothing is recorded here.
 
+const workgroupKernel = kernel("ops/reduce/reduce-workgroup.wgsl", workgroupCode);
 const reduceKernel = kernel("ops/reduce/reduce.wgsl", code);
 
 /** The ways to combine, in the order of their numbers in reduce.wgsl. */
@@ -17,39 +20,87 @@ export type Combination = (typeof combinations)[number];
 /** Elements that one invocation combines, at most; as vectors of four where they can be read so. */
 export const SEGMENT = 256;
 
-/** x with the dimensions of `reduction` combined into one element each; x has at least one element to combine. */
-export function combine(fn: Combination, x: Tensor, reduction: Reduction): Tensor {
+/** Invocations of a workgroup for a row on a GPU, and the vectors that each combines, at most. */
+const SIZE = 256;
+const STEPS = 16;
+
+/**
+ * x with the dimensions of `reduction` combined into one element each; x has at least one element to combine. For sums, `times`
+ * multiplies x first, element by element.
+ */
+export function combine(fn: Combination, x: Tensor, reduction: Reduction, times?: Tensor): Tensor {
   let result = x;
-  for (const lines of stretches(x.shape, reduction.dims)) result = combineLines(fn, result, lines);
+  let factor = times;
+  for (const lines of stretches(x.shape, reduction.dims)) {
+    result = combineLines(fn, result, lines, factor);
+    factor = undefined;
+  }
   return result.alias(reduction.shape);
 }
 
 /** x, seen as [outer, n, inner], combined along n: [outer, inner]. */
-function combineLines(fn: Combination, x: Tensor, lines: Lines): Tensor {
-  if (lines.n === 1) return x;
-  const quads = lines.inner === 1 && lines.n % 4 === 0;
-  const steps = quads ? lines.n / 4 : lines.n;
-  const length = ceilDiv(steps, ceilDiv(steps, SEGMENT)); // as even as possible
-  const y = combineSegments(fn, x, lines, quads ? 4 * length : length);
-  return combineLines(fn, y, { ...lines, n: ceilDiv(steps, length) });
+function combineLines(fn: Combination, x: Tensor, lines: Lines, times?: Tensor): Tensor {
+  const { n, inner } = lines;
+  if (n === 1 && !times) return x;
+  const { cpu } = device().adapter;
+  const lanes = inner === 1 && n % 4 === 0 ? 4 : 1;
+  const row = inner === 1 && n >= 32 && !cpu;
+  // On a GPU, many short segments of columns keep it busy.
+  const most = lanes * (row ? SIZE * STEPS : cpu || inner === 1 ? SEGMENT : SEGMENT / 4);
+  const segments = ceilDiv(n, most);
+  const length = ceilDiv(n / lanes, segments) * lanes; // as even as possible
+  const y = row ? combineRows(fn, x, lines, length, times) : combineSegments(fn, x, lines, length, times);
+  return segments === 1 ? y : combineLines(fn, y, { ...lines, n: ceilDiv(n, length) });
 }
 
+/** The specialization for elements of a dtype, alone or in fours. */
+function vectors(dtype: DType, lanes: number): Record<string, string> {
+  const E = wordOf(dtype);
+  return lanes === 4 ? { E, V: `vec4<${E}>`, U: "vec4<u32>" } : { E, V: E, U: "u32" };
+}
+
+const overridesOf = (fn: Combination, dtype: DType, times: Tensor | undefined, LANES: number) => ({
+  FN: combinations.indexOf(fn),
+  FLOAT: Number(dtype === "f32"),
+  TIMES: Number(times !== undefined),
+  LANES,
+});
+
 /** x, seen as [outer, n, inner], each `length` neighbours along n combined: [outer, ⌈n / length⌉, inner]. */
-export function combineSegments(fn: Combination, x: Tensor, { outer, n, inner }: Lines, length: number): Tensor {
-  const E = wordOf(x.dtype);
+export function combineSegments(
+  fn: Combination,
+  x: Tensor,
+  { outer, n, inner }: Lines,
+  length: number,
+  times?: Tensor,
+): Tensor {
   const ROW = inner === 1 && n % 4 === 0 && length % 4 === 0;
-  const LANES = ROW || inner % 4 === 0 ? 4 : 1;
+  const lanes = ROW || inner % 4 === 0 ? 4 : 1;
+  const [along, across] = ROW ? [4, 1] : [1, lanes]; // which dimension the lanes divide
   const segments = ceilDiv(n, length);
   const y = empty([outer, segments, inner], x.dtype);
-  const invocations = ROW ? y.size : y.size / LANES;
-  const quarters = ROW ? 4 : 1;
+  const invocations = y.size / across;
   run(
-    specialize(reduceKernel, LANES === 4 ? { E, V: `vec4<${E}>`, U: "vec4<u32>" } : { E, V: E, U: "u32" }),
-    { x, y },
-    { invocations, segments, length: length / quarters, n: n / quarters, inner: ROW ? 1 : inner / LANES, zero: 0 },
+    specialize(reduceKernel, vectors(x.dtype, lanes)),
+    { x, w: times ?? x, y },
+    { invocations, segments, length: length / along, n: n / along, inner: inner / across, zero: 0 },
+    { threads: invocations, overrides: { ...overridesOf(fn, x.dtype, times, lanes), ROW: Number(ROW) } },
+  );
+  return y;
+}
+
+/** The same for inner = 1 with a workgroup for each segment. */
+function combineRows(fn: Combination, x: Tensor, { outer, n }: Lines, length: number, times?: Tensor): Tensor {
+  const lanes = n % 4 === 0 && length % 4 === 0 ? 4 : 1;
+  const segments = ceilDiv(n, length);
+  const y = empty([outer, segments, 1], x.dtype);
+  run(
+    specialize(workgroupKernel, vectors(x.dtype, lanes)),
+    { x, w: times ?? x, y },
+    { outputs: y.size, segments, length: length / lanes, n: n / lanes, zero: 0 },
     {
-      threads: invocations,
-      overrides: { FN: combinations.indexOf(fn), FLOAT: Number(E === "f32"), LANES, ROW: Number(ROW) },
+      workgroups: y.size,
+      overrides: { ...overridesOf(fn, x.dtype, times, lanes), SIZE: length / lanes < 128 ? 64 : SIZE },
     },
   );
   return y;

@@ -1,46 +1,61 @@
 // y = x_0 ∘ x_1 ∘ … along one dimension, ∘ being +, ·, max or min, in segments: each invocation combines `length` elements of a line.
 //
 // Sums carry what each addition rounds off (Knuth's two-sum), so they come out as if rounded once. Lines of more than one segment
-// take several dispatches.
+// take several dispatches. With TIMES, sums of products x w, whose own roundings are carried too (Dekker).
 // Mapping: one invocation per element of y. With V a vec4: per four elements of y, neighbours reading neighbours, or with ROW
-// (inner = 1), one line read by fours.
-// Traffic: x is read once, y written once.
+// (inner = 1), one line read by fours. Traffic: x is read once, y written once.
 alias E = f32; // f32, i32 or u32
 alias V = f32; // E or vec4<E>
 alias U = u32; // as wide as V
 override FN: u32 = 0; // 0 sum, 1 product, 2 maximum, 3 minimum
 override FLOAT: bool = true; // E is f32
-override LANES: u32 = 1;     // of V
+override TIMES: bool = false;
+override LANES: u32 = 1; // of V
 override ROW: bool = false;
 
 struct Params { invocations: u32, segments: u32, length: u32, n: u32, inner: u32, zero: u32 } // length, n and inner: in units of V
 
 @group(0) @binding(0) var<storage, read> x: array<V>;       // [outer, n, inner]
-@group(0) @binding(1) var<storage, read_write> y: array<E>; // [outer, segments, inner]
-@group(0) @binding(2) var<uniform> params: Params;
-
-/// NaN and infinity are told by their bits: compilers may take them for absent.
-fn size(v: V) -> U { return bitcast<U>(v) & U(0x7fffffffu); }
+@group(0) @binding(1) var<storage, read> w: array<V>;       // [outer, n, inner], read with TIMES
+@group(0) @binding(2) var<storage, read_write> y: array<E>; // [outer, segments, inner]
+@group(0) @binding(3) var<uniform> params: Params;
 
 /// v, in a way that compilers don't see through: else they take (a + b) - a for b.
 fn opaque(v: V) -> V { return bitcast<V>(bitcast<U>(v) ^ U(params.zero)); }
 
+/// NaN and infinity are told by their bits: compilers may take them for absent.
+fn size(v: V) -> U { return bitcast<U>(v) & U(0x7fffffffu); }
+
+/// The upper twelve bits of v's significand: the product of two such is exact.
+fn upper(v: V) -> V { return bitcast<V>(bitcast<U>(v) & U(0xfffff000u)); }
+
 struct Partial { value: V, lost: V } // lost: what roundings took away from a sum
 
-fn combine(p: Partial, v: V) -> Partial {
+fn term(at: u32) -> Partial {
+  let a = x[at];
+  if (!TIMES) { return Partial(a, V()); }
+  let b = w[at];
+  let product = opaque(a * b);
+  let a1 = upper(a);
+  let b1 = upper(b);
+  return Partial(product, ((a1 * b1 - product) + a1 * (b - b1) + (a - a1) * b1) + (a - a1) * (b - b1));
+}
+
+fn combine(p: Partial, q: Partial) -> Partial {
   let a = p.value;
+  let b = q.value;
   switch FN {
     case 0u: {
-      if (!FLOAT) { return Partial(a + v, V()); }
-      let sum = opaque(a + v);
-      let v_part = opaque(sum - a);
-      return Partial(sum, p.lost + ((a - (sum - v_part)) + (v - v_part)));
+      if (!FLOAT) { return Partial(a + b, V()); }
+      let sum = opaque(a + b);
+      let b_part = opaque(sum - a);
+      return Partial(sum, p.lost + q.lost + ((a - (sum - b_part)) + (b - b_part)));
     }
-    case 1u: { return Partial(a * v, V()); }
+    case 1u: { return Partial(a * b, V()); }
     default: {
-      let best = select(min(a, v), max(a, v), FN == 2u);
+      let best = select(min(a, b), max(a, b), FN == 2u);
       if (!FLOAT) { return Partial(best, V()); }
-      return Partial(select(select(best, v, size(v) > U(0x7f800000u)), a, size(a) > U(0x7f800000u)), V()); // NaN wins
+      return Partial(select(select(best, b, size(b) > U(0x7f800000u)), a, size(a) > U(0x7f800000u)), V()); // NaN wins
     }
   }
 }
@@ -60,17 +75,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let first = (line - outer * params.segments) * params.length;
   let end = min(first + params.length, params.n);
   let base = outer * params.n * params.inner + i % params.inner;
-  var p = Partial(x[base + first * params.inner], V());
-  for (var k = first + 1u; k < end; k++) { p = combine(p, x[base + k * params.inner]); }
+  var p = term(base + first * params.inner);
+  for (var k = first + 1u; k < end; k++) { p = combine(p, term(base + k * params.inner)); }
 
   if (ROW) {
     let values = vec4<E>(p.value);
     let lost = vec4<E>(p.lost);
     var all = Partial(V(values.x), V(lost.x));
-    for (var k = 1; k < 4; k++) {
-      all = combine(all, V(values[k]));
-      all.lost += V(lost[k]);
-    }
+    for (var k = 1; k < 4; k++) { all = combine(all, Partial(V(values[k]), V(lost[k]))); }
     y[i] = vec4<E>(rounded(all)).x;
   } else {
     let values = vec4<E>(rounded(p));

@@ -11,10 +11,10 @@ import { combine } from "./combine.ts";
 import { reductionOf, type ReduceOptions } from "./stretch.ts";
 
 /** Sums stand for one element each; bool counts as i32. */
-function total(x: Tensor, options: ReduceOptions, op: string) {
+function total(x: Tensor, options: ReduceOptions, op: string, times?: Tensor) {
   const reduction = reductionOf(op, x.shape, options);
   if (reduction.count === 0) return { y: filled(reduction.shape, 0, x.dtype), reduction };
-  return { y: combine("sum", x, reduction), reduction };
+  return { y: combine("sum", x, reduction, times), reduction };
 }
 
 /** Σ x over `dim`: f32; of i32, u32 in the same dtype; of bool the count of true ones, i32. The sum of nothing is 0. */
@@ -46,17 +46,24 @@ export const mean = defineOp("mean", {
 });
 
 /**
- * The gradient of an operand of `shape` that was broadcast to dy's shape: dy summed over the broadcast dimensions.
+ * The gradient of an operand of `shape` that was broadcast to dy's shape: dy summed over the broadcast dimensions. With `times`, of
+ * dy's shape, dy · times is summed, without being written out where there is something to sum.
  * @throws when `shape` doesn't broadcast to dy's.
  */
-export function sumTo(dy: Tensor, shape: Shape): Tensor {
-  if (sameShape(dy.shape, shape)) return dy;
+export function sumTo(dy: Tensor, shape: Shape, times?: Tensor): Tensor {
   check(
     sameShape(broadcastShapes("sumTo", dy.shape, shape), dy.shape),
     () => `sumTo: ${showShape(dy.shape)} is not what ${showShape(shape)} broadcasts to.`,
   );
+  check(
+    !times || sameShape(times.shape, dy.shape),
+    () => `sumTo: ${String(times)} is not of the shape of ${String(dy)}.`,
+  );
   const ahead = dy.rank - shape.length;
   const dim = dy.shape.flatMap((n, i) => (i < ahead || (shape[i - ahead] === 1 && n !== 1) ? [i] : []));
-  if (dim.length === 0) return dy.alias(shape);
-  return scope(() => total(dy, { dim, keepdim: true }, "sumTo").y.alias(shape));
+  if (dim.length === 0) {
+    if (times) return applyBinary("mul", dy, times, dy.shape, "f32");
+    return sameShape(dy.shape, shape) ? dy : dy.alias(shape);
+  }
+  return scope(() => total(dy, { dim, keepdim: true }, "sumTo", times).y.alias(shape));
 }
