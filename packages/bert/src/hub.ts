@@ -18,10 +18,10 @@ import { homedir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { check, HubError } from "./errors.ts";
+import { openFile, writeFileAside } from "./file-system.ts";
 import type { Folder } from "./files.ts";
 import { backoffMs, hubFetch, type HubFetch } from "./hub-fetch.ts";
 import { progressOnStderr, type OnProgress } from "./hub-progress.ts";
-import { openFile, writeFileAside } from "./platform.node.ts";
 
 /** Where to look and what to say; every default is the environment's, as in Python's `huggingface_hub`. */
 export interface HubOptions {

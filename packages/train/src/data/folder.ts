@@ -1,7 +1,8 @@
 import type { ByteSource } from "@gpugrad/bert";
 import { DataError } from "../errors.ts";
 import { globPattern, parseCard, type DatasetCard } from "./card.ts";
-import { concatTables, openTable, readSource, TABLE_EXTENSIONS, tableFormat, type Table } from "./table.ts";
+import { openTable } from "./open-table.ts";
+import { concatTables, readSource, TABLE_EXTENSIONS, tableFormat, type Table } from "./table.ts";
 
 /** The files of a dataset: a local folder, a repository of the Hub, or files that a page was given. */
 export interface DataFolder {

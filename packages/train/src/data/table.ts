@@ -83,7 +83,7 @@ export function concatTables(name: string, tables: readonly Table[]): Table {
   };
 }
 
-/** The formats that {@link openTable} reads, by the end of the file's name; each of the text formats also as `.gz`. */
+/** The formats that `openTable` reads, by the end of the file's name; each of the text formats also as `.gz`. */
 export const TABLE_EXTENSIONS = ["parquet", "jsonl", "ndjson", "json", "csv", "tsv"] as const;
 
 /** The format of a file by its name; undefined for anything else. */
@@ -112,23 +112,6 @@ export const readSource = (open: OpenSource): Promise<string> =>
     if (!source.name.endsWith(".gz")) return new TextDecoder().decode(bytes);
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   });
-
-/**
- * Opens a parquet, JSONL, JSON, CSV or TSV file; `file` is what messages call it. Parquet is read one row group at a time,
- * the text formats whole.
- *
- * @throws {@link DataError} naming file and line when the file is malformed.
- */
-export async function openTable(file: string, open: OpenSource): Promise<Table> {
-  const format = tableFormat(file);
-  // Parquet and CSV readers are loaded when a file needs one: a page that trains on its own rows carries neither.
-  if (format === "parquet") return (await import("./parquet.ts")).parquetTable(file, open);
-  const text = await readSource(open);
-  if (format === "csv" || format === "tsv") return (await import("./csv.ts")).csvTable(file, text, format);
-  if (format === "json") return jsonTable(file, text);
-  if (format === "jsonl" || format === "ndjson") return jsonLinesTable(file, text);
-  throw new DataError(`${file}: not a known kind of file. Known are ${TABLE_EXTENSIONS.join(", ")}.`);
-}
 
 const isCells = (value: unknown): value is Cells =>
   typeof value === "object" && value !== null && !Array.isArray(value);
