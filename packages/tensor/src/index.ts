@@ -4,6 +4,8 @@ export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } f
 export { check, DeviceError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device } from "./runtime/device.ts";
 export { debug, type DebugOptions } from "./numerics.ts";
+export { profile } from "./runtime/profile.ts";
+export type { KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { memory, resetPeakMemory, type MemoryReport } from "./storage.ts";

@@ -1,0 +1,111 @@
+// dmask of an additive mask: ds_ij = p_ij (dp_ij − δ_i), summed over the dimensions that the mask is broadcast along.
+//
+// The scores aren't kept, so each ds is computed from q, k, v and dy again: 4 D operations an element. Only a learned mask wants this.
+// Mapping: one invocation per element of the mask, which adds up all ds it had a part in: the same order every time.
+// Traffic: mostly from cache.
+override HEAD_DIM: u32 = 64; // D
+override SLICE: u32 = 32;    // sums run in parts of SLICE, as in the other kernels
+override CAUSAL: bool = false;
+override DROPOUT: bool = false;
+
+struct Params {
+  q_strides: vec4u,   // of q and dy: elements from one batch, head, token to the next; then Tq
+  k_strides: vec4u,   // of k and v, likewise; then Tk
+  mask_shape: vec4u,  // batch, head, query, key: 1 where the mask is broadcast
+  full_shape: vec4u,  // B, H, Tq, Tk
+  counter: vec4u,     // dropout: of the first block of random numbers
+  key: vec2u,
+  threshold: u32,     // 2^24 times the probability p to drop
+  rescale: f32,       // 1 / (1 − p)
+  size: u32,          // elements of the mask
+  scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
+@group(0) @binding(3) var<storage, read> mask: array<f32>;   // mask_shape
+@group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
+@group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
+@group(0) @binding(6) var<storage, read_write> dmask: array<f32>; // mask_shape
+@group(0) @binding(7) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let e = id.x + id.y * workgroups.x * 64u;
+  if (e >= params.size) { return; }
+  let shape = params.mask_shape;
+  let full = params.full_shape;
+  let first = vec4u(e / (shape.w * shape.z * shape.y), e / (shape.w * shape.z) % shape.y, e / shape.w % shape.z, e % shape.w);
+  let end = select(full, first + vec4u(1u), shape == full); // a broadcast dimension is walked along, from 0
+  var sum = 0.0;
+  if ((bitcast<u32>(mask[e]) & 0x7fffffffu) < 0x7f800000u) { // at −∞ nothing flows
+    for (var b = first.x; b < end.x; b++) {
+      for (var h = first.y; h < end.y; h++) {
+        for (var i = first.z; i < end.z; i++) {
+          for (var j = first.w; j < end.w; j++) {
+            if (!CAUSAL || j <= i) { sum += ds(vec4u(b, h, i, j), mask[e]); }
+          }
+        }
+      }
+    }
+  }
+  dmask[e] = sum;
+}
+
+fn ds(at: vec4u, bias: f32) -> f32 {
+  let row = (at.x * params.full_shape.y + at.y) * params.q_strides.w + at.z;
+  let q_at = dot(at.xyz, params.q_strides.xyz);
+  let k_at = dot(at.xyw, params.k_strides.xyz);
+  var s = 0.0;
+  var dp = 0.0;
+  for (var slice = 0u; slice < HEAD_DIM; slice += SLICE) {
+    var s_part = 0.0;
+    var dp_part = 0.0;
+    for (var d = slice; d < min(slice + SLICE, HEAD_DIM); d++) {
+      s_part += q[q_at + d] * k[k_at + d];
+      dp_part += dy[q_at + d] * v[k_at + d];
+    }
+    s += s_part;
+    dp += dp_part;
+  }
+  let p = exp(min(s * params.scale + bias - rows[row].x, 0.0)) * rows[row].y;
+  if (DROPOUT) { dp = select(0.0, dp * params.rescale, kept(row * params.k_strides.w + at.w)); }
+  return p * (dp - rows[row].z);
+}
+
+// Upper words of two products of 32-bit numbers, from their halves.
+fn mul_high(a: vec2u, b: vec2u) -> vec2u {
+  let al = a & vec2u(0xffffu);
+  let ah = a >> vec2u(16u);
+  let bl = b & vec2u(0xffffu);
+  let bh = b >> vec2u(16u);
+  let middle = ah * bl + ((al * bl) >> vec2u(16u));
+  let other = al * bh + (middle & vec2u(0xffffu));
+  return ah * bh + (middle >> vec2u(16u)) + (other >> vec2u(16u));
+}
+
+fn philox(counter: vec4u, key: vec2u) -> vec4u {
+  let multipliers = vec2u(0xd2511f53u, 0xcd9e8d57u);
+  var c = counter;
+  var k = key;
+  for (var round = 0u; round < 10u; round++) {
+    let high = mul_high(multipliers, c.xz);
+    let low = multipliers * c.xz;
+    c = vec4u(high.y ^ c.y ^ k.x, low.y, high.x ^ c.w ^ k.y, low.x);
+    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+fn block(i: u32) -> vec4u {
+  var c = params.counter;
+  c.x += i;
+  if (c.x < i) { c.y++; if (c.y == 0u) { c.z++; if (c.z == 0u) { c.w++; } } } // carry
+  return philox(c, params.key);
+}
+
+// Whether dropout keeps element e of [B, H, Tq, Tk]: as in dropout.wgsl, word e % 4 of block e / 4 decides.
+fn kept(e: u32) -> bool {
+  return (block(e / 4u)[e % 4u] >> 8u) >= params.threshold;
+}

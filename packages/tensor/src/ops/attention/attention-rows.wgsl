@@ -1,0 +1,38 @@
+// What backward needs of each query: m, 1 / l, δ = y · dy, and the number of keys worth looking at, in one vec4.
+//
+// δ_i = Σ_j p_ij dp_ij is what the softmax's gradient subtracts; Σ_j p_ij (dy_i · v_j) = dy_i · y_i needs no keys at all.
+// The sum runs in the order in which the kernels behind it compute dp_ij, in parts of SLICE: where a query sees one key, y is v_j,
+// and dp − δ is to be exactly 0.
+// Mapping: one invocation per query. Traffic: y and dy once.
+override HEAD_DIM: u32 = 64;
+override SLICE: u32 = 32;
+override KEY_MASK: bool = false; // whether `lengths` is given
+
+struct Params { strides: vec4u, batch_heads: u32, heads: u32 } // of y and dy, as in attention-tiled.wgsl
+
+@group(0) @binding(0) var<storage, read> y: array<f32>;       // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> dy: array<f32>;      // like y
+@group(0) @binding(2) var<storage, read> stats: array<vec2f>; // [B, H, Tq]: m and l
+@group(0) @binding(3) var<storage, read> lengths: array<u32>; // [B, H]
+@group(0) @binding(4) var<storage, read_write> rows: array<vec4f>; // [B, H, Tq]
+@group(0) @binding(5) var<uniform> params: Params;
+
+@compute @workgroup_size(8)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let row = id.x + id.y * workgroups.x * 8u;
+  let queries = params.strides.w;
+  let head = row / queries;
+  if (head >= params.batch_heads) { return; }
+  let at = vec3u(head / params.heads, head % params.heads, row % queries);
+  let first = dot(at, params.strides.xyz);
+  var delta = 0.0;
+  for (var slice = 0u; slice < HEAD_DIM; slice += SLICE) {
+    var part = 0.0;
+    for (var d = slice; d < min(slice + SLICE, HEAD_DIM); d++) { part += dy[first + d] * y[first + d]; }
+    delta += part;
+  }
+  let m_l = stats[row];
+  var length = 0.0;
+  if (KEY_MASK) { length = f32(lengths[head]); }
+  rows[row] = vec4f(m_l.x, select(0.0, 1.0 / m_l.y, m_l.y > 0.0), delta, length);
+}

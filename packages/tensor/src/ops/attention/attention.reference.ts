@@ -1,0 +1,89 @@
+import { ndArray, type NdArray } from "../../testing/nd-array.ts";
+
+/** What shapes attention, beside its tensors. */
+export interface AttentionReferenceOptions {
+  isCausal?: boolean;
+  scale?: number;
+  layout?: "BHTD" | "BTHD";
+  /** The mask is boolean: nonzero attends. Otherwise it is added to the scores. */
+  boolean?: boolean;
+  /** Per element of [B, H, Tq, Tk] what dropout multiplies it by: 0 or 1 / (1 − p). */
+  dropout?: ArrayLike<number>;
+}
+
+/** y = softmax(q kᵀ scale + mask) v with the scores in memory, in float64 and plain loops. */
+export function attentionReference(
+  q: NdArray,
+  k: NdArray,
+  v: NdArray,
+  mask: NdArray | undefined,
+  options: AttentionReferenceOptions = {},
+): NdArray {
+  return attentionReferenceWithGradients(q, k, v, mask, options).y;
+}
+
+/** The same with lse, and the gradients for `dy` by the plain formula. `mask` has the full shape [B, H, Tq, Tk]. */
+export function attentionReferenceWithGradients(
+  q: NdArray,
+  k: NdArray,
+  v: NdArray,
+  mask: NdArray | undefined,
+  options: AttentionReferenceOptions = {},
+  dy: NdArray = ndArray(q.shape, new Float64Array(q.data.length)),
+): { y: NdArray; lse: NdArray; dq: NdArray; dk: NdArray; dv: NdArray; dmask: NdArray } {
+  const { isCausal = false, layout = "BHTD", boolean = false, dropout } = options;
+  const swap = layout === "BTHD";
+  const [B, H, Tq, D] = swap
+    ? [q.shape[0]!, q.shape[2]!, q.shape[1]!, q.shape[3]!]
+    : (q.shape as [number, number, number, number]);
+  const Tk = k.shape[swap ? 1 : 2]!;
+  const scale = options.scale ?? 1 / Math.sqrt(D);
+  const zeros = (like: NdArray) => ndArray(like.shape, new Float64Array(like.data.length));
+  const [y, dq, dk, dv] = [zeros(q), zeros(q), zeros(k), zeros(v)];
+  const lse = ndArray([B, H, Tq], new Float64Array(B * H * Tq));
+  const dmask = ndArray([B, H, Tq, Tk], new Float64Array(B * H * Tq * Tk));
+  /** Where token t of batch b and head h begins. */
+  const at = (b: number, h: number, t: number, T: number): number =>
+    (swap ? (b * T + t) * H + h : (b * H + h) * T + t) * D;
+  const dot = (x: NdArray, i: number, z: NdArray, j: number): number => {
+    let sum = 0;
+    for (let d = 0; d < D; d++) sum += x.data[i + d]! * z.data[j + d]!;
+    return sum;
+  };
+
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let i = 0; i < Tq; i++) {
+        const row = ((b * H + h) * Tq + i) * Tk;
+        const qi = at(b, h, i, Tq);
+        const s = Array.from({ length: Tk }, (_, j) => {
+          const m = mask?.data[row + j] ?? (boolean ? 1 : 0);
+          if ((isCausal && j > i) || (boolean && m === 0)) return -Infinity;
+          const score = dot(q, qi, k, at(b, h, j, Tk)) * scale;
+          return boolean ? score : Math.fround(m) <= -1e30 ? m : score + m; // f32 absorbs the score beside so large a mask
+        });
+        const max = Math.max(...s);
+        const seesNothing = max === -Infinity; // also when there are no keys
+        const e = s.map((score) => (seesNothing ? 0 : Math.exp(score - max)));
+        const l = e.reduce((a, c) => a + c, 0);
+        lse.data[row / Math.max(Tk, 1)] = max + Math.log(l);
+        const p = e.map((value) => (seesNothing ? 0 : value / l));
+        const keep = p.map((_, j) => dropout?.[row + j] ?? 1);
+        const dp = p.map((_, j) => dot(dy, qi, v, at(b, h, j, Tk)) * keep[j]!);
+        const delta = p.reduce((sum, value, j) => sum + value * dp[j]!, 0);
+        for (let j = 0; j < Tk; j++) {
+          const kj = at(b, h, j, Tk);
+          const ds = p[j]! * (dp[j]! - delta);
+          dmask.data[row + j] = ds;
+          for (let d = 0; d < D; d++) {
+            y.data[qi + d]! += p[j]! * keep[j]! * v.data[kj + d]!;
+            dv.data[kj + d]! += p[j]! * keep[j]! * dy.data[qi + d]!;
+            dq.data[qi + d]! += ds * scale * k.data[kj + d]!;
+            dk.data[kj + d]! += ds * scale * q.data[qi + d]!;
+          }
+        }
+      }
+    }
+  }
+  return { y, lse, dq, dk, dv, dmask };
+}
