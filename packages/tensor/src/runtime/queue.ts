@@ -2,6 +2,7 @@ import type { Kernel, Params } from "./kernel.ts";
 import { packParams } from "./kernel.ts";
 import type { Pipeline } from "./pipelines.ts";
 import type { PooledBuffer } from "./pool.ts";
+import { Timestamps } from "./timestamps.ts";
 
 /** Dispatches recorded before they are sent off by themselves, so that the device starts while we go on recording. */
 const BATCH = 128;
@@ -20,6 +21,7 @@ export class Queue {
   #view: DataView;
   #used = 0;
   #dispatches = 0;
+  #timestamps: Timestamps | undefined;
   /** Uniform buffer with the parameters of the batch; bound with a dynamic offset. */
   readonly params: GPUBuffer;
   /** Number of the batch being recorded: every submit begins a new one. */
@@ -48,18 +50,23 @@ export class Queue {
   ): void {
     const offsets: number[] = [];
     if (kernel.paramsBytes > 0) {
+      const bytes = Math.ceil(kernel.paramsBytes / this.#slotBytes) * this.#slotBytes;
+      if (this.#used + bytes > this.#slots.byteLength) this.flush();
       packParams(kernel, params, this.#view, this.#used);
       offsets.push(this.#used);
-      this.#used += Math.ceil(kernel.paramsBytes / this.#slotBytes) * this.#slotBytes;
+      this.#used += bytes;
     }
     this.#encoder ??= this.#device.createCommandEncoder();
-    this.#pass ??= this.#encoder.beginComputePass();
+    if (this.#timestamps) this.#endPass(); // timestamps are taken per pass
+    this.#pass ??= this.#encoder.beginComputePass(
+      this.#timestamps && { timestampWrites: this.#timestamps.next(kernel.file) },
+    );
     this.#pass.setPipeline(pipeline.gpu);
     this.#pass.setBindGroup(0, pipeline.bindGroup(buffers), offsets);
     this.#pass.dispatchWorkgroups(...workgroups);
     for (const buffer of buffers) buffer.batch = this.batch;
     this.dispatched++;
-    if (++this.#dispatches >= BATCH || this.#used + this.#slotBytes > this.#slots.byteLength) this.flush();
+    if (++this.#dispatches >= BATCH) this.flush();
   }
 
   copy(from: PooledBuffer, to: PooledBuffer | GPUBuffer, bytes: number): void {
@@ -86,12 +93,25 @@ export class Queue {
   flush(): void {
     if (!this.#encoder) return;
     this.#endPass();
+    const readTimes = this.#timestamps?.resolve(this.#encoder);
     if (this.#used > 0) this.#device.queue.writeBuffer(this.params, 0, this.#slots, 0, this.#used);
     this.#device.queue.submit([this.#encoder.finish()]);
+    readTimes?.();
     this.#encoder = undefined;
     this.#used = 0;
     this.#dispatches = 0;
     this.batch++;
+  }
+
+  /** From now on every dispatch is timed: see `profile`. */
+  time(): Timestamps {
+    this.flush();
+    return (this.#timestamps = new Timestamps(this.#device, BATCH));
+  }
+
+  stopTiming(): void {
+    this.flush();
+    this.#timestamps = undefined;
   }
 
   #endPass(): void {

@@ -1,0 +1,21 @@
+import { check } from "../errors.ts";
+import { device } from "./device.ts";
+import type { KernelTime } from "./timestamps.ts";
+
+/**
+ * Runs `work` and tells how long each kernel took on the device. Each dispatch gets a pass of its own, so the whole takes a little
+ * longer than without.
+ * @throws when the adapter has no timestamp queries
+ */
+export async function profile(work: () => unknown): Promise<KernelTime[]> {
+  const { gpu, queue } = device();
+  check(gpu.features.has("timestamp-query"), "profile: this adapter has no timestamp queries.");
+  const timestamps = queue.time();
+  try {
+    await work();
+  } finally {
+    queue.stopTiming();
+    await device().finish();
+  }
+  return timestamps.totals();
+}
