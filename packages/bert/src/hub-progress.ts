@@ -15,7 +15,9 @@ export interface DownloadProgress {
 
 export type OnProgress = (progress: DownloadProgress) => void;
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e5 ? 3 : 1)} MB`;
+const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+/** Smaller files are named when they have arrived. */
+const announcedFrom = 5e6;
 const lineEveryMs = 10_000;
 
 /** Reports downloads on stderr: a bar where that is a terminal, a line at the start, every ten seconds and at the end elsewhere. */
@@ -27,14 +29,16 @@ export function progressOnStderr(stream: NodeJS.WriteStream = process.stderr): O
 function withLines(write: (text: string) => void): OnProgress {
   const lastLine = new Map<string, number>();
   return ({ repo, file, loaded, total, status, message }) => {
-    const last = lastLine.get(file);
-    if (status === "note") write(message ?? "");
-    else if (status === "downloading" && last !== undefined && Date.now() - last < lineEveryMs) return;
-    else if (status === "downloading")
+    if (status === "note") return write(message ?? "");
+    if (status === "downloading") {
+      const now = Date.now();
+      if (total < announcedFrom || now - (lastLine.get(file) ?? 0) < lineEveryMs) return;
+      lastLine.set(file, now);
       write(`Downloading ${repo} ${file}: ${megabytes(loaded)} of ${megabytes(total)}`);
-    else if (status === "done") write(`Downloaded ${repo} ${file}: ${megabytes(total)}`);
-    if (status === "downloading") lastLine.set(file, Date.now());
-    else if (status !== "note") lastLine.delete(file);
+    } else {
+      lastLine.delete(file);
+      if (status === "done") write(`Downloaded ${repo} ${file}: ${megabytes(total)}`);
+    }
   };
 }
 

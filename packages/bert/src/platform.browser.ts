@@ -1,4 +1,4 @@
-import { check, GpugradError, HubError } from "./errors.ts";
+import { GpugradError, HubError } from "./errors.ts";
 import { byteSource, type Folder } from "./files.ts";
 import type * as node from "./platform.node.ts";
 
@@ -38,7 +38,11 @@ export const openFolder: typeof node.openFolder = (idOrFolder, options = {}) => 
       const response = await fetch(url, { headers });
       if (response.status === 404 && (isAddress || response.headers.get("X-Error-Code") === "EntryNotFound"))
         return undefined;
-      check(response.ok, () => new HubError("network", `${url}: ${response.status} ${response.statusText}`).message);
+      if (!response.ok)
+        throw new HubError(
+          "network",
+          `${url}: ${response.status} ${response.statusText}. Is the name right, and the token?`,
+        );
       const blob = await inPieces(response, (loaded, total) =>
         onProgress?.({ repo: idOrFolder, file, loaded, total, status: loaded === total ? "done" : "downloading" }),
       );
