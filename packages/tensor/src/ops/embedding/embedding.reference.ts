@@ -1,0 +1,34 @@
+import { ndArray, type NdArray } from "../../testing/nd-array.ts";
+
+/** y[…, :] = weight[ids[…], :]. */
+export function embeddingReference(weight: NdArray, ids: NdArray): NdArray {
+  const width = weight.shape[1]!;
+  return ndArray(
+    [...ids.shape, width],
+    Array.from(ids.data).flatMap((id) => [...weight.data.subarray(id * width, (id + 1) * width)]),
+  );
+}
+
+/** y[b, t] = word[ids[b, t]] + tokenType[types[b, t]] + position[t]. */
+export function bertEmbeddingsReference(
+  word: NdArray,
+  position: NdArray,
+  tokenType: NdArray,
+  ids: NdArray,
+  types: NdArray,
+): NdArray {
+  const [rows, length] = ids.shape as [number, number];
+  const positions = ndArray(
+    ids.shape,
+    Array.from({ length: rows * length }, (_, i) => i % length),
+  );
+  const parts = [
+    embeddingReference(word, ids),
+    embeddingReference(tokenType, types),
+    embeddingReference(position, positions),
+  ];
+  return ndArray(
+    parts[0]!.shape,
+    parts[0]!.data.map((_, i) => parts.reduce((sum, part) => sum + part.data[i]!, 0)),
+  );
+}

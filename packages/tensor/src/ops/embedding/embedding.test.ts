@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import { scope } from "../../scope.ts";
+import { fromArray, type Tensor } from "../../tensor.ts";
+import { checkOp, expectClose, randomNormal, withDevice } from "../../testing/check-op.ts";
+import { arange, ones, zeros } from "../create/create.ts";
+import { bertEmbeddings, embedding } from "./embedding.ts";
+import { bertEmbeddingsReference, embeddingReference } from "./embedding.reference.ts";
+
+const ids = (count: number, n: number): number[] => Array.from({ length: count }, (_, i) => (i * i + 3 * i) % n);
+
+checkOp(embedding, embeddingReference, {
+  cases: [
+    { shapes: [[1, 1], [1]], values: [undefined, [0]], dtypes: ["f32", "i32"] },
+    {
+      shapes: [
+        [7, 5],
+        [2, 9],
+      ],
+      values: [undefined, ids(18, 7)],
+      dtypes: ["f32", "u32"],
+    },
+    { shapes: [[3, 8], [140]], values: [undefined, ids(140, 3)], dtypes: ["f32", "i32"], note: "long runs" },
+    {
+      shapes: [
+        [3, 8],
+        [2, 0],
+      ],
+      values: [undefined, []],
+      dtypes: ["f32", "i32"],
+    },
+  ],
+});
+
+const dtypes = ["f32", "f32", "f32", "i32", "i32"] as const;
+checkOp(bertEmbeddings, bertEmbeddingsReference, {
+  cases: [
+    {
+      shapes: [[6, 3], [5, 3], [2, 3], [2, 4], [2, 4]], // prettier-ignore
+      values: [undefined, undefined, undefined, ids(8, 6), [0, 0, 1, 1, 0, 1, 1, 1]],
+      dtypes: [...dtypes],
+    },
+    {
+      shapes: [[6, 8], [3, 8], [2, 8], [3, 3], [3, 3]], // prettier-ignore
+      values: [undefined, undefined, undefined, ids(9, 6), ids(9, 2)],
+      dtypes: [...dtypes],
+    },
+  ],
+});
+
+describe("embedding", () => {
+  withDevice();
+
+  test("the gradient of a large table: sums in float64's neighbourhood, the same bits every time, none for padding", async () => {
+    const [rows, width, count, padding] = [500, 12, 5000, 7];
+    const dyData = Float32Array.from(randomNormal(count * width, 5));
+    const list = ids(count, rows);
+    const want = new Float64Array(rows * width);
+    list.forEach((id, i) => {
+      if (id === padding) return;
+      for (let c = 0; c < width; c++) want[id * width + c]! += dyData[i * width + c]!;
+    });
+    const backward = embedding.definition.backward as (saved: unknown, dy: Tensor) => { weight: Tensor };
+    const gradient = () =>
+      scope(() => {
+        const indices = fromArray(list, [count], "i32");
+        const { saved } = embedding.definition.forward(zeros([rows, width]), indices, { paddingIdx: padding });
+        return backward(saved, fromArray(dyData, [count, width])).weight;
+      });
+    const first = await gradient().data();
+    expectClose(first, want, { rtol: 1e-6, atol: 1e-5 }, "dweight");
+    expect(await gradient().data()).toEqual(first);
+  });
+
+  test("positions given, and what is out of range", async () => {
+    const word = arange(8).alias([4, 2]);
+    const [position, types] = [arange(6).alias([3, 2]), zeros([1, 2], { dtype: "i32" })];
+    const options = { positionIds: fromArray([2, 0], [1, 2], "i32") };
+    const y = bertEmbeddings(word, position, ones([1, 2]), fromArray([3, 1], [1, 2], "i32"), types, options);
+    expect(await y.toArray()).toEqual([[[11, 13], [3, 5]]]); // prettier-ignore
+    const outside = fromArray([0, 4], [2], "i32");
+    expect(await embedding(word, outside).toArray()).toEqual([[0, 1], [NaN, NaN]]); // prettier-ignore
+  });
+
+  test("errors name the table", () => {
+    const index = zeros([1, 4], { dtype: "i32" });
+    expect(() => embedding(zeros([3]), index)).toThrow("embedding: weight is [3] f32");
+    expect(() => embedding(zeros([3, 2]), zeros([1]))).toThrow("embedding: the index is f32");
+    expect(() => embedding(zeros([3, 2]), index, { paddingIdx: 3 })).toThrow("embedding: paddingIdx 3 is no row");
+    expect(() => bertEmbeddings(zeros([3, 2]), zeros([3, 2]), zeros([2, 2]), index, index)).toThrow(
+      "bert_embeddings: 4 tokens, but position has 3 rows. Truncate the input.",
+    );
+  });
+});
