@@ -60,12 +60,12 @@ function define<K extends keyof Saved>(
       return {
         output: all.y,
         inputs: { a: differentiable(a), b: differentiable(b) },
-        saved: { values, aShape: shapeOf(a), bShape: shapeOf(b) },
+        saved: { values, aShape: differentiable(a)?.shape, bShape: differentiable(b)?.shape },
       };
     },
     backward: ({ values, aShape, bShape }, dy, needs) => ({
-      a: needs.a ? sumTo(da(dy, values), aShape) : undefined,
-      b: needs.b ? sumTo(db(dy, values), bShape) : undefined,
+      a: needs.a && aShape ? sumTo(da(dy, values), aShape) : undefined,
+      b: needs.b && bShape ? sumTo(db(dy, values), bShape) : undefined,
     }),
   });
 }

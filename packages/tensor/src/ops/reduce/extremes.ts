@@ -5,7 +5,7 @@ import { notDifferentiable } from "../../op.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, showShape } from "../../shape.ts";
-import { empty, Tensor } from "../../tensor.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { applyBinary } from "../elementwise/apply.ts";
 import argCode from "./arg.wgsl";
