@@ -1,8 +1,17 @@
-export { AutoConfig, BertConfig, hiddenActs, type ConfigValues, type ProblemType } from "./config.ts";
+export {
+  AutoConfig,
+  BertConfig,
+  hiddenActs,
+  PretrainedConfig,
+  type ConfigValues,
+  type HiddenAct,
+  type ProblemType,
+} from "./config.ts";
 export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
 export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
+export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
 export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert.ts";
 export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/heads.ts";
@@ -24,4 +33,4 @@ export {
   type TensorToWrite,
 } from "./safetensors.ts";
 export { AutoTokenizer, Encoding, Tokenizer, type EncodeOptions, type TruncationStrategy } from "./tokenizer.ts";
-export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder } from "#platform";
+export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder, progressOnStderr } from "#platform";
