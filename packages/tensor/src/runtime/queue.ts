@@ -77,6 +77,14 @@ export class Queue {
     if ("gpu" in to) to.batch = this.batch;
   }
 
+  /** Fills the first `bytes` bytes with zeros: on CPU adapters many times faster than a kernel. */
+  clear(buffer: PooledBuffer, bytes: number): void {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#endPass();
+    this.#encoder.clearBuffer(buffer.gpu, 0, bytes);
+    buffer.batch = this.batch;
+  }
+
   /**
    * Writes host bytes into a buffer. `writeBuffer` happens before commands that are recorded and not yet submitted, so a
    * batch that uses the buffer is sent off first.

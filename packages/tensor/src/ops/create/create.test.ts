@@ -12,7 +12,9 @@ test("full in every dtype, odd and large sizes", async () => {
   expect(await full([1], 2 ** 32 - 1, { dtype: "u32" }).toArray()).toEqual([2 ** 32 - 1]);
   expect(await ones([2], { dtype: "bool" }).toArray()).toEqual([true, true]);
   expect(await full([], NaN).item()).toBeNaN();
-  expect(zeros([0, 3]).size).toBe(0);
+  expect(await zeros([0, 3]).toArray()).toEqual([]);
+  expect(await full([2], -0).toArray()).toEqual([-0, -0]);
+  expect(await zeros([3], { dtype: "bf16" }).toArray()).toEqual([0, 0, 0]);
   const many = await ones([16_777_233]).data(); // more than 65,535 workgroups of 64 × 4
   expect(many.every((v) => v === 1)).toBe(true);
   expect(() => zeros([2, -1])).toThrow("full: the shape [2,-1]");

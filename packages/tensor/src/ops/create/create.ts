@@ -3,7 +3,7 @@ import { check } from "../../errors.ts";
 import { defineStorageOp, notDifferentiable } from "../../op.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { showShape, type Shape } from "../../shape.ts";
+import { ceilDiv, showShape, type Shape } from "../../shape.ts";
 import { empty, fromArray, type Tensor } from "../../tensor.ts";
 import fillCode from "./fill.wgsl";
 
@@ -24,8 +24,9 @@ export const full = defineStorageOp("full", {
     const y = empty(shape, dtype);
     const pair = encode(dtype, isHalf(dtype) ? [value, value] : [value]); // one device word
     const bits = new DataView(pair.buffer, pair.byteOffset).getUint32(0, true);
-    const vectors = y.size === 0 ? 0 : Math.ceil(y.byteLength / 16);
-    run(fillKernel, { y }, { vectors, bits }, { threads: vectors });
+    const vectors = ceilDiv(y.byteLength, 16);
+    if (bits === 0) y.storage.device.queue.clear(y.buffer, y.byteLength);
+    else run(fillKernel, { y }, { vectors, bits }, { threads: vectors });
     return { output: y, inputs: {}, saved: {} };
   },
   backward: notDifferentiable("a constant depends on nothing"),
