@@ -11,7 +11,7 @@ export { Dataset, type ColumnOptions, type LabelInfo, type Row } from "./data/da
 export type { DataFolder } from "./data/folder.ts";
 export { dataFolder, loadDataset, loadDatasetDict, type LoadOptions } from "./data/load-dataset.ts";
 export { DataError } from "./errors.ts";
-export { updateGradScaler, type GradScalerState } from "./grad-scaler.ts";
+export { initGradScaler, updateGradScaler, type GradScalerOptions, type GradScalerState } from "./grad-scaler.ts";
 export {
   accuracyScore,
   classificationReport,

@@ -1,0 +1,68 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { destroy, device, init } from "@gpugrad/tensor";
+import { ops } from "./ops.ts";
+import { models } from "./models.ts";
+import { optim } from "./optim.ts";
+import { idOf, statusOf, toJson, toText, type Result } from "./report.ts";
+
+const usage = `pnpm parity [--reference DIR] [--only REGEX] [--json FILE]
+
+Runs every golden case found under DIR (../shared/reference unless said otherwise) and compares with what PyTorch,
+Transformers and scikit-learn computed. Prints a table per group; exits 1 if a case fails, 2 for wrong usage.
+
+  --only REGEX   cases whose name matches, such as ops/softmax/ or models/bert-model
+  --json FILE    the report as JSON as well`;
+
+/** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
+const groups = { ops, optim, models };
+
+async function main(): Promise<number> {
+  let options: { reference?: string; only?: string; json?: string; help?: boolean };
+  let only: RegExp;
+  try {
+    const text = { type: "string" } as const;
+    options = parseArgs({ options: { reference: text, only: text, json: text, help: { type: "boolean" } } }).values;
+    only = new RegExp(options.only ?? "");
+  } catch (error) {
+    console.error(`parity: ${(error as Error).message}\n\n${usage}`);
+    return 2;
+  }
+  if (options.help) {
+    console.log(usage);
+    return 0;
+  }
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const reference = resolve(options.reference ?? join(root, "../shared/reference"));
+  if (!existsSync(reference)) {
+    console.error(`parity: there is no ${reference}. --reference DIR names a folder of golden cases.`);
+    return 2;
+  }
+
+  const results: Result[] = [];
+  await init();
+  try {
+    for (const [name, cases] of Object.entries(groups)) {
+      for await (const result of cases(join(reference, name), (id) => only.test(id))) {
+        results.push(result);
+        if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${results.length} ${idOf(result)}`);
+      }
+    }
+  } finally {
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  }
+  const adapter = device().adapter.description;
+  await destroy();
+  if (results.length === 0) {
+    console.error(`parity: no case under ${reference} matches ${only.source}.`);
+    return 2;
+  }
+  console.log(toText(results));
+  console.error(`on ${adapter}`);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(toJson(results, adapter), null, 1)}\n`);
+  return results.some((r) => statusOf(r) === "failed") ? 1 : 0;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,290 @@
+import { readFileSync } from "node:fs";
+import { noGrad } from "@gpugrad/autograd";
+import {
+  architectures,
+  AutoModel,
+  AutoModelForMaskedLM,
+  AutoModelForSequenceClassification,
+  BertForMaskedLM,
+  BertModel,
+  type ArrayInput,
+  type BaseModelOutput,
+  type FromPretrainedOptions,
+  type HeadOutput,
+  type ModelInputs,
+  type PreTrainedModel,
+} from "@gpugrad/bert";
+import { add, mul, scope, sum, type NestedArray, type Tensor } from "@gpugrad/tensor";
+import { exists, join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
+import { attempt, type Result } from "./report.ts";
+import { compare, mismatch, same, type Check, type Values } from "./tolerance.ts";
+
+/** What reference.json says of a folder. */
+interface Reference {
+  architecture?: string;
+  parameters_without_gradient?: string[];
+  tensors?: Record<string, { atol: number }>;
+}
+
+type Model = PreTrainedModel & {
+  forward(inputs: ModelInputs & { labels?: ArrayInput }, options?: object): Partial<BaseModelOutput & HeadOutput>;
+};
+type Opens = { fromPretrained(folder: string, options?: FromPretrainedOptions): Promise<PreTrainedModel> };
+
+/** "If a kernel sums in another order…, widen atol, not rtol": the rule of the folders' README. */
+const RTOL = 1e-4;
+
+/**
+ * For an architecture that is not here: what others, of the same `model_type`, can tell of it. Their outputs by the reference's
+ * names.
+ */
+const parts: Record<
+  string,
+  { opens: typeof BertModel | typeof BertForMaskedLM; of?: string; names: Record<string, string> }[]
+> = {
+  bert: [
+    {
+      opens: BertModel,
+      names: { last_hidden_state: "last_hidden_state", pooler_output: "pooler_output", states: "" },
+    },
+    { opens: BertForMaskedLM, of: "BertForPreTraining", names: { prediction_logits: "logits" } },
+  ],
+};
+
+/** Every folder of a model: states, attentions, logits, loss and gradients, and the report of every way to open it. */
+export async function* models(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
+  for (const folder of list(dir, "folders")) {
+    for await (const result of casesOf(dir, folder)) {
+      const { name, run, notCovered } = result;
+      if (!wanted(`models/${folder}/${name}`)) continue;
+      const told = { group: "models", file: folder, name };
+      if (run) yield { ...told, checks: await attempt(run) };
+      else yield { ...told, checks: [], notCovered: notCovered! };
+    }
+  }
+}
+
+/** A case before it is run: how, or why not. */
+interface Planned {
+  name: string;
+  run?: () => Promise<Check[]>;
+  notCovered?: string;
+}
+
+function* casesOf(dir: string, name: string): Generator<Planned> {
+  const folder = join(dir, name);
+  const config = join(folder, "config.json");
+  const type = exists(config) ? readJson<{ model_type?: string }>(config).model_type : undefined;
+  const reference = join(folder, "reference.json");
+  if (exists(reference)) {
+    const { architecture, ...rest } = readJson<Reference>(reference);
+    const found =
+      architecture === undefined ? undefined : (architectures[architecture] as unknown as Opens | undefined);
+    if (!found)
+      yield {
+        name: architecture ?? "",
+        notCovered: `no such architecture here: ${architecture ?? "several in one folder"}`,
+      };
+    else yield { name: architecture!, run: () => wholeModel(folder, found, rest) };
+    for (const { opens, of, names } of (!found && parts[type ?? ""]) || []) {
+      if (of !== undefined && of !== architecture) continue;
+      yield {
+        name: `${architecture} opened as ${opens.architecture}`,
+        run: () => partOfModel(folder, opens as unknown as Opens, names, rest),
+      };
+    }
+  }
+  const loads = join(folder, "expected-load.json");
+  if (!exists(loads)) return;
+  for (const load of readJson<Load[]>(loads)) {
+    const given = Object.keys(load.arguments).length > 0 ? ` ${JSON.stringify(load.arguments)}` : "";
+    yield { name: `load as ${load.open_as}${given}`, ...planLoad(folder, name, type, load) };
+  }
+}
+
+/** Opens a folder in f32, runs `work`, gives everything back. */
+async function opened<T>(folder: string, opens: Opens, work: (model: Model) => Promise<T>): Promise<T> {
+  const model = (await opens.fromPretrained(folder, { dtype: "f32", onReport: () => undefined })) as Model;
+  try {
+    return await work(model);
+  } finally {
+    model.dispose();
+  }
+}
+
+const wholeModel = (
+  folder: string,
+  opens: Opens,
+  { tensors = {}, parameters_without_gradient = [] }: Reference,
+): Promise<Check[]> =>
+  opened(folder, opens, (model) =>
+    withTensors(join(folder, "reference.safetensors"), async (golden) => {
+      const inputs = readInputs(join(folder, "inputs.json"));
+      const got = new Map<string, Values>();
+      await scope(async () => {
+        const out = model.forward(inputs, { outputHiddenStates: true });
+        (out.loss ?? (await weightedLoss(out, golden)))?.backward();
+        await collect(got, out);
+        // Attention probabilities come by the plain formula: forward only, so that the gradients are those of fused attention.
+        const plain = noGrad(() => model.forward(inputs, { outputAttentions: true }));
+        for (const [i, x] of (plain.attentions ?? []).entries()) got.set(`attentions.${i}`, await valuesOf(x));
+      });
+      const zeros: Check[] = [];
+      for (const [name, parameter] of model.namedTensors()) {
+        if (parameter.grad) got.set(`grad.${name}`, await valuesOf(parameter.grad));
+        if (parameters_without_gradient.includes(name) && parameter.grad?.size) {
+          const nonzero = (await parameter.grad.data()).some((v) => v !== 0);
+          zeros.push(same(`no grad.${name}`, nonzero, false));
+        }
+      }
+      return [...(await compareAll(got, tensors, golden)), ...zeros];
+    }),
+  );
+
+/** Compares only what this model can tell: see {@link parts}. */
+const partOfModel = (
+  folder: string,
+  opens: Opens,
+  names: Record<string, string>,
+  { tensors = {} }: Reference,
+): Promise<Check[]> =>
+  opened(folder, opens, (model) =>
+    withTensors(join(folder, "reference.safetensors"), async (golden) => {
+      const inputs = readInputs(join(folder, "inputs.json"));
+      delete inputs.labels;
+      const all = new Map<string, Values>();
+      await scope(async () => {
+        const out = noGrad(() => model.forward(inputs, { outputHiddenStates: true, outputAttentions: true }));
+        await collect(all, out);
+      });
+      const got = new Map<string, Values>();
+      for (const [name, own] of Object.entries(names)) if (all.has(own)) got.set(name, all.get(own)!);
+      if ("states" in names) {
+        for (const [name, values] of all)
+          if (/^(embedding_output|hidden_states|attentions)/.test(name)) got.set(name, values);
+      }
+      const known = Object.fromEntries(Object.entries(tensors).filter(([name]) => got.has(name)));
+      return compareAll(got, known, golden);
+    }),
+  );
+
+/** Everything a model put out, by the reference's names. */
+async function collect(got: Map<string, Values>, out: Partial<BaseModelOutput & HeadOutput>): Promise<void> {
+  const { hidden_states = [], attentions = [], ...single } = out;
+  for (const [i, x] of hidden_states.entries()) got.set(`hidden_states.${i}`, await valuesOf(x));
+  for (const [i, x] of attentions.entries()) got.set(`attentions.${i}`, await valuesOf(x));
+  for (const [name, x] of Object.entries(single)) got.set(name, await valuesOf(x));
+  if (hidden_states.length > 0) got.set("embedding_output", got.get("hidden_states.0")!);
+  // Without dropout, what enters a classifier is what the pooler put out.
+  if (got.has("pooler_output") && got.has("logits")) got.set("classifier_input", got.get("pooler_output")!);
+}
+
+async function compareAll(
+  got: Map<string, Values>,
+  tensors: NonNullable<Reference["tensors"]>,
+  golden: Golden,
+): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const [name, { atol }] of Object.entries(tensors)) {
+    const want = await golden(name);
+    if (!want) checks.push(mismatch(name, "reference.safetensors has no such tensor"));
+    else checks.push(compare(name, got.get(name), want, { rtol: RTOL, atol }));
+  }
+  return checks;
+}
+
+/** The loss of a model without a head: Σ output · loss_weight.output. */
+async function weightedLoss(out: Partial<BaseModelOutput & HeadOutput>, golden: Golden): Promise<Tensor | undefined> {
+  let loss: Tensor | undefined;
+  for (const name of ["last_hidden_state", "pooler_output"] as const) {
+    const weight = await golden(`loss_weight.${name}`);
+    if (!weight || !out[name]) continue;
+    const term = sum(mul(out[name], toTensor(weight)));
+    loss = loss ? add(loss, term) : term;
+  }
+  if (loss) out.loss = loss;
+  return loss;
+}
+
+/** inputs.json; [B, choices, T] as [B · choices, T]. Numbers with a point are float labels, though they may be whole. */
+function readInputs(path: string): ModelInputs & { labels?: ArrayInput } {
+  const text = readFileSync(path, "utf8");
+  const inputs = JSON.parse(text) as Record<string, NestedArray>;
+  const rows = (x: NestedArray): NestedArray =>
+    Array.isArray((x as NestedArray[][])[0]?.[0]) ? (x as NestedArray[]).flat() : x;
+  for (const name of ["input_ids", "attention_mask", "token_type_ids"])
+    if (inputs[name]) inputs[name] = rows(inputs[name]);
+  const { labels } = inputs;
+  const floats = /"labels":[^"]*\d\.\d/.test(text);
+  if (!floats || labels === undefined) return inputs as unknown as ModelInputs & { labels?: ArrayInput };
+  const shape = Array.isArray((labels as NestedArray[])[0])
+    ? [(labels as NestedArray[]).length, ((labels as NestedArray[])[0] as NestedArray[]).length]
+    : [(labels as NestedArray[]).length];
+  return { ...inputs, labels: { data: Float32Array.from((labels as number[]).flat()), shape } } as never;
+}
+
+/** A way to open a folder, and what Transformers says then. */
+interface Load {
+  open_as: string;
+  arguments: Record<string, unknown>;
+  class?: string;
+  missing?: string[];
+  unexpected?: string[];
+  mismatched?: [string, number[], number[]][];
+  error?: string;
+  dtype_after_loading?: string;
+  printed: string[];
+}
+
+const autos: Record<string, Opens> = { AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification };
+const dtypes: Record<string, "f32" | "f16" | "bf16"> = { float32: "f32", float16: "f16", bfloat16: "bf16" };
+
+function planLoad(folder: string, name: string, type: string | undefined, load: Load): Omit<Planned, "name"> {
+  const opens = autos[load.open_as] ?? (architectures[load.open_as] as unknown as Opens | undefined);
+  if (!opens) return { notCovered: `no such architecture here: ${load.open_as}` };
+  if (!(type! in parts)) return { notCovered: `no such model type here: ${type}` };
+  const { dtype, num_labels, ignore_mismatched_sizes, ...unknown } = load.arguments;
+  if (Object.keys(unknown).length > 0)
+    return { notCovered: `arguments not known here: ${Object.keys(unknown).join(", ")}` };
+  const reports: string[] = [];
+  const options: FromPretrainedOptions = {
+    ...(dtype !== undefined && { dtype: dtypes[dtype as string]! }),
+    ...(num_labels !== undefined && { config: { num_labels: num_labels as number } }),
+    ignoreMismatchedSizes: ignore_mismatched_sizes === true,
+    onReport: (report) => reports.push(report),
+  };
+  const printed = (text: string): string[] =>
+    text.split("\n").map((line) => line.replace(/(LOAD REPORT from: ).*/, `$1${name}`));
+  return {
+    async run() {
+      let model: PreTrainedModel;
+      try {
+        model = await opens.fromPretrained(folder, options);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        if (load.error === undefined) return [mismatch("error", message)];
+        const lines = printed(message);
+        return [
+          same(
+            "report in the error",
+            load.printed.filter((line) => !lines.includes(line)),
+            [],
+          ),
+        ];
+      }
+      const plan = model.loadPlan!;
+      const dtype = model.parameters()[0]!.dtype;
+      const checks = [
+        same("error", undefined, load.error),
+        same("class", (model.constructor as unknown as { architecture: string }).architecture, load.class),
+        same("missing", plan.missing, load.missing),
+        same("unexpected", plan.unexpected, load.unexpected),
+        same("mismatched", plan.mismatched, load.mismatched),
+        same("dtype_after_loading", dtype, dtypes[load.dtype_after_loading!]),
+        same("printed", reports.flatMap(printed), load.printed),
+      ];
+      model.dispose();
+      return checks;
+    },
+  };
+}

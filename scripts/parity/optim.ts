@@ -1,0 +1,256 @@
+import { keep, zeros, type Tensor } from "@gpugrad/tensor";
+import {
+  accuracyScore,
+  Adam,
+  AdamW,
+  classificationReport,
+  clipGradNorm,
+  clipGradValue,
+  confusionMatrix,
+  getScheduler,
+  initGradScaler,
+  matthewsCorrcoef,
+  precisionRecallF1,
+  precisionRecallF1PerClass,
+  SGD,
+  updateGradScaler,
+  type Average,
+} from "@gpugrad/train";
+import { join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
+import { attempt, type Result } from "./report.ts";
+import { compare, mismatch, same, type Check, type Tolerance, type Values } from "./tolerance.ts";
+
+/** Runs what a file holds, case by case. */
+type Runner<C, F = object> = (c: C, file: F, tensors: string) => Promise<Check[]>;
+
+interface OptimizerCase {
+  name: string;
+  attrs: Record<string, unknown>;
+  groups: { params: string[]; weight_decay: number }[];
+  lr_per_step: number[];
+  outputs: string[];
+  tolerance: Record<string, Tolerance>;
+}
+
+interface Updates {
+  file: string;
+  params: string[];
+}
+
+const optimizers = { adamw: AdamW, adam: Adam, sgd: SGD };
+
+/** Follows an optimizer from the initial parameters through all given gradients. */
+const followOptimizer: Runner<OptimizerCase, Updates> = (c, { file, params }, tensors) =>
+  withTensors(tensors, async (golden, keys) => {
+    const find = finder(golden);
+    const { lr, betas, eps, momentum, dampening, nesterov, ...unknown } = c.attrs;
+    delete unknown["weight_decay"]; // groups say it
+    if (Object.keys(unknown).length > 0)
+      return [mismatch("attrs", `not known here: ${Object.keys(unknown).join(", ")}`)];
+
+    const parameters = new Map<string, Tensor>();
+    for (const name of params) {
+      const parameter = toTensor(await find(`init.${name}`));
+      parameter.requiresGrad = true;
+      parameters.set(name, parameter);
+    }
+    const groups = c.groups.map((group) => ({
+      params: group.params.map((name) => [name, parameters.get(name)!] as const),
+      options: { weightDecay: group.weight_decay },
+    }));
+    const options = { lr, betas, eps, momentum, dampening, nesterov };
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const make = optimizers[file as keyof typeof optimizers] as new (groups: object[], options: object) => AdamW | SGD;
+    const optimizer = new make(groups, given);
+
+    const got = new Map<string, Values>();
+    for (const [i, rate] of c.lr_per_step.entries()) {
+      for (const [name, parameter] of parameters) {
+        parameter.grad = keys.includes(`grad.step${i + 1}.${name}`)
+          ? toTensor(await find(`grad.step${i + 1}.${name}`))
+          : null;
+      }
+      optimizer.lr = rate;
+      optimizer.step();
+      optimizer.zeroGrad();
+      for (const [name, parameter] of parameters) {
+        const key = `step${i + 1}.${name}`;
+        if (c.outputs.includes(key)) got.set(key, await valuesOf(parameter));
+      }
+    }
+    for (const [key, state] of optimizer.state()) if (c.outputs.includes(key)) got.set(key, await valuesOf(state));
+    optimizer.dispose();
+    for (const parameter of parameters.values()) parameter.dispose();
+    return Promise.all(
+      c.outputs.map(async (key) => compare(key, got.get(key), await find(`${c.name}.${key}`), c.tolerance[key]!)),
+    );
+  });
+
+interface ClipCase extends Tolerance {
+  name: string;
+  function: string;
+  attrs: { max_norm?: number; norm_type?: number; clip_value?: number };
+  tensors: number;
+  total_norm: number | null;
+}
+
+const clip: Runner<ClipCase> = (c, _file, tensors) =>
+  withTensors(tensors, async (golden) => {
+    const find = finder(golden);
+    const parameters: Tensor[] = [];
+    for (let i = 0; i < c.tensors; i++) {
+      const gradient = toTensor(await find(`${c.name}.grad${i}`));
+      const parameter = zeros(gradient.shape);
+      parameter.grad = keep(gradient);
+      parameters.push(parameter);
+    }
+    const checks: Check[] = [];
+    if (c.function === "clip_grad_norm_") {
+      const { max_norm, norm_type } = c.attrs;
+      const norm = clipGradNorm(parameters, max_norm!, { normType: norm_type as 2 });
+      checks.push(compare("total_norm", await valuesOf(norm), { data: [c.total_norm!], shape: [] }, c));
+    } else if (c.function === "clip_grad_value_") clipGradValue(parameters, c.attrs.clip_value!);
+    else return [mismatch("function", `not known here: ${c.function}`)];
+    for (const [i, { grad }] of parameters.entries()) {
+      checks.push(compare(`clipped${i}`, await valuesOf(grad!), await find(`${c.name}.clipped${i}`), c));
+    }
+    for (const parameter of parameters) parameter.dispose();
+    return checks;
+  });
+
+interface ScheduleCase {
+  scheduler: string;
+  num_warmup_steps?: number;
+  num_training_steps?: number;
+  kwargs: Record<string, unknown>;
+  metrics?: number[];
+  lr_used: number[];
+}
+
+const schedule: Runner<ScheduleCase, { base_lr: number; rtol: number }> = async (c, { base_lr, rtol }) => {
+  const scheduler = getScheduler(c.scheduler, {
+    lr: base_lr,
+    ...(c.num_warmup_steps !== undefined && { numWarmupSteps: c.num_warmup_steps }),
+    ...(c.num_training_steps !== undefined && { numTrainingSteps: c.num_training_steps }),
+    schedulerSpecificKwargs: c.kwargs,
+  });
+  const used = c.lr_used.map((_, step) => {
+    if (step > 0) scheduler.step(c.metrics?.[step - 1]);
+    return scheduler.lr;
+  });
+  return [compare("lr_used", listed(used), listed(c.lr_used), { rtol, atol: 1e-18 })];
+};
+
+/** Short runs are told step by step, long ones by what changes. */
+interface ScalerCase {
+  attrs: { init: number; growth: number; backoff: number; interval: number };
+  found_inf?: number[];
+  scale_after: number[];
+  growth_tracker_after: number[];
+  optimizer_stepped: boolean[];
+  steps: number;
+  found_inf_steps: number[];
+  scale_changes: { step: number; scale: number }[];
+  final_growth_tracker: number;
+}
+
+const gradScaler: Runner<ScalerCase> = async ({ attrs: { init, growth, backoff, interval }, ...c }) => {
+  const options = { initScale: init, growthFactor: growth, backoffFactor: backoff, growthInterval: interval };
+  const found = c.found_inf ?? Array.from({ length: c.steps }, (_, step) => Number(c.found_inf_steps.includes(step)));
+  let state = initGradScaler(options);
+  const states = found.map((inf) => (state = updateGradScaler(state, inf !== 0, options)));
+  const scales = states.map((s) => s.scale);
+  if (!c.found_inf) {
+    const changes = scales.flatMap((scale, step) => (scale === (scales[step - 1] ?? init) ? [] : [{ step, scale }]));
+    return [
+      same("scale_changes", changes, c.scale_changes),
+      same("final_growth_tracker", state.growthTracker, c.final_growth_tracker),
+    ];
+  }
+  const trackers = states.map((s) => s.growthTracker);
+  return [
+    same("scale_after", scales, c.scale_after),
+    same("growth_tracker_after", trackers, c.growth_tracker_after),
+    same(
+      "optimizer_stepped",
+      found.map((inf) => inf === 0),
+      c.optimizer_stepped,
+    ),
+  ];
+};
+
+interface MetricsCase {
+  /** Class ids; long lists as a string of digits. */
+  y_true: number[] | string;
+  y_pred: number[] | string;
+  labels: number[] | null;
+  target_names: string[] | null;
+  accuracy: number;
+  averages: Record<string, { precision: number; recall: number; f1: number }>;
+  per_class: Record<"precision" | "recall" | "f1" | "support", number[]>;
+  confusion_matrix: number[][];
+  matthews_corrcoef: number;
+  classification_report: Record<string, string>;
+}
+
+const metrics: Runner<MetricsCase, { rtol: number }> = async (c, { rtol }) => {
+  const [truth, predicted] = [c.y_true, c.y_pred].map((ids) => Array.from(ids, Number)) as [number[], number[]];
+  const only = c.labels ? { labels: c.labels } : {};
+  const tolerance = { rtol, atol: 1e-15 };
+  const close = (name: string, got: number[], want: number[]) => compare(name, listed(got), listed(want), tolerance);
+  const checks = [
+    close("accuracy", [accuracyScore(truth, predicted)], [c.accuracy]),
+    close("matthews_corrcoef", [matthewsCorrcoef(truth, predicted)], [c.matthews_corrcoef]),
+    same("confusion_matrix", confusionMatrix(truth, predicted, only), c.confusion_matrix),
+  ];
+  for (const [average, want] of Object.entries(c.averages)) {
+    const got = precisionRecallF1(truth, predicted, { ...only, average: average as Average });
+    checks.push(close(average, [got.precision, got.recall, got.f1], [want.precision, want.recall, want.f1]));
+  }
+  const perClass = precisionRecallF1PerClass(truth, predicted, only);
+  for (const score of ["precision", "recall", "f1", "support"] as const) {
+    checks.push(
+      close(
+        `per_class.${score}`,
+        perClass.map((s) => s[score]),
+        c.per_class[score],
+      ),
+    );
+  }
+  for (const [digits, want] of Object.entries(c.classification_report)) {
+    const names = c.target_names ? { targetNames: c.target_names } : {};
+    const options = { ...only, ...names, digits: Number(digits.replace("digits", "")) };
+    checks.push(same(`classification_report.${digits}`, classificationReport(truth, predicted, options), want));
+  }
+  return checks;
+};
+
+const runners: Record<string, Runner<never, never>> = {
+  ...{ adamw: followOptimizer, adam: followOptimizer, sgd: followOptimizer, clip },
+  ...{ schedules: schedule, grad_scaler: gradScaler, metrics },
+};
+
+/** Optimizers, clipping, schedules, the gradient scaler's rule and metrics. `wanted` is asked with a case's id. */
+export async function* optim(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
+  for (const file of list(dir, "json")) {
+    const content = readJson<{ cases?: { name: string }[] }>(join(dir, `${file}.json`));
+    for (const c of content.cases ?? []) {
+      if (!wanted(`optim/${file}/${c.name}`)) continue;
+      const result = { group: "optim", file, name: c.name };
+      const run = runners[file];
+      if (!run) yield { ...result, checks: [], notCovered: `no ${file} here` };
+      else {
+        const tensors = join(dir, `${file}.safetensors`);
+        yield { ...result, checks: await attempt(() => run(c as never, { ...content, file } as never, tensors)) };
+      }
+    }
+  }
+}
+
+const listed = (data: number[]): Values => ({ data, shape: [data.length] });
+
+const finder = (golden: Golden) => async (name: string) => {
+  const tensor = await golden(name);
+  if (!tensor) throw new Error(`the file has no tensor ${name}`);
+  return tensor;
+};
