@@ -42,7 +42,7 @@ export function lavapipeCommands(): string {
   if (!steps)
     return "Install Mesa's Vulkan drivers, 25 or newer, and the Vulkan loader with this system's package manager.";
   const lines = steps.map(({ command, input }) => (input ? `echo '${input.trim()}' | ` : "") + command.join(" "));
-  return `gpugrad doctor --fix (${lines.join(" && ")})`;
+  return `pnpm gpugrad doctor --fix (${lines.join(" && ")})`;
 }
 
 /** Dawn needs Mesa 25. Debian 12 has it in its backports; Debian 13 and Ubuntu with their updates have it as it is. */

@@ -31,7 +31,7 @@ export async function requestAdapter(): Promise<AdapterChoice> {
   process.env["XDG_RUNTIME_DIR"] ??= tmpdir(); // Mesa complains on stderr without it
   throttleDawnPolls();
 
-  const wanted = process.env["GPUGRAD_ADAPTER"];
+  const wanted = process.env["GPUGRAD_ADAPTER"]?.toLowerCase();
   const tried: string[] = [];
   let favourite = await open();
   for (const step of wanted ? [wanted] : searchOrder) {
@@ -54,7 +54,7 @@ export async function requestAdapter(): Promise<AdapterChoice> {
       `requestAdapter: no WebGPU adapter${wanted ? ` for GPUGRAD_ADAPTER=${wanted}` : ""}. Tried:`,
       ...tried.map((line) => `  - ${line}`),
       ...(favourite ? [`Adapters here: ${(await names()).join(" · ")}.`] : []),
-      "`gpugrad doctor` looks closer; `gpugrad doctor --fix` installs lavapipe, Mesa's driver for the CPU (Debian and Ubuntu, as root).",
+      "`pnpm gpugrad doctor` looks closer; `pnpm gpugrad doctor --fix` installs lavapipe, Mesa's driver for the CPU (Debian and Ubuntu, as root).",
       "A GPU needs its vendor's Vulkan driver, and the Vulkan loader (`apt-get install libvulkan1`).",
     ].join("\n"),
   );
@@ -62,7 +62,7 @@ export async function requestAdapter(): Promise<AdapterChoice> {
 
 const slow =
   "gpugrad: no GPU here and no lavapipe of Mesa 25 or newer, so SwiftShader computes on the CPU (fetched from npm once, 67 MB). " +
-  "lavapipe is about 5 times faster: `gpugrad doctor --fix` installs it.\n";
+  "lavapipe is about 5 times faster: `pnpm gpugrad doctor --fix` installs it.\n";
 
 function choose({ gpu, adapter }: Found, via: AdapterSource, tried: string[]): AdapterChoice {
   held.add(gpu);

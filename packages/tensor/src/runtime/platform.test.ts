@@ -35,11 +35,11 @@ test("an adapter that is not here: the error lists what was tried and how to men
 });
 
 test.runIf(linuxX64)("GPUGRAD_ADAPTER=swiftshader gives SwiftShader, whatever else is here", async () => {
-  vi.stubEnv("GPUGRAD_ADAPTER", "swiftshader");
+  vi.stubEnv("GPUGRAD_ADAPTER", "SwiftShader");
   vi.stubEnv("VK_DRIVER_FILES", process.env["VK_DRIVER_FILES"]); // restored for the tests that follow
   vi.stubEnv("VK_ICD_FILENAMES", process.env["VK_ICD_FILENAMES"]);
   const { adapter, via, description, release } = await requestAdapter();
-  expect(adapter.info.architecture).toBe("swiftshader");
+  expect(adapter.info.architecture).toBe("SwiftShader");
   expect(via).toBe("env");
   expect(description).toMatch(/SwiftShader/);
   release();
