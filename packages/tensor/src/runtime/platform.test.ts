@@ -39,7 +39,7 @@ test.runIf(linuxX64)("GPUGRAD_ADAPTER=swiftshader gives SwiftShader, whatever el
   vi.stubEnv("VK_DRIVER_FILES", process.env["VK_DRIVER_FILES"]); // restored for the tests that follow
   vi.stubEnv("VK_ICD_FILENAMES", process.env["VK_ICD_FILENAMES"]);
   const { adapter, via, description, release } = await requestAdapter();
-  expect(adapter.info.architecture).toBe("SwiftShader");
+  expect(adapter.info.architecture).toBe("swiftshader");
   expect(via).toBe("env");
   expect(description).toMatch(/SwiftShader/);
   release();
