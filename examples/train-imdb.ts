@@ -36,7 +36,7 @@ async function main(options: Options): Promise<number> {
     const { adapter } = await init();
     const seed = options.given.seed ?? 42;
     manualSeed(seed); // before the model is made: it decides the fresh classifier
-    const task = options.sample ? await sampleTask(options, seed) : await hubTask(options, seed, note);
+    const task = options.sample ? sampleTask(options) : await hubTask(options, seed, note);
     return await fineTune(task, options, adapter);
   } catch (error) {
     note(`train:imdb: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,0 +1,150 @@
+import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
+import { destroy, device, init, manualSeed, memory } from "@gpugrad/tensor";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { BatchTokenizer } from "./data/data-loader.ts";
+import { Dataset, type Row } from "./data/dataset.ts";
+import { Trainer, type StepEvent } from "./trainer.ts";
+
+beforeAll(async () => void (await init()));
+afterAll(destroy);
+
+/** One id per letter: enough to train on. */
+const tokenizer: BatchTokenizer = {
+  modelMaxLength: 16,
+  encodeBatch: (texts, { maxLength, padding }) => {
+    const ids = texts.map((text) => [1, ...Array.from(text, (c) => c.charCodeAt(0) - 94)].slice(0, maxLength));
+    const T = padding === "max_length" ? maxLength : Math.max(...ids.map((row) => row.length));
+    const padded = (row: number[]): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
+    return ids.map((row) => ({
+      input_ids: padded(row),
+      attention_mask: padded(row.map(() => 1)),
+      token_type_ids: padded(row.map(() => 0)),
+    }));
+  },
+};
+
+/** "ab…" is class 1 where an a comes before the first b. */
+const rows: Row[] = Array.from({ length: 64 }, (_, i) => {
+  const text = Array.from({ length: 4 + (i % 3) }, (_, k) => ((i * 7 + k * 5 + ((i * k) % 3)) % 2 ? "a" : "b")).join(
+    "",
+  );
+  return { text, label: text.startsWith("a") ? 1 : 0 };
+});
+
+function smallModel(dropout = 0): BertForSequenceClassification {
+  manualSeed(1);
+  return BertForSequenceClassification.fromConfig(
+    new BertConfig({
+      vocab_size: 30,
+      hidden_size: 16,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      intermediate_size: 32,
+      max_position_embeddings: 16,
+      hidden_dropout_prob: dropout,
+      attention_probs_dropout_prob: dropout,
+      initializer_range: 0.1,
+    }),
+  );
+}
+
+const args = { learningRate: 5e-3, perDeviceTrainBatchSize: 16, maxLength: 8, padding: "max_length" } as const;
+const train = Dataset.fromRows(rows);
+
+test("learns, reports every step in order, and evaluates", async () => {
+  const events: StepEvent[] = [];
+  const trainer = new Trainer({
+    model: smallModel(),
+    tokenizer,
+    trainDataset: train,
+    evalDataset: train,
+    args: { ...args, numTrainEpochs: 10 },
+    callbacks: { onStep: (event) => void events.push(event) },
+  });
+  expect(trainer.totalSteps).toBe(40);
+  const { globalStep, trainingLoss, completed, metrics } = await trainer.train();
+  expect([globalStep, completed]).toEqual([40, true]);
+  expect(events.map((e) => e.step)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+  expect(events[0]!.learningRate).toBe(5e-3); // the rate a step used, not the next one
+  expect(events[39]!.learningRate).toBeCloseTo(5e-3 / 40, 12); // linear: the last step is not yet at 0
+  expect(events.map((e) => e.epoch).slice(0, 5)).toEqual([0.25, 0.5, 0.75, 1, 1.25]);
+  expect(trainingLoss).toBeCloseTo(events.reduce((sum, e) => sum + e.loss, 0) / 40, 6);
+  expect(metrics.epoch).toBe(10);
+  const result = await trainer.evaluate();
+  expect(result.metrics.eval_accuracy).toBeGreaterThan(0.95);
+  expect(result.labels).toEqual(rows.map((row) => row.label));
+});
+
+test("the same seed gives the same losses, dropout included; another seed others", async () => {
+  const losses = async (seed: number): Promise<number[]> => {
+    const seen: number[] = [];
+    const trainer = new Trainer({
+      model: smallModel(0.2),
+      tokenizer,
+      trainDataset: train,
+      args: { ...args, seed, maxSteps: 6 },
+      callbacks: { onStep: ({ loss }) => void seen.push(loss) },
+    });
+    await trainer.measureStep(); // changes nothing
+    await trainer.train();
+    return seen;
+  };
+  const first = await losses(3);
+  expect(await losses(3)).toEqual(first);
+  expect(await losses(4)).not.toEqual(first);
+});
+
+test("stop() ends after the step under way", async () => {
+  const trainer = new Trainer({
+    model: smallModel(),
+    tokenizer,
+    trainDataset: train,
+    args,
+    callbacks: { onStep: ({ step }) => void (step === 3 && trainer.stop()) },
+  });
+  const { globalStep, completed } = await trainer.train();
+  expect(globalStep).toBeLessThan(7); // what was under way when the third was reported
+  expect(completed).toBe(false);
+});
+
+test("rows in the order of trainIndices", async () => {
+  const trainer = new Trainer({
+    model: smallModel(),
+    tokenizer,
+    trainDataset: train,
+    trainIndices: [5, 3, 3, 60],
+    args: { ...args, perDeviceTrainBatchSize: 2, numTrainEpochs: 1 },
+  });
+  expect(trainer.totalSteps).toBe(2);
+  expect((await trainer.train()).globalStep).toBe(2);
+});
+
+test("500 updates: memory on device and host is flat after the tenth", async () => {
+  const device_: number[] = [];
+  const rss: number[] = [];
+  const trainer = new Trainer({
+    model: smallModel(0.1),
+    tokenizer,
+    trainDataset: train,
+    args: { ...args, maxSteps: 500 },
+    callbacks: {
+      onStep: () => {
+        device_.push(memory().bytes + device().pool.freeBytes);
+        rss.push(process.memoryUsage().rss);
+      },
+    },
+  });
+  await trainer.train();
+  expect(Math.max(...device_.slice(10))).toBe(device_[10]);
+  const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  expect(mean(rss.slice(450)) - mean(rss.slice(100, 150))).toBeLessThan(24 * 2 ** 20); // room for the garbage collector
+});
+
+test("arguments that can't be", () => {
+  const model = smallModel();
+  const trainer = (bad: object) => () => new Trainer({ model, tokenizer, args: bad });
+  expect(trainer({ learning_rate: 1 })).toThrow(/there is no learning_rate/);
+  expect(trainer({ perDeviceTrainBatchSize: 0 })).toThrow(/perDeviceTrainBatchSize is 0/);
+  expect(trainer({ lrSchedulerType: "cosin" })).toThrow(/lrSchedulerType is cosin, but it has to be one of linear/);
+  expect(() => new Trainer({ model, tokenizer }).totalSteps).toThrow(/needs a trainDataset/);
+});
