@@ -68,7 +68,7 @@ export const randn = (
 /** i32 numbers evenly distributed from `low` to `high` − 1. @throws when there is none */
 export function randint(low: number, high: number, shape: Shape, { generator }: RandomOptions = {}): Tensor {
   check(
-    Number.isInteger(low) && Number.isInteger(high) && low < high && low >= -(2 ** 31) && high <= 2 ** 31,
+    Number.isInteger(low) && Number.isInteger(high) && low < high && low >= -(2 ** 31) && high < 2 ** 31,
     () => `randint: no 32-bit whole numbers from ${low} up to and without ${high}.`,
   );
   return integers(shape, { dtype: "i32", generator, first: low, range: high - low });
