@@ -131,7 +131,8 @@ fn reduce_large(v: f32) -> vec2f {
 fn sine(v: vec4f, turn: f32) -> vec4f {
   var n = round(abs(v) * 0.636619747);
   var r = ((abs(v) - n * 1.5703125) - n * 4.83751297e-4) - n * 7.54978995e-8; // π/2 in parts so short that n times them is exact
-  for (var i = 0; i < 4; i++) {
+  let large = any(abs(v) > vec4f(200.0));
+  for (var i = 0; large && i < 4; i++) {
     if (abs(v[i]) > 200.0) {
       let reduced = reduce_large(v[i]);
       n[i] = reduced.x;

@@ -45,8 +45,8 @@ function combineLines(fn: Combination, x: Tensor, lines: Lines, times?: Tensor):
   const { cpu } = device().adapter;
   const lanes = inner === 1 && n % 4 === 0 ? 4 : 1;
   const row = inner === 1 && n >= 32 && !cpu;
-  // On a GPU, many short segments of columns keep it busy.
-  const most = lanes * (row ? SIZE * STEPS : cpu || inner === 1 ? SEGMENT : SEGMENT / 4);
+  // Short segments of long columns keep a GPU busy, and touch few pages of memory at a time.
+  const most = lanes * (row ? SIZE * STEPS : inner > 1 && n > SEGMENT ? SEGMENT / 4 : SEGMENT);
   const segments = ceilDiv(n, most);
   const length = ceilDiv(n / lanes, segments) * lanes; // as even as possible
   const y = row ? combineRows(fn, x, lines, length, times) : combineSegments(fn, x, lines, length, times);
