@@ -1,3 +1,4 @@
+import { check } from "./errors.ts";
 import { isChinese, isControl, isMark, isPunctuation, isWhiteSpace, staysWhole } from "./unicode.ts";
 
 /** Tokens of a text without special tokens around it; parallel arrays. */
@@ -16,11 +17,17 @@ export interface BertPipeline {
     lowercase: boolean;
   };
   addedTokens: readonly AddedToken[];
-  /** Splits a word into tokens of the vocabulary, later ones with the prefix; one unknown token where that fails. */
-  wordPieces: (word: string) => readonly string[];
-  idOf: (token: string) => number;
-  unknownToken: string;
-  continuingPrefix: string;
+  model: WordPieceModel;
+}
+
+/** The WordPiece part of tokenizer.json. */
+export interface WordPieceModel {
+  vocab: Readonly<Record<string, number>>;
+  unk_token: string;
+  /** What tokens that continue a word begin with: `##`. */
+  continuing_subword_prefix: string;
+  /** Longer words are unknown. */
+  max_input_chars_per_word: number;
 }
 
 /** A token that is found in the text as it stands, before words are split. */
@@ -65,20 +72,12 @@ export function alignedBert(pipeline: BertPipeline): (text: string) => Pieces {
     pipeline.addedTokens.filter((t) => t.normalized),
     (content) => normalize(content).text,
   );
-  const { wordPieces, idOf, unknownToken, continuingPrefix } = pipeline;
-
+  const split = wordPiece(pipeline.model);
   let words = new Map<string, Word>();
   const lookUp = (word: string): Word => {
     const known = words.get(word);
     if (known) return known;
-    const tokens = wordPieces(word);
-    let end = 0;
-    const found: Word = {
-      ids: tokens.map(idOf),
-      ends: tokens.map((token, i) =>
-        token === unknownToken ? (end = word.length) : (end += token.length - (i > 0 ? continuingPrefix.length : 0)),
-      ),
-    };
+    const found = split(word);
     if (words.size >= maxCachedWords) words = new Map();
     words.set(word, found);
     return found;
@@ -116,6 +115,31 @@ export function alignedBert(pipeline: BertPipeline): (text: string) => Pieces {
       }
     }
     return { ids, offsets };
+  };
+}
+
+/** The longest token that begins the word, then the longest that goes on, …; the unknown token where there is none. */
+function wordPiece(model: WordPieceModel): (word: string) => Word {
+  // By itself: an added token is no piece of a longer word.
+  const vocab = new Map(Object.entries(model.vocab));
+  const prefix = model.continuing_subword_prefix;
+  const unknown = vocab.get(model.unk_token);
+  check(unknown !== undefined, () => `tokenizer: the vocabulary has no "${model.unk_token}".`);
+
+  return (word) => {
+    const ids: number[] = [];
+    const ends: number[] = [];
+    if (codePoints(word, 0, word.length) <= model.max_input_chars_per_word) {
+      for (let start = 0, end = word.length; end > start; end--) {
+        const id = vocab.get(start === 0 ? word.slice(0, end) : prefix + word.slice(start, end));
+        if (id === undefined) continue;
+        ids.push(id);
+        ends.push(end);
+        start = end;
+        end = word.length + 1;
+      }
+    }
+    return ends.at(-1) === word.length ? { ids, ends } : { ids: [unknown], ends: [word.length] };
   };
 }
 

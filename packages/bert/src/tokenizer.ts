@@ -1,6 +1,6 @@
 import { openFolder, writeFileAside } from "#platform";
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
-import { alignedBert, type AddedToken, type BertPipeline, type Pieces } from "./aligned.ts";
+import { alignedBert, type AddedToken, type BertPipeline, type Pieces, type WordPieceModel } from "./aligned.ts";
 import { check } from "./errors.ts";
 import { readJson, readText, type Folder } from "./files.ts";
 
@@ -85,8 +85,8 @@ const noLimit = 1e18;
 /**
  * Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files.
  *
- * `@huggingface/tokenizers` does vocabularies, models and decoding; BERT's normalizing and splitting is our own, because it
- * keeps offsets and follows the Rust library in the places where the JavaScript one does not.
+ * `@huggingface/tokenizers` does vocabularies, decoding and other models' pipelines; BERT's own way from text to tokens is
+ * ours, because it keeps offsets and follows the Rust library in the places where the JavaScript one does not.
  */
 export class Tokenizer {
   /** Longest input of the model, in tokens; Infinity when tokenizer_config.json has none. */
@@ -111,7 +111,7 @@ export class Tokenizer {
     this.paddingSide = config["padding_side"] === "left" ? "left" : "right";
     this.truncationSide = config["truncation_side"] === "left" ? "left" : "right";
     this.#library = new HubTokenizer(json, config);
-    const aligned = alignedPipeline(json, this.#library);
+    const aligned = alignedPipeline(json);
     this.#hasOffsets = aligned !== undefined;
     this.#pieces =
       aligned ?? ((text) => ({ ids: this.#library.encode(text, { add_special_tokens: false }).ids, offsets: [] }));
@@ -358,21 +358,22 @@ function withConfig(json: Json, config: Json): Json {
 }
 
 /** BERT's pipeline with offsets; undefined when tokenizer.json describes another one. */
-function alignedPipeline(json: Json, library: HubTokenizer): ((text: string) => Pieces) | undefined {
+function alignedPipeline(json: Json): ((text: string) => Pieces) | undefined {
   const type = (part: string) => (json[part] as Json | null)?.["type"];
   const model = json["model"] as Json;
   const isWordPiece =
     model["type"] === "WordPiece" || (model["type"] === undefined && "max_input_chars_per_word" in model);
   if (type("normalizer") !== "BertNormalizer" || type("pre_tokenizer") !== "BertPreTokenizer" || !isWordPiece)
     return undefined;
-  const unknownToken = (model["unk_token"] as string | undefined) ?? "[UNK]";
   return alignedBert({
     normalizer: json["normalizer"] as BertPipeline["normalizer"],
     addedTokens: (json["added_tokens"] ?? []) as AddedToken[],
-    wordPieces: (word) => library.model!([word]),
-    idOf: (token) => library.token_to_id(token) ?? library.token_to_id(unknownToken)!,
-    unknownToken,
-    continuingPrefix: (model["continuing_subword_prefix"] as string | undefined) ?? "##",
+    model: {
+      unk_token: "[UNK]",
+      continuing_subword_prefix: "##",
+      max_input_chars_per_word: 100,
+      ...(model as Pick<WordPieceModel, "vocab">),
+    },
   });
 }
 
