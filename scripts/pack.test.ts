@@ -44,6 +44,33 @@ test("a program runs in Node and ends by itself", async () => {
   ]);
 });
 
+test("twenty lines train a classifier", async () => {
+  write(
+    "train.mjs",
+    `import { AdamW, crossEntropy, init, linear, manualSeed, randn, scope, tanh, tensor, zeros } from "gpugrad";
+     await init();
+     manualSeed(1);
+     const learn = (tensor) => Object.assign(tensor, { requiresGrad: true });
+     const w1 = learn(randn([16, 2])), b1 = learn(zeros([16]));
+     const w2 = learn(randn([2, 16])), b2 = learn(zeros([2]));
+     const x = tensor([[0, 0], [0, 1], [1, 0], [1, 1]]);
+     const y = tensor([0, 1, 1, 0], "i32"); // exclusive or
+     const optimizer = new AdamW(Object.entries({ w1, b1, w2, b2 }), { lr: 0.05 });
+     const loss = () => crossEntropy(linear(tanh(linear(x, w1, b1)), w2, b2), y);
+     for (let step = 0; step < 100; step++) {
+       scope(() => {
+         optimizer.zeroGrad();
+         loss().backward();
+         optimizer.step();
+       });
+     }
+     console.log(await loss().item());`,
+  );
+  const { stdout } = await run(process.execPath, ["train.mjs"], { cwd: project });
+  expect(Number(stdout)).toBeGreaterThan(0);
+  expect(Number(stdout)).toBeLessThan(0.05); // log 2 = 0.69 at first
+});
+
 test("the umbrella gives what the four packages give", async () => {
   write(
     "umbrella.mjs",
