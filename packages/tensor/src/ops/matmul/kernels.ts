@@ -61,20 +61,23 @@ function bindings({ a, b, c, bias }: MatmulTask): Record<string, Tensor> {
   return { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
 }
 
-/** Rows of a panel of packed operands, and sides of the tiles that the kernels make of them. */
+/** Rows in a panel of packed operands. */
 const PANEL = 64;
 
-/** Packs both operands, then starts a workgroup for each tile. */
-function computePacked(main: Kernel, task: MatmulTask): void {
+/** Columns in a panel: kernels may take two at a time. */
+const packedDepth = (K: number): number => 2 * ceilDiv(K, 2);
+
+/** Packs both operands, then starts a workgroup for each tile of `rows` × `cols`. */
+function computePacked(main: Kernel, task: MatmulTask, rows: number, cols: number): void {
   const { M, N, K, batches, c, bias, accumulate } = task;
   const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed });
   const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed });
   const params = {
-    ...{ M, N, K, a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
+    ...{ M, N, K: packedDepth(K), a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
   const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
-  run(main, tensors, params, { workgroups: [ceilDiv(N, PANEL), ceilDiv(M, PANEL), batches] });
+  run(main, tensors, params, { workgroups: [ceilDiv(N, cols), ceilDiv(M, rows), batches] });
   a.tensor.dispose();
   b.tensor.dispose();
 }
@@ -86,20 +89,21 @@ function pack(
 ): Matrices {
   const count = x.step === 0 ? 1 : batches;
   const panels = ceilDiv(rows, PANEL);
-  const tensor = empty([count, panels, cols, PANEL]);
+  const depth = packedDepth(cols);
+  const tensor = empty([count, panels, depth, PANEL]);
   const aligned = (byRows ? cols : rows) % 4 === 0 && x.first % 4 === 0 && x.step % 4 === 0;
   const params = {
     ...{ rows, cols, row_step: byRows ? cols : 1, col_step: byRows ? 1 : rows, first: x.first, step: x.step },
-    ...{ panels, aligned: Number(aligned) },
+    ...{ panels, depth, aligned: Number(aligned) },
   };
-  const workgroups = [2 * panels, ceilDiv(cols, 64), count] as const;
+  const workgroups = [2 * panels, ceilDiv(depth, 64), count] as const;
   run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups });
-  return { tensor, first: 0, step: count === 1 ? 0 : panels * cols * PANEL };
+  return { tensor, first: 0, step: count === 1 ? 0 : panels * depth * PANEL };
 }
 
 /** Three dimensions of tiles, and packed operands, have to stay within WebGPU's limits. */
 function fits({ M, N, K, batches }: MatmulSizes): boolean {
-  const bytes = 4 * K * batches * PANEL * ceilDiv(Math.max(M, N), PANEL);
+  const bytes = 4 * packedDepth(K) * batches * PANEL * ceilDiv(Math.max(M, N), PANEL);
   return batches <= 65535 && Math.max(M, N) / PANEL <= 32767 && K / 64 <= 65535 && bytes <= 2 ** 27;
 }
 
@@ -115,13 +119,13 @@ export const matmulKernels = {
   registers: {
     name: "matmul-registers",
     suits: (_adapter, sizes) => fits(sizes),
-    compute: (task) => computePacked(registersKernel, task),
+    compute: (task) => computePacked(registersKernel, task, 64, 64),
   },
   /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
   subgroup: {
     name: "matmul-subgroup.cpu",
     suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
-    compute: (task) => computePacked(subgroupKernel, task),
+    compute: (task) => computePacked(subgroupKernel, task, 64, 32),
   },
   /** Tiles in workgroup memory: for GPUs. */
   tiled: tiled(8),
