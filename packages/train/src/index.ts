@@ -11,6 +11,7 @@ export { Dataset, type ColumnOptions, type LabelInfo, type Row } from "./data/da
 export type { DataFolder } from "./data/folder.ts";
 export { dataFolder, loadDataset, loadDatasetDict, type LoadOptions } from "./data/load-dataset.ts";
 export { DataError } from "./errors.ts";
+export { formatBytes, formatDuration, formatRate } from "./format.ts";
 export { initGradScaler, updateGradScaler, type GradScalerOptions, type GradScalerState } from "./grad-scaler.ts";
 export {
   accuracyScore,
@@ -20,6 +21,8 @@ export {
   precisionRecallF1,
   precisionRecallF1PerClass,
   type Average,
+  type ClassIds,
+  type ClassScores,
   type Scores,
 } from "./metrics.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
@@ -32,15 +35,30 @@ export {
   type ParamGroup,
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
+export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { shuffledIndices } from "./random.ts";
+export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";
+export { generateReviews, REVIEW_LABELS, type Review } from "./sample/reviews.ts";
+export { SAMPLE_RECIPE } from "./sample/sample.ts";
+export { trainWordPiece } from "./sample/wordpiece.ts";
 export {
   getConstantSchedule,
   getConstantScheduleWithWarmup,
+  getCosineWithHardRestartsScheduleWithWarmup,
+  getCosineWithMinLrScheduleWithWarmup,
+  getCosineWithMinLrScheduleWithWarmupLrRate,
   getCosineScheduleWithWarmup,
+  getGreedySchedule,
+  getInverseSqrtSchedule,
   getLinearScheduleWithWarmup,
+  getPolynomialDecayScheduleWithWarmup,
+  getReduceOnPlateauSchedule,
   getScheduler,
+  getWsdSchedule,
   SCHEDULER_NAMES,
+  type GreedyOptions,
   type LrScheduler,
+  type ReduceLrOnPlateauOptions,
   type Schedule,
   type SchedulerName,
   type SchedulerOptions,

@@ -2,14 +2,21 @@ import { DataError } from "../errors.ts";
 import { shuffledIndices } from "../random.ts";
 import type { Dataset, Row } from "./dataset.ts";
 
-/** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert has it. */
+/** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */
 export interface BatchTokenizer {
-  readonly padTokenId: number | undefined;
-  /** Ids of each text (or pair) with its special tokens, truncated to `maxLength`, not padded. */
+  /** Longest input of the model, in tokens; Infinity where it is not known. */
+  readonly modelMaxLength: number;
+  /** Texts (or pairs) as ids with special tokens, truncated and padded to one length. */
   encodeBatch(
     texts: readonly string[],
-    options: { textPairs?: readonly string[]; truncation: boolean; maxLength: number },
-  ): readonly { input_ids: ArrayLike<number>; token_type_ids: ArrayLike<number> }[];
+    options: {
+      textPairs?: readonly string[];
+      truncation: true;
+      maxLength: number;
+      padding: "longest" | "max_length";
+      padToMultipleOf: number;
+    },
+  ): readonly Record<"input_ids" | "attention_mask" | "token_type_ids", ArrayLike<number>>[];
 }
 
 /** Padded examples as plain arrays, row-major `[B, T]`. */
@@ -25,11 +32,11 @@ export type Batch = {
 };
 
 export type CollateOptions = {
-  /** Tokens per example at most (default 512, BERT's limit); longer ones are truncated. */
+  /** Tokens per example at most; longer ones are truncated. Default: the model's limit, at most 512. */
   maxLength?: number;
   /** To the longest of the batch (default), or to `maxLength`, so that every batch has one shape. */
   padding?: "longest" | "max_length";
-  /** With `longest`: T is rounded up to a multiple of this, which keeps the number of different shapes small. */
+  /** With `longest`: T is rounded up to a multiple of this, of which `maxLength` is one too; fewer different shapes. */
   padToMultipleOf?: number;
 };
 
@@ -40,29 +47,34 @@ export function collate(
   numbers: readonly number[],
   options: CollateOptions & { regression?: boolean } = {},
 ): Batch {
-  const { maxLength = 512, padding = "longest", padToMultipleOf = 1, regression = false } = options;
-  const pairs = rows.some((row) => row.text_pair !== undefined) ? rows.map((row) => row.text_pair ?? "") : undefined;
+  const { padding = "longest", padToMultipleOf = 1, regression = false } = options;
+  const maxLength = options.maxLength ?? Math.min(tokenizer.modelMaxLength, 512);
+  const isPair = rows.some((row) => row.text_pair !== undefined);
   const encoded = tokenizer.encodeBatch(
     rows.map((row) => row.text),
-    { ...(pairs && { textPairs: pairs }), truncation: true, maxLength },
+    {
+      ...(isPair ? { textPairs: rows.map((row) => row.text_pair ?? "") } : {}),
+      truncation: true,
+      ...{ maxLength, padding, padToMultipleOf },
+    },
   );
-  const longest = encoded.reduce((most, { input_ids }) => Math.max(most, input_ids.length), 0);
-  const T =
-    padding === "max_length" ? maxLength : Math.min(maxLength, Math.ceil(longest / padToMultipleOf) * padToMultipleOf);
-  const B = rows.length;
-  const input_ids = new Int32Array(B * T).fill(tokenizer.padTokenId ?? 0);
-  const attention_mask = new Int32Array(B * T);
-  const token_type_ids = new Int32Array(B * T);
-  for (let b = 0; b < B; b++) {
-    const ids = encoded[b]!.input_ids;
-    input_ids.set(ids, b * T);
-    token_type_ids.set(encoded[b]!.token_type_ids, b * T);
-    attention_mask.fill(1, b * T, b * T + ids.length);
-  }
+  const [B, T] = [rows.length, encoded[0]?.input_ids.length ?? 0];
+  const matrix = (column: "input_ids" | "attention_mask" | "token_type_ids") => {
+    const values = new Int32Array(B * T);
+    encoded.forEach((encoding, b) => values.set(encoding[column], b * T));
+    return values;
+  };
   const labelled = rows.every((row) => row.label !== undefined);
   const targets = rows.map((row) => row.label ?? -1);
   const labels = labelled ? (regression ? Float32Array.from(targets) : Int32Array.from(targets)) : undefined;
-  return { input_ids, attention_mask, token_type_ids, labels, shape: [B, T], rows: numbers };
+  return {
+    input_ids: matrix("input_ids"),
+    attention_mask: matrix("attention_mask"),
+    token_type_ids: matrix("token_type_ids"),
+    labels,
+    shape: [B, T],
+    rows: numbers,
+  };
 }
 
 export type DataLoaderOptions = CollateOptions & {
