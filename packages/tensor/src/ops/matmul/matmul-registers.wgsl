@@ -27,15 +27,19 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
   var upper_right = mat4x4f();
   var lower_left = mat4x4f();
   var lower_right = mat4x4f();
-  for (var k = 0u; k < p.K; k++) {
+  for (var k = 0u; k < p.K; k += 2u) { // two steps at a time: the sums may not all be in registers
     let upper = a[a_first + k * 16u];
     let lower = a[a_first + k * 16u + 1u];
     let left = b[b_first + k * 16u];
     let right = b[b_first + k * 16u + 1u];
-    upper_left += outer(upper, left);
-    upper_right += outer(upper, right);
-    lower_left += outer(lower, left);
-    lower_right += outer(lower, right);
+    let next_upper = a[a_first + k * 16u + 16u];
+    let next_lower = a[a_first + k * 16u + 17u];
+    let next_left = b[b_first + k * 16u + 16u];
+    let next_right = b[b_first + k * 16u + 17u];
+    upper_left += outer(upper, left) + outer(next_upper, next_left);
+    upper_right += outer(upper, right) + outer(next_upper, next_right);
+    lower_left += outer(lower, left) + outer(next_lower, next_left);
+    lower_right += outer(lower, right) + outer(next_lower, next_right);
   }
 
   let sums = array(upper_left, upper_right, lower_left, lower_right);
