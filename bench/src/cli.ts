@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
 import { destroy, device, init } from "@gpugrad/tensor";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { encoderCases } from "./cases/encoder.ts";
@@ -40,6 +41,12 @@ async function bench({ only, json }: Options): Promise<number> {
   await init();
   const note = (text: string): void => void process.stderr.write(`${text}\n`);
   note(`bench: on ${device().adapter.description}`);
+  const [load = 0] = loadavg();
+  if (load > cpus().length / 4) {
+    note(
+      `bench: other programs are at work here (load ${load.toFixed(1)} on ${cpus().length} cores): expect longer times.`,
+    );
+  }
   const limits = await measureLimits();
   const rows: Row[] = [];
   for (const benchCase of chosen) {

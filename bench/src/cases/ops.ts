@@ -2,6 +2,7 @@ import {
   fromArray,
   gelu,
   layerNorm,
+  linear,
   matmul,
   scaledDotProductAttention,
   sizeOf,
@@ -10,7 +11,7 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { attentionReference } from "../../../packages/tensor/src/ops/attention/attention.reference.ts";
-import { linearGeluReference } from "../../../packages/tensor/src/ops/matmul/linear.reference.ts";
+import { linearGeluReference, linearReference } from "../../../packages/tensor/src/ops/matmul/linear.reference.ts";
 import { matmulReference } from "../../../packages/tensor/src/ops/matmul/matmul.reference.ts";
 import { layerNormReference } from "../../../packages/tensor/src/ops/norm/norm.reference.ts";
 import { softmaxReference } from "../../../packages/tensor/src/ops/softmax/softmax.reference.ts";
@@ -32,18 +33,23 @@ interface OpBench {
   /** Tensors that are sliced along with the first one. */
   sliced?: number;
   flops?: number;
+  /** Shape of the result, if it is not that of the first tensor. */
+  result?: Shape;
 }
 
 const SLICES = 16;
 
-/** A case of one op: least traffic is that of reading its tensors once, and writing a result of the first one's shape. */
-function benchOp(name: string, { shapes, op, reference, sliced = 1, flops = 0 }: OpBench): BenchCase {
+/** A case of one op: least traffic is that of reading its tensors once, and writing its result once. */
+function benchOp(
+  name: string,
+  { shapes, op, reference, sliced = 1, flops = 0, result = shapes[0]! }: OpBench,
+): BenchCase {
   const sizes = shapes.map(sizeOf);
   const rows = shapes[0]![0]!;
   return {
     name,
     flops,
-    bytes: 4 * (sizes.reduce((a, b) => a + b) + sizes[0]!),
+    bytes: 4 * (sizes.reduce((a, b) => a + b) + sizeOf(result)),
     prepare() {
       const values = sizes.map((size, i) => uniform(size, i + 1, 3));
       const tensors = values.map((v, i) => fromArray(v, shapes[i]!));
@@ -98,6 +104,13 @@ const [B, H, T, D] = attentionShape;
 export const opCases: BenchCase[] = [
   square(512),
   square(1024),
+  benchOp("linear2048x384x1536", {
+    shapes: [[2048, 384], [1536, 384], [1536]],
+    op: (x, weight, bias) => linear(x, weight, bias),
+    reference: (x, weight, bias) => linearReference(x, weight, bias),
+    flops: 2 * 2048 * 384 * 1536,
+    result: [2048, 1536],
+  }),
   softmaxOf(4096, 256),
   softmaxOf(48, 256, 256),
   benchOp("layernorm4096x768", {
