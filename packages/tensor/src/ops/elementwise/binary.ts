@@ -1,7 +1,7 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
-import { notDifferentiable } from "../../op.ts";
-import { broadcastShapes, sameShape } from "../../shape.ts";
+import { notDifferentiable, type Op } from "../../op.ts";
+import { broadcastShapes, sameShape, type Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { sumTo } from "../reduce/sum.ts";
 import { applyBinary, applyUnary, type BinaryFunction, type Operand } from "./apply.ts";
@@ -40,45 +40,50 @@ function f32(fn: BinaryFunction, a: Operand, b: Operand): Tensor {
 const both = (p: Tensor, q: Tensor): Tensor =>
   applyBinary("logical_and", p, q, broadcastShapes("logical_and", p.shape, q.shape), "bool");
 
+/** What gradients may need; ops save only what theirs do. */
 interface Saved {
   a: Operand;
   b: Operand;
   y: Tensor;
 }
 
-/** An op of two operands. `da` and `db` make the gradients in dy's shape, from what `saves` lists; where an operand was broadcast, they are summed. */
-function define<K extends keyof Saved>(
-  op: BinaryFunction,
-  saves: readonly K[],
-  da: (dy: Tensor, saved: Pick<Saved, K>) => Tensor,
-  db: (dy: Tensor, saved: Pick<Saved, K>) => Tensor,
-) {
+/** A gradient in dy's shape. */
+type Gradient = (dy: Tensor, saved: Saved) => Tensor;
+
+interface Kept {
+  values: Partial<Saved>;
+  aShape: Shape | undefined;
+  bShape: Shape | undefined;
+}
+
+/** An op of two operands. */
+type BinaryOp = Op<[a: Operand, b: Operand], { a: Tensor | undefined; b: Tensor | undefined }, Kept, Tensor>;
+
+/** An op that saves what `saves` lists, and makes the gradients of it; where an operand was broadcast, they are summed. */
+function define(op: BinaryFunction, saves: readonly (keyof Saved)[], da: Gradient, db: Gradient): BinaryOp {
   return defineOp(op, {
     forward(a: Operand, b: Operand) {
       const all: Saved = { a, b, y: forward(op, a, b) };
-      const values = Object.fromEntries(saves.map((k) => [k, all[k]])) as Pick<Saved, K>;
+      const values: Partial<Saved> = Object.fromEntries(saves.map((k) => [k, all[k]]));
+      const inputs = { a: differentiable(a), b: differentiable(b) };
+      return { output: all.y, inputs, saved: { values, aShape: inputs.a?.shape, bShape: inputs.b?.shape } };
+    },
+    backward({ values, aShape, bShape }: Kept, dy, needs) {
+      const saved = values as Saved;
       return {
-        output: all.y,
-        inputs: { a: differentiable(a), b: differentiable(b) },
-        saved: { values, aShape: differentiable(a)?.shape, bShape: differentiable(b)?.shape },
+        a: needs.a && aShape ? sumTo(da(dy, saved), aShape) : undefined,
+        b: needs.b && bShape ? sumTo(db(dy, saved), bShape) : undefined,
       };
     },
-    backward: ({ values, aShape, bShape }, dy, needs) => ({
-      a: needs.a && aShape ? sumTo(da(dy, values), aShape) : undefined,
-      b: needs.b && bShape ? sumTo(db(dy, values), bShape) : undefined,
-    }),
   });
 }
 
 const negative = (x: Tensor): Tensor => applyUnary("neg", x);
 
+const same = (dy: Tensor): Tensor => dy;
+
 /** a + b. */
-export const add = define(
-  "add",
-  [],
-  (dy) => dy,
-  (dy) => dy,
-);
+export const add = define("add", [], same, same);
 
 /** a − b. */
 export const sub = define("sub", [], (dy) => dy, negative);
