@@ -284,7 +284,7 @@ describe("functions of two tensors", () => {
         [1, -1],
         [-1, 4],
       ]);
-      expect((await where(mask, tensor([1], "i32"), 2)).dtype).toBe("i32");
+      expect(where(mask, tensor([1], "i32"), 2).dtype).toBe("i32");
       const backward = where.definition.backward as (...args: unknown[]) => Record<"a" | "b", Tensor>;
       const { saved } = where.definition.forward(mask, x, tensor([5]));
       const dy = tensor([
@@ -319,7 +319,7 @@ describe("functions of two tensors", () => {
         const y = binary.add(unary.square(filled([n], 1.5)), 0.75);
         return [amin(y), amax(y), sum(y)];
       });
-      expect([await low!.item(), await high!.item(), await total!.item()]).toEqual([3, 3, Math.fround(3 * n)]);
+      expect([await low.item(), await high.item(), await total.item()]).toEqual([3, 3, Math.fround(3 * n)]);
     });
   });
 });
