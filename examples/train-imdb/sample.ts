@@ -1,5 +1,12 @@
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
-import { bagOfWordsBaseline, Dataset, generateReviews, REVIEW_LABELS, SAMPLE_RECIPE, trainWordPiece } from "@gpugrad/train";
+import {
+  bagOfWordsBaseline,
+  Dataset,
+  generateReviews,
+  REVIEW_LABELS,
+  SAMPLE_RECIPE,
+  trainWordPiece,
+} from "@gpugrad/train";
 import type { Options } from "./options.ts";
 import type { Task } from "./task.ts";
 
