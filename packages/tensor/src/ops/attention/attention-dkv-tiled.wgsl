@@ -133,7 +133,7 @@ fn main(
       let saved = transpose(mat4x4f(row_tile[4u * g], row_tile[4u * g + 1u], row_tile[4u * g + 2u], row_tile[4u * g + 3u]));
       let bits = mask_bits(mask_at + i * params.mask_strides.z);
       let visible = seen(i, j, bits);
-      let p = select(vec4f(), exp(min(s[g] * params.scale + bias(bits) - saved[0], vec4f())) * saved[1], visible);
+      let p = select(vec4f(), exp_negative(min(s[g] * params.scale + bias(bits) - saved[0], vec4f())) * saved[1], visible);
       var keep = vec4f(1.0);
       if (DROPOUT) {
         for (var c = 0u; c < 4u; c++) { keep[c] = select(0.0, params.rescale, kept((head * queries + i + c) * keys + j)); }
@@ -176,6 +176,14 @@ fn seen(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
 // What an additive mask adds.
 fn bias(bits: vec4u) -> vec4f {
   return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
+}
+
+// exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
+fn exp_negative(x: vec4f) -> vec4f {
+  let n = round(max(x, vec4f(-87.0)) * 1.44269504);
+  let r = (max(x, vec4f(-87.0)) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+  return select(vec4f(0.0), series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), x > vec4f(-87.0));
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

@@ -69,9 +69,17 @@ fn ds(at: vec4u, bias: f32) -> f32 {
     s += s_part;
     dp += dp_part;
   }
-  let p = exp(min(s * params.scale + bias - rows[row].x, 0.0)) * rows[row].y;
+  let p = exp_negative(min(s * params.scale + bias - rows[row].x, 0.0)) * rows[row].y;
   if (DROPOUT) { dp = select(0.0, dp * params.rescale, kept(row * params.k_strides.w + at.w)); }
   return p * (dp - rows[row].z);
+}
+
+// exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
+fn exp_negative(x: f32) -> f32 {
+  let n = round(max(x, -87.0) * 1.44269504);
+  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

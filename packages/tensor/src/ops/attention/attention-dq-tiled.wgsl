@@ -126,7 +126,7 @@ fn main(
     for (var g = 0u; g < TILE4; g++) {
       let j = tile + 4u * g;
       let bits = mask_bits(mask_at + j * params.mask_strides.w);
-      let p = exp(min(s[g] * params.scale + bias(bits) - saved.x, vec4f())) * saved.y;
+      let p = exp_negative(min(s[g] * params.scale + bias(bits) - saved.x, vec4f())) * saved.y;
       if (DROPOUT) { dp[g] = select(vec4f(), dp[g] * params.rescale, kept(row * keys + j)); }
       s[g] = select(vec4f(), p * (dp[g] - saved.z), sees(i, j, bits)); // ds
     }
@@ -160,6 +160,14 @@ fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
 // What an additive mask adds.
 fn bias(bits: vec4u) -> vec4f {
   return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
+}
+
+// exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
+fn exp_negative(x: vec4f) -> vec4f {
+  let n = round(max(x, vec4f(-87.0)) * 1.44269504);
+  let r = (max(x, vec4f(-87.0)) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+  return select(vec4f(0.0), series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), x > vec4f(-87.0));
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

@@ -119,11 +119,11 @@ fn main(
       s[g] = select(vec4f(LOWEST), s[g] * params.scale + bias(bits), visible[g]);
       largest = max(max(largest, max(s[g].x, s[g].y)), max(s[g].z, s[g].w));
     }
-    let shrink = exp(m - largest);
+    let shrink = exp_negative(vec4f(m - largest)).x;
     m = largest;
     l *= shrink;
     for (var g = 0u; g < TILE4; g++) {
-      s[g] = select(vec4f(), exp(s[g] - m), visible[g]);
+      s[g] = select(vec4f(), exp_negative(s[g] - m), visible[g]);
       l += (s[g].x + s[g].y) + (s[g].z + s[g].w);
       if (DROPOUT) { s[g] = select(vec4f(), s[g], kept(row * keys + tile + 4u * g)); }
     }
@@ -161,6 +161,14 @@ fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
 // What an additive mask adds.
 fn bias(bits: vec4u) -> vec4f {
   return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
+}
+
+// exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
+fn exp_negative(x: vec4f) -> vec4f {
+  let n = round(max(x, vec4f(-87.0)) * 1.44269504);
+  let r = (max(x, vec4f(-87.0)) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+  return select(vec4f(0.0), series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), x > vec4f(-87.0));
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

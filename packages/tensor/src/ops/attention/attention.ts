@@ -1,18 +1,21 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { defaultGenerator, type Generator } from "../../random.ts";
-import { device } from "../../runtime/device.ts";
+import { device, type AdapterInfo } from "../../runtime/device.ts";
 import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
+import dkvSubgroupCode from "./attention-dkv-subgroup.wgsl";
 import dkvTiledCode from "./attention-dkv-tiled.wgsl";
 import dmaskCode from "./attention-dmask.wgsl";
+import dqSubgroupCode from "./attention-dq-subgroup.wgsl";
 import dqTiledCode from "./attention-dq-tiled.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
 import rowsCode from "./attention-rows.wgsl";
+import subgroupCode from "./attention-subgroup.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
 
 const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode);
@@ -41,35 +44,76 @@ export interface AttentionOptions {
   variant?: VariantName;
 }
 
-/** Kernels that belong together: they agree on the order of their sums. */
-interface Variant {
-  forward: Kernel;
-  dq: Kernel;
-  dkv: Kernel;
-  /** Values of the kernels' constants for a head dimension; `slice` as the sums of backward run in parts of it. */
-  tuning(headDim: number): { consts: Record<string, number>; slice: number; rows: number };
+type Pass = "forward" | "dq" | "dkv";
+
+/** How a kernel is made for a head dimension, and started. */
+interface Tuning {
+  /** Values of its constants. */
+  consts: Record<string, number>;
+  overrides?: Record<string, number>;
+  /** Fields of Params that only this variant has. */
+  params?: Params;
+  /** Queries (keys for dk and dv) that a workgroup takes. */
+  rows: number;
 }
 
+/** Three kernels that belong together: they agree on the order of their sums. */
+interface Variant {
+  kernels: Record<Pass, Kernel>;
+  /** Whether this device can run it, and gains by it. */
+  suits(headDim: number, adapter: AdapterInfo): boolean;
+  /** Elements that one index of a binding stands for. */
+  width: 1 | 4;
+  /** Dot products are sums of sums over this many dimensions. */
+  slice(headDim: number): number;
+  tuning(pass: Pass, headDim: number): Tuning;
+}
+
+/** The first that suits is taken. */
 const variants = {
+  subgroup: {
+    kernels: {
+      forward: kernel("ops/attention/attention-subgroup.wgsl", subgroupCode),
+      dq: kernel("ops/attention/attention-dq-subgroup.wgsl", dqSubgroupCode),
+      dkv: kernel("ops/attention/attention-dkv-subgroup.wgsl", dkvSubgroupCode),
+    },
+    suits: (headDim, { cpu, subgroupSize: [min, max] }) =>
+      cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
+    width: 4,
+    slice: (headDim) => headDim,
+    tuning(pass, headDim) {
+      const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache
+      const step = headDim % 8 === 0 ? 4 : 8;
+      const VECTORS = headDim / 4;
+      const consts = pass === "dkv" ? { VECTORS, KEYS: own, QUERIES: step } : { VECTORS, ROWS: own, KEYS: step };
+      return { consts, params: { vectors: VECTORS * own }, rows: 8 * own };
+    },
+  },
   tiled: {
-    forward: kernel("ops/attention/attention-tiled.wgsl", tiledCode),
-    dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
-    dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
-    tuning(headDim) {
-      const slices = ceilDiv(headDim, 32);
-      const slice = ceilDiv(headDim, slices);
-      return { consts: { HEAD_DIM: headDim, SLICE: slice, SLICES: slices, TILE4: 2 }, slice, rows: 32 };
+    kernels: {
+      forward: kernel("ops/attention/attention-tiled.wgsl", tiledCode),
+      dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
+      dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
+    },
+    suits: () => true,
+    width: 1,
+    slice(headDim) {
+      const limit = device().adapter.cpu ? 8 : 32; // what fits into a GPU's registers; CPU drivers compile short loops faster
+      return ceilDiv(headDim, ceilDiv(headDim, limit));
+    },
+    tuning(_pass, headDim) {
+      const SLICE = this.slice(headDim);
+      const SLICES = ceilDiv(headDim, SLICE);
+      const ROWS = Math.max(4, Math.min(32, 2 ** Math.floor(Math.log2(64 / SLICES))));
+      return { consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4: 2 }, overrides: { ROWS }, rows: ROWS };
     },
   },
 } satisfies Record<string, Variant>;
 
 type VariantName = keyof typeof variants;
 
-function choose(headDim: number): VariantName {
-  void headDim;
-  void device();
-  return "tiled";
-}
+const choose = (headDim: number): Variant =>
+  Object.values<Variant>(variants).find((variant) => variant.suits(headDim, device().adapter))!;
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
 function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
@@ -132,30 +176,33 @@ function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options
       threshold: Math.round(dropoutP * 2 ** 24),
       rescale: dropoutP < 1 ? 1 / (1 - dropoutP) : 0, // at 1 nothing is kept
     },
-    variant: options.variant ?? choose(D),
+    variant: options.variant ? variants[options.variant] : choose(D),
   };
 }
 
 type Plan = ReturnType<typeof plan>;
 
-/** `struct Params` of the kernels for forward, dq and dkv. */
-const paramsOf = ({ qStrides, kStrides, maskStrides, dropout, batchHeads, full, scale }: Plan): Params => ({
-  q_strides: qStrides,
-  k_strides: kStrides,
-  mask_strides: maskStrides,
-  ...dropout,
-  batch_heads: batchHeads,
-  heads: full[1]!,
-  scale,
-});
-
-/** Runs one of a variant's kernels over `tokens` rows of each head. */
-function launch(which: "forward" | "dq" | "dkv", plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
-  const { consts, rows } = variants[plan.variant].tuning(plan.headDim);
-  run(specialize(variants[plan.variant][which], consts), tensors, paramsOf(plan), {
-    workgroups: plan.batchHeads * ceilDiv(tokens, rows),
-    overrides: { ...plan.overrides, ROWS: rows },
-  });
+/** Runs one of the plan's three kernels over `tokens` rows of each head. */
+function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
+  const { kernels, width, tuning } = plan.variant;
+  const { consts, overrides, params, rows } = tuning.call(plan.variant, pass, plan.headDim);
+  const inVectors = ([batch, head, token, tokens]: readonly number[]) =>
+    [batch! / width, head! / width, token! / width, tokens!]; // prettier-ignore
+  run(
+    specialize(kernels[pass], consts),
+    tensors,
+    {
+      q_strides: inVectors(plan.qStrides),
+      k_strides: inVectors(plan.kStrides),
+      mask_strides: plan.maskStrides,
+      ...plan.dropout,
+      batch_heads: plan.batchHeads,
+      heads: plan.full[1]!,
+      scale: plan.scale,
+      ...params,
+    },
+    { workgroups: plan.batchHeads * ceilDiv(tokens, rows), overrides: { ...plan.overrides, ...overrides } },
+  );
 }
 
 /** Defines the op with y alone, or with [y, lse]. */
@@ -183,7 +230,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
     backward({ p, q, k, v, mask, y, stats, lengths }, dy, needs) {
       const [B, H, Tq, Tk] = p.full as [number, number, number, number];
       if (p.headDim === 0) return { q: empty(q.shape), k: empty(k.shape), v: empty(v.shape) };
-      const { slice } = variants[p.variant].tuning(p.headDim);
+      const slice = p.variant.slice(p.headDim);
       const rows = empty([B, H, Tq, 4]);
       run(
         rowsKernel,

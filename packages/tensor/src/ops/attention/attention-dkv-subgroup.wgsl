@@ -1,0 +1,236 @@
+// dk and dv of attention: dv_j = Σ_i p_ij dy_i, dk_j = scale Σ_i ds_ij q_i, with p and ds as in attention-dq-subgroup.wgsl, for a CPU adapter with subgroups
+// of eight lanes.
+//
+// The mirror image of dq: a lane holds keys, and the queries go by. p is computed again here as well: two kernels that each own
+// their rows need no atomics, so sums are made in the same order every time.
+// Mapping: one subgroup per 8 · KEYS keys of a head; a lane's keys are neighbours, so that one block of random numbers serves four.
+// Loads and unrolling: as in attention-subgroup.wgsl. Traffic: k, v, dk, dv once; q and dy once per 8 · KEYS keys.
+enable subgroups;
+
+const VECTORS = 8u; // D / 4
+const KEYS = 4u;    // keys per lane: 1, 2 or 4
+const QUERIES = 4u; // queries in a step: QUERIES · VECTORS is a multiple of 8, and QUERIES at most 8
+override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
+override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
+override CAUSAL: bool = false;
+override DROPOUT: bool = false;
+
+struct Params {
+  q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
+  k_strides: vec4u,    // of k and v, likewise; then Tk
+  mask_strides: vec4u, // of batch, head, query, key: 0 where the mask is broadcast
+  counter: vec4u,      // dropout: of the first block of random numbers
+  key: vec2u,
+  threshold: u32,      // 2^24 times the probability p to drop
+  rescale: f32,        // 1 / (1 − p)
+  batch_heads: u32, // B · H
+  heads: u32,       // H
+  scale: f32,
+  vectors: u32,     // VECTORS · KEYS, where the compiler can't see it
+}
+
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
+@group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
+@group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
+@group(0) @binding(6) var<storage, read_write> dk: array<vec4f>; // like k
+@group(0) @binding(7) var<storage, read_write> dv: array<vec4f>; // like k
+@group(0) @binding(8) var<uniform> params: Params;
+
+const LANES = 8u;
+const LOADS = QUERIES * VECTORS / LANES; // vec4s of a step's queries that one lane loads
+const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
+
+// What a lane holds.
+var<private> key: array<vec4f, KEYS * VECTORS>;       // its keys
+var<private> value: array<vec4f, KEYS * VECTORS>;     // and values
+var<private> key_sum: array<vec4f, KEYS * VECTORS>;   // Σ ds q
+var<private> value_sum: array<vec4f, KEYS * VECTORS>; // Σ p dy
+var<private> query: array<vec4f, LOADS>;              // its share of the step's queries: vec4 n · 8 + lane of [QUERIES, VECTORS]
+var<private> upstream: array<vec4f, LOADS>;           // and of their dy
+var<private> p: array<f32, KEYS * QUERIES>;           // scores, then p
+var<private> ds: array<f32, KEYS * QUERIES>;          // dp, then ds
+
+// p += the part of q · k, and ds += the part of dy · v, that dimensions 4 d … 4 d + 3 give.
+fn add_products(d: u32) {
+  if (d >= VECTORS) { return; }
+  for (var n = 0u; n < QUERIES; n++) {
+    let share = n * VECTORS + d;
+    let q4 = subgroupShuffle(query[share / LANES], share % LANES);
+    let u4 = subgroupShuffle(upstream[share / LANES], share % LANES);
+    for (var r = 0u; r < KEYS; r++) {
+      let k4 = key[r * VECTORS + d];
+      let v4 = value[r * VECTORS + d];
+      p[r * QUERIES + n] = p[r * QUERIES + n] + q4.x * k4.x + q4.y * k4.y + q4.z * k4.z + q4.w * k4.w;
+      ds[r * QUERIES + n] = ds[r * QUERIES + n] + u4.x * v4.x + u4.y * v4.y + u4.z * v4.z + u4.w * v4.w;
+    }
+  }
+}
+
+// key_sum += ds q and value_sum += p dy in dimensions 4 d … 4 d + 3.
+fn add_queries(d: u32) {
+  if (d >= VECTORS) { return; }
+  for (var n = 0u; n < QUERIES; n++) {
+    let share = n * VECTORS + d;
+    let q4 = subgroupShuffle(query[share / LANES], share % LANES);
+    let u4 = subgroupShuffle(upstream[share / LANES], share % LANES);
+    for (var r = 0u; r < KEYS; r++) {
+      key_sum[r * VECTORS + d] += ds[r * QUERIES + n] * q4;
+      value_sum[r * VECTORS + d] += p[r * QUERIES + n] * u4;
+    }
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let lane = local.x;
+  let queries = params.q_strides.w;
+  let keys = params.k_strides.w;
+  let tiles = (keys + LANES * KEYS - 1u) / (LANES * KEYS);
+  let index = group.x + group.y * workgroups.x;
+  let head = index / tiles; // of B · H
+  if (head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
+  let first = (index % tiles) * LANES * KEYS;
+  let at = vec2u(head / params.heads, head % params.heads);
+  let q_at = dot(at, params.q_strides.xy);
+  let k_at = dot(at, params.k_strides.xy);
+  let mask_at = dot(at, params.mask_strides.xy);
+
+  var load_k: array<vec4f, KEYS * VECTORS>; // walked through by a real loop, so they stay in memory
+  var load_v: array<vec4f, KEYS * VECTORS>;
+  for (var n = 0u; n < params.vectors; n++) {
+    let source = k_at + min(first + KEYS * lane + n / VECTORS, keys - 1u) * params.k_strides.z + n % VECTORS;
+    load_k[n] = k[source];
+    load_v[n] = v[source];
+  }
+  var key_bits: array<u32, KEYS>;
+  for (var r = 0u; r < KEYS; r++) {
+    for (var d = 0u; d < VECTORS; d++) {
+      key[r * VECTORS + d] = load_k[r * VECTORS + d];
+      value[r * VECTORS + d] = load_v[r * VECTORS + d];
+      key_sum[r * VECTORS + d] = vec4f();
+      value_sum[r * VECTORS + d] = vec4f();
+    }
+    key_bits[r] = 1u;
+    if (KEY_MASK) { key_bits[r] = mask[mask_at + (first + KEYS * lane + r) * params.mask_strides.w]; }
+  }
+
+  var start = 0u;
+  if (CAUSAL) { start = first; } // no query before sees a key of this workgroup
+  if (KEY_MASK && first >= u32(rows[head * queries].w)) { start = queries; } // no query sees any
+  for (var i = start; i < queries; i += QUERIES) {
+    for (var n = 0u; n < LOADS; n++) {
+      let share = n * LANES + lane;
+      let source = q_at + min(i + share / VECTORS, queries - 1u) * params.q_strides.z + share % VECTORS;
+      query[n] = q[source];
+      upstream[n] = dy[source];
+    }
+    let lane_row = rows[head * queries + min(i + lane, queries - 1u)];
+
+    for (var n = 0u; n < QUERIES; n++) {
+      for (var r = 0u; r < KEYS; r++) { p[r * QUERIES + n] = 0.0; ds[r * QUERIES + n] = 0.0; }
+    }
+    add_products(0u); add_products(1u); add_products(2u); add_products(3u); add_products(4u); add_products(5u); add_products(6u); add_products(7u);
+    if (VECTORS > 8u) { add_products(8u); add_products(9u); add_products(10u); add_products(11u); add_products(12u); add_products(13u); add_products(14u); add_products(15u); }
+    if (VECTORS > 16u) { add_products(16u); add_products(17u); add_products(18u); add_products(19u); add_products(20u); add_products(21u); add_products(22u); add_products(23u); }
+    if (VECTORS > 24u) { add_products(24u); add_products(25u); add_products(26u); add_products(27u); add_products(28u); add_products(29u); add_products(30u); add_products(31u); }
+
+    for (var n = 0u; n < QUERIES; n++) {
+      let row = subgroupShuffle(lane_row, n); // m, 1 / l, δ
+      var keep = vec4<bool>();
+      if (DROPOUT) { keep = kept((head * queries + i + n) * keys + first + KEYS * lane); }
+      for (var r = 0u; r < KEYS; r++) {
+        let j = first + KEYS * lane + r;
+        var bits = key_bits[r];
+        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + (i + n) * params.mask_strides.z + j * params.mask_strides.w]; }
+        let visible = i + n < queries && (!CAUSAL || j <= i + n) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
+        var score = p[r * QUERIES + n] * params.scale;
+        if (MASK == 2u) { score += bitcast<f32>(bits); }
+        let weight = select(0.0, exp_negative(min(score - row.x, 0.0)) * row.y, visible);
+        let factor = select(1.0, select(0.0, params.rescale, keep[r]), DROPOUT);
+        p[r * QUERIES + n] = weight * factor;
+        ds[r * QUERIES + n] = select(0.0, weight * (ds[r * QUERIES + n] * factor - row.z), visible);
+      }
+    }
+
+    add_queries(0u); add_queries(1u); add_queries(2u); add_queries(3u); add_queries(4u); add_queries(5u); add_queries(6u); add_queries(7u);
+    if (VECTORS > 8u) { add_queries(8u); add_queries(9u); add_queries(10u); add_queries(11u); add_queries(12u); add_queries(13u); add_queries(14u); add_queries(15u); }
+    if (VECTORS > 16u) { add_queries(16u); add_queries(17u); add_queries(18u); add_queries(19u); add_queries(20u); add_queries(21u); add_queries(22u); add_queries(23u); }
+    if (VECTORS > 24u) { add_queries(24u); add_queries(25u); add_queries(26u); add_queries(27u); add_queries(28u); add_queries(29u); add_queries(30u); add_queries(31u); }
+  }
+
+  var store_k: array<vec4f, KEYS * VECTORS>; // likewise in memory
+  var store_v: array<vec4f, KEYS * VECTORS>;
+  for (var r = 0u; r < KEYS; r++) {
+    for (var d = 0u; d < VECTORS; d++) {
+      store_k[r * VECTORS + d] = key_sum[r * VECTORS + d] * params.scale;
+      store_v[r * VECTORS + d] = value_sum[r * VECTORS + d];
+    }
+  }
+  for (var n = 0u; n < params.vectors; n++) {
+    let j = first + KEYS * lane + n / VECTORS;
+    if (j < keys) {
+      let target_at = k_at + j * params.k_strides.z + n % VECTORS;
+      dk[target_at] = store_k[n];
+      dv[target_at] = store_v[n];
+    }
+  }
+}
+
+// exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
+fn exp_negative(x: f32) -> f32 {
+  let n = round(max(x, -87.0) * 1.44269504);
+  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+}
+
+// Upper words of two products of 32-bit numbers, from their halves.
+fn mul_high(a: vec2u, b: vec2u) -> vec2u {
+  let al = a & vec2u(0xffffu);
+  let ah = a >> vec2u(16u);
+  let bl = b & vec2u(0xffffu);
+  let bh = b >> vec2u(16u);
+  let middle = ah * bl + ((al * bl) >> vec2u(16u));
+  let other = al * bh + (middle & vec2u(0xffffu));
+  return ah * bh + (middle >> vec2u(16u)) + (other >> vec2u(16u));
+}
+
+fn philox(counter: vec4u, key: vec2u) -> vec4u {
+  let multipliers = vec2u(0xd2511f53u, 0xcd9e8d57u);
+  var c = counter;
+  var k = key;
+  for (var round = 0u; round < 10u; round++) {
+    let high = mul_high(multipliers, c.xz);
+    let low = multipliers * c.xz;
+    c = vec4u(high.y ^ c.y ^ k.x, low.y, high.x ^ c.w ^ k.y, low.x);
+    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+fn block(i: u32) -> vec4u {
+  var c = params.counter;
+  c.x += i;
+  if (c.x < i) { c.y++; if (c.y == 0u) { c.z++; if (c.z == 0u) { c.w++; } } } // carry
+  return philox(c, params.key);
+}
+
+// Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: as in dropout.wgsl, word e % 4 of block e / 4 decides about element e.
+fn kept(e: u32) -> vec4<bool> {
+  var words = block(e / 4u);
+  let shift = e % 4u;
+  if (shift > 0u) { // not aligned: Tk is no multiple of 4
+    let next = block(e / 4u + 1u);
+    if (shift == 1u) { words = vec4u(words.yzw, next.x); }
+    else if (shift == 2u) { words = vec4u(words.zw, next.xy); }
+    else { words = vec4u(words.w, next.xyz); }
+  }
+  return (words >> vec4u(8u)) >= vec4u(params.threshold);
+}
