@@ -26,6 +26,12 @@ function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined): 
     bias === undefined || (bias.rank === 1 && bias.size === outFeatures),
     () => `${op}: bias ${showShape(bias!.shape)} is not [${outFeatures}], one number for each row of the weight.`,
   );
+  for (const [name, t] of Object.entries({ x, weight, bias })) {
+    check(
+      !t || t.dtype === "f32",
+      () => `${op}: ${name} is ${t!.dtype}; products are of floats. cast(${name}, "f32") makes it one.`,
+    );
+  }
   const leading = x.shape.slice(0, -1);
   return { shape: [...leading, outFeatures], rows: sizeOf(leading), inFeatures, outFeatures };
 }
@@ -70,7 +76,7 @@ function linearGradients(
 
 /**
  * x · weightᵀ + bias: x [..., in], weight [out, in], bias [out] give [..., out], f32.
- * @throws when the shapes don't fit.
+ * @throws when the shapes don't fit, or the elements are no floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
  */
 export const linear = defineOp("linear", {
@@ -85,7 +91,7 @@ export const linear = defineOp("linear", {
 /**
  * gelu(x · weightᵀ + bias), the first half of a transformer's feed-forward block: shapes as in {@link linear}. One step of the
  * tape, but two kernels: h = x · weightᵀ + bias has to be written anyway, because backward needs it.
- * @throws when the shapes don't fit.
+ * @throws when the shapes don't fit, or the elements are no floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
  */
 export const linearGelu = defineOp("linear_gelu", {

@@ -102,6 +102,12 @@ describe("matmul refuses", () => {
       "matmul, batch of: shapes don't broadcast: [2] and [3]",
     );
   });
+  test("whole numbers", () => {
+    const whole = fromArray([1], [1, 1], "i32");
+    expect(() => matmul(zeros(1, 1), whole)).toThrow(
+      'matmul: b is i32; products are of floats. cast(b, "f32") makes it one.',
+    );
+  });
   test("scalars", () => {
     expect(() => matmul(zeros(), zeros(2, 2))).toThrow("matmul: a scalar is no matrix");
   });

@@ -54,11 +54,17 @@ function plan(a: Shape, b: Shape, options: MatmulOptions): Plan {
  * op(a) · op(b), where op transposes the last two dimensions if asked: [..., M, K] · [..., K, N] gives [..., M, N], f32.
  * The dimensions before them are a batch, and broadcast. Vectors as in torch.matmul: [K] · [K, N] gives [N], [M, K] · [K]
  * gives [M], [K] · [K] a scalar.
- * @throws when the inner dimensions differ, or the batches don't broadcast.
+ * @throws when the inner dimensions differ, the batches don't broadcast, or the elements are no floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
  */
 export const matmul = defineOp("matmul", {
   forward(a: Tensor, b: Tensor, options: MatmulOptions = {}) {
+    for (const [name, x] of Object.entries({ a, b })) {
+      check(
+        x.dtype === "f32",
+        () => `matmul: ${name} is ${x.dtype}; products are of floats. cast(${name}, "f32") makes it one.`,
+      );
+    }
     const sizes = plan(a.shape, b.shape, options);
     const y = empty(sizes.shape);
     multiply({ ...sizes, a, b, c: y });
