@@ -70,6 +70,12 @@ export class Tensor {
     return this.storage.buffer;
   }
 
+  /** Marks it as a leaf that gradients flow to, such as a parameter. */
+  requireGrad(): this {
+    this.requiresGrad = true;
+    return this;
+  }
+
   /** Another tensor over the same memory, in a shape of the same size. Not recorded by autograd: see `reshape`. */
   alias(shape: Shape = this.shape): Tensor {
     return new Tensor(this.storage.retain(), shape, this.dtype);

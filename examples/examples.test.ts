@@ -1,0 +1,98 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const out = mkdtempSync(join(tmpdir(), "gpugrad-examples-"));
+afterAll(() => rmSync(out, { recursive: true }));
+
+/** Runs a program of the repository as its users do. */
+function run(program: string, args: string[], input = ""): { code: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "scripts/run.mjs"), program, ...args], {
+    cwd: root,
+    input,
+    encoding: "utf8",
+  });
+  return { code: status, stdout, stderr };
+}
+
+const lines = (stdout: string): Record<string, unknown>[] =>
+  stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+
+test("the README's example learns exclusive or, and is the one in the README", () => {
+  const { code, stdout } = run("examples/xor.ts", []);
+  expect(stdout.trim()).toBe("[ 0, 1, 1, 0 ]");
+  expect(code).toBe(0);
+  const [, ...program] = readFileSync(join(root, "examples/xor.ts"), "utf8").split("\n");
+  expect(readFileSync(join(root, "README.md"), "utf8")).toContain(program.join("\n").trim());
+});
+
+test("train:imdb --sample keeps its contract, and what it saves predicts", () => {
+  const model = join(out, "sample");
+  const trace = join(out, "trace.jsonl");
+  const { code, stdout, stderr } = run("examples/train-imdb.ts", [
+    "--sample", "--json", "--max_train_samples", "96", "--max-eval-samples", "40", "--num_train_epochs=1",
+    "--output_dir", model, "--loss_trace", trace, "--seed", "7",
+  ]); // prettier-ignore
+  expect(code, stderr).toBe(0);
+  const events = lines(stdout);
+  expect(events.map((e) => e["event"])).toEqual([
+    "start",
+    ...Array<string>(6).fill("step"),
+    "predict",
+    "predict",
+    "predict",
+    "end",
+  ]);
+  const end = events.at(-1)!;
+  expect(end).toMatchObject({ event: "end", steps: 6, output_dir: model });
+  expect((end["eval"] as { accuracy: number }).accuracy).toBeGreaterThan(0.3);
+  for (const key of ["train_loss", "train_runtime", "train_samples_per_second"]) expect(end[key]).toBeTypeOf("number");
+  expect(end["adapter"]).toBeTypeOf("string");
+  const steps = lines(readFileSync(trace, "utf8"));
+  expect(Object.keys(steps[0]!)).toEqual(["step", "loss", "grad_norm", "learning_rate", "epoch"]);
+  expect(steps.at(-1)).toMatchObject({ step: 6, epoch: 1 });
+  expect(stderr).toMatch(/estimated/);
+
+  const texts = "The acting was superb.\n\nA bore.\n";
+  const predicted = lines(run("packages/gpugrad/src/cli.ts", ["predict", model, "--json"], texts).stdout);
+  expect(predicted).toHaveLength(3); // an empty line is a text too
+  for (const { label, score, logits } of predicted) {
+    expect(["negative", "positive"]).toContain(label);
+    expect(score).toBeGreaterThanOrEqual(0.5);
+    expect(logits).toHaveLength(2);
+  }
+  const embedded = lines(run("packages/gpugrad/src/cli.ts", ["embed", model, "--json"], texts).stdout);
+  for (const { embedding } of embedded) expect(Math.hypot(...(embedding as number[]))).toBeCloseTo(1, 6);
+
+  const csv = join(out, "test.csv");
+  writeFileSync(csv, "text,label\nThe acting was superb.,positive\nA bore.,negative\n");
+  const evaluated = run("packages/gpugrad/src/cli.ts", [
+    "evaluate",
+    model,
+    "--dataset",
+    csv,
+    "--split",
+    "test",
+    "--json",
+  ]);
+  expect(evaluated.code, evaluated.stderr).toBe(0);
+  expect(lines(evaluated.stdout)[0]).toMatchObject({ rows: 2 });
+});
+
+test("wrong usage ends with 2 and says what is wrong", () => {
+  for (const [program, args, message] of [
+    ["examples/train-imdb.ts", ["--learning_rat", "1"], /unknown option '--learning-rat'/],
+    ["examples/train-imdb.ts", ["--max_length", "x"], /It has to be a number/],
+    ["packages/gpugrad/src/cli.ts", ["predict"], /missing required argument 'model'/],
+    ["packages/gpugrad/src/cli.ts", ["predikt"], /unknown command/],
+  ] as const) {
+    const { code, stdout, stderr } = run(program, [...args]);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe("");
+    expect(code).toBe(2);
+  }
+});
