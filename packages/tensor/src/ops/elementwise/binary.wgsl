@@ -100,7 +100,7 @@ fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
     case 3u: { return bitcast<vec4u>(v / w); }
     case 4u: { return bitcast<vec4u>(power(vec4f(v), vec4f(w))); }
     case 5u, 6u: { // maximum, minimum; -1 in bits is a NaN, but not for whole numbers
-      let best = bitcast<vec4u>(select(min(v, w), max(v, w), FN == 5u));
+      let best = bitcast<vec4u>(select(w, v, select(v <= w, v >= w, FN == 5u)));
       if (FLOAT) {
         let v_bits = bitcast<vec4u>(v);
         return select(select(best, bitcast<vec4u>(w), is_nan(bitcast<vec4u>(w))), v_bits, is_nan(v_bits));

@@ -128,7 +128,7 @@ fn reduce_large(v: f32) -> vec2f {
 }
 
 /// sin(v + turn π/2): reduce to [-π/4, π/4], then the power series of sine or cosine.
-fn sine(v: vec4f, turn: f32) -> vec4f {
+fn sine(v: vec4f, turn: u32) -> vec4f {
   var n = round(abs(v) * 0.636619747);
   var r = ((abs(v) - n * 1.5703125) - n * 4.83751297e-4) - n * 7.54978995e-8; // π/2 in parts so short that n times them is exact
   let large = any(abs(v) > vec4f(200.0));
@@ -139,8 +139,9 @@ fn sine(v: vec4f, turn: f32) -> vec4f {
       r[i] = reduced.y;
     }
   }
-  // sin(-a) = sin(a + π), but cos(-a) = cos(a)
-  let quadrant = vec4u(n) + select(vec4u(u32(turn)), vec4u(2u), (v < vec4f()) & vec4<bool>(turn == 0.0));
+  // sin(-a) = sin(a + π), but cos(-a) = cos(a); by the sign's bit, so that sin(-0) is -0
+  let half_turn = select(vec4u(), bitcast<vec4u>(v) >> vec4u(31u), turn == 0u) * 2u;
+  let quadrant = vec4u(n) + turn + half_turn;
   let z = r * r;
   let odd = r - r * z * (1.0 / 6.0 - z * (1.0 / 120.0 - z * (1.0 / 5040.0 - z / 362880.0)));
   let even = 1.0 - z * (0.5 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40320.0 - z / 3628800.0))));
@@ -159,11 +160,11 @@ fn apply(v: vec4f) -> vec4f {
     case 5u: { return 1.0 / sqrt(v); }
     case 6u: { return exp_exact(v); }
     case 7u: { return log_exact(v); }
-    case 8u: { return sine(v, 0.0); }
-    case 9u: { return sine(v, 1.0); }
+    case 8u: { return sine(v, 0u); }
+    case 9u: { return sine(v, 1u); }
     case 10u: { return tanh_exact(v); }
     case 11u: { return sigmoid(v); }
-    case 12u: { return max(v, vec4f()); }
+    case 12u: { return select(v, vec4f(), v < vec4f()); } // relu
     case 13u: { return v * normal_share(v); } // gelu
     case 14u: { return gelu_tanh(v); }
     case 15u: { return erf(v); }
