@@ -54,7 +54,7 @@ const parts: Record<
 /** Every folder of a model: states, attentions, logits, loss and gradients, and the report of every way to open it. */
 export async function* models(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
   for (const folder of list(dir, "folders")) {
-    for await (const result of casesOf(dir, folder)) {
+    for (const result of casesOf(dir, folder)) {
       const { name, run, notCovered } = result;
       if (!wanted(`models/${folder}/${name}`)) continue;
       const told = { group: "models", file: folder, name };
@@ -90,7 +90,7 @@ function* casesOf(dir: string, name: string): Generator<Planned> {
       if (of !== undefined && of !== architecture) continue;
       yield {
         name: `${architecture} opened as ${opens.architecture}`,
-        run: () => partOfModel(folder, opens as unknown as Opens, names, rest),
+        run: () => partOfModel(folder, opens, names, rest),
       };
     }
   }

@@ -24,7 +24,7 @@ function auto<M extends PreTrainedModel>(task: string, classes: Record<string, M
           `${task}: ${folder.name} is a ${model_type}; known here: ${Object.keys(classes).join(", ")}.`,
         );
       }
-      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a static method that takes its class as `this`
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-member-access -- a static method that takes its class as `this`
       return (found as any).fromPretrained(folder, options) as Promise<M>;
     },
   };

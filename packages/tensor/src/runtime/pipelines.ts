@@ -28,7 +28,7 @@ export class Pipelines {
 
   get(kernel: Kernel, overrides: Record<string, number>): Pipeline {
     let variants = this.#made.get(kernel);
-    if (!variants) this.#made.set(kernel, (variants = new Map()));
+    if (!variants) this.#made.set(kernel, (variants = new Map<string, Pipeline>()));
     const key = JSON.stringify(overrides);
     let pipeline = variants.get(key);
     if (!pipeline) variants.set(key, (pipeline = this.#compile(kernel, overrides)));
