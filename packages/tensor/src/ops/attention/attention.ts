@@ -184,8 +184,9 @@ type Plan = ReturnType<typeof plan>;
 
 /** Runs one of the plan's three kernels over `tokens` rows of each head. */
 function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
-  const { kernels, width } = plan.variant;
-  const { consts, overrides, params, rows } = plan.variant.tuning(pass, plan.headDim);
+  const variant: Variant = plan.variant;
+  const { kernels, width } = variant;
+  const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
   const inVectors = ([batch, head, token, tokens]: readonly number[]) =>
     [batch! / width, head! / width, token! / width, tokens!]; // prettier-ignore
   run(
