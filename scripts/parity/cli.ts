@@ -4,8 +4,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { destroy, device, init } from "@gpugrad/tensor";
 import { ops } from "./ops.ts";
+import { minilm } from "./minilm.ts";
 import { models } from "./models.ts";
 import { optim } from "./optim.ts";
+import { train } from "./train.ts";
 import { idOf, statusOf, toJson, toText, type Result } from "./report.ts";
 
 const usage = `pnpm parity [--reference DIR] [--only REGEX] [--json FILE]
@@ -17,7 +19,7 @@ Transformers and scikit-learn computed. Prints a table per group; exits 1 if a c
   --json FILE    the report as JSON as well`;
 
 /** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
-const groups = { ops, optim, models };
+const groups = { ops, optim, models, train, minilm };
 
 async function main(): Promise<number> {
   let options: { reference?: string; only?: string; json?: string; help?: boolean };

@@ -1,6 +1,6 @@
 import "@gpugrad/autograd";
 import * as g from "@gpugrad/tensor";
-import { exists, join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
+import { join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
 import { integerFiles } from "./integers.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, widened, type Check, type Tolerance } from "./tolerance.ts";
@@ -178,19 +178,20 @@ function attention(t: Inputs, { scale, is_causal, eager }: Attributes): Record<s
 
 /** Runs the cases of every op in `dir`, forward and backward. `wanted` is asked with a case's id. */
 export async function* ops(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
-  for (const file of list(dir, "json")) {
-    if (file === "index") continue;
-    const { cases, op = file } = readJson<{ cases?: Case[]; op?: string }>(join(dir, `${file}.json`));
-    const run = integerFiles[op];
-    const tensors = join(dir, `${file}.safetensors`);
-    for (const c of cases ?? []) {
-      if (!wanted(`ops/${file}/${c.name}`)) continue;
-      const result = { group: "ops", file, name: c.name };
-      if (run) yield { ...result, checks: await attempt(() => run(c as never)) };
-      else if (!calls[op]) yield { ...result, checks: [], notCovered: `no such op here: ${op}` };
-      else if (!exists(tensors)) yield { ...result, checks: [], notCovered: `${file}.safetensors is not there` };
-      else yield { ...result, checks: await attempt(() => withTensors(tensors, (golden) => runCase(op, c, golden))) };
-    }
+  for (const file of list(dir, "json")) if (file !== "index") yield* casesOf(dir, file, wanted);
+}
+
+/** Runs the cases of one file. */
+export async function* casesOf(dir: string, file: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
+  const { cases, op = file } = readJson<{ cases?: Case[]; op?: string }>(join(dir, `${file}.json`));
+  const run = integerFiles[op];
+  const tensors = join(dir, `${file}.safetensors`);
+  for (const c of cases ?? []) {
+    if (!wanted(`ops/${file}/${c.name}`)) continue;
+    const result = { group: "ops", file, name: c.name };
+    if (run) yield { ...result, checks: await attempt(() => run(c as never)) };
+    else if (!calls[op]) yield { ...result, checks: [], notCovered: `no such op here: ${op}` };
+    else yield { ...result, checks: await attempt(() => withTensors(tensors, (golden) => runCase(op, c, golden))) };
   }
 }
 

@@ -234,15 +234,13 @@ const runners: Record<string, Runner<never, never>> = {
 export async function* optim(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
   for (const file of list(dir, "json")) {
     const content = readJson<{ cases?: { name: string }[] }>(join(dir, `${file}.json`));
+    const run = runners[file];
     for (const c of content.cases ?? []) {
       if (!wanted(`optim/${file}/${c.name}`)) continue;
       const result = { group: "optim", file, name: c.name };
-      const run = runners[file];
+      const tensors = join(dir, `${file}.safetensors`);
       if (!run) yield { ...result, checks: [], notCovered: `no ${file} here` };
-      else {
-        const tensors = join(dir, `${file}.safetensors`);
-        yield { ...result, checks: await attempt(() => run(c as never, { ...content, file } as never, tensors)) };
-      }
+      else yield { ...result, checks: await attempt(() => run(c as never, { ...content, file } as never, tensors)) };
     }
   }
 }

@@ -127,8 +127,11 @@ const cells = ({ group, worst, ...counts }: Summary): string[] => [
   ...[counts.cases, counts.passed, counts.failed, counts.not_covered, counts.not_promised].map((n) =>
     n ? String(n) : "·",
   ),
-  worst ? `${worst.share.toFixed(3)}  ${worst.case.split("/").slice(2).join("/")} ${worst.tensor}`.trimEnd() : "",
+  worst ? describe(worst) : "",
 ];
+
+const describe = ({ share, case: id, tensor }: Worst): string =>
+  share === 0 ? "exact" : [share.toFixed(3), id.split("/").slice(2).join("/"), tensor].filter(Boolean).join("  ");
 
 /** Columns as wide as their widest cell: names to the left, numbers to the right. */
 function table(rows: string[][]): string[] {

@@ -29,18 +29,21 @@ export interface Check {
  */
 export const widened: readonly { cases: RegExp; tolerance: Tolerance; spec: string }[] = [];
 
-/** What WGSL leaves open, and how an element that falls under it is told. Only cases that are marked `special` may. */
+/**
+ * What WGSL leaves open, and how an element that falls under it is told. Only cases that are marked `special` may.
+ * @see https://www.w3.org/TR/WGSL/#differences-from-ieee754
+ */
 export const notPromised = {
   "NaN and infinity": {
-    spec: '"Implementations may assume that overflow, infinities, and NaNs are not present during shader execution" (15.7.2)',
+    spec: "implementations may assume that overflow, infinities and NaNs don't occur (WGSL, Differences from IEEE-754)",
     applies: (_got: number, want: number, finiteInput: boolean) => !Number.isFinite(want) || !finiteInput,
   },
   "sign of zero": {
-    spec: '"Implementations may ignore the sign of a zero" (15.7.2)',
+    spec: "implementations may ignore the sign of a zero (WGSL, Differences from IEEE-754)",
     applies: (got: number, want: number) => got === 0 && want === 0,
   },
   subnormals: {
-    spec: '"Any inputs or outputs of operations may be flushed to zero" (15.7.2)',
+    spec: "subnormal inputs and outputs of operations may be flushed to zero (WGSL, Differences from IEEE-754)",
     applies: (got: number, want: number) => Math.abs(got) < 2 ** -126 && Math.abs(want) < 2 ** -126,
   },
 } as const;
