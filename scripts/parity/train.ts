@@ -1,5 +1,5 @@
 import "@gpugrad/autograd";
-import { AutoModelForSequenceClassification, AutoTokenizer, type ModelInputs } from "@gpugrad/bert";
+import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { scope } from "@gpugrad/tensor";
 import { AdamW, clipGradNorm, getScheduler } from "@gpugrad/train";
 import { exists, join, list, readJson, valuesOf, withTensors } from "./files.ts";
