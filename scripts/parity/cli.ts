@@ -4,29 +4,32 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { destroy, device, init } from "@gpugrad/tensor";
 import { ops } from "./ops.ts";
+import { python } from "./python.ts";
 import { minilm } from "./minilm.ts";
 import { models } from "./models.ts";
 import { optim } from "./optim.ts";
 import { train } from "./train.ts";
 import { idOf, statusOf, toJson, toText, type Result } from "./report.ts";
 
-const usage = `pnpm parity [--reference DIR] [--only REGEX] [--json FILE]
+const usage = `pnpm parity [--reference DIR] [--only REGEX] [--json FILE] [--python]
 
 Runs every golden case found under DIR (../shared/reference unless said otherwise) and compares with what PyTorch,
 Transformers and scikit-learn computed. Prints a table per group; exits 1 if a case fails, 2 for wrong usage.
 
   --only REGEX   cases whose name matches, such as ops/softmax/ or models/bert-model
-  --json FILE    the report as JSON as well`;
+  --json FILE    the report as JSON as well
+  --python       save every model too, and let Python's Transformers open it (GPUGRAD_PYTHON, or python3)`;
 
 /** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
 const groups = { ops, optim, models, train, minilm };
 
 async function main(): Promise<number> {
-  let options: { reference?: string; only?: string; json?: string; help?: boolean };
+  let options: { reference?: string; only?: string; json?: string; python?: boolean; help?: boolean };
   let only: RegExp;
   try {
     const text = { type: "string" } as const;
-    options = parseArgs({ options: { reference: text, only: text, json: text, help: { type: "boolean" } } }).values;
+    const flag = { type: "boolean" } as const;
+    options = parseArgs({ options: { reference: text, only: text, json: text, python: flag, help: flag } }).values;
     only = new RegExp(options.only ?? "");
   } catch (error) {
     console.error(`parity: ${(error as Error).message}\n\n${usage}`);
@@ -45,9 +48,16 @@ async function main(): Promise<number> {
 
   const results: Result[] = [];
   await init();
+  const wanted = (id: string): boolean => only.test(id);
+  const runs = Object.entries(groups).map(
+    ([name, cases]) =>
+      () =>
+        cases(join(reference, name), wanted),
+  );
+  if (options.python) runs.push(() => python(reference, wanted));
   try {
-    for (const [name, cases] of Object.entries(groups)) {
-      for await (const result of cases(join(reference, name), (id) => only.test(id))) {
+    for (const run of runs) {
+      for await (const result of run()) {
         results.push(result);
         if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${results.length} ${idOf(result)}`);
       }

@@ -26,10 +26,12 @@ interface Reference {
   tensors?: Record<string, { atol: number }>;
 }
 
-type Model = PreTrainedModel & {
+/** A model of any class here, as it is called. */
+export type Model = PreTrainedModel & {
   forward(inputs: ModelInputs & { labels?: ArrayInput }, options?: object): Partial<BaseModelOutput & HeadOutput>;
 };
-type Opens = { fromPretrained(folder: string, options?: FromPretrainedOptions): Promise<PreTrainedModel> };
+/** A class, or an Auto class, that opens folders. */
+export type Opens = { fromPretrained(folder: string, options?: FromPretrainedOptions): Promise<PreTrainedModel> };
 
 /** "If a kernel sums in another order…, widen atol, not rtol": the rule of the folders' README. */
 const RTOL = 1e-4;
@@ -207,7 +209,7 @@ async function weightedLoss(out: Partial<BaseModelOutput & HeadOutput>, golden: 
 }
 
 /** inputs.json; [B, choices, T] as [B · choices, T]. Numbers with a point are float labels, though they may be whole. */
-function readInputs(path: string): ModelInputs & { labels?: ArrayInput } {
+export function readInputs(path: string): ModelInputs & { labels?: ArrayInput } {
   const text = readFileSync(path, "utf8");
   const inputs = JSON.parse(text) as Record<string, NestedArray>;
   const rows = (x: NestedArray): NestedArray =>
