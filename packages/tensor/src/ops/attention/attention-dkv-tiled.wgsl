@@ -13,6 +13,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
+override UNROLL: bool = true; // GPUs keep arrays in registers only if loops over them are unrolled; CPU drivers compile that for minutes
 
 struct Params {
   q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
@@ -25,6 +26,7 @@ struct Params {
   batch_heads: u32, // B · H
   heads: u32,       // H
   scale: f32,
+  slice: u32,       // SLICE, where the compiler can't see it
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
@@ -61,6 +63,7 @@ fn main(
   let j = first + local.x;
   let at = vec2u(head / params.heads, head % params.heads);
   let inside = j < keys && head < params.batch_heads; // the launch may be a few workgroups too many
+  let slice = select(params.slice, SLICE, UNROLL);
   let own = SLICE * local.y; // this invocation's first dimension
   let q_at = dot(at, params.q_strides.xy);
   let k_at = dot(at, params.k_strides.xy) + j * params.k_strides.z + own;
@@ -70,7 +73,7 @@ fn main(
   var value: array<f32, SLICE>;
   var key_sum: array<f32, SLICE>;
   var value_sum: array<f32, SLICE>;
-  for (var d = 0u; d < SLICE; d++) {
+  for (var d = 0u; d < slice; d++) {
     if (inside && own + d < HEAD_DIM) {
       key[d] = k[k_at + d];
       value[d] = v[k_at + d];
@@ -106,7 +109,7 @@ fn main(
 
     var s = array<vec4f, TILE4>();
     var dp = array<vec4f, TILE4>();
-    for (var d = 0u; d < SLICE; d++) {
+    for (var d = 0u; d < slice; d++) {
       for (var g = 0u; g < TILE4; g++) {
         s[g] += key[d] * q_tile[(own + d) * TILE4 + g];
         dp[g] += value[d] * dy_tile[(own + d) * TILE4 + g];
@@ -141,7 +144,7 @@ fn main(
       s[g] = p * keep;
       dp[g] = p * (dp[g] * keep - saved[2]); // ds
     }
-    for (var d = 0u; d < SLICE; d++) {
+    for (var d = 0u; d < slice; d++) {
       for (var g = 0u; g < TILE4; g++) {
         value_sum[d] += dot(s[g], dy_tile[(own + d) * TILE4 + g]);
         key_sum[d] += dot(dp[g], q_tile[(own + d) * TILE4 + g]);
@@ -150,7 +153,7 @@ fn main(
   }
 
   if (!inside) { return; }
-  for (var d = 0u; d < SLICE; d++) {
+  for (var d = 0u; d < slice; d++) {
     if (own + d < HEAD_DIM) {
       dk[k_at + d] = key_sum[d] * params.scale;
       dv[k_at + d] = value_sum[d];

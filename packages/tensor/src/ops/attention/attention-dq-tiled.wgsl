@@ -13,6 +13,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
+override UNROLL: bool = true; // GPUs keep arrays in registers only if loops over them are unrolled; CPU drivers compile that for minutes
 
 struct Params {
   q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
@@ -25,6 +26,7 @@ struct Params {
   batch_heads: u32, // B · H
   heads: u32,       // H
   scale: f32,
+  slice: u32,       // SLICE, where the compiler can't see it
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
@@ -60,6 +62,7 @@ fn main(
   let row = head * queries + i;
   let at = vec2u(head / params.heads, head % params.heads);
   let inside = i < queries && head < params.batch_heads; // the launch may be a few workgroups too many
+  let slice = select(params.slice, SLICE, UNROLL);
   let own = SLICE * local.y; // this invocation's first dimension
   let q_at = dot(at, params.q_strides.xy) + i * params.q_strides.z + own;
   let k_at = dot(at, params.k_strides.xy);
@@ -68,7 +71,7 @@ fn main(
   var query: array<f32, SLICE>;
   var upstream: array<f32, SLICE>;
   var sum: array<f32, SLICE>;
-  for (var d = 0u; d < SLICE; d++) {
+  for (var d = 0u; d < slice; d++) {
     if (inside && own + d < HEAD_DIM) {
       query[d] = q[q_at + d];
       upstream[d] = dy[q_at + d];
@@ -101,7 +104,7 @@ fn main(
 
     var s = array<vec4f, TILE4>();
     var dp = array<vec4f, TILE4>();
-    for (var d = 0u; d < SLICE; d++) {
+    for (var d = 0u; d < slice; d++) {
       for (var g = 0u; g < TILE4; g++) {
         s[g] += query[d] * k_tile[(own + d) * TILE4 + g];
         dp[g] += upstream[d] * v_tile[(own + d) * TILE4 + g];
@@ -130,13 +133,13 @@ fn main(
       if (DROPOUT) { dp[g] = select(vec4f(), dp[g] * params.rescale, kept(row * keys + j)); }
       s[g] = select(vec4f(), p * (dp[g] - saved.z), sees(i, j, bits)); // ds
     }
-    for (var d = 0u; d < SLICE; d++) {
+    for (var d = 0u; d < slice; d++) {
       for (var g = 0u; g < TILE4; g++) { sum[d] += dot(s[g], k_tile[(own + d) * TILE4 + g]); }
     }
   }
 
   if (!inside) { return; }
-  for (var d = 0u; d < SLICE; d++) {
+  for (var d = 0u; d < slice; d++) {
     if (own + d < HEAD_DIM) { dq[q_at + d] = sum[d] * params.scale; }
   }
 }

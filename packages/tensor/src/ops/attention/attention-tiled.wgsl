@@ -15,6 +15,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
+override UNROLL: bool = true; // GPUs keep arrays in registers only if loops over them are unrolled; CPU drivers compile that for minutes
 
 struct Params {
   q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
@@ -27,6 +28,7 @@ struct Params {
   batch_heads: u32, // B · H
   heads: u32,       // H
   scale: f32,
+  slice: u32,       // SLICE, where the compiler can't see it
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;           // [B, H, Tq, D] or [B, Tq, H, D]
@@ -62,6 +64,7 @@ fn main(
   let row = head * queries + i;
   let at = vec2u(head / params.heads, head % params.heads);
   let inside = i < queries && head < params.batch_heads; // the launch may be a few workgroups too many
+  let slice = select(params.slice, SLICE, UNROLL);
   let own = SLICE * local.y; // this invocation's first dimension
   let q_at = dot(at, params.q_strides.xy) + i * params.q_strides.z + own;
   let k_at = dot(at, params.k_strides.xy);
@@ -69,7 +72,7 @@ fn main(
 
   var query: array<f32, SLICE>;
   var o: array<f32, SLICE>;
-  for (var d = 0u; d < SLICE; d++) {
+  for (var d = 0u; d < slice; d++) {
     if (inside && own + d < HEAD_DIM) { query[d] = q[q_at + d]; }
   }
   var m = LOWEST;
@@ -98,7 +101,7 @@ fn main(
     workgroupBarrier(); // the tile is there
 
     var s = array<vec4f, TILE4>();
-    for (var d = 0u; d < SLICE; d++) {
+    for (var d = 0u; d < slice; d++) {
       for (var g = 0u; g < TILE4; g++) { s[g] += query[d] * k_tile[(own + d) * TILE4 + g]; }
     }
     if (SLICES > 1u) {
@@ -127,7 +130,7 @@ fn main(
       l += (s[g].x + s[g].y) + (s[g].z + s[g].w);
       if (DROPOUT) { s[g] = select(vec4f(), s[g], kept(row * keys + tile + 4u * g)); }
     }
-    for (var d = 0u; d < SLICE; d++) {
+    for (var d = 0u; d < slice; d++) {
       var sum = 0.0;
       for (var g = 0u; g < TILE4; g++) { sum += dot(s[g], v_tile[(own + d) * TILE4 + g]); }
       o[d] = o[d] * shrink + sum;
@@ -136,7 +139,7 @@ fn main(
 
   if (!inside) { return; }
   let norm = select(0.0, 1.0 / l, l > 0.0) * params.rescale; // a query that sees no key gets 0
-  for (var d = 0u; d < SLICE; d++) {
+  for (var d = 0u; d < slice; d++) {
     if (own + d < HEAD_DIM) { y[q_at + d] = o[d] * norm; }
   }
   if (local.y == 0u) { stats[row] = vec2f(m, l); }

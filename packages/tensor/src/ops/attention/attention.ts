@@ -61,13 +61,16 @@ interface Tuning {
 interface Variant {
   kernels: Record<Pass, Kernel>;
   /** Whether this device can run it, and gains by it. */
-  suits(headDim: number, adapter: AdapterInfo): boolean;
+  suits: (headDim: number, adapter: AdapterInfo) => boolean;
   /** Elements that one index of a binding stands for. */
   width: 1 | 4;
   /** Dot products are sums of sums over this many dimensions. */
-  slice(headDim: number): number;
-  tuning(pass: Pass, headDim: number): Tuning;
+  slice: (headDim: number) => number;
+  tuning: (pass: Pass, headDim: number) => Tuning;
 }
+
+/** D in equal parts of at most 32: what an invocation of the tiled kernels can hold in a GPU's registers, up to four times over. */
+const sliceOf = (headDim: number): number => ceilDiv(headDim, ceilDiv(headDim, 32));
 
 /** The first that suits is taken. */
 const variants = {
@@ -97,15 +100,18 @@ const variants = {
     },
     suits: () => true,
     width: 1,
-    slice(headDim) {
-      const limit = device().adapter.cpu ? 8 : 32; // what fits into a GPU's registers; CPU drivers compile short loops faster
-      return ceilDiv(headDim, ceilDiv(headDim, limit));
-    },
+    slice: sliceOf,
     tuning(_pass, headDim) {
-      const SLICE = this.slice(headDim);
+      const SLICE = sliceOf(headDim);
       const SLICES = ceilDiv(headDim, SLICE);
       const ROWS = Math.max(4, Math.min(32, 2 ** Math.floor(Math.log2(64 / SLICES))));
-      return { consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4: 2 }, overrides: { ROWS }, rows: ROWS };
+      const overrides = { ROWS, UNROLL: device().adapter.cpu ? 0 : 1 };
+      return {
+        consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4: 2 },
+        overrides,
+        params: { slice: SLICE },
+        rows: ROWS,
+      };
     },
   },
 } satisfies Record<string, Variant>;
@@ -187,8 +193,7 @@ function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, 
   const variant: Variant = plan.variant;
   const { kernels, width } = variant;
   const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
-  const inVectors = ([batch, head, token, tokens]: readonly number[]) =>
-    [batch! / width, head! / width, token! / width, tokens!]; // prettier-ignore
+  const inVectors = (strides: readonly number[]) => strides.map((n, dim) => (dim < 3 ? n / width : n)); // the last is T
   run(
     specialize(kernels[pass], consts),
     tensors,
