@@ -98,8 +98,8 @@ const quality: Clause = (r, label) => {
 /** Ways to say a verdict, each with its weight: half of them straight, half with a turn. */
 const FORMS: readonly [weight: number, form: Clause][] = [
   [6, (r, label) => `${judged(r, label)}, and ${verdict(r, label)}.`],
-  [4, (r, label) => `${verdict(r, label)}: ${judged(r, label)} and ${judged(r, label)}.`],
-  [5, (r, label) => `${judged(r, label)}, ${judged(r, label)}, and ${judged(r, label)}.`],
+  [5, (r, label) => `${verdict(r, label)}: ${judged(r, label)}.`],
+  [5, (r, label) => `${judged(r, label)} and ${judged(r, label)}.`],
   [2, (r, label) => `${r.pick(SPEAKERS)} said that ${verdict(r, label)}, and they were right.`],
   [3, (r, label) => `${r.pick([denied, deniedVerdict])(r, label)}.`],
   [2, (r, label) => `${denied(r, label)}, and ${verdict(r, label)}.`],
@@ -126,7 +126,7 @@ function write(random: Random, label: Label): string {
   const [, form] = FORMS.find(([weight]) => (at -= weight) < 0)!;
   const sentence = form(random, label);
   const text = sentence[0]!.toUpperCase() + sentence.slice(1);
-  return random.below(8) === 0 ? `${random.pick(OPENERS)} ${text}` : text;
+  return random.below(10) === 0 ? `${random.pick(OPENERS)} ${text}` : text;
 }
 
 /**
