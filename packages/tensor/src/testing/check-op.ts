@@ -98,7 +98,8 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
           );
         }
         for (const t of new Set([...tensors, got.y, ...got.gradients])) if (t && !t.disposed) t.dispose();
-        expect(memory().storages, "storages left over").toBe(before);
+        // Fewer, where the collector meanwhile found what another test had left.
+        expect(memory().storages, "storages left over").toBeLessThanOrEqual(before);
       });
     }
   });
