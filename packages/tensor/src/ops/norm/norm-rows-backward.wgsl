@@ -5,24 +5,20 @@
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
 override CENTER: bool = true;
-override RESIDUAL: bool = false;
 override WEIGHT: bool = true;
 override ROWS_PER_GROUP: u32 = 8; // invocations in a workgroup
 
 struct Params { rows: u32, cols: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<Lanes>;       // [rows, cols]
-@group(0) @binding(1) var<storage, read> x: array<Lanes>;        // [rows, cols]
-@group(0) @binding(2) var<storage, read> residual: array<Lanes>; // [rows, cols]
-@group(0) @binding(3) var<storage, read> weight: array<Lanes>;   // [cols]
-@group(0) @binding(4) var<storage, read> stats: array<vec4f>;    // [rows]: mean, ε, rstd
-@group(0) @binding(5) var<storage, read_write> dx: array<Lanes>; // [rows, cols]
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> h: array<Lanes>;        // [rows, cols]
+@group(0) @binding(2) var<storage, read> weight: array<Lanes>;   // [cols]
+@group(0) @binding(3) var<storage, read> stats: array<vec4f>;    // [rows]: mean, ε, rstd
+@group(0) @binding(4) var<storage, read_write> dx: array<Lanes>; // [rows, cols]
+@group(0) @binding(5) var<uniform> params: Params;
 
 fn normalized(i: u32, row_stats: vec4f) -> Lanes {
-  var v = x[i];
-  if (RESIDUAL) { v += residual[i]; }
-  return ((v - row_stats.x) - row_stats.y) * row_stats.z;
+  return ((h[i] - row_stats.x) - row_stats.y) * row_stats.z;
 }
 
 fn upstream(i: u32, c: u32) -> Lanes {
@@ -30,7 +26,7 @@ fn upstream(i: u32, c: u32) -> Lanes {
   return dy[i];
 }
 
-fn sum(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+fn across(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
 @compute @workgroup_size(ROWS_PER_GROUP)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -47,8 +43,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     shift += g;
     stretch += g * normalized(first + c, row_stats);
   }
-  let mean_g = select(0.0, sum(shift) / f32(params.cols), CENTER);
-  let mean_gx = sum(stretch) / f32(params.cols);
+  let mean_g = select(0.0, across(shift) / f32(params.cols), CENTER);
+  let mean_gx = across(stretch) / f32(params.cols);
   for (var c = 0u; c < n; c++) {
     let i = first + c;
     dx[i] = ((upstream(i, c) - mean_g) - normalized(i, row_stats) * mean_gx) * row_stats.z;

@@ -3,32 +3,34 @@
 // Two passes, since E[h²] − μ² loses everything where μ ≫ σ. Even a rounded μ is off by u·|μ|, and BERT's eps of 1e-12 makes
 // up to 10⁶ of it: the second pass also sums what is left of the mean, ε, and h − μ is computed as (h − mean) − ε.
 // Mapping: one invocation per row. That suits CPU adapters, where workgroup memory and barriers cost more than they save.
-// Traffic: h is read three times (the second and third time from cache), y written once, 16 bytes of statistics per row.
+// Traffic: h is read three times (the second and third time from cache), y written once, 16 bytes of statistics per row; with a
+// residual, its sum with x is written too: backward wants it.
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
 override CENTER: bool = true;
-override RESIDUAL: bool = false;
+override RESIDUAL: bool = false; // only with CENTER
 override WEIGHT: bool = true;
 override BIAS: bool = true;
 override ROWS_PER_GROUP: u32 = 8; // invocations in a workgroup
 
 struct Params { rows: u32, cols: u32, eps: f32 }
 
-@group(0) @binding(0) var<storage, read> x: array<Lanes>;            // [rows, cols]
-@group(0) @binding(1) var<storage, read> residual: array<Lanes>;     // [rows, cols]
-@group(0) @binding(2) var<storage, read> weight: array<Lanes>;       // [cols]
-@group(0) @binding(3) var<storage, read> bias: array<Lanes>;         // [cols]
-@group(0) @binding(4) var<storage, read_write> y: array<Lanes>;      // [rows, cols]
-@group(0) @binding(5) var<storage, read_write> stats: array<vec4f>;  // [rows]: mean, ε, 1 / √(σ² + eps)
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows, cols]
+@group(0) @binding(1) var<storage, read> residual: array<Lanes>;    // [rows, cols]
+@group(0) @binding(2) var<storage, read> weight: array<Lanes>;      // [cols]
+@group(0) @binding(3) var<storage, read> bias: array<Lanes>;        // [cols]
+@group(0) @binding(4) var<storage, read_write> sum: array<Lanes>;   // [rows, cols]: x + residual, where there is one
+@group(0) @binding(5) var<storage, read_write> y: array<Lanes>;     // [rows, cols]
+@group(0) @binding(6) var<storage, read_write> stats: array<vec4f>; // [rows]: mean, ε, 1 / √(σ² + eps)
+@group(0) @binding(7) var<uniform> params: Params;
 
 fn h(i: u32) -> Lanes {
-  if (RESIDUAL) { return x[i] + residual[i]; }
+  if (RESIDUAL) { return sum[i]; }
   return x[i];
 }
 
 // The sum of the lanes; vec4f(v) repeats an f32 four times.
-fn sum(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+fn across(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
 @compute @workgroup_size(ROWS_PER_GROUP)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -41,8 +43,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   var mean = 0.0;
   if (CENTER) {
     var total = Lanes();
-    for (var c = 0u; c < n; c++) { total += h(first + c); }
-    mean = sum(total) * scale;
+    for (var c = 0u; c < n; c++) {
+      var v = x[first + c];
+      if (RESIDUAL) {
+        v += residual[first + c];
+        sum[first + c] = v;
+      }
+      total += v;
+    }
+    mean = across(total) * scale;
   }
   var left = Lanes();
   var squares = Lanes();
@@ -51,8 +60,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     left += d;
     squares += d * d;
   }
-  let epsilon = select(0.0, sum(left) * scale, CENTER);
-  let rstd = inverse_root(max(sum(squares) * scale - epsilon * epsilon, 0.0) + params.eps);
+  let epsilon = select(0.0, across(left) * scale, CENTER);
+  let rstd = inverse_root(max(across(squares) * scale - epsilon * epsilon, 0.0) + params.eps);
   stats[row] = vec4f(mean, epsilon, rstd, 0.0);
 
   for (var c = 0u; c < n; c++) {

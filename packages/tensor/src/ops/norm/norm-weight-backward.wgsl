@@ -5,17 +5,15 @@
 // Traffic: dy and h are read once, the statistics once per column; 2 · blocks · cols partial sums are written.
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
-override RESIDUAL: bool = false;
 
 struct Params { rows: u32, cols: u32, blocks: u32, rows_per_block: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<Lanes>;            // [rows, cols]
-@group(0) @binding(1) var<storage, read> x: array<Lanes>;             // [rows, cols]
-@group(0) @binding(2) var<storage, read> residual: array<Lanes>;      // [rows, cols]
-@group(0) @binding(3) var<storage, read> stats: array<vec4f>;         // [rows]: mean, ε, rstd
-@group(0) @binding(4) var<storage, read_write> dweight: array<Lanes>; // [blocks, cols]
-@group(0) @binding(5) var<storage, read_write> dbias: array<Lanes>;   // [blocks, cols]
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> h: array<Lanes>;             // [rows, cols]
+@group(0) @binding(2) var<storage, read> stats: array<vec4f>;         // [rows]: mean, ε, rstd
+@group(0) @binding(3) var<storage, read_write> dweight: array<Lanes>; // [blocks, cols]
+@group(0) @binding(4) var<storage, read_write> dbias: array<Lanes>;   // [blocks, cols]
+@group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -30,9 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   var at = first_row * n + i % n;
   for (var row = first_row; row < end_row; row++) {
     let row_stats = stats[row];
-    var v = x[at];
-    if (RESIDUAL) { v += residual[at]; }
-    weight_sum += dy[at] * (((v - row_stats.x) - row_stats.y) * row_stats.z);
+    weight_sum += dy[at] * (((h[at] - row_stats.x) - row_stats.y) * row_stats.z);
     bias_sum += dy[at];
     at += n;
   }

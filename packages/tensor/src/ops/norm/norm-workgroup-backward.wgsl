@@ -4,19 +4,17 @@
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
 override CENTER: bool = true;
-override RESIDUAL: bool = false;
 override WEIGHT: bool = true;
 override SIZE: u32 = 64; // invocations in a workgroup, a power of two
 
 struct Params { rows: u32, cols: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<Lanes>;       // [rows, cols]
-@group(0) @binding(1) var<storage, read> x: array<Lanes>;        // [rows, cols]
-@group(0) @binding(2) var<storage, read> residual: array<Lanes>; // [rows, cols]
-@group(0) @binding(3) var<storage, read> weight: array<Lanes>;   // [cols]
-@group(0) @binding(4) var<storage, read> stats: array<vec4f>;    // [rows]: mean, ε, rstd
-@group(0) @binding(5) var<storage, read_write> dx: array<Lanes>; // [rows, cols]
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> h: array<Lanes>;        // [rows, cols]
+@group(0) @binding(2) var<storage, read> weight: array<Lanes>;   // [cols]
+@group(0) @binding(3) var<storage, read> stats: array<vec4f>;    // [rows]: mean, ε, rstd
+@group(0) @binding(4) var<storage, read_write> dx: array<Lanes>; // [rows, cols]
+@group(0) @binding(5) var<uniform> params: Params;
 
 var<workgroup> tree: array<vec2f, SIZE>;
 
@@ -31,9 +29,7 @@ fn sum_all(mine: vec2f, lane: u32) -> vec2f {
 }
 
 fn normalized(i: u32, row_stats: vec4f) -> Lanes {
-  var v = x[i];
-  if (RESIDUAL) { v += residual[i]; }
-  return ((v - row_stats.x) - row_stats.y) * row_stats.z;
+  return ((h[i] - row_stats.x) - row_stats.y) * row_stats.z;
 }
 
 fn upstream(i: u32, c: u32) -> Lanes {
@@ -41,7 +37,7 @@ fn upstream(i: u32, c: u32) -> Lanes {
   return dy[i];
 }
 
-fn sum(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+fn across(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
 @compute @workgroup_size(SIZE)
 fn main(
@@ -62,7 +58,7 @@ fn main(
     shift += g;
     stretch += g * normalized(first + c, row_stats);
   }
-  let means = sum_all(vec2f(sum(shift), sum(stretch)), lane) / f32(params.cols);
+  let means = sum_all(vec2f(across(shift), across(stretch)), lane) / f32(params.cols);
   let mean_g = select(0.0, means.x, CENTER);
   for (var c = lane; c < n; c += SIZE) {
     let i = first + c;

@@ -3,24 +3,25 @@
 //
 // Mapping: one workgroup per row. Neighbouring invocations read neighbouring elements, and add their sums up in a tree in
 // workgroup memory, which holds at every subgroup size. Traffic: h is read three times (the second and third time from
-// cache), y written once, 16 bytes of statistics per row.
+// cache), y written once, 16 bytes of statistics per row; with a residual, its sum with x too.
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
 override CENTER: bool = true;
-override RESIDUAL: bool = false;
+override RESIDUAL: bool = false; // only with CENTER
 override WEIGHT: bool = true;
 override BIAS: bool = true;
 override SIZE: u32 = 64; // invocations in a workgroup, a power of two
 
 struct Params { rows: u32, cols: u32, eps: f32 }
 
-@group(0) @binding(0) var<storage, read> x: array<Lanes>;            // [rows, cols]
-@group(0) @binding(1) var<storage, read> residual: array<Lanes>;     // [rows, cols]
-@group(0) @binding(2) var<storage, read> weight: array<Lanes>;       // [cols]
-@group(0) @binding(3) var<storage, read> bias: array<Lanes>;         // [cols]
-@group(0) @binding(4) var<storage, read_write> y: array<Lanes>;      // [rows, cols]
-@group(0) @binding(5) var<storage, read_write> stats: array<vec4f>;  // [rows]: mean, ε, 1 / √(σ² + eps)
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows, cols]
+@group(0) @binding(1) var<storage, read> residual: array<Lanes>;    // [rows, cols]
+@group(0) @binding(2) var<storage, read> weight: array<Lanes>;      // [cols]
+@group(0) @binding(3) var<storage, read> bias: array<Lanes>;        // [cols]
+@group(0) @binding(4) var<storage, read_write> sum: array<Lanes>;   // [rows, cols]: x + residual, where there is one
+@group(0) @binding(5) var<storage, read_write> y: array<Lanes>;     // [rows, cols]
+@group(0) @binding(6) var<storage, read_write> stats: array<vec4f>; // [rows]: mean, ε, 1 / √(σ² + eps)
+@group(0) @binding(7) var<uniform> params: Params;
 
 var<workgroup> tree: array<vec2f, SIZE>;
 
@@ -35,12 +36,12 @@ fn sum_all(mine: vec2f, lane: u32) -> vec2f {
 }
 
 fn h(i: u32) -> Lanes {
-  if (RESIDUAL) { return x[i] + residual[i]; }
+  if (RESIDUAL) { return sum[i]; }
   return x[i];
 }
 
 // The sum of the lanes; vec4f(v) repeats an f32 four times.
-fn sum(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+fn across(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
 @compute @workgroup_size(SIZE)
 fn main(
@@ -57,8 +58,15 @@ fn main(
   var mean = 0.0;
   if (CENTER) {
     var total = Lanes();
-    for (var c = lane; c < n; c += SIZE) { total += h(first + c); }
-    mean = sum_all(vec2f(sum(total)), lane).x * scale;
+    for (var c = lane; c < n; c += SIZE) {
+      var v = x[first + c];
+      if (RESIDUAL) {
+        v += residual[first + c];
+        sum[first + c] = v;
+      }
+      total += v;
+    }
+    mean = sum_all(vec2f(across(total)), lane).x * scale;
   }
   var left = Lanes();
   var squares = Lanes();
@@ -67,7 +75,7 @@ fn main(
     left += d;
     squares += d * d;
   }
-  let moments = sum_all(vec2f(sum(left), sum(squares)), lane) * scale;
+  let moments = sum_all(vec2f(across(left), across(squares)), lane) * scale;
   let epsilon = select(0.0, moments.x, CENTER);
   let rstd = inverse_root(max(moments.y - epsilon * epsilon, 0.0) + params.eps);
   if (lane == 0u) { stats[row] = vec4f(mean, epsilon, rstd, 0.0); }

@@ -21,7 +21,7 @@ const sumBlocksKernel = kernel("ops/norm/sum-blocks.wgsl", sumBlocksCode);
 /** What layer norm, layer norm of a sum and RMS norm have in common: the tensors, and how rows are normalized. */
 interface Norm {
   x: Tensor;
-  residual?: Tensor | undefined;
+  residual?: Tensor;
   weight?: Tensor | undefined;
   bias?: Tensor | undefined;
   /** Elements in a row. */
@@ -30,8 +30,13 @@ interface Norm {
   center: boolean;
 }
 
-/** What backward needs: the inputs, and of each row the mean, what rounding left of it, and 1/√(variance + eps). */
-export interface SavedNorm extends Norm {
+/** What backward needs: what was normalized, and of each row the mean, what rounding left of it, and 1/√(variance + eps). */
+export interface SavedNorm {
+  /** x, or x + residual. */
+  h: Tensor;
+  weight: Tensor | undefined;
+  cols: number;
+  center: boolean;
   stats: Tensor;
 }
 
@@ -61,34 +66,34 @@ export function normalize(norm: Norm, eps: number): { y: Tensor; saved: SavedNor
   const rows = cols === 0 ? 0 : x.size / cols;
   const y = empty(x.shape);
   const stats = empty([rows, 4]);
+  const sum = empty(residual ? x.shape : [0]);
   const overrides = { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight, BIAS: +!!bias };
-  const tensors = { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, y, stats };
+  const tensors = { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, sum, y, stats };
   runRows({ rows: rowsKernel, workgroup: workgroupKernel }, tensors, { rows, cols, eps }, overrides);
-  return { y, saved: { ...norm, stats } };
+  return { y, saved: { h: residual ? sum : x, weight, cols, center, stats } };
 }
 
 /** dx, the same for x and residual. */
-export function inputGradient({ x, residual, weight, cols, center, stats }: SavedNorm, dy: Tensor): Tensor {
+export function inputGradient({ h, weight, cols, center, stats }: SavedNorm, dy: Tensor): Tensor {
   const rows = stats.shape[0]!;
-  const dx = empty(x.shape);
-  const tensors = { dy, x, residual: residual ?? x, weight: weight ?? x, stats, dx };
-  const overrides = { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight };
+  const dx = empty(h.shape);
+  const overrides = { CENTER: +center, WEIGHT: +!!weight };
+  const tensors = { dy, h, weight: weight ?? h, stats, dx };
   runRows({ rows: rowsBackwardKernel, workgroup: workgroupBackwardKernel }, tensors, { rows, cols }, overrides);
   return dx;
 }
 
 /** dweight and dbias, by sums over blocks of rows. */
-export function weightGradients({ x, residual, cols, stats }: SavedNorm, dy: Tensor, shape: Shape) {
+export function weightGradients({ h, cols, stats }: SavedNorm, dy: Tensor, shape: Shape) {
   const rows = stats.shape[0]!;
   const rowsPerBlock = Math.max(1, Math.ceil(Math.sqrt(rows)));
   const blocks = Math.ceil(rows / rowsPerBlock);
   const partial = { dweight: empty([blocks, cols]), dbias: empty([blocks, cols]) };
-  const code = atWidth(weightBackwardKernel, cols);
   run(
-    code,
-    { dy, x, residual: residual ?? x, stats, ...partial },
+    atWidth(weightBackwardKernel, cols),
+    { dy, h, stats, ...partial },
     { rows, cols, blocks, rows_per_block: rowsPerBlock },
-    { threads: (blocks * cols) / widthOf(cols), overrides: { RESIDUAL: +!!residual } },
+    { threads: (blocks * cols) / widthOf(cols) },
   );
   const sumBlocks = (sums: Tensor): Tensor => {
     const total = empty(shape);
