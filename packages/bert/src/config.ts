@@ -146,6 +146,18 @@ export type ConfigValues<C extends PretrainedConfig> = Partial<
   Omit<C, "model_type" | "toJSON" | "toString" | "savePretrained">
 >;
 
+/** What an encoder needs to know: the keys that BERT and its family share. */
+export interface EncoderConfig {
+  hidden_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  intermediate_size: number;
+  hidden_act: string;
+  hidden_dropout_prob: number;
+  attention_probs_dropout_prob: number;
+  layer_norm_eps: number;
+}
+
 /**
  * The configuration of BERT, with the defaults of bert-base-uncased.
  *

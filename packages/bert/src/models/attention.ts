@@ -12,7 +12,7 @@ import {
   where,
   type Tensor,
 } from "@gpugrad/tensor";
-import type { EncoderConfig } from "./encoder.ts";
+import type { EncoderConfig } from "../config.ts";
 import { Dropout, LayerNorm, Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
 

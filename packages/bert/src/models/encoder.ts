@@ -2,19 +2,8 @@ import { linearGelu, scope, type Tensor } from "@gpugrad/tensor";
 import { activation, fusedGelu } from "../modules/activations.ts";
 import { Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
+import type { EncoderConfig } from "../config.ts";
 import { Attention, ResidualOutput } from "./attention.ts";
-
-/** What an encoder needs to know: the keys that BERT and its family share. */
-export interface EncoderConfig {
-  hidden_size: number;
-  num_hidden_layers: number;
-  num_attention_heads: number;
-  intermediate_size: number;
-  hidden_act: string;
-  hidden_dropout_prob: number;
-  attention_probs_dropout_prob: number;
-  layer_norm_eps: number;
-}
 
 /** The first half of the feed-forward: act(x · Wᵀ + b), [.., C] → [.., F]. */
 class Intermediate extends Module {
