@@ -88,8 +88,9 @@ fn main(
   }
 }
 
-// 1 / √v: WGSL's own may be off by two units in the last place, which a step of Newton's method mends.
+// 1 / √v: WGSL's own may be off by two units in the last place, which a step of Newton's method mends. Of a variance that
+// overflowed it is 0, which the step would make NaN.
 fn inverse_root(v: f32) -> f32 {
   let r = inverseSqrt(v);
-  return r * (1.5 - 0.5 * v * r * r);
+  return select(r * (1.5 - 0.5 * v * r * r), 0.0, v > 3.4e38);
 }

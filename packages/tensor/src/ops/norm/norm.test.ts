@@ -39,14 +39,14 @@ const addLayerNormCases: OpCase[] = [
   args: [{ eps: 1e-12 }],
 }));
 
-function checkAll(): void {
-  checkOp(layerNorm, layerNormReference, { cases: layerNormCases });
-  checkOp(addLayerNorm, addLayerNormReference, { cases: addLayerNormCases });
-  checkOp(rmsNorm, rmsNormReference, { cases: rmsNormCases });
+function check(which: (c: OpCase) => boolean): void {
+  checkOp(layerNorm, layerNormReference, { cases: layerNormCases.filter(which) });
+  checkOp(addLayerNorm, addLayerNormReference, { cases: addLayerNormCases.filter(which) });
+  checkOp(rmsNorm, rmsNormReference, { cases: rmsNormCases.filter(which) });
 }
 
-checkAll();
-withGpuKernels(checkAll);
+check(() => true);
+withGpuKernels(() => check(({ shapes: [x] }) => x!.at(-1)! >= 32)); // shorter rows take the same kernels there
 
 describe("layer norm", () => {
   withDevice();
@@ -57,6 +57,11 @@ describe("layer norm", () => {
     const y = await layerNorm(fromArray(x, [2, 768]), undefined, bias, { eps: 1e-12 }).data();
     const want = Float32Array.from({ length: 2 * 768 }, (_, i) => (i % 768) / 768);
     expectClose(y, want, { rtol: 0, atol: 2e-6 }, "constant rows");
+  });
+
+  test("of a row whose variance overflows is the bias, as in PyTorch", async () => {
+    const x = tensor([[1e20, -1e20, 3e20, 2]]);
+    expect(await layerNorm(x, undefined, tensor([1, 2, 3, 4])).toArray()).toEqual([[1, 2, 3, 4]]);
   });
 
   test("refuses a weight, a shape or a residual that doesn't fit", () => {
