@@ -32,7 +32,8 @@ export const layerNorm = defineOp("layer_norm", {
 });
 
 /**
- * layerNorm(x + residual) in one: what follows each half of a transformer's layer. x and residual are of one shape; weight and bias have that of its last dimension. Saves their sum: nobody else needs x then.
+ * layerNorm(x + residual) in one: what follows each half of a transformer's layer. x and residual are of one shape; weight and
+ * bias have that of its last dimension. Saves the sum: nobody else needs x then.
  */
 export const addLayerNorm = defineOp("add_layer_norm", {
   forward(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, { eps = 1e-5 }: { eps?: number } = {}) {
