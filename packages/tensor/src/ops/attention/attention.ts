@@ -73,7 +73,7 @@ interface Variant {
 const sliceOf = (headDim: number): number => ceilDiv(headDim, ceilDiv(headDim, 32));
 
 /** The first that suits is taken. */
-const variants = {
+export const attentionVariants = {
   subgroup: {
     kernels: {
       forward: kernel("ops/attention/attention-subgroup.wgsl", subgroupCode),
@@ -86,9 +86,12 @@ const variants = {
     slice: (headDim) => headDim,
     tuning(pass, headDim) {
       const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache
-      const step = headDim % 8 === 0 ? 4 : 8;
+      const step = headDim % 8 === 0 ? 4 : 8; // the lanes share its loads evenly
       const VECTORS = headDim / 4;
-      const consts = pass === "dkv" ? { VECTORS, KEYS: own, QUERIES: step } : { VECTORS, ROWS: own, KEYS: step };
+      const consts =
+        pass === "dkv"
+          ? { VECTORS, KEYS: own, QUERIES: headDim % 16 === 0 ? 2 : step } // two compile faster and run as fast
+          : { VECTORS, ROWS: own, KEYS: step };
       return { consts, params: { vectors: VECTORS * own }, rows: 8 * own };
     },
   },
@@ -107,7 +110,7 @@ const variants = {
       const ROWS = Math.max(4, Math.min(32, 2 ** Math.floor(Math.log2(64 / SLICES))));
       const overrides = { ROWS, UNROLL: device().adapter.cpu ? 0 : 1 };
       return {
-        consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4: 2 },
+        consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4: headDim <= 128 ? 2 : 1 }, // below 16 KiB of workgroup memory to D = 256
         overrides,
         params: { slice: SLICE },
         rows: ROWS,
@@ -116,10 +119,10 @@ const variants = {
   },
 } satisfies Record<string, Variant>;
 
-type VariantName = keyof typeof variants;
+type VariantName = keyof typeof attentionVariants;
 
 const choose = (headDim: number): Variant =>
-  Object.values<Variant>(variants).find((variant) => variant.suits(headDim, device().adapter))!;
+  Object.values<Variant>(attentionVariants).find((variant) => variant.suits(headDim, device().adapter))!;
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
 function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
@@ -182,7 +185,7 @@ function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options
       threshold: Math.round(dropoutP * 2 ** 24),
       rescale: dropoutP < 1 ? 1 / (1 - dropoutP) : 0, // at 1 nothing is kept
     },
-    variant: options.variant ? variants[options.variant] : choose(D),
+    variant: options.variant ? attentionVariants[options.variant] : choose(D),
   };
 }
 

@@ -1,0 +1,214 @@
+import { describe, expect, test } from "vitest";
+import { Generator, uniformFloat } from "../../random.ts";
+import { device } from "../../runtime/device.ts";
+import { scope } from "../../scope.ts";
+import { sizeOf, type Shape } from "../../shape.ts";
+import { memory } from "../../storage.ts";
+import { fromArray, type Tensor } from "../../tensor.ts";
+import { checkOp, expectClose, randomNormal, withDevice } from "../../testing/check-op.ts";
+import { ndArray, type NdArray } from "../../testing/nd-array.ts";
+import { zeros } from "../create/create.ts";
+import { attentionReference, attentionReferenceWithGradients } from "./attention.reference.ts";
+import {
+  attention,
+  attentionVariants,
+  scaledDotProductAttention,
+  scaledDotProductAttentionWithLse,
+  type AttentionOptions,
+} from "./attention.ts";
+
+const LOWEST = -3.4028234663852886e38;
+
+interface Case extends Pick<AttentionOptions, "isCausal" | "scale" | "dropoutP" | "layout"> {
+  /** Compiling for a large D takes long: only these kernels do it here. */
+  only?: "subgroup" | "tiled";
+  /** B, H, Tq, Tk, D */
+  size: readonly [number, number, number, number, number];
+  mask?: { shape: Shape; dtype: "bool" | "f32"; value: (b: number, h: number, i: number, j: number) => number };
+}
+
+const padding = (lengths: number[], Tk: number): NonNullable<Case["mask"]> => ({
+  shape: [lengths.length, 1, 1, Tk],
+  dtype: "bool",
+  value: (b, _h, _i, j) => (j < lengths[b]! ? 1 : 0),
+});
+
+const cases: Case[] = [
+  { size: [1, 1, 1, 1, 1] },
+  { size: [2, 3, 5, 7, 5], layout: "BTHD" },
+  { size: [2, 2, 33, 41, 8], mask: padding([41, 17], 41), layout: "BTHD" },
+  { size: [2, 2, 9, 11, 8], mask: padding([0, 3], 11), isCausal: true },
+  { size: [1, 2, 37, 35, 8], isCausal: true, scale: 0.5 },
+  { size: [1, 2, 9, 5, 12], isCausal: true },
+  {
+    size: [2, 3, 6, 10, 8], // rows without a key, and rows of float32's lowest
+    mask: {
+      shape: [2, 1, 6, 10],
+      dtype: "f32",
+      value: (_b, _h, i, j) => (i === 2 || j === 3 ? -Infinity : i === 4 ? LOWEST : Math.sin(i * 10 + j)),
+    },
+  },
+  {
+    size: [2, 2, 5, 9, 8], // Hugging Face's padding: all of the first batch is masked
+    mask: { shape: [2, 1, 1, 9], dtype: "f32", value: (b, _h, _i, j) => (b === 0 || j > 5 ? LOWEST : 0) },
+  },
+  {
+    size: [1, 2, 6, 7, 8],
+    mask: { shape: [2, 6, 7], dtype: "bool", value: (_b, h, i, j) => ((i + j + h) % 3 ? 1 : 0) },
+  },
+  { size: [1, 2, 19, 16, 8], dropoutP: 0.3 },
+  { size: [2, 2, 5, 11, 8], dropoutP: 0.5, mask: padding([11, 6], 11), layout: "BTHD" },
+  { size: [1, 1, 4, 6, 8], dropoutP: 1 },
+  { size: [1, 2, 35, 35, 32], mask: padding([30], 35), layout: "BTHD" },
+  { size: [1, 1, 35, 35, 64] },
+  { size: [1, 1, 13, 35, 80], only: "tiled" },
+  { size: [1, 1, 11, 9, 128], only: "subgroup" },
+];
+
+/** The same numbers on the host and for the device. */
+function inputsOf({ size: [B, H, Tq, Tk, D], layout, mask, dropoutP = 0 }: Case) {
+  const shape = (T: number) => (layout === "BTHD" ? [B, T, H, D] : [B, H, T, D]);
+  const random = (s: Shape, seed: number) => ndArray(s, Float32Array.from(randomNormal(sizeOf(s), seed)));
+  const full = ndArray([B, H, Tq, Tk], new Float64Array(B * H * Tq * Tk));
+  const small = mask && ndArray(mask.shape, new Float64Array(sizeOf(mask.shape)));
+  for (let at = 0; at < full.data.length; at++) {
+    const index = [Math.floor(at / (H * Tq * Tk)), Math.floor(at / (Tq * Tk)) % H, Math.floor(at / Tk) % Tq, at % Tk];
+    const [b, h, i, j] = index as [number, number, number, number];
+    if (!mask || !small) continue;
+    full.data[at] = mask.value(b, h, i, j);
+    small.data[narrow(index, mask.shape)] = mask.value(b, h, i, j);
+  }
+  const keep = Array.from(new Generator(7).words(full.data.length), (word) =>
+    uniformFloat(word) >= dropoutP ? 1 / (1 - dropoutP) : 0,
+  );
+  const [q, k, v, dy] = [random(shape(Tq), 1), random(shape(Tk), 2), random(shape(Tk), 3), random(shape(Tq), 4)];
+  return { q, k, v, dy, full: mask && full, small, dropout: dropoutP > 0 ? keep : undefined };
+}
+
+/** Where the element at `index` of [B, H, Tq, Tk] lies in a shape that broadcasts to it. */
+const narrow = (index: number[], shape: Shape): number =>
+  shape.reduce((at, n, dim) => at * n + (n === 1 ? 0 : index[4 - shape.length + dim]!), 0);
+
+const toDevice = (x: NdArray): Tensor => fromArray(Float32Array.from(x.data), x.shape);
+
+describe.each(["subgroup", "tiled"] as const)("attention, %s kernels", (variant) => {
+  withDevice();
+  test.each(cases.filter(({ only = variant }) => only === variant))("%j", async (c) => {
+    if (!attentionVariants[variant].suits(c.size[4], device().adapter)) return; // another adapter's kernels
+    const before = memory().storages;
+    const { q, k, v, dy, full, small, dropout } = inputsOf(c);
+    const { isCausal, scale, layout, dropoutP } = c;
+    const options = {
+      ...(isCausal !== undefined && { isCausal }),
+      ...(scale !== undefined && { scale }),
+      ...(layout && { layout }),
+    };
+    const boolean = c.mask?.dtype === "bool";
+    const want = attentionReferenceWithGradients(
+      q,
+      k,
+      v,
+      full,
+      { ...options, boolean, ...(dropout && { dropout }) },
+      dy,
+    );
+
+    const got = scope(() => {
+      const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
+      const call = { ...options, variant, generator: new Generator(7), ...(dropoutP !== undefined && { dropoutP }) };
+      const { output, saved } = attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
+      const backward = attention.definition.backward as (
+        saved: unknown,
+        dy: Tensor,
+        needs: object,
+      ) => Partial<Record<"q" | "k" | "v" | "mask", Tensor>>;
+      const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true, mask: true });
+      return { y: output, ...gradients };
+    });
+    const tolerance = { rtol: 1e-5, atol: 4e-6 };
+    expectClose(await got.y.data(), want.y.data, tolerance, "y");
+    expectClose(await got.q!.data(), want.dq.data, tolerance, "dq");
+    expectClose(await got.k!.data(), want.dk.data, tolerance, "dk");
+    expectClose(await got.v!.data(), want.dv.data, tolerance, "dv");
+    if (got.mask) {
+      const [, H, Tq, Tk] = c.size;
+      const dmask = new Float64Array(small!.data.length);
+      want.dmask.data.forEach((ds, at) => {
+        const index = [
+          Math.floor(at / (H * Tq * Tk)),
+          Math.floor(at / (Tq * Tk)) % H,
+          Math.floor(at / Tk) % Tq,
+          at % Tk,
+        ];
+        dmask[narrow(index, small!.shape)]! += ds;
+      });
+      expectClose(await got.mask.data(), dmask, tolerance, "dmask");
+    }
+    for (const t of Object.values(got)) t.dispose();
+    expect(memory().storages, "storages left over").toBe(before);
+  });
+});
+
+// The gradients of the reference are formulas themselves: these compare with finite differences.
+checkOp(
+  attention,
+  (q: NdArray, k: NdArray, v: NdArray, _mask: undefined, options: object) =>
+    attentionReference(q, k, v, undefined, options),
+  {
+    cases: [
+      { shapes: [[2, 1, 4, 8], [2, 1, 5, 8], [2, 1, 5, 8]], args: [undefined, {}] }, // prettier-ignore
+      { shapes: [[1, 4, 2, 8], [1, 5, 2, 8], [1, 5, 2, 8]], args: [undefined, { isCausal: true, layout: "BTHD" }] }, // prettier-ignore
+      { shapes: [[0, 1, 4, 8], [0, 1, 5, 8], [0, 1, 5, 8]], args: [undefined, {}] }, // prettier-ignore
+      { shapes: [[1, 1, 0, 8], [1, 1, 5, 8], [1, 1, 5, 8]], args: [undefined, {}] }, // prettier-ignore
+      { shapes: [[1, 1, 4, 8], [1, 1, 0, 8], [1, 1, 0, 8]], args: [undefined, {}], note: "no keys: zeros" }, // prettier-ignore
+      { shapes: [[70_000, 1, 1, 8], [70_000, 1, 2, 8], [70_000, 1, 2, 8]], args: [undefined, {}], gradient: false }, // prettier-ignore
+    ],
+  },
+);
+
+describe("attention", () => {
+  withDevice();
+
+  test("log-sum-exp, −∞ where a query sees nothing", async () => {
+    const c: Case = {
+      size: [1, 2, 4, 6, 8],
+      mask: { shape: [4, 6], dtype: "bool", value: (_b, _h, i, j) => (i * j) % 2 },
+    };
+    const { q, k, v, full, small } = inputsOf(c);
+    const mask = fromArray(small!.data, small!.shape, "bool");
+    const [y, lse] = scaledDotProductAttentionWithLse(toDevice(q), toDevice(k), toDevice(v), { mask });
+    const want = attentionReferenceWithGradients(q, k, v, full, { boolean: true });
+    expectClose(await y.data(), want.y.data, { rtol: 1e-5, atol: 1e-6 }, "y");
+    expectClose(await lse.data(), want.lse.data, { rtol: 1e-5, atol: 1e-6 }, "lse");
+    expect((await lse.data())[0]).toBe(-Infinity);
+  });
+
+  test("one key: y is v, and nothing flows to q and k", async () => {
+    const c: Case = { size: [1, 2, 7, 1, 16] };
+    const { q, k, v, dy } = inputsOf(c);
+    const { output, saved } = attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), undefined);
+    const backward = attention.definition.backward as (
+      saved: unknown,
+      dy: Tensor,
+      needs: object,
+    ) => { q: Tensor; k: Tensor };
+    const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: false });
+    expect((await output.data()).subarray(0, 16)).toEqual(Float32Array.from(v.data.subarray(0, 16)));
+    expect((await gradients.q.data()).every((x) => x === 0)).toBe(true);
+    expect((await gradients.k.data()).every((x) => x === 0)).toBe(true);
+  });
+
+  test("refuses what doesn't fit together", () => {
+    const [q, k] = [zeros([1, 2, 3, 8]), zeros([1, 2, 5, 8])];
+    expect(() => scaledDotProductAttention(q, k, zeros([1, 2, 6, 8]))).toThrow(/v \[1,2,6,8\].*don't belong together/);
+    expect(() => scaledDotProductAttention(q, k, k, { layout: "BTHD" })).toThrow(/layout BTHD/);
+    expect(() => scaledDotProductAttention(zeros([2, 3, 8]), k, k)).toThrow(/q is \[2,3,8\]/);
+    expect(() => scaledDotProductAttention(q, k, k, { mask: zeros([1, 1, 1, 3]) })).toThrow(
+      /mask \[1,1,1,3\] doesn't broadcast/,
+    );
+    expect(() => scaledDotProductAttention(q, k, k, { mask: zeros([1, 1, 1, 5], { dtype: "i32" }) })).toThrow(
+      /mask is i32/,
+    );
+    expect(() => scaledDotProductAttention(q, k, k, { dropoutP: 1.5 })).toThrow(/dropoutP is 1.5/);
+  });
+});
