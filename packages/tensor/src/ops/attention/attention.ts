@@ -108,21 +108,27 @@ export const attentionVariants = {
       const SLICE = sliceOf(headDim);
       const SLICES = ceilDiv(headDim, SLICE);
       const ROWS = Math.max(4, Math.min(32, 2 ** Math.floor(Math.log2(64 / SLICES))));
+      const TILE4 = headDim <= 128 ? 2 : 1;
+      const bytes = (2 * SLICE * SLICES + 2 * SLICES * ROWS + 4) * TILE4 * 16; // the tiles, the parts, the rows of a tile
+      const limit = device().gpu.limits.maxComputeWorkgroupStorageSize;
+      check(
+        bytes <= limit,
+        () =>
+          `scaledDotProductAttention: a head dimension of ${headDim} takes ${bytes} bytes of workgroup memory, of which this ` +
+          `adapter has ${limit}. Use more and smaller heads, or matmul and softmax.`,
+      );
       const overrides = { ROWS, UNROLL: device().adapter.cpu ? 0 : 1 };
-      return {
-        consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4: headDim <= 128 ? 2 : 1 }, // below 16 KiB of workgroup memory to D = 256
-        overrides,
-        params: { slice: SLICE },
-        rows: ROWS,
-      };
+      return { consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4 }, overrides, params: { slice: SLICE }, rows: ROWS };
     },
   },
 } satisfies Record<string, Variant>;
 
 type VariantName = keyof typeof attentionVariants;
 
-const choose = (headDim: number): Variant =>
-  Object.values<Variant>(attentionVariants).find((variant) => variant.suits(headDim, device().adapter))!;
+const variantOf = (name: VariantName): Variant => attentionVariants[name];
+
+const choose = (headDim: number): VariantName =>
+  (Object.keys(attentionVariants) as VariantName[]).find((name) => variantOf(name).suits(headDim, device().adapter))!;
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
 function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
@@ -185,7 +191,7 @@ function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options
       threshold: Math.round(dropoutP * 2 ** 24),
       rescale: dropoutP < 1 ? 1 / (1 - dropoutP) : 0, // at 1 nothing is kept
     },
-    variant: options.variant ? attentionVariants[options.variant] : choose(D),
+    variant: options.variant ?? choose(D),
   };
 }
 
@@ -193,7 +199,7 @@ type Plan = ReturnType<typeof plan>;
 
 /** Runs one of the plan's three kernels over `tokens` rows of each head. */
 function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
-  const variant: Variant = plan.variant;
+  const variant = variantOf(plan.variant);
   const { kernels, width } = variant;
   const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
   const inVectors = (strides: readonly number[]) => strides.map((n, dim) => (dim < 3 ? n / width : n)); // the last is T
@@ -239,7 +245,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
     backward({ p, q, k, v, mask, y, stats, lengths }, dy, needs) {
       const [B, H, Tq, Tk] = p.full as [number, number, number, number];
       if (p.headDim === 0) return { q: empty(q.shape), k: empty(k.shape), v: empty(v.shape) };
-      const slice = p.variant.slice(p.headDim);
+      const slice = variantOf(p.variant).slice(p.headDim);
       const rows = empty([B, H, Tq, 4]);
       run(
         rowsKernel,
