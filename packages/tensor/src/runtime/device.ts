@@ -1,5 +1,5 @@
 import { requestAdapter } from "#platform";
-import { check, DeviceError, GpugradError } from "../errors.ts";
+import { check, DeviceError, GpugradError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
@@ -52,7 +52,9 @@ export class Device {
     this.pipelines = new Pipelines(gpu, this.queue.params, (error) => this.#fail(error));
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // it becomes an exception: nothing goes only to stderr
-      this.#fail(new DeviceError(event.error.message));
+      const what =
+        event.error instanceof GPUOutOfMemoryError ? `out of memory${this.#allocated()}` : "the device refused a call";
+      this.#fail(new DeviceError(`${what}: ${event.error.message}`));
     });
     void gpu.lost.then(({ reason, message }) => {
       if (!this.#destroyed)
@@ -127,14 +129,14 @@ export class Device {
     try {
       await staging.mapAsync(GPUMapMode.READ, 0, size);
     } catch (error) {
-      this.throwIfFailed();
+      await this.#settle();
       throw new DeviceError(`reading a tensor back failed: ${String(error)}`);
     }
     const copy = staging.getMappedRange(0, size).slice(0, bytes);
     staging.unmap();
     if (this.#staging.length < 8) this.#staging.push(staging);
     else staging.destroy();
-    this.throwIfFailed();
+    await this.#settle();
     return copy;
   }
 
@@ -142,7 +144,7 @@ export class Device {
   async finish(): Promise<void> {
     this.queue.flush();
     await this.gpu.queue.onSubmittedWorkDone();
-    this.throwIfFailed();
+    await this.#settle();
   }
 
   /** Gives unused buffers back to the driver. */
@@ -167,9 +169,26 @@ export class Device {
     this.#choice.release();
   }
 
-  /** The first failure is the cause; later ones follow from it. */
+  /** How much is allocated, for the message that no more can be had. */
+  #allocated(): string {
+    const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+    const { allocatedBytes, freeBytes } = this.pool;
+    return (
+      ` with ${mebibytes(allocatedBytes)} allocated, of which ${mebibytes(freeBytes)} wait for reuse (device().trim() gives them ` +
+      "back; memory() says what lives). Smaller batches, shorter texts or checkpoint() need less"
+    );
+  }
+
+  /** Throws what has failed, once it is known whether a kernel that doesn't compile is behind it. */
+  async #settle(): Promise<void> {
+    if (this.#failure) await this.pipelines.settled();
+    this.throwIfFailed();
+  }
+
+  /** The first failure is the cause, and later ones follow from it; but what does not compile is told last. */
   #fail(error: Error): void {
-    this.#failure ??= error;
+    if (!this.#failure || (error instanceof ShaderError && !(this.#failure instanceof ShaderError)))
+      this.#failure = error;
   }
 }
 

@@ -18,6 +18,7 @@ export class Pipelines {
   #report: (error: Error) => void;
   #made = new Map<Kernel, Map<string, Pipeline>>();
   #dropBindGroups: (() => void)[] = [];
+  #reports: Promise<void>[] = [];
 
   /** `report` hears of a kernel that does not compile: the driver says so only later. */
   constructor(device: GPUDevice, params: GPUBuffer, report: (error: Error) => void) {
@@ -33,6 +34,11 @@ export class Pipelines {
     let pipeline = variants.get(key);
     if (!pipeline) variants.set(key, (pipeline = this.#compile(kernel, overrides)));
     return pipeline;
+  }
+
+  /** Until the driver has said of every kernel whether it compiles. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#reports);
   }
 
   /** Forgets all bind groups, and with them the buffers they hold. */
@@ -57,7 +63,7 @@ export class Pipelines {
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, constants: overrides },
     });
-    void this.#reportErrors(kernel, overrides, module, device.popErrorScope());
+    this.#reports.push(this.#reportErrors(kernel, overrides, module, device.popErrorScope()));
 
     const groups = new Map<string, GPUBindGroup>();
     this.#dropBindGroups.push(() => groups.clear());

@@ -31,6 +31,14 @@ export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Par
     Object.keys(tensors).length === buffers.length,
     () => `${kernel.file}: tensors ${Object.keys(tensors).join(", ")} given for ${buffers.length} bindings.`,
   );
+  for (const { kind, name } of kernel.bindings) {
+    const written = kind === "storage" ? tensors[name]! : undefined;
+    const other = written && Object.keys(tensors).find((k) => k !== name && tensors[k]!.buffer === written.buffer);
+    check(
+      !other,
+      () => `${kernel.file}: ${name} is written, so it can't share the memory of ${other}. Pass a clone().`,
+    );
+  }
   let groups: readonly [number, number, number];
   if ("threads" in launch) {
     const [x, y, z] = workgroupSizeOf(kernel, overrides);

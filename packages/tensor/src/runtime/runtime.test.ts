@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  destroy,
+  device,
+  empty,
+  init,
+  kernel,
+  profile,
+  run,
+  scope,
+  softmax,
+  specialize,
+  tensor,
+  zeros,
+} from "../index.ts";
+
+beforeEach(async () => void (await init()));
+afterEach(destroy);
+
+/** A kernel that adds `step` to each element, with `body` in place of the last line. */
+const source = (body = "x[i] += params.step;"): string => `
+override LANES: u32 = 64;
+const SCALE = 1u; // @group(0) @binding(7) var<storage> inAComment: array<f32>;
+alias T = f32;
+struct Params { count: u32, step: f32, offset: vec2u, table: array<vec4f, 2> }
+@group(0) @binding(0) var<storage, read_write> x: array<T>;
+@group(0) @binding(1) var<uniform> params: Params;
+@compute @workgroup_size(LANES)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let i = id.x + id.y * workgroups.x * LANES;
+  if (i >= params.count) { return; }
+  ${body}
+}`;
+
+const params = { count: 2, step: 3, offset: [0, 0], table: [0, 0, 0, 0, 0, 0, 0, 0] };
+
+describe("a kernel's own declarations", () => {
+  const parsed = kernel("test/add.wgsl", source());
+
+  test("bindings, fields at WGSL's offsets, overrides", () => {
+    expect(parsed.bindings.map((b) => `${b.index} ${b.name} ${b.kind}`)).toEqual(["0 x storage", "1 params uniform"]);
+    expect(parsed.params.map((f) => [f.name, f.offset, f.count])).toEqual([["count", 0, 1], ["step", 4, 1], ["offset", 8, 2], ["table", 16, 8]]); // prettier-ignore
+    expect(parsed.paramsBytes).toBe(48);
+    expect(parsed.constants.get("LANES")).toBe(64);
+  });
+
+  test("it runs by those names, at another size of workgroup too", async () => {
+    const x = tensor([1, 2]);
+    run(parsed, { x }, params, { threads: 2 });
+    run(parsed, { x }, params, { threads: 2, overrides: { LANES: 1 } });
+    expect(await x.data()).toEqual(Float32Array.of(7, 8));
+  });
+
+  test("a name too few or too many is an error", () => {
+    const x = tensor([1, 2]);
+    expect(() => run(parsed, {}, params, { threads: 2 })).toThrow(/test\/add.wgsl: no tensor given for binding x/);
+    expect(() => run(parsed, { x, y: x }, params, { threads: 2 })).toThrow(/tensors x, y given for 1 bindings/);
+    expect(() => run(parsed, { x }, { ...params, step: [1, 2] }, { threads: 2 })).toThrow(/Params.step takes 1 number\(s\), but is 2 numbers/); // prettier-ignore
+    expect(() => run(parsed, { x }, { ...params, stop: 1 }, { threads: 2 })).toThrow(/Params has no field stop/);
+  });
+
+  test("specialize replaces by name, and refuses a name that is not declared", () => {
+    expect(specialize(parsed, { SCALE: 4 }).code).toContain("const SCALE = 4u;");
+    expect(specialize(parsed, { T: "i32" }).code).toContain("alias T = i32;");
+    expect(() => specialize(parsed, { TILE: 4 })).toThrow(/no const or alias TILE/);
+  });
+
+  test("more than eight storage buffers are refused when the kernel is read", () => {
+    const nine = Array.from({ length: 9 }, (_, i) => `@group(0) @binding(${i}) var<storage> b${i}: array<f32>;`).join(
+      "\n",
+    );
+    expect(() => kernel("test/nine.wgsl", nine)).toThrow(/9 storage buffers, but WebGPU promises 8/);
+  });
+});
+
+test("70,000 workgroups are folded into two dimensions, and each element is met once", async () => {
+  const x = zeros([70_000]);
+  run(
+    kernel("test/add.wgsl", source()),
+    { x },
+    { ...params, count: 70_000 },
+    { threads: 70_000, overrides: { LANES: 1 } },
+  );
+  expect((await x.data()).every((v) => v === 3)).toBe(true);
+});
+
+describe("what goes wrong on the device becomes an exception", () => {
+  test("a kernel that does not compile: file, line and source", async () => {
+    const x = tensor([1, 2]);
+    run(kernel("test/bad.wgsl", source("x[i] = params.stop;")), { x }, params, { threads: 2 });
+    await expect(x.data()).rejects.toThrow(/test\/bad.wgsl:12:\d+ .*stop[\s\S]*x\[i\] = params.stop;/);
+    expect(() => tensor([1])).toThrow(/does not compile/); // and stays one
+  });
+
+  test("overrides that the adapter can't take", async () => {
+    const x = tensor([1, 2]);
+    run(kernel("test/wide.wgsl", source()), { x }, params, { threads: 2, overrides: { LANES: 1 << 20 } });
+    await expect(x.data()).rejects.toThrow(
+      /test\/wide.wgsl: the kernel does not compile \(overrides {"LANES":1048576}\)/,
+    );
+  });
+
+  test("a tensor that is read and written by one dispatch, by its names, before it is recorded", () => {
+    const x = tensor([1, 2]);
+    const code = source().replace("@compute", "@group(0) @binding(2) var<storage> y: array<f32>;\n@compute");
+    expect(() => run(kernel("test/twice.wgsl", code), { x, y: x }, params, { threads: 2 })).toThrow(
+      /test\/twice.wgsl: x is written, so it can't share the memory of y/,
+    );
+  });
+
+  test("a lost device, and a new one after it", async () => {
+    const x = tensor([1, 2]);
+    device().gpu.destroy(); // as a driver's reset would
+    await expect(x.data()).rejects.toThrow(/lost|destroyed/);
+    await destroy();
+    await init();
+    expect(await tensor([3]).item()).toBe(3);
+  });
+
+  test("no device at all", async () => {
+    await destroy();
+    expect(() => tensor([1])).toThrow(/await init\(\)/);
+  });
+});
+
+test("profile() tells the device time of each kernel", async () => {
+  const times = await profile(() => scope(() => void softmax(softmax(empty([64, 64])))));
+  const [time] = times;
+  expect(time!.kernel).toMatch(/^ops\/softmax\/softmax/);
+  expect(time!.dispatches).toBe(2);
+  expect(time!.ms).toBeGreaterThanOrEqual(0);
+});
