@@ -113,11 +113,13 @@ describe("backward", () => {
   test("a value changed in place after it was saved is noticed", () => {
     const x = leaf([1, 2]);
     const w = tensor([3, 4]);
+    const before = memory().storages;
     scope(() => {
       const loss = sum(mul(x, w));
       w.write([5, 6]);
       expect(() => loss.backward()).toThrow(/mul .*changed in place/);
     });
+    expect(memory().storages).toBe(before);
   });
 
   test("an op without a gradient refuses when it is recorded", () => {

@@ -47,10 +47,15 @@ export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph
   try {
     noGrad(() => {
       for (const step of steps) {
-        const dy = pending.get(step);
-        if (!dy) continue; // no gradient flows here: an op gave none for this input
+        const arrived = pending.get(step);
+        if (!arrived) continue; // no gradient flows here: an op gave none for this input
         pending.delete(step);
-        goBack(step, applyHooks(step.hooks, dy), pending);
+        const dy = applyHooks(step.hooks, arrived);
+        try {
+          goBack(step, dy, pending);
+        } finally {
+          dy.dispose();
+        }
         if (!retainGraph) step.forget();
       }
     });
@@ -60,7 +65,7 @@ export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph
   }
 }
 
-/** One step: from dy to the gradients of its inputs, handed on to where those came from. Disposes dy. */
+/** One step: from dy to the gradients of its inputs, handed on to where those came from. */
 function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>): void {
   const needs = Object.fromEntries(Object.keys(step.inputs).map((name) => [name, true]));
   const saved = step.savedValues();
@@ -92,7 +97,6 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>): void {
   for (const gradient of Object.values(gradients)) {
     if (gradient && gradient !== dy && !own.has(gradient) && !gradient.disposed) gradient.dispose();
   }
-  dy.dispose();
 }
 
 /** leaf.grad += gradient, or = where there was none. Takes over `gradient`. */

@@ -121,6 +121,8 @@ export class Trainer {
   async measureStep(): Promise<number> {
     const batch = await firstOf(this.#trainLoader().epoch(0));
     const generator = defaultGenerator.state;
+    const wasTraining = this.model.training;
+    this.model.train();
     let seconds = 0;
     for (let i = 0; i < 2; i++) {
       const start = performance.now();
@@ -129,6 +131,7 @@ export class Trainer {
       await device().finish();
       seconds = (performance.now() - start) / 1000;
     }
+    this.model.train(wasTraining);
     defaultGenerator.setState(generator);
     return seconds;
   }
