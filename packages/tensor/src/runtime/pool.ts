@@ -52,10 +52,16 @@ export class Pool {
     return this.#create(bucketOf(bytes, this.#limit), true);
   }
 
+  /**
+   * Puts a buffer back, in the order of ids: the oldest is taken first. So a step that asks for the same sizes as the one before
+   * gets the same buffers in the same places, and finds its bind groups made.
+   */
   give(buffer: PooledBuffer): void {
-    const list = this.#free.get(buffer.bytes);
-    if (list) list.push(buffer);
-    else this.#free.set(buffer.bytes, [buffer]);
+    let list = this.#free.get(buffer.bytes);
+    if (!list) this.#free.set(buffer.bytes, (list = []));
+    let at = list.length; // descending, so that pop() takes the oldest
+    while (at > 0 && list[at - 1]!.id < buffer.id) at--;
+    list.splice(at, 0, buffer);
     this.freeBytes += buffer.bytes;
   }
 
