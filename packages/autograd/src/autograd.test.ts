@@ -153,7 +153,30 @@ describe("hooks", () => {
   });
 });
 
+test("a leaf's hook sees the whole gradient, once", async () => {
+  const w = leaf([1]);
+  let calls = 0;
+  registerHook(w, (g) => {
+    calls++;
+    return g.clamp({ max: 2.5 });
+  });
+  scope(() => add(mul(w, 2), mul(w, 4)).backward());
+  expect([calls, ...(await read(w.grad!))]).toEqual([1, 2.5]);
+});
+
+test("noGrads that overlap leave recording as it was", async () => {
+  const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  await Promise.all([noGrad(() => wait(5)), noGrad(() => wait(15))]);
+  expect(scope(() => mul(leaf([1]), 2).requiresGrad)).toBe(true);
+});
+
 describe("checkpoint", () => {
+  test("of a function that passes its input on, twice", async () => {
+    const x = leaf([3]);
+    for (let i = 0; i < 2; i++) scope(() => checkpoint((t) => t, [x]).backward());
+    expect(await read(x.grad!)).toEqual([2]);
+  });
+
   test("the same gradients as without, dropout included, for inputs and parameters", async () => {
     const run = async (checkpointed: boolean): Promise<number[][]> => {
       const x = leaf([0.3, -1, 2, 0.7], [2, 2]);

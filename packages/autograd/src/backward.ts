@@ -11,7 +11,7 @@ import {
   showShape,
   type Tensor,
 } from "@gpugrad/tensor";
-import { noGrad, recording } from "./no-grad.ts";
+import { isRecording, noGrad } from "./no-grad.ts";
 import { Node, stepsBehind, type GradientHook } from "./tape.ts";
 
 const leafHooks = new WeakMap<Tensor, Set<GradientHook>>();
@@ -44,6 +44,7 @@ export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph
   const steps = stepsBehind(loss);
   for (const step of steps) step.retain(); // until the end: consumers let go of them on the way
   const pending = new Map<Node, Tensor>([[loss.gradNode as Node, seed]]);
+  const leaves = new Map<Tensor, Tensor>();
   try {
     noGrad(() => {
       for (const step of steps) {
@@ -52,21 +53,25 @@ export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph
         pending.delete(step);
         const dy = applyHooks(step.hooks, arrived);
         try {
-          goBack(step, dy, pending);
+          goBack(step, dy, pending, leaves);
         } finally {
           dy.dispose();
         }
         if (!retainGraph) step.forget();
       }
+      for (const [leaf, gradient] of leaves) {
+        leaves.delete(leaf);
+        addToLeaf(leaf, gradient);
+      }
     });
   } finally {
-    for (const left of pending.values()) left.dispose();
+    for (const left of [...pending.values(), ...leaves.values()]) left.dispose();
     for (const step of steps) step.release();
   }
 }
 
 /** One step: from dy to the gradients of its inputs, handed on to where those came from. */
-function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>): void {
+function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<Tensor, Tensor>): void {
   const needs = Object.fromEntries(Object.keys(step.inputs).map((name) => [name, true]));
   const saved = step.savedValues();
   const gradients = named(`${step.op} backward`, () => scope(() => step.backward(saved, dy, needs)));
@@ -88,15 +93,18 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>): void {
     // An op may hand the same tensor to several inputs (a + b), or dy itself: each takes its own handle.
     const handle = keep(gradient === dy || own.has(gradient) ? gradient.alias() : gradient);
     own.add(handle);
-    if (!edge.node) addToLeaf(edge.leaf, handle);
-    else {
-      const before = pending.get(edge.node);
-      pending.set(edge.node, before ? sum(before, handle) : handle);
-    }
+    if (edge.node) collect(pending, edge.node, handle);
+    else collect(leaves, edge.leaf, handle);
   }
   for (const gradient of Object.values(gradients)) {
     if (gradient && gradient !== dy && !own.has(gradient) && !gradient.disposed) gradient.dispose();
   }
+}
+
+/** Adds up what arrives at one place by several ways. Takes over `gradient`. */
+function collect<Place>(gradients: Map<Place, Tensor>, place: Place, gradient: Tensor): void {
+  const before = gradients.get(place);
+  gradients.set(place, before ? sum(before, gradient) : gradient);
 }
 
 /** leaf.grad += gradient, or = where there was none. Takes over `gradient`. */
@@ -128,7 +136,7 @@ function applyHooks(hooks: Iterable<GradientHook> | undefined, gradient: Tensor)
       throw new GpugradError(`hook: a gradient ${showShape(current.shape)} came back as ${showShape(changed.shape)}.`);
     }
     current.dispose();
-    current = keep(changed);
+    current = keep(changed.alias()); // what the hook returned stays the hook's
   }
   return current;
 }
@@ -180,7 +188,7 @@ export function gradientOf(tensor: Tensor, name = "the tensor"): Tensor {
 export function install(): void {
   hooks.recorder = {
     record(call) {
-      if (!recording.enabled) return;
+      if (!isRecording()) return;
       if (typeof call.backward !== "function") {
         throw new GpugradError(
           `${call.op}: it has no gradient: ${call.backward.why}. Use detach() or noGrad() if none is wanted.`,

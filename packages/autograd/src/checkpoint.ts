@@ -1,13 +1,14 @@
 import { defaultGenerator, hooks, keep, provenance, type Generator, type Tensor } from "@gpugrad/tensor";
 import { backward } from "./backward.ts";
-import { enableGrad, noGrad, recording } from "./no-grad.ts";
+import { enableGrad, isRecording, noGrad } from "./no-grad.ts";
 
 /**
  * Gradient checkpointing: computes `f(...inputs)` without saving anything inside it, and computes it a second time when backward
  * needs it. Costs one more forward; saves the memory of everything between `inputs` and the result. Random numbers come from
  * `generator`, whose state is put back for the second time, so that dropout drops the same elements.
  *
- * Gradients of parameters that `f` uses are added up as usual.
+ * Gradients of parameters that `f` uses are added up as usual; other tensors with a tape have to come in through `inputs`.
+ * What `f` uses must not change between the two times.
  * @see https://docs.pytorch.org/docs/stable/checkpoint.html
  */
 export function checkpoint(
@@ -15,9 +16,10 @@ export function checkpoint(
   inputs: readonly Tensor[],
   { generator = defaultGenerator }: { generator?: Generator } = {},
 ): Tensor {
-  if (!recording.enabled) return f(...inputs);
+  if (!isRecording()) return f(...inputs);
   const state = generator.state;
-  const output = noGrad(() => f(...inputs));
+  const computed = noGrad(() => f(...inputs));
+  const output = inputs.includes(computed) ? computed.alias() : computed; // a tape of its own for what f only passes on
   const wanted = inputs.map((input) => input.requiresGrad);
   hooks.recorder!.record({
     op: "checkpoint",
@@ -33,6 +35,7 @@ export function checkpoint(
       const again = enableGrad(() => f(...leaves));
       provenance.op = op;
       generator.setState(after);
+      if (!again.requiresGrad) return {}; // nothing in f takes part in a gradient
       backward(again, { gradient: dy });
       return Object.fromEntries(
         leaves.map((leaf, i) => {

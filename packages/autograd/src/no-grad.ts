@@ -1,24 +1,27 @@
+/** The open `noGrad` and `enableGrad`, in the order in which they began; the last one counts. */
+const frames: { readonly enabled: boolean }[] = [];
+
 /** Whether calls are recorded now. */
-export const recording = { enabled: true };
+export const isRecording = (): boolean => frames.at(-1)?.enabled ?? true;
 
 /** Runs `work` without recording: for evaluation and updates. Nothing is saved, and results need no gradient. */
-export const noGrad = <T>(work: () => T): T => withRecording(false, work);
+export const noGrad = <T>(work: () => T): T => within({ enabled: false }, work);
 
 /** Runs `work` with recording on, inside a {@link noGrad}. */
-export const enableGrad = <T>(work: () => T): T => withRecording(true, work);
+export const enableGrad = <T>(work: () => T): T => within({ enabled: true }, work);
 
-function withRecording<T>(enabled: boolean, work: () => T): T {
-  const before = recording.enabled;
-  const restore = (): void => void (recording.enabled = before);
-  recording.enabled = enabled;
+/** Asynchronous works may overlap: each takes away its own frame, and no other. */
+function within<T>(frame: { readonly enabled: boolean }, work: () => T): T {
+  const leave = (): void => void frames.splice(frames.lastIndexOf(frame), 1);
+  frames.push(frame);
   let result: T;
   try {
     result = work();
   } catch (error) {
-    restore();
+    leave();
     throw error;
   }
-  if (result instanceof Promise) return result.finally(restore) as T;
-  restore();
+  if (result instanceof Promise) return result.finally(leave) as T;
+  leave();
   return result;
 }

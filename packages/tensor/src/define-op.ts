@@ -1,6 +1,7 @@
 import { isHalf } from "./dtype.ts";
 import { defineStorageOp, type Definition, type Op } from "./op.ts";
 import { cast } from "./ops/cast/cast.ts";
+import { forEachTensor, scope } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
 type Inputs = Record<string, Tensor | undefined>;
@@ -14,11 +15,23 @@ export function defineOp<A extends readonly unknown[], I extends Inputs, S, O ex
   definition: Definition<A, I, S, O>,
 ): Op<A, I, S, O> {
   const op = defineStorageOp(name, definition);
-  const call = (...args: A): O => op(...(args.map(widen) as unknown as A));
+  const call = (...args: A): O =>
+    args.some(holdsHalf) ? scope(() => op(...(args.map(widen) as unknown as A))) : op(...args);
   return Object.assign(call, { opName: name, definition });
+}
+
+/** Whether an argument is a tensor of sixteen bits, or holds one in an array or among its options. */
+function holdsHalf(argument: unknown): boolean {
+  let found = false;
+  forEachTensor(argument, (tensor) => (found ||= isHalf(tensor.dtype)));
+  return found;
 }
 
 function widen(argument: unknown): unknown {
   if (argument instanceof Tensor) return isHalf(argument.dtype) ? cast(argument, "f32") : argument;
-  return Array.isArray(argument) ? argument.map(widen) : argument;
+  if (Array.isArray(argument)) return argument.map(widen);
+  if (typeof argument !== "object" || argument === null || Object.getPrototypeOf(argument) !== Object.prototype) {
+    return argument;
+  }
+  return Object.fromEntries(Object.entries(argument).map(([key, value]) => [key, widen(value)]));
 }

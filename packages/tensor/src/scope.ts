@@ -65,8 +65,10 @@ function end(scope: Scope, result?: unknown): void {
   const outer = stack[at - 1];
   for (const tensor of scope) {
     home.delete(tensor);
-    if (!kept.has(tensor)) tensor.dispose();
-    else if (outer) {
+    if (!kept.has(tensor)) {
+      if (tensor.grad && kept.has(tensor.grad)) tensor.grad = null; // the gradient outlives its leaf
+      tensor.dispose();
+    } else if (outer) {
       outer.add(tensor);
       home.set(tensor, outer);
     }

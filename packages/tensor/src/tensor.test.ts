@@ -105,6 +105,24 @@ describe("lifetimes", () => {
     expect(memory().storages).toBe(before);
   });
 
+  test("large uploads take buffers that were given back", () => {
+    const values = new Float32Array(2 ** 20);
+    fromArray(values, [2 ** 20]).dispose();
+    const { allocatedBytes } = device().pool;
+    for (let i = 0; i < 3; i++) fromArray(values, [2 ** 20]).dispose();
+    expect(device().pool.allocatedBytes).toBe(allocatedBytes);
+  });
+
+  test("a gradient that is returned from a scope outlives its leaf", async () => {
+    const g = scope(() => {
+      const x = tensor([1]);
+      x.grad = tensor([5]);
+      return x.grad;
+    });
+    expect(await g.item()).toBe(5);
+    g.dispose();
+  });
+
   test("memory() says what lives, by op", () => {
     const y = tanh(zeros([100, 100]));
     expect(memory().byOp["tanh"]).toEqual({ storages: 1, bytes: 40_960 }); // 40,000 rounded up as the pool does

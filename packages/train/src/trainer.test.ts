@@ -140,6 +140,38 @@ test("500 updates: memory on device and host is flat after the tenth", async () 
   expect(mean(rss.slice(450)) - mean(rss.slice(100, 150))).toBeLessThan(32 * 2 ** 20); // room for the garbage collector; the sharp test is the line above
 });
 
+test("a failure comes out of train(), also while the next batch is awaited", async () => {
+  const slow = new Dataset({
+    name: "slow",
+    length: 32,
+    labels: { numLabels: 2 },
+    row: (i) => new Promise((resolve) => setTimeout(resolve, 20, rows[i])),
+  });
+  const trainer = new Trainer({
+    model: smallModel(),
+    tokenizer,
+    trainDataset: slow,
+    args: { ...args, perDeviceTrainBatchSize: 4, dataloaderPrefetch: 0 },
+    callbacks: {
+      onStep: () => {
+        throw new Error("the callback's own");
+      },
+    },
+  });
+  await expect(trainer.train()).rejects.toThrow("the callback's own");
+});
+
+test("nothing to train on is an error, not a loop without end", async () => {
+  const few = { model: smallModel(), tokenizer, trainDataset: train.take(5) };
+  await expect(
+    new Trainer({ ...few, args: { ...args, dataloaderDropLast: true, maxSteps: 4 } }).train(),
+  ).rejects.toThrow(/an epoch has no batch: 5 rows in batches of 16, and the last one is left out/);
+  const unlabelled = Dataset.fromRows([{ text: "ab" }], { name: "plain" });
+  await expect(new Trainer({ ...few, trainDataset: unlabelled, args }).train()).rejects.toThrow(
+    /row 0 of plain has no label/,
+  );
+});
+
 test("arguments that can't be", () => {
   const model = smallModel();
   const trainer = (bad: object) => () => new Trainer({ model, tokenizer, args: bad });

@@ -141,6 +141,7 @@ export class Trainer {
     const { onStep } = this.#options.callbacks ?? {};
     const loader = this.#trainLoader();
     const totalSteps = this.totalSteps;
+    this.#stopped = false;
     const parameters = [...model.namedParameters()];
     const optimizer = new AdamW(args.noDecayGroups ? noDecayGroups(parameters) : parameters, {
       lr: args.learningRate,
@@ -181,17 +182,19 @@ export class Trainer {
           const result = this.#step(batch, optimizer);
           schedule.step();
           inFlight.push(
-            result.then(({ 0: loss, 1: gradNorm }) => {
-              lossSum += loss!;
-              const elapsed = (performance.now() - start) / 1000;
-              onStep?.({
-                ...event,
-                loss: loss!,
-                gradNorm: gradNorm!,
-                tokensPerSecond: tokensSoFar / elapsed,
-                secondsLeft: (elapsed / event.step) * (totalSteps - event.step),
-              });
-            }),
+            awaitedLater(
+              result.then(({ 0: loss, 1: gradNorm }) => {
+                lossSum += loss!;
+                const elapsed = (performance.now() - start) / 1000;
+                onStep?.({
+                  ...event,
+                  loss: loss!,
+                  gradNorm: gradNorm!,
+                  tokensPerSecond: tokensSoFar / elapsed,
+                  secondsLeft: (elapsed / event.step) * (totalSteps - event.step),
+                });
+              }),
+            ),
           );
           if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
         }
@@ -235,7 +238,12 @@ export class Trainer {
   }
 
   #loss(batch: Batch): Tensor {
-    return this.model.forward(inputsOf(batch)).loss!;
+    const { loss } = this.model.forward(inputsOf(batch));
+    if (!loss)
+      throw new GpugradError(
+        `Trainer: row ${batch.rows[0]} of ${this.#options.trainDataset?.name} has no label to train on.`,
+      );
+    return loss;
   }
 
   /** Logits of every row, with loss and accuracy where the rows have labels. */
@@ -244,7 +252,7 @@ export class Trainer {
     const { onEvalBatch } = this.#options.callbacks ?? {};
     const loader = new DataLoader(dataset, this.#options.tokenizer, {
       batchSize: args.perDeviceEvalBatchSize,
-      maxLength: args.maxLength,
+      maxLength: this.#maxLength,
       padding: args.padding,
       prefetch: args.dataloaderPrefetch,
       ...(indices && { indices }),
@@ -260,28 +268,34 @@ export class Trainer {
     const inFlight: Promise<void>[] = [];
     let batches = 0;
     let row = 0;
-    for await (const batch of loader.epoch()) {
-      const at = row;
-      row += batch.shape[0];
-      labels.push(...(batch.labels ?? []));
-      const { logits, loss } = scope(() =>
-        noGrad(() => {
-          const output = model.forward(inputsOf(batch));
-          return { logits: output.logits.data(), loss: output.loss?.item() };
-        }),
-      );
-      const number = ++batches;
-      inFlight.push(
-        Promise.all([logits, loss]).then(([values, mean]) => {
-          predictions.set(values, at * numLabels);
-          lossSum += (mean ?? 0) * batch.shape[0];
-          onEvalBatch?.({ batch: number, totalBatches: loader.length });
-        }),
-      );
-      if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
+    try {
+      for await (const batch of loader.epoch()) {
+        const at = row;
+        row += batch.shape[0];
+        labels.push(...(batch.labels ?? []));
+        const { logits, loss } = scope(() =>
+          noGrad(() => {
+            const output = model.forward(inputsOf(batch));
+            return { logits: output.logits.data(), loss: output.loss?.item() };
+          }),
+        );
+        const number = ++batches;
+        inFlight.push(
+          awaitedLater(
+            Promise.all([logits, loss]).then(([values, mean]) => {
+              predictions.set(values, at * numLabels);
+              lossSum += (mean ?? 0) * batch.shape[0];
+              onEvalBatch?.({ batch: number, totalBatches: loader.length });
+            }),
+          ),
+        );
+        if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
+      }
+      await Promise.all(inFlight);
+    } finally {
+      await Promise.allSettled(inFlight);
+      model.train(wasTraining);
     }
-    await Promise.all(inFlight);
-    model.train(wasTraining);
     const seconds = (performance.now() - start) / 1000;
     const logitsOf = (i: number): Float32Array => predictions.subarray(i * numLabels, (i + 1) * numLabels);
     const classes = Int32Array.from({ length: rows }, (_, i) => argmax(logitsOf(i)));
@@ -313,16 +327,36 @@ export class Trainer {
     const { trainDataset, trainIndices, tokenizer } = this.#options;
     if (!trainDataset) throw new GpugradError("Trainer: train() needs a trainDataset.");
     const { args } = this;
-    return new DataLoader(trainDataset, tokenizer, {
+    const loader = new DataLoader(trainDataset, tokenizer, {
       batchSize: args.perDeviceTrainBatchSize,
-      maxLength: args.maxLength,
+      maxLength: this.#maxLength,
       padding: args.padding,
       seed: args.seed,
       dropLast: args.dataloaderDropLast,
       prefetch: args.dataloaderPrefetch,
       ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy === "random" }),
     });
+    if (loader.length > 0) return loader;
+    throw new GpugradError(
+      `Trainer: an epoch has no batch: ${trainIndices?.length ?? trainDataset.length} rows in batches of ` +
+        `${args.perDeviceTrainBatchSize}${args.dataloaderDropLast ? ", and the last one is left out if it isn't full" : ""}.`,
+    );
   }
+
+  /** Tokens per example at most: what was asked for, and no more than model and tokenizer take. */
+  get #maxLength(): number {
+    return Math.min(
+      this.args.maxLength,
+      this.#options.tokenizer.modelMaxLength,
+      this.model.config.max_position_embeddings,
+    );
+  }
+}
+
+/** A promise that is awaited after the next batch has come: until then a failure of it is not one that nobody handles. */
+function awaitedLater(work: Promise<void>): Promise<void> {
+  work.catch(() => undefined);
+  return work;
 }
 
 /** A batch in the form that models take. */

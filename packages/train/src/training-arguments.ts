@@ -59,6 +59,15 @@ const defaults: TrainingArguments = {
   dataloaderPrefetch: 2,
 };
 
+/** Schedules that need what these arguments can't say. */
+const WITH_MORE_TO_SAY: readonly SchedulerName[] = [
+  "reduce_lr_on_plateau",
+  "greedy",
+  "warmup_stable_decay",
+  "cosine_with_min_lr",
+  "cosine_warmup_with_min_lr",
+];
+
 /** The defaults with `given` in their place. @throws for a value that can't be, or a name that isn't one */
 export function trainingArguments(given: Partial<TrainingArguments> = {}): TrainingArguments {
   const args = { ...defaults, ...given };
@@ -86,6 +95,16 @@ export function trainingArguments(given: Partial<TrainingArguments> = {}): Train
   }
   for (const name of ["adamBeta1", "adamBeta2"] as const)
     if (!(args[name] >= 0 && args[name] < 1)) refuse(name, "it has to be in [0, 1)");
+  if (args.padding !== "longest" && args.padding !== "max_length")
+    refuse("padding", "it has to be longest or max_length");
+  if (!Number.isInteger(args.seed)) refuse("seed", "it has to be a whole number");
+  if (!(args.dataloaderPrefetch >= 0)) refuse("dataloaderPrefetch", "it can't be negative");
+  if (WITH_MORE_TO_SAY.includes(args.lrSchedulerType)) {
+    refuse(
+      "lrSchedulerType",
+      "this schedule needs a metric or options of its own: use getScheduler() in a loop of your own",
+    );
+  }
   if (!SCHEDULER_NAMES.includes(args.lrSchedulerType))
     refuse("lrSchedulerType", `it has to be one of ${SCHEDULER_NAMES.join(", ")}`);
   return args;

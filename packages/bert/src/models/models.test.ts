@@ -87,6 +87,8 @@ describe("saving", () => {
     const out = mkdtempSync(join(tmpdir(), "gpugrad-"));
     const config = new BertConfig({ vocab_size: 20, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8, max_position_embeddings: 8 }); // prettier-ignore
     const model = BertForMaskedLM.fromConfig(config);
+    const words = await model.bert.embeddings.word_embeddings.weight.data();
+    expect(words.subarray(0, 8)).toEqual(new Float32Array(8)); // [PAD]
     await model.savePretrained(out);
     const file = await SafetensorsFile.open(await openFile(join(out, "model.safetensors")));
     expect(file.keys()).not.toContain("cls.predictions.decoder.weight");

@@ -121,8 +121,10 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
   initialize(keys?: readonly string[]): void {
     const wanted = keys && new Set(keys);
     const padding = this.config.pad_token_id;
+    const done = new Set<Tensor>(); // a tied tensor has several keys
     for (const [key, parameter] of this.namedTensors()) {
-      if (wanted && !wanted.has(key)) continue;
+      if ((wanted && !wanted.has(key)) || done.has(parameter)) continue;
+      done.add(parameter);
       scope(() => {
         const value = initialValue(parameter.shape, initOf(parameter), this.config.initializer_range);
         copyInto(parameter, parameter.dtype === "f32" ? value : value.to(parameter.dtype));

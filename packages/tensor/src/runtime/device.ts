@@ -93,12 +93,13 @@ export class Device {
   /** A buffer that holds `bytes` from the start. */
   allocateWith(bytes: Uint8Array, what: string): PooledBuffer {
     this.#checkSize(bytes.byteLength, what);
-    if (bytes.byteLength < 4 * 2 ** 20) {
-      const buffer = this.pool.take(bytes.byteLength);
-      this.queue.upload(buffer, bytes);
-      return buffer;
+    const large = bytes.byteLength >= 4 * 2 ** 20; // writeBuffer allocates staging memory for uploads this large
+    const free = large ? this.pool.takeFree(bytes.byteLength) : this.pool.take(bytes.byteLength);
+    if (free) {
+      this.queue.upload(free, bytes);
+      return free;
     }
-    const buffer = this.pool.takeMapped(bytes.byteLength); // writeBuffer allocates staging memory for uploads this large
+    const buffer = this.pool.createMapped(bytes.byteLength);
     new Uint8Array(buffer.gpu.getMappedRange()).set(bytes);
     buffer.gpu.unmap();
     return buffer;
@@ -154,6 +155,11 @@ export class Device {
     this.pool.trim();
   }
 
+  /** Whether something went wrong that it can't go on from. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   throwIfFailed(): void {
     if (this.#failure) throw this.#failure;
     check(!this.#destroyed, "the device was destroyed. Call init() for a new one.");
@@ -200,6 +206,7 @@ let starting: Promise<Device> | undefined;
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(): Promise<Device> {
+  if (current?.failed) await destroy(); // a lost device is replaced; its tensors are gone
   starting ??= Device.create().then((device) => (current = device));
   try {
     return await starting;

@@ -38,17 +38,18 @@ export class Pool {
   }
 
   take(bytes: number): PooledBuffer {
-    const size = bucketOf(bytes, this.#limit);
-    const found = this.#free.get(size)?.pop();
-    if (found) {
-      this.freeBytes -= size;
-      return found;
-    }
-    return this.#create(size, false);
+    return this.takeFree(bytes) ?? this.#create(bucketOf(bytes, this.#limit), false);
+  }
+
+  /** A buffer that waits for reuse, if there is one. */
+  takeFree(bytes: number): PooledBuffer | undefined {
+    const found = this.#free.get(bucketOf(bytes, this.#limit))?.pop();
+    if (found) this.freeBytes -= found.bytes;
+    return found;
   }
 
   /** A fresh buffer, mapped for writing: cheaper than an upload for anything large. Unmap it before use. */
-  takeMapped(bytes: number): PooledBuffer {
+  createMapped(bytes: number): PooledBuffer {
     return this.#create(bucketOf(bytes, this.#limit), true);
   }
 

@@ -18,13 +18,18 @@ const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
  * may be started so count themselves as `id.x + id.y * workgroups.x * size`, and return when that is beyond their last element.
  */
 export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Params, launch: Launch): void {
-  const { queue, pipelines } = device();
+  const current = device();
+  const { queue, pipelines } = current;
   const overrides = launch.overrides ?? {};
   const buffers = [];
   for (const { kind, name } of kernel.bindings) {
     if (kind === "uniform") continue;
     const tensor = tensors[name];
     check(tensor, () => `${kernel.file}: no tensor given for binding ${name}.`);
+    check(
+      tensor.storage.device === current,
+      () => `${kernel.file}: ${name} is ${tensor.toString()} of a device that was destroyed. Make it again.`,
+    );
     buffers.push(tensor.buffer);
   }
   check(

@@ -112,9 +112,10 @@ describe("what goes wrong on the device becomes an exception", () => {
     const x = tensor([1, 2]);
     device().gpu.destroy(); // as a driver's reset would
     await expect(x.data()).rejects.toThrow(/lost|destroyed/);
-    await destroy();
-    await init();
+    await init(); // another one
     expect(await tensor([3]).item()).toBe(3);
+    expect(() => softmax(x)).toThrow(/x is Tensor\(\[2\] f32, user\) of a device that was destroyed/);
+    expect(await tensor([4]).item()).toBe(4); // which does the new one no harm
   });
 
   test("no device at all", async () => {

@@ -30,6 +30,7 @@ class AdamFamily extends Optimizer<AdamOptions> {
     g: Tensor,
     state: Record<string, Tensor>,
     { lr, betas, eps, weightDecay }: AdamOptions,
+    step: number,
   ): void {
     const [beta1, beta2] = betas;
     run(
@@ -37,13 +38,13 @@ class AdamFamily extends Optimizer<AdamOptions> {
       { p, g, m: state["exp_avg"]!, v: state["exp_avg_sq"]! },
       {
         count: p.size,
-        step_size: lr / (1 - beta1 ** this.steps),
+        step_size: lr / (1 - beta1 ** step),
         decay: this.#decoupled ? lr * weightDecay : weightDecay,
         beta1,
         one_minus_beta1: 1 - beta1,
         beta2,
         one_minus_beta2: 1 - beta2,
-        inverse_root_correction2: 1 / Math.sqrt(1 - beta2 ** this.steps),
+        inverse_root_correction2: 1 / Math.sqrt(1 - beta2 ** step),
         eps,
       },
       { threads: p.size, overrides: { DECOUPLED: this.#decoupled ? 1 : 0 } },

@@ -18,7 +18,7 @@ const gradientsOf = (parameters: Iterable<Tensor>): Tensor[] => [...parameters].
 /**
  * Scales all gradients in place so that their norm together is at most `maxNorm`, and returns the norm before, an f32 scalar still on the
  * device: nothing is read back. The factor is min(1, maxNorm / (norm + 1e-6)). An infinite norm makes infinities NaN and all else
- * 0; a NaN makes every gradient NaN.
+ * 0; a NaN makes every gradient NaN. With `maxNorm` Infinity the norm is only measured.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
  */
 export function clipGradNorm(
@@ -47,7 +47,7 @@ export function clipGradNorm(
     const norm = empty([]);
     const factor = empty([]);
     run(factorKernel, { partials, norm, factor }, { slots: total, max_norm: maxNorm }, { workgroups: 1, overrides });
-    for (const x of gradients) {
+    for (const x of maxNorm === Infinity ? [] : gradients) {
       run(scaleKernel, { x, factor }, { count: x.size }, { threads: x.size });
       x.storage.version++;
     }

@@ -100,6 +100,23 @@ test("errors: nothing to train, the same parameter twice", () => {
   expect(() => new AdamW([["p", fromArray([1], [1])]])).toThrow(/no parameter requires a gradient/);
 });
 
+test("a parameter whose gradient comes late is corrected by its own steps", async () => {
+  const early = parameter([1], [1]);
+  const late = parameter([1], [1]);
+  const gradient = late.grad;
+  late.grad = null;
+  const optimizer = new AdamW([["early", early], ["late", late]], { lr: 0.1, weightDecay: 0 }); // prettier-ignore
+  for (let i = 0; i < 9; i++) optimizer.step();
+  late.grad = gradient;
+  optimizer.step();
+  await close(late, [0.9], 1e-6); // a first step moves by lr
+});
+
+test("parameters of sixteen bits are refused by name", () => {
+  const half = parameter([1], [1]).to("f16").requireGrad();
+  expect(() => new SGD([["w", half]])).toThrow(/SGD: w is f16; training needs f32/);
+});
+
 describe("clipping", () => {
   test("by the norm of all gradients together; nothing is read back", async () => {
     const a = parameter([0, 0], [3, 0]);

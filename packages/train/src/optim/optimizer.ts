@@ -20,6 +20,8 @@ interface Entry<Options> {
   readonly parameter: Tensor;
   readonly own: Partial<Options>;
   readonly state: Record<string, Tensor>;
+  /** Steps that this parameter has taken: fewer than the optimizer's where it had no gradient. */
+  steps: number;
 }
 
 /**
@@ -44,9 +46,14 @@ export abstract class Optimizer<Options extends OptimizerOptions> {
       for (const [name, parameter] of named) {
         if (!parameter.requiresGrad) continue; // frozen
         if (seen.has(parameter)) throw new GpugradError(`${this.constructor.name}: ${name} is given twice.`);
+        if (parameter.dtype !== "f32") {
+          throw new GpugradError(
+            `${this.constructor.name}: ${name} is ${parameter.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" }).`,
+          );
+        }
         seen.add(parameter);
         const state = Object.fromEntries(stateNames.map((key) => [key, keep(zerosLike(parameter))]));
-        this.#entries.push({ name, parameter, own, state });
+        this.#entries.push({ name, parameter, own, state, steps: 0 });
       }
     }
     if (this.#entries.length === 0)
@@ -69,15 +76,22 @@ export abstract class Optimizer<Options extends OptimizerOptions> {
   /** Changes every parameter that has a gradient by one step. */
   step(): void {
     this.steps++;
-    for (const { parameter, own, state } of this.#entries) {
+    for (const entry of this.#entries) {
+      const { parameter, own, state } = entry;
       if (!parameter.grad) continue;
-      this.update(parameter, parameter.grad, state, { ...this.options, ...own });
+      this.update(parameter, parameter.grad, state, { ...this.options, ...own }, ++entry.steps);
       parameter.storage.version++;
     }
   }
 
-  /** One parameter's step: the formula of the optimizer. */
-  protected abstract update(parameter: Tensor, gradient: Tensor, state: Record<string, Tensor>, options: Options): void;
+  /** One parameter's step, its `step`-th from 1: the formula of the optimizer. */
+  protected abstract update(
+    parameter: Tensor,
+    gradient: Tensor,
+    state: Record<string, Tensor>,
+    options: Options,
+    step: number,
+  ): void;
 
   /** Forgets the gradients, so that the next backward begins at nothing. */
   zeroGrad(): void {

@@ -20,9 +20,9 @@ export class SGD extends Optimizer<SgdOptions> {
     super(params, { ...defaults, ...options }, ["momentum_buffer"]);
   }
 
-  protected update(p: Tensor, g: Tensor, state: Record<string, Tensor>, options: SgdOptions): void {
+  protected update(p: Tensor, g: Tensor, state: Record<string, Tensor>, options: SgdOptions, step: number): void {
     const { lr, weightDecay, momentum, dampening, nesterov } = options;
-    const gain = this.steps === 1 || momentum === 0 ? 1 : 1 - dampening;
+    const gain = step === 1 || momentum === 0 ? 1 : 1 - dampening;
     run(
       sgdKernel,
       { p, g, b: state["momentum_buffer"]! },
