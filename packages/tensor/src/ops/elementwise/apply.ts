@@ -75,9 +75,8 @@ const unbounded: Bounds = { low: -Infinity, high: Infinity };
 /** Kernels take four elements at a time; buffers are padded to that. */
 const vectorsOf = (x: Tensor): number => ceilDiv(x.size, 4);
 
-/** fn(x) of an f32 tensor. */
-export function applyUnary(fn: UnaryFunction, x: Tensor, bounds: Bounds = unbounded): Tensor {
-  const y = empty(x.shape);
+/** fn(x) of an f32 tensor, written to `y`. */
+export function applyUnary(fn: UnaryFunction, x: Tensor, bounds = unbounded, y = empty(x.shape)): Tensor {
   const vectors = vectorsOf(x);
   run(
     unaryKernel,

@@ -100,18 +100,23 @@ export interface GeluOptions {
   approximate?: "none" | "tanh" | undefined;
 }
 
+/** The name of the one that is asked for. */
+export function geluFunction({ approximate = "none" }: GeluOptions): "gelu" | "gelu_tanh" {
+  check(
+    approximate === "none" || approximate === "tanh",
+    () => `gelu: approximate is ${JSON.stringify(approximate)}; it may be "none" or "tanh".`,
+  );
+  return approximate === "tanh" ? "gelu_tanh" : "gelu";
+}
+
 /**
  * GELU: x Φ(x), with Φ the share of the standard normal distribution below x. `approximate: "tanh"` takes
  * x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) instead, as GPT-2 and Transformers' `gelu_new` do.
  * @see https://arxiv.org/abs/1606.08415
  */
 export const gelu = defineOp("gelu", {
-  forward(x: Tensor, { approximate = "none" }: GeluOptions = {}) {
-    check(
-      approximate === "none" || approximate === "tanh",
-      () => `gelu: approximate is ${JSON.stringify(approximate)}; it may be "none" or "tanh".`,
-    );
-    const fn = approximate === "tanh" ? "gelu_tanh" : "gelu";
+  forward(x: Tensor, options: GeluOptions = {}) {
+    const fn = geluFunction(options);
     return { output: forward(fn, x), inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x, fn } as const };
   },
   backward: ({ x, fn }, dy) => ({ x: applyUnaryBackward(fn, x, dy) }),

@@ -53,6 +53,20 @@ for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
         atol: 2e-5,
       })),
     });
+    checkOp(linearGelu, linearGeluReference, {
+      cases: (["none", "tanh"] as const).flatMap((approximate) => [
+        { shapes: [[67, 70], [131, 70], [131]], args: [{ approximate }], gradient: false, atol: 2e-5 },
+        { shapes: [[64, 32], [128, 32], [128]], args: [{ approximate }], gradient: false, atol: 2e-5 },
+        { shapes: [[5, 7], [6, 7], [6]], args: [{ approximate }] },
+        {
+          shapes: [[801, 1], [4, 1], [4]],
+          values: [Float32Array.from({ length: 801 }, (_, i) => (i - 400) / 20), [1, -1, 0.5, 0], [0, 0, 0, 1]],
+          args: [{ approximate }],
+          gradient: false,
+          note: "from −20 to 20",
+        },
+      ]),
+    });
   });
 }
 

@@ -3,8 +3,9 @@ import { check } from "../../errors.ts";
 import { showShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnaryBackward } from "../elementwise/apply.ts";
-import { gelu, type GeluOptions } from "../elementwise/unary.ts";
+import { geluFunction, type GeluOptions } from "../elementwise/unary.ts";
 import { sum } from "../reduce/sum.ts";
+import type { Gelu } from "./kernels.ts";
 import { multiply } from "./product.ts";
 
 interface Sizes {
@@ -41,10 +42,11 @@ function forward(
   x: Tensor,
   weight: Tensor,
   bias: Tensor | undefined,
+  gelu?: Gelu,
 ): Tensor {
-  const y = empty(shape);
-  multiply({ a: x, b: weight, c: y, bias, M: rows, N: outFeatures, K: inFeatures, transposeB: true });
-  return y;
+  const h = empty(shape);
+  multiply({ a: x, b: weight, c: h, bias, gelu, M: rows, N: outFeatures, K: inFeatures, transposeB: true });
+  return h;
 }
 
 /** What the gradients of x · weightᵀ + bias need. */
@@ -90,19 +92,21 @@ export const linear = defineOp("linear", {
 
 /**
  * gelu(x · weightᵀ + bias), the first half of a transformer's feed-forward block: shapes as in {@link linear}. One step of the
- * tape, but two kernels: h = x · weightᵀ + bias has to be written anyway, because backward needs it.
+ * tape, and one kernel where the product's can write both y and h = x · weightᵀ + bias, which backward needs.
  * @throws when the shapes don't fit, or the elements are no floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
  */
 export const linearGelu = defineOp("linear_gelu", {
   forward(x: Tensor, weight: Tensor, bias?: Tensor, options: GeluOptions = {}) {
     const sizes = plan("linear_gelu", x, weight, bias);
-    const h = forward(sizes, x, weight, bias);
-    return { output: gelu(h, options), inputs: { x, weight, bias }, saved: { x, weight, sizes, h, options } };
+    const fn = geluFunction(options);
+    const y = empty(sizes.shape);
+    const h = forward(sizes, x, weight, bias, { fn, y });
+    return { output: y, inputs: { x, weight, bias }, saved: { x, weight, sizes, h, fn } };
   },
   // h is saved, not y: gelu takes most values twice, so its slope can't be had from y. To compute h again would cost as much as forward.
-  backward({ h, options, ...saved }, dy, needs) {
-    const dh = applyUnaryBackward(options.approximate === "tanh" ? "gelu_tanh" : "gelu", h, dy);
+  backward({ h, fn, ...saved }, dy, needs) {
+    const dh = applyUnaryBackward(fn, h, dy);
     return linearGradients(saved, dh, needs);
   },
 });

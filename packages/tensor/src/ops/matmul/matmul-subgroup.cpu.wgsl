@@ -4,7 +4,7 @@
 // its own; it loads 8 of A's 64 and passes them round by subgroupShuffle, which is nearly free there, while loads are dear and
 // workgroup memory is dearer. Two steps at a time, because the sums lie in the cache: half as many trips there. Traffic per step: 3 vec4
 // loads a lane for 2 · 64 · 32 operations. Packing (pack.wgsl) lays both out so that steps follow each other in memory, with zeros in
-// unfinished tiles: bounds matter only to the stores.
+// unfinished tiles: bounds matter only to store(): epilogue-store.wgsl or epilogue-gelu.wgsl.
 enable subgroups;
 
 struct Params {
@@ -55,17 +55,11 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
   let rows = min(64u, p.M - tile.y * 64u);
   var at = p.c_first + tile.z * p.c_step + tile.y * 64u * p.N + col;
   for (var i = 0u; i < rows; i++) {
-    let sum = acc[i] + shift;
-    if (p.accumulate == 1u) {
-      for (var j = 0u; j < cols; j++) { c[at + j] += sum[j]; }
-    } else if (cols == 4u) {
-      c[at] = sum.x;
-      c[at + 1u] = sum.y;
-      c[at + 2u] = sum.z;
-      c[at + 3u] = sum.w;
-    } else {
-      for (var j = 0u; j < cols; j++) { c[at + j] = sum[j]; }
+    var sum = acc[i] + shift;
+    for (var j = 0u; j < 4u; j++) {
+      if (j < cols && p.accumulate == 1u) { sum[j] += c[at + j]; }
     }
+    store(at, sum, cols);
     at += p.N;
   }
 }

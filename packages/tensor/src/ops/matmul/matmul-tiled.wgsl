@@ -3,7 +3,7 @@
 // Per DEPTH steps of k, the workgroup copies what its tile needs of A and B to workgroup memory; there, each value is read by a whole row or
 // column of invocations. Registers do the rest: two vec4 of A and two of B for 2 · 8 · 8 operations. An invocation's rows, and its columns,
 // are two runs of four, half a tile apart, so that neighbours read neighbouring vectors: no bank conflicts.
-// Traffic: A is read N / tile times, B M / tile times, C is written once.
+// Traffic: A is read N / tile times, B M / tile times, C is written once, by store(): epilogue-store.wgsl or epilogue-gelu.wgsl.
 override SIDE: u32 = 8; // invocations along a side of the tile: 8 or 16
 
 struct Params {
@@ -74,15 +74,18 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
 
   let sums = array(upper_left, upper_right, lower_left, lower_right);
   for (var i = 0u; i < 8u; i++) {
-    for (var j = 0u; j < 8u; j++) {
+    for (var half = 0u; half < 2u; half++) {
       let r = row + (i / 4u * SIDE + id.y) * 4u + i % 4u;
-      let s = col + (j / 4u * SIDE + id.x) * 4u + j % 4u;
+      let s = col + (half * SIDE + id.x) * 4u;
       if (r < p.M && s < p.N) {
-        var sum = sums[i / 4u * 2u + j / 4u][i % 4u][j % 4u];
+        var sum = sums[i / 4u * 2u + half][i % 4u];
         let at = p.c_first + tile.z * p.c_step + r * p.N + s;
-        if (p.bias == 1u) { sum += bias[s]; }
-        if (p.accumulate == 1u) { sum += c[at]; }
-        c[at] = sum;
+        let count = min(4u, p.N - s);
+        for (var j = 0u; j < 4u; j++) {
+          if (j < count && p.bias == 1u) { sum[j] += bias[s + j]; }
+          if (j < count && p.accumulate == 1u) { sum[j] += c[at + j]; }
+        }
+        store(at, sum, count);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { device } from "../../runtime/device.ts";
 import type { Tensor } from "../../tensor.ts";
-import { chooseMatmul, type MatmulKernel } from "./kernels.ts";
+import { applyUnary } from "../elementwise/apply.ts";
+import { chooseMatmul, type Gelu, type MatmulKernel } from "./kernels.ts";
 
 /** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
 export interface BatchDim {
@@ -26,6 +27,8 @@ export interface Product {
   batch?: readonly BatchDim[];
   /** [N]: added to every row. */
   bias?: Tensor | undefined;
+  /** y = gelu(C), [M, N]: written as well, by the kernel itself where it can. */
+  gelu?: Gelu | undefined;
 }
 
 /** For tests: the kernel to take, whatever the device and the shape. */
@@ -33,7 +36,7 @@ export const force: { kernel: MatmulKernel | undefined } = { kernel: undefined }
 
 /** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */
 export function multiply(product: Product): void {
-  const { a, b, c, bias, M, N, K, batch, transposeA = false, transposeB = false } = simplify(product);
+  const { a, b, c, bias, gelu, M, N, K, batch, transposeA = false, transposeB = false } = simplify(product);
   if (c.size === 0) return;
   const moving = batch.filter((dim) => dim.c > 0);
   const summed = batch.filter((dim) => dim.c === 0);
@@ -42,6 +45,7 @@ export function multiply(product: Product): void {
   const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
   const sizes = { M, N, K: empty ? 0 : K, batches: inner.size };
   const kernel = force.kernel ?? chooseMatmul(device().adapter, sizes);
+  const fused = kernel.fusesGelu;
   for (const outer of offsets(moving)) {
     for (const [index, term] of terms.entries()) {
       kernel.compute({
@@ -51,9 +55,11 @@ export function multiply(product: Product): void {
         c: { tensor: c, first: outer.c, step: inner.c },
         bias: index === 0 ? bias : undefined,
         accumulate: index > 0,
+        gelu: fused && index === terms.length - 1 ? gelu : undefined,
       });
     }
   }
+  if (gelu && !fused) applyUnary(gelu.fn, c, undefined, gelu.y);
 }
 
 /**
