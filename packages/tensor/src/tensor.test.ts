@@ -15,8 +15,8 @@ describe("making and reading", () => {
   });
 
   test("shown in full when small, shortened when long, with where it comes from", async () => {
-    expect(await tensor([[1, -2.5], [1e-6, 3e7]]).print()).toBe("[[1.0000, -2.5000],\n [1.000e-6, 3.000e+7]]"); // prettier-ignore
-    expect(await fromArray(Int32Array.from({ length: 20 }, (_, i) => i), [20], "i32").print()).toBe("[0, 1, 2, …, 17, 18, 19]"); // prettier-ignore
+    expect(await tensor([[1, -2.5], [1e-6, 3e7]]).format()).toBe("[[1.0000, -2.5000],\n [1.000e-6, 3.000e+7]]"); // prettier-ignore
+    expect(await fromArray(Int32Array.from({ length: 20 }, (_, i) => i), [20], "i32").format()).toBe("[0, 1, 2, …, 17, 18, 19]"); // prettier-ignore
     expect(String(softmax(tensor([1, 2])))).toBe("Tensor([2] f32, softmax)");
   });
 

@@ -125,7 +125,7 @@ export class Tensor {
   }
 
   /** The elements in the usual layout of brackets, long dimensions shortened. */
-  async print(): Promise<string> {
+  async format(): Promise<string> {
     return format(await this.data(), this.shape, this.dtype);
   }
 
@@ -247,6 +247,7 @@ export function copyInto(target: Tensor, source: Tensor): void {
     sameShape(target.shape, source.shape) && target.dtype === source.dtype,
     () => `copyInto: ${source.toString()} doesn't fit ${target.toString()}.`,
   );
+  if (source.storage === target.storage) return;
   if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
   target.storage.version++;
 }
