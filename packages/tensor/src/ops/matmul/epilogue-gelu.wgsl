@@ -1,10 +1,11 @@
-// What a matmul kernel does with its sums: stores them in C, which backward needs, and y = gelu(C) beside it, so that C is not read back
-// for it. One epilogue is appended to each kernel that calls store(). The functions are those of ops/elementwise/unary.wgsl, which derives them.
+// The store() of a matmul kernel with GELU: writes C, which backward needs, and y = gelu(C) beside it, so that C is not read back for it.
+// Not a kernel by itself: it takes the place of the store() in matmul-tiled.wgsl and matmul-subgroup.cpu.wgsl, which are whole without it.
+// The functions are those of ops/elementwise/unary.wgsl, which derives them.
 override TANH: u32 = 0; // 1: by tanh; 0: exact
 
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batches, M, N]
 
-/// e^v
+// e^v
 fn exp_exact(v: vec4f) -> vec4f {
   let c = clamp(v, vec4f(-104.5), vec4f(89.0));
   let n = round(c * 1.44269504);
@@ -15,27 +16,27 @@ fn exp_exact(v: vec4f) -> vec4f {
   return series * bitcast<vec4f>((half + 127) << vec4u(23u)) * bitcast<vec4f>((rest + 127) << vec4u(23u));
 }
 
-/// 1 / (1 + e^-v)
+// 1 / (1 + e^-v)
 fn sigmoid(v: vec4f) -> vec4f {
   let e = exp_exact(-abs(v));
   return select(vec4f(1.0), e, v < vec4f()) / (1.0 + e);
 }
 
-/// Φ(-a) e^(a²/2) for a >= 0
+// Φ(-a) e^(a²/2) for a >= 0
 fn tail(a: vec4f) -> vec4f {
   let t = 1.0 / (1.0 + 0.21 * a);
   return t * (0.0837151533 + t * (0.0850124023 + t * (0.0695700138 + t * (0.123471068 + t * (-0.0907701266
     + t * (0.344982999 + t * (-0.326489973 + t * (0.281802932 - 0.0712944591 * t))))))));
 }
 
-/// Φ(v), the share of the normal distribution below v
+// Φ(v), the share of the normal distribution below v
 fn normal_share(v: vec4f) -> vec4f {
   let a = min(abs(v), vec4f(15.0));
   let beyond = tail(a) * exp_exact(-0.5 * a * a);
   return select(1.0 - beyond, beyond, v < vec4f());
 }
 
-/// x Φ(x), or x σ(2√(2/π) (x + 0.044715 x³))
+// x Φ(x), or x σ(2√(2/π) (x + 0.044715 x³))
 fn gelu(v: vec4f) -> vec4f {
   let c = clamp(v, vec4f(-20.0), vec4f(20.0));
   var share: vec4f;
@@ -44,7 +45,7 @@ fn gelu(v: vec4f) -> vec4f {
   return select(v * share, v, nan);
 }
 
-/// Writes the first `count` of four neighbours in a row of C, and of y.
+// Writes the first `count` of four neighbours in a row of C, and of y.
 fn store(at: u32, sum: vec4f, count: u32) {
   let activated = gelu(sum);
   if (count == 4u) {

@@ -1,3 +1,4 @@
+import { check } from "../../errors.ts";
 import type { AdapterInfo } from "../../runtime/device.ts";
 import { kernel, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
@@ -5,7 +6,6 @@ import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import type { UnaryFunction } from "../elementwise/apply.ts";
 import geluCode from "./epilogue-gelu.wgsl";
-import storeCode from "./epilogue-store.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
@@ -24,9 +24,17 @@ interface Epilogues {
   gelu?: Kernel;
 }
 
-/** Those of a kernel that leaves its sums to `store()`, appended here. Two pipelines, since a binding that is written needs a buffer of its own. */
+/** A kernel with its own `store()`, and with that of epilogue-gelu.wgsl in its place. Two pipelines, for what is written needs a buffer. */
 function withEpilogues(file: string, code: string): Epilogues {
-  return { plain: kernel(file, code + storeCode), gelu: kernel(file, code + geluCode) };
+  const own = /^fn store\([^]*?^}$/m;
+  check(own.test(code), `${file}: no store() to replace.`);
+  return {
+    plain: kernel(file, code),
+    gelu: kernel(
+      file,
+      code.replace(own, () => geluCode),
+    ),
+  };
 }
 
 /** Matrices in a tensor: where the first begins, and how far on the next, in elements. */

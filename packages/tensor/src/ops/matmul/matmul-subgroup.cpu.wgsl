@@ -4,7 +4,7 @@
 // its own; it loads 8 of A's 64 and passes them round by subgroupShuffle, which is nearly free there, while loads are dear and
 // workgroup memory is dearer. Two steps at a time, because the sums lie in the cache: half as many trips there. Traffic per step: 3 vec4
 // loads a lane for 2 · 64 · 32 operations. Packing (pack.wgsl) lays both out so that steps follow each other in memory, with zeros in
-// unfinished tiles: bounds matter only to store(): epilogue-store.wgsl or epilogue-gelu.wgsl.
+// unfinished tiles: bounds matter only to store(): epilogue-gelu.wgsl has one that adds GELU.
 enable subgroups;
 
 struct Params {
@@ -18,6 +18,20 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
 @group(0) @binding(3) var<storage, read_write> c: array<f32>; // [batches, M, N]
 @group(0) @binding(4) var<uniform> params: Params;
+
+// Writes the first `count` of four neighbours in a row of C.
+fn store(at: u32, sum: vec4f, count: u32) {
+  if (count == 4u) {
+    c[at] = sum.x;
+    c[at + 1u] = sum.y;
+    c[at + 2u] = sum.z;
+    c[at + 3u] = sum.w;
+  } else {
+    for (var j = 0u; j < 3u; j++) {
+      if (j < count) { c[at + j] = sum[j]; }
+    }
+  }
+}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: vec3u) {

@@ -3,7 +3,7 @@
 // Per DEPTH steps of k, the workgroup copies what its tile needs of A and B to workgroup memory; there, each value is read by a whole row or
 // column of invocations. Registers do the rest: two vec4 of A and two of B for 2 · 8 · 8 operations. An invocation's rows, and its columns,
 // are two runs of four, half a tile apart, so that neighbours read neighbouring vectors: no bank conflicts.
-// Traffic: A is read N / tile times, B M / tile times, C is written once, by store(): epilogue-store.wgsl or epilogue-gelu.wgsl.
+// Traffic: A is read N / tile times, B M / tile times, C is written once, by store(): epilogue-gelu.wgsl has one that adds GELU.
 override SIDE: u32 = 8; // invocations along a side of the tile: 8 or 16
 
 struct Params {
@@ -27,6 +27,20 @@ var<workgroup> b_tile: array<vec4f, DEPTH * LINE>;
 
 // Column i is x[i] · y: WGSL's matrices are stored by columns, so here a column holds a row of C.
 fn outer(x: vec4f, y: vec4f) -> mat4x4f { return mat4x4f(x.x * y, x.y * y, x.z * y, x.w * y); }
+
+// Writes the first `count` of four neighbours in a row of C.
+fn store(at: u32, sum: vec4f, count: u32) {
+  if (count == 4u) {
+    c[at] = sum.x;
+    c[at + 1u] = sum.y;
+    c[at + 2u] = sum.z;
+    c[at + 3u] = sum.w;
+  } else {
+    for (var j = 0u; j < 3u; j++) {
+      if (j < count) { c[at + j] = sum[j]; }
+    }
+  }
+}
 
 @compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: vec3u, @builtin(local_invocation_index) me: u32) {
