@@ -37,6 +37,12 @@ command("tokenize", "tokens of texts: ids, types, mask and offsets", async () =>
   return (await import("./commands/tokenize.ts")).tokenize;
 });
 
+// Whoever reads has enough, as head(1) does: that is no error. 141 is what a shell reports for it.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(141);
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
