@@ -81,12 +81,32 @@ test("train:imdb --sample keeps its contract, and what it saves predicts", () =>
   ]);
   expect(evaluated.code, evaluated.stderr).toBe(0);
   expect(lines(evaluated.stdout)[0]).toMatchObject({ rows: 2 });
+
+  // A file of the user's own: a tenth is held out, or the rows to train and to test on are named.
+  const reviews = join(out, "reviews.csv");
+  const indices = join(out, "indices.json");
+  writeFileSync(reviews, `review,class\n${"The acting was superb.,positive\nA bore.,negative\n".repeat(10)}`);
+  writeFileSync(indices, "[3, 1, 20]");
+  const tuned = join(out, "tuned");
+  const fineTune = (...args: string[]) =>
+    run("examples/train-imdb.ts", [
+      "--model", model, "--dataset", reviews, "--label_column", "class", "--max_length", "16", "--max_steps", "1",
+      "--output_dir", tuned, ...args,
+    ]); // prettier-ignore
+  expect(fineTune().stderr).toMatch(/18 reviews to train on, 2 to test/);
+  expect(run("packages/gpugrad/src/cli.ts", ["evaluate", tuned, "--dataset", reviews, "--label_column", "class"]).stdout).toMatch(/on 20 rows/); // prettier-ignore
+  // What is wrong is said before the training.
+  const late = fineTune("--train_indices", indices, "--eval_indices", indices, "--json");
+  expect(late).toMatchObject({ code: 1, stdout: "" });
+  expect(late.stderr).toMatch(/--eval_indices: no row 20: there are 20 rows/);
 });
 
 test("wrong usage ends with 2 and says what is wrong", () => {
   for (const [program, args, message] of [
     ["examples/train-imdb.ts", ["--learning_rat", "1"], /unknown option '--learning-rat'/],
     ["examples/train-imdb.ts", ["--max_length", "x"], /It has to be a number/],
+    ["examples/train-imdb.ts", ["--padding", "short"], /Allowed choices are max_length, longest/],
+    ["examples/train-imdb.ts", ["--sample", "--dataset", "x"], /'--sample' cannot be used with option '--dataset/],
     ["packages/gpugrad/src/cli.ts", ["predict"], /missing required argument 'model'/],
     ["packages/gpugrad/src/cli.ts", ["predikt"], /unknown command/],
   ] as const) {

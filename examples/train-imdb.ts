@@ -23,7 +23,7 @@ import {
 } from "@gpugrad/train";
 import { parseOptions, type Options } from "./train-imdb/options.ts";
 import { sampleTask } from "./train-imdb/sample.ts";
-import { hubTask, type Task } from "./train-imdb/task.ts";
+import { hubTask, startFrom, type Task } from "./train-imdb/task.ts";
 
 const note = (line: string): void => void process.stderr.write(`${line}\n`);
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
@@ -37,6 +37,7 @@ async function main(options: Options): Promise<number> {
     const seed = options.given.seed ?? 42;
     manualSeed(seed); // before the model is made: it decides the fresh classifier
     const task = options.sample ? sampleTask(options) : await hubTask(options, seed, note);
+    if (options.initClassifier) await startFrom(task.model, options.initClassifier);
     return await fineTune(task, options, adapter);
   } catch (error) {
     note(`train:imdb: ${error instanceof Error ? error.message : String(error)}`);
@@ -72,6 +73,11 @@ async function fineTune(task: Task, options: Options, adapter: AdapterInfo): Pro
     },
   });
 
+  mkdirSync(options.outputDir, { recursive: true }); // where it can't be made, that is said before the training
+  const missing = options.evalIndices?.find((row) => row >= task.test.length);
+  if (missing !== undefined) {
+    throw new Error(`--eval_indices: no row ${missing}: there are ${task.test.length} rows to test on, from 0 on.`);
+  }
   const perStep = await announce(task, trainer, options, adapter);
   emit({ event: "start", steps: trainer.totalSteps, seconds_per_step: perStep, adapter: adapter.description });
   const { result, stopped } = await interruptible(trainer, () => trainer.train());
@@ -82,7 +88,6 @@ async function fineTune(task: Task, options: Options, adapter: AdapterInfo): Pro
       `${result.trainingLoss.toFixed(4)}, ${result.metrics.train_samples_per_second.toFixed(1)} reviews/s, ` +
       `at most ${formatBytes(memory().peakBytes)} on the device`,
   );
-  mkdirSync(options.outputDir, { recursive: true });
   await model.savePretrained(options.outputDir);
   await tokenizer.savePretrained(options.outputDir);
   note(`saved the model and its tokenizer in ${options.outputDir}`);

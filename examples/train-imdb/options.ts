@@ -1,12 +1,15 @@
 import { readFileSync } from "node:fs";
 import type { TrainingArguments } from "@gpugrad/train";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
 /** What the command line asks for. */
 export interface Options {
   sample: boolean;
   model: string;
   dataset: string;
+  datasetConfigName?: string;
+  textColumn?: string;
+  labelColumn?: string;
   outputDir: string;
   json: boolean;
   cleanHtml: boolean;
@@ -50,12 +53,28 @@ const rowNumbers = (file: string): number[] => {
 export function parseOptions(argv: readonly string[]): Options | number {
   const command = new Command("train:imdb")
     .description("Fine-tunes BERT for sentiment on IMDB. In the names of options, `_` and `-` are the same.")
-    .option("--sample", "a small model on made-up reviews: no download", false)
+    .addOption(
+      new Option("--sample", "a small model on made-up reviews: no download")
+        .default(false)
+        .conflicts(["model", "dataset"]),
+    )
     .option("--model <id>", "model: a hub id or a folder", "google-bert/bert-base-uncased")
-    .option("--dataset <id>", "dataset: a hub id, a folder or a file", "stanfordnlp/imdb")
+    .option(
+      "--dataset <id>",
+      "dataset: a hub id, a folder, or a file, of which a tenth is held out",
+      "stanfordnlp/imdb",
+    )
+    .option("--dataset-config-name <name>", "which configuration of the dataset, where it has several")
+    .option("--text-column <name>", "the column that holds the texts (default: found by its usual names)")
+    .option("--label-column <name>", "the column that holds the labels (default: found by its usual names)")
     .option("--output-dir <folder>", "where model and tokenizer are saved (default: output/imdb, output/sample)")
     .option("--max-length <n>", "tokens per review (default: 256)", count)
-    .option("--padding <how>", "max_length: all batches of one length; longest: to the longest of the batch")
+    .addOption(
+      new Option(
+        "--padding <how>",
+        "max_length: all batches of one length; longest: to the longest of the batch",
+      ).choices(["max_length", "longest"]),
+    )
     .option("--per-device-train-batch-size <n>", "reviews per update (default: 16)", count)
     .option("--per-device-eval-batch-size <n>", "reviews per batch of the evaluation (default: 32)", count)
     .option("--num-train-epochs <n>", "passes over the training set (default: 3)", number)

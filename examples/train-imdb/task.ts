@@ -6,6 +6,7 @@ import {
   type BertForSequenceClassification,
   type Tokenizer,
 } from "@gpugrad/bert";
+import { statSync } from "node:fs";
 import { cleanHtml, loadDatasetDict, shuffledIndices, type Dataset, type TrainingArguments } from "@gpugrad/train";
 import type { Options } from "./options.ts";
 
@@ -44,13 +45,13 @@ const recipe: Partial<TrainingArguments> = {
 /** The real thing: model and dataset from the hub, or from folders in the same layout. */
 export async function hubTask(options: Options, seed: number, note: (line: string) => void): Promise<Task> {
   const { model: id, dataset, dropout } = options;
-  const { train, test } = await loadDatasetDict(dataset, { splits: ["train", "test"] });
+  const { train, test } = await trainAndTest(options, seed);
   const tokenizer = await AutoTokenizer.fromPretrained(id);
   const model = await AutoModelForSequenceClassification.fromPretrained(id, {
     dtype: "f32",
     config: {
-      num_labels: train!.labels.numLabels,
-      ...(train!.id2label && { id2label: train!.id2label }),
+      num_labels: train.labels.numLabels,
+      ...(train.id2label && { id2label: train.id2label }),
       ...(dropout !== undefined && {
         hidden_dropout_prob: dropout,
         attention_probs_dropout_prob: dropout,
@@ -59,7 +60,6 @@ export async function hubTask(options: Options, seed: number, note: (line: strin
     },
     onReport: note,
   });
-  if (options.initClassifier) await startFrom(model, options.initClassifier);
   const prepare = (rows: Dataset, limit: number | undefined): Dataset => {
     // IMDB lies sorted by label: a limit picks rows at random, and not the first, which are all negative.
     const picked =
@@ -72,8 +72,8 @@ export async function hubTask(options: Options, seed: number, note: (line: strin
     title: `${id} on ${dataset}`,
     model,
     tokenizer,
-    train: prepare(train!, options.maxTrainSamples),
-    test: prepare(test!, options.maxEvalSamples),
+    train: prepare(train, options.maxTrainSamples),
+    test: prepare(test, options.maxEvalSamples),
     recipe,
     texts: [
       "A quiet, beautifully acted film that stays with you for days.",
@@ -83,8 +83,35 @@ export async function hubTask(options: Options, seed: number, note: (line: strin
   };
 }
 
+/**
+ * The rows to train and to test on. A file is one table: its rows are both, where the options name them by number; else a
+ * tenth, picked by the seed, is held out.
+ */
+async function trainAndTest(options: Options, seed: number): Promise<{ train: Dataset; test: Dataset }> {
+  const { dataset, datasetConfigName: name, textColumn, labelColumn, trainIndices, evalIndices } = options;
+  const columns = { ...(name && { name }), ...(textColumn && { textColumn }), ...(labelColumn && { labelColumn }) };
+  if (!statSync(dataset, { throwIfNoEntry: false })?.isFile()) {
+    const { train, test } = await loadDatasetDict(dataset, { ...columns, splits: ["train", "test"] });
+    return { train: notEmpty(train!, `${dataset}: split train`), test: notEmpty(test!, `${dataset}: split test`) };
+  }
+  const [table] = Object.values(await loadDatasetDict(dataset, columns));
+  const all = notEmpty(table!, dataset);
+  if (trainIndices && evalIndices) return { train: all, test: all };
+  if (trainIndices || evalIndices) {
+    throw new Error(`${dataset}: one file for both: give --train_indices and --eval_indices, or neither.`);
+  }
+  const order = shuffledIndices(all.length, seed, 0);
+  const held = Math.ceil(all.length / 10);
+  return { train: notEmpty(all.select(order.slice(held)), dataset), test: all.select(order.slice(0, held)) };
+}
+
+function notEmpty(rows: Dataset, what: string): Dataset {
+  if (rows.length === 0) throw new Error(`${what} has no rows to train or test on.`);
+  return rows;
+}
+
 /** Replaces the fresh classifier by the one in `file`, so that two programs can start at the same point. */
-async function startFrom(model: BertForSequenceClassification, file: string): Promise<void> {
+export async function startFrom(model: BertForSequenceClassification, file: string): Promise<void> {
   const weights = await SafetensorsFile.open(await openFile(file));
   try {
     for (const name of ["weight", "bias"] as const) {
