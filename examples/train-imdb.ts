@@ -93,6 +93,7 @@ async function fineTune(task: Task, options: Options, adapter: AdapterInfo): Pro
   note(`saved the model and its tokenizer in ${options.outputDir}`);
   if (stopped) {
     note(`That is the model after ${result.globalStep} of ${trainer.totalSteps} updates; it was not evaluated.`);
+    emit({ event: "stopped", steps: result.globalStep, output_dir: options.outputDir });
     return 130;
   }
 

@@ -99,7 +99,6 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
           );
         }
         for (const t of new Set([...tensors, got.y, ...got.gradients])) if (t && !t.disposed) t.dispose();
-        // Fewer, where the collector meanwhile found what another test had left.
         // What the garbage collector found meanwhile is from elsewhere: it doesn't hide a leak.
         expect(memory().storages + leaks.count - collected, "storages left over").toBe(before);
       });
