@@ -32,5 +32,12 @@ export {
   type TensorInfo,
   type TensorToWrite,
 } from "./safetensors.ts";
-export { AutoTokenizer, Encoding, Tokenizer, type EncodeOptions, type TruncationStrategy } from "./tokenizer.ts";
+export {
+  AutoTokenizer,
+  bertTokenizer,
+  Encoding,
+  Tokenizer,
+  type EncodeOptions,
+  type TruncationStrategy,
+} from "./tokenizer.ts";
 export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder, progressOnStderr } from "#platform";

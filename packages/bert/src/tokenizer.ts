@@ -407,14 +407,19 @@ function templates(processor: Json | null, idOf: (token: string) => number): [Sl
   }
 }
 
-/** tokenizer.json of a BERT that has only a vocab.txt: one token per line, the line number is the id. */
-function fromVocabulary(vocabTxt: string, config: Json): Json {
-  const vocab = Object.fromEntries(
-    vocabTxt
-      .replace(/\r?\n$/, "")
-      .split(/\r?\n/)
-      .map((token, id) => [token, id]),
-  );
+/**
+ * BERT's tokenizer over a vocabulary, as a vocab.txt lists it: a token's place is its id.
+ *
+ * @param config What tokenizer_config.json would say, such as `{ do_lower_case: true, model_max_length: 512 }`.
+ * @throws {@link FilesError} when a special token is not in the vocabulary.
+ */
+export function bertTokenizer(tokens: readonly string[], config: Record<string, unknown> = {}): Tokenizer {
+  return new Tokenizer(fromVocabulary(tokens, config), config);
+}
+
+/** tokenizer.json of a BERT that has only a vocabulary. */
+function fromVocabulary(tokens: readonly string[], config: Json): Json {
+  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const name = (key: SpecialToken) => (typeof config[key] === "string" ? config[key] : bertTokens[key]);
   const [cls, sep, unk] = [name("cls_token"), name("sep_token"), name("unk_token")];
   for (const token of [cls, sep, unk]) check(token in vocab, () => `vocab.txt: no ${token}. Is it BERT's vocabulary?`);
@@ -473,6 +478,6 @@ export const AutoTokenizer = {
     if (json) return new Tokenizer(json, config);
     const vocab = await readText(folder, "vocab.txt");
     check(vocab !== undefined, () => `${folder.name}: no tokenizer: neither tokenizer.json nor vocab.txt.`);
-    return new Tokenizer(fromVocabulary(vocab, config), config);
+    return bertTokenizer(vocab.replace(/\r?\n$/, "").split(/\r?\n/), config);
   },
 };

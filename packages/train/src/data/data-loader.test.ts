@@ -1,13 +1,12 @@
-import { Tokenizer } from "@gpugrad/bert";
+import { bertTokenizer } from "@gpugrad/bert";
 import { expect, test } from "vitest";
-import { wordPieceJson } from "../sample/wordpiece.ts";
 import { shuffledIndices, splitMix64 } from "../random.ts";
 import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
 import { Dataset } from "./dataset.ts";
 
 /** BERT's tokenizer with a vocabulary of one letter: a word of n letters is n tokens. */
 const vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "##w"];
-const tokenizer: BatchTokenizer = new Tokenizer(wordPieceJson(vocab));
+const tokenizer: BatchTokenizer = bertTokenizer(vocab, { do_lower_case: true });
 
 const rows = Array.from({ length: 7 }, (_, i) => ({ text: "w".repeat(i + 1), label: i % 2 }));
 const data = Dataset.fromRows(rows);

@@ -9,7 +9,7 @@
  *
  * @see https://huggingface.co/docs/tokenizers/api/trainers#tokenizers.trainers.WordPieceTrainer
  */
-import { Tokenizer } from "@gpugrad/bert";
+import { bertTokenizer, type Tokenizer } from "@gpugrad/bert";
 import { DataError } from "../errors.ts";
 
 const SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
@@ -67,43 +67,6 @@ function mostFrequentPair(
   return most > 0 ? (best.split(" ") as [string, string]) : undefined;
 }
 
-/** tokenizer.json of an uncased BERT with this vocabulary. */
-export function wordPieceJson(vocab: readonly string[]): Record<string, unknown> {
-  const id = (token: string) => vocab.indexOf(token);
-  const special = (token: string, type_id: number) => ({ SpecialToken: { id: token, type_id } });
-  const text = (name: "A" | "B", type_id: number) => ({ Sequence: { id: name, type_id } });
-  const [cls, sep] = ["[CLS]", "[SEP]"] as const;
-  return {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: SPECIAL.map((content) => ({
-      id: id(content),
-      content,
-      ...{ single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
-    })),
-    normalizer: {
-      type: "BertNormalizer",
-      ...{ clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
-    },
-    pre_tokenizer: { type: "BertPreTokenizer" },
-    post_processor: {
-      type: "TemplateProcessing",
-      single: [special(cls, 0), text("A", 0), special(sep, 0)],
-      pair: [special(cls, 0), text("A", 0), special(sep, 0), text("B", 1), special(sep, 1)],
-      special_tokens: Object.fromEntries([cls, sep].map((t) => [t, { id: t, ids: [id(t)], tokens: [t] }])),
-    },
-    decoder: { type: "WordPiece", prefix: CONTINUING, cleanup: true },
-    model: {
-      type: "WordPiece",
-      unk_token: "[UNK]",
-      continuing_subword_prefix: CONTINUING,
-      max_input_chars_per_word: 100,
-      vocab: Object.fromEntries(vocab.map((token, i) => [token, i])),
-    },
-  };
-}
-
 /**
  * Learns a WordPiece vocabulary of at most `vocabSize` tokens and gives the uncased BERT tokenizer that has it; its
  * `savePretrained` writes what Transformers loads. Time grows with tokens × different words: meant for small texts.
@@ -115,8 +78,5 @@ export function trainWordPiece(
   options: { vocabSize: number; maxLength?: number },
 ): Tokenizer {
   const { vocabSize, maxLength = 512 } = options;
-  return new Tokenizer(wordPieceJson(learnWordPieces(texts, vocabSize)), {
-    do_lower_case: true,
-    model_max_length: maxLength,
-  });
+  return bertTokenizer(learnWordPieces(texts, vocabSize), { do_lower_case: true, model_max_length: maxLength });
 }
