@@ -105,6 +105,7 @@ test("wrong usage ends with 2 and says what is wrong", () => {
   for (const [program, args, message] of [
     ["examples/train-imdb.ts", ["--learning_rat", "1"], /unknown option '--learning-rat'/],
     ["examples/train-imdb.ts", ["--max_length", "x"], /It has to be a number/],
+    ["examples/train-imdb.ts", ["--lr_scheduler_type", "cosin"], /lrSchedulerType is cosin, but it has to be one of/],
     ["examples/train-imdb.ts", ["--padding", "short"], /Allowed choices are max_length, longest/],
     ["examples/train-imdb.ts", ["--sample", "--dataset", "x"], /'--sample' cannot be used with option '--dataset/],
     ["packages/gpugrad/src/cli.ts", ["predict"], /missing required argument 'model'/],

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { TrainingArguments } from "@gpugrad/train";
+import { trainingArguments, type TrainingArguments } from "@gpugrad/train";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
 /** What the command line asks for. */
@@ -33,6 +33,12 @@ const number = (text: string): number => {
 const count = (text: string): number => {
   const value = number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("It has to be a whole number from 1 on.");
+  return value;
+};
+
+const probability = (text: string): number => {
+  const value = number(text);
+  if (!(value >= 0 && value < 1)) throw new InvalidArgumentError("It has to be from 0 on, and below 1.");
   return value;
 };
 
@@ -85,7 +91,7 @@ export function parseOptions(argv: readonly string[]): Options | number {
     .option("--weight-decay <x>", "decoupled weight decay (default: 0.01, as PyTorch's AdamW)", number)
     .option("--no-decay-groups", "no decay for biases and layer norms, as the Trainer does (default: decay all)")
     .option("--max-grad-norm <x>", "clip gradients to this norm; 0 leaves them (default: 1)", number)
-    .option("--dropout <p>", "in place of the model's own", number)
+    .option("--dropout <p>", "in place of the model's own", probability)
     .option("--seed <n>", "for the order of rows, dropout and the fresh classifier (default: 42)", number)
     .option("--clean-html", "replace <br /> and other tags by a space", false)
     .option("--max-train-samples <n>", "train on n rows, picked by the seed", count)
@@ -120,6 +126,12 @@ export function parseOptions(argv: readonly string[]): Options | number {
     "seed",
   ] as const;
   const given = Object.fromEntries(names.filter((n) => options[n] !== undefined).map((n) => [n, options[n]]));
+  try {
+    trainingArguments(given); // says what can't be, before anything is loaded
+  } catch (error) {
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
   return {
     ...options,
     outputDir: options.outputDir ?? (options.sample ? "output/sample" : "output/imdb"),
