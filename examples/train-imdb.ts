@@ -66,7 +66,9 @@ async function fineTune(task: Task, options: Options, adapter: AdapterInfo): Pro
         const { step, loss, gradNorm: grad_norm, learningRate: learning_rate, epoch } = event;
         const entry = { step, loss, grad_norm, learning_rate, epoch };
         if (trace !== undefined) writeSync(trace, `${JSON.stringify(entry)}\n`);
-        emit({ event: "step", ...entry, device_bytes: memory().bytes, rss_bytes: process.memoryUsage.rss() });
+        if (options.json) {
+          emit({ event: "step", ...entry, device_bytes: memory().bytes, rss_bytes: process.memoryUsage.rss() });
+        }
         line.update(describeStep(event));
       },
       onEvalBatch: ({ batch, totalBatches }) => line.update(`evaluating: batch ${batch}/${totalBatches}`),

@@ -50,7 +50,7 @@ export interface HubRepo extends HubOptions {
 }
 
 /** What a model and its tokenizer need. */
-export const modelFiles: readonly string[] = [
+const modelFiles: readonly string[] = [
   "config.json",
   "model*.safetensors",
   "model.safetensors.index.json",

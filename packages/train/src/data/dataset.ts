@@ -117,7 +117,7 @@ const TEXTS = ["text", "sentence", "review", "content", "document", "comment", "
 const LABELS = ["label", "labels", "sentiment", "stars", "rating", "score", "target", "class", "category"];
 
 /** Columns by their usual names, unless the options name them. */
-export function findColumns(
+function findColumns(
   table: Pick<Table, "name" | "columns">,
   options: ColumnOptions = {},
 ): { text: string; textPair?: string; label?: string } {

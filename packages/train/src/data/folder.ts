@@ -127,7 +127,7 @@ function checkShards(name: string, files: readonly string[]): void {
  * One text file per row, in a folder per label, as in aclImdb: `train/pos/0_9.txt`. Labels are sorted by name, files by the
  * number that they begin with; a folder `unsup`, whose rows have no labels, is left out.
  */
-export function textFolderTable(name: string, folder: DataFolder, files: readonly string[]): Table {
+function textFolderTable(name: string, folder: DataFolder, files: readonly string[]): Table {
   const id = (file: string) => Number(/(\d+)[^/]*$/.exec(file)?.[1] ?? NaN);
   const labelOf = (file: string) => file.split("/").at(-2)!;
   const labelled = files.filter((file) => splitName(labelOf(file)) !== "unsupervised");

@@ -16,7 +16,7 @@ const unaryBackwardKernel = kernel("ops/elementwise/unary-backward.wgsl", unaryB
 const binaryKernel = kernel("ops/elementwise/binary.wgsl", binaryCode);
 
 /** The functions of unary.wgsl and unary-backward.wgsl, in the order of their numbers there. */
-export const unaryFunctions = [
+const unaryFunctions = [
   "neg",
   "abs",
   "square",

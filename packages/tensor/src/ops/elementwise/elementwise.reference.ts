@@ -4,7 +4,7 @@ import { broadcastShapes, broadcastStrides, sizeOf } from "../../shape.ts";
 // What the kernels are tested against: float64, plain loops, formulas as they stand in books.
 
 /** 2/√π ∫₀ˣ e^(−t²) dt: a power series near 0, a continued fraction for the rest. */
-export function erfOf(x: number): number {
+function erfOf(x: number): number {
   return x < 0 ? -erfOf(-x) : x < 2 ? erfSeries(x) : 1 - erfcOf(x);
 }
 
