@@ -1,3 +1,4 @@
+import type { ComputeType } from "../../autocast.ts";
 import { check } from "../../errors.ts";
 import type { AdapterInfo } from "../../runtime/device.ts";
 import { kernel, type Kernel, type Params } from "../../runtime/kernel.ts";
@@ -61,11 +62,13 @@ export interface MatmulTask {
   c: Matrices;
   bias: Tensor | undefined;
   accumulate: boolean;
+  /** What A and B are rounded to before they are multiplied. */
+  precision: ComputeType;
   /** Asked only of kernels that fuse it. */
   gelu: Gelu | undefined;
 }
 
-export type MatmulSizes = Pick<MatmulTask, "M" | "N" | "K" | "batches">;
+export type MatmulSizes = Pick<MatmulTask, "M" | "N" | "K" | "batches" | "precision">;
 
 /** A way to compute it. All give the same result, up to rounding. */
 export interface MatmulKernel {
@@ -87,6 +90,9 @@ function inPlace({ M, N, K, batches, a, b, c, bias, accumulate }: MatmulTask): P
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
 }
+
+/** The override that rounds A and B as they are read. */
+const rounding = ({ precision }: MatmulTask): Record<string, number> => ({ F16: Number(precision === "f16") });
 
 /** The tensors of a task by the names of the bindings; a missing bias is never read. */
 function bindings({ a, b, c, bias }: MatmulTask): Record<string, Tensor> {
@@ -115,8 +121,9 @@ const packedDepth = (K: number): number => 2 * ceilDiv(K, 2);
 /** Packs both operands, then starts a workgroup for each tile of `rows` × `cols`. */
 function computePacked(main: Epilogues, task: MatmulTask, rows: number, cols: number): void {
   const { M, N, K, batches, c, bias, accumulate } = task;
-  const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed });
-  const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed });
+  const overrides = rounding(task);
+  const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed, overrides });
+  const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed, overrides });
   const params = {
     ...{ M, N, K: packedDepth(K), a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
@@ -130,7 +137,13 @@ function computePacked(main: Epilogues, task: MatmulTask, rows: number, cols: nu
 /** Panels of rows of a matrix (for B, of its columns): one set for all where the whole batch shares it. */
 function pack(
   x: Matrices,
-  { rows, cols, batches, byRows }: { rows: number; cols: number; batches: number; byRows: boolean },
+  {
+    rows,
+    cols,
+    batches,
+    byRows,
+    overrides,
+  }: { rows: number; cols: number; batches: number; byRows: boolean; overrides: Record<string, number> },
 ): Matrices {
   const count = x.step === 0 ? 1 : batches;
   const panels = ceilDiv(rows, PANEL);
@@ -142,7 +155,7 @@ function pack(
     ...{ panels, depth, aligned: Number(aligned) },
   };
   const workgroups = [2 * panels, ceilDiv(depth, 64), count] as const;
-  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups });
+  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides });
   return { tensor, first: 0, step: count === 1 ? 0 : panels * depth * PANEL };
 }
 
@@ -164,7 +177,11 @@ export const matmulKernels = {
     name: "matmul-naive",
     suits: () => true,
     fusesGelu: false,
-    compute: (task) => run(naiveKernel, bindings(task), inPlace(task), { threads: task.batches * task.M * task.N }),
+    compute: (task) =>
+      run(naiveKernel, bindings(task), inPlace(task), {
+        threads: task.batches * task.M * task.N,
+        overrides: rounding(task),
+      }),
   },
   /** Nothing but registers: for CPUs without fast subgroups. */
   registers: {
@@ -194,7 +211,10 @@ function tiled(SIDE: 8 | 16): MatmulKernel {
     fusesGelu: true,
     compute(task) {
       const workgroups = [ceilDiv(task.N, tile), ceilDiv(task.M, tile), task.batches] as const;
-      start(tiledKernels, task.gelu, bindings(task), inPlace(task), { workgroups, overrides: { SIDE } });
+      start(tiledKernels, task.gelu, bindings(task), inPlace(task), {
+        workgroups,
+        overrides: { SIDE, ...rounding(task) },
+      });
     },
   };
 }

@@ -1,3 +1,4 @@
+import { computeType, type ComputeType } from "../../autocast.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { showShape, sizeOf } from "../../shape.ts";
@@ -13,6 +14,7 @@ interface Sizes {
   rows: number;
   inFeatures: number;
   outFeatures: number;
+  precision: ComputeType;
 }
 
 function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined): Sizes {
@@ -34,18 +36,18 @@ function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined): 
     );
   }
   const leading = x.shape.slice(0, -1);
-  return { shape: [...leading, outFeatures], rows: sizeOf(leading), inFeatures, outFeatures };
+  return { shape: [...leading, outFeatures], rows: sizeOf(leading), inFeatures, outFeatures, precision: computeType() };
 }
 
 function forward(
-  { shape, rows, inFeatures, outFeatures }: Sizes,
+  { shape, rows, inFeatures, outFeatures, precision }: Sizes,
   x: Tensor,
   weight: Tensor,
   bias: Tensor | undefined,
   gelu?: Gelu,
 ): Tensor {
   const h = empty(shape);
-  multiply({ a: x, b: weight, c: h, bias, gelu, M: rows, N: outFeatures, K: inFeatures, transposeB: true });
+  multiply({ a: x, b: weight, c: h, bias, gelu, M: rows, N: outFeatures, K: inFeatures, transposeB: true, precision });
   return h;
 }
 
@@ -62,15 +64,15 @@ function linearGradients(
   dy: Tensor,
   needs: { x: boolean; weight: boolean; bias: boolean },
 ) {
-  const { rows, inFeatures, outFeatures } = sizes;
+  const { rows, inFeatures, outFeatures, precision } = sizes;
   const gradients: { x?: Tensor; weight?: Tensor; bias?: Tensor } = {};
   if (needs.x) {
     const dx = (gradients.x = empty(x.shape));
-    multiply({ a: dy, b: weight, c: dx, M: rows, N: inFeatures, K: outFeatures });
+    multiply({ a: dy, b: weight, c: dx, M: rows, N: inFeatures, K: outFeatures, precision });
   }
   if (needs.weight) {
     const dweight = (gradients.weight = empty(weight.shape));
-    multiply({ a: dy, b: x, c: dweight, M: outFeatures, N: inFeatures, K: rows, transposeA: true });
+    multiply({ a: dy, b: x, c: dweight, M: outFeatures, N: inFeatures, K: rows, transposeA: true, precision });
   }
   if (needs.bias) gradients.bias = sum(dy.alias([rows, outFeatures]), { dim: 0 });
   return gradients;

@@ -16,7 +16,13 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> c: array<f32>; // [batches, M, N]
 @group(0) @binding(4) var<uniform> params: Params;
 
+override F16: bool = false; // round the factors to f16, as mixed precision does
 const BLOCK = 32u; // k is summed in blocks: rounding errors grow with the number of blocks, not with K
+
+fn rounded(v: f32) -> f32 {
+  if (F16) { return quantizeToF16(v); }
+  return v;
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -32,7 +38,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   var sum = 0.0;
   for (var block = 0u; block < p.K; block += BLOCK) {
     var part = 0.0;
-    for (var k = block; k < min(block + BLOCK, p.K); k++) { part += a[row_of_a + k * p.a_col] * b[col_of_b + k * p.b_row]; }
+    for (var k = block; k < min(block + BLOCK, p.K); k++) { part += rounded(a[row_of_a + k * p.a_col]) * rounded(b[col_of_b + k * p.b_row]); }
     sum += part;
   }
   let at = p.c_first + batch * p.c_step + row * p.N + col;

@@ -5,6 +5,7 @@
 // are two runs of four, half a tile apart, so that neighbours read neighbouring vectors: no bank conflicts.
 // Traffic: A is read N / tile times, B M / tile times, C is written once, by store(): epilogue-gelu.wgsl has one that adds GELU.
 override SIDE: u32 = 8; // invocations along a side of the tile: 8 or 16
+override F16: bool = false; // round the factors to f16, as mixed precision does
 
 struct Params {
   M: u32, N: u32, K: u32, batches: u32,
@@ -24,6 +25,11 @@ const DEPTH = 16u;               // steps of k in workgroup memory
 override LINE: u32 = SIDE * 2u + 1u; // vec4 in a line, one per step of k: a tile's side, and one more against bank conflicts while copying
 var<workgroup> a_tile: array<vec4f, DEPTH * LINE>;
 var<workgroup> b_tile: array<vec4f, DEPTH * LINE>;
+
+fn rounded(v: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(v); }
+  return v;
+}
 
 // Column i is x[i] · y: WGSL's matrices are stored by columns, so here a column holds a row of C.
 fn outer(x: vec4f, y: vec4f) -> mat4x4f { return mat4x4f(x.x * y, x.y * y, x.z * y, x.w * y); }
@@ -69,8 +75,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
         if (r < p.M && k0 + k_a < p.K) { four_a[e] = a[a_batch + r * p.a_row + (k0 + k_a) * p.a_col]; }
         if (s < p.N && k0 + k_b < p.K) { four_b[e] = b[b_batch + (k0 + k_b) * p.b_row + s * p.b_col]; }
       }
-      a_tile[k_a * LINE + i] = four_a;
-      b_tile[k_b * LINE + j] = four_b;
+      a_tile[k_a * LINE + i] = rounded(four_a);
+      b_tile[k_b * LINE + j] = rounded(four_b);
     }
     workgroupBarrier(); // the tiles are whole
     for (var k = 0u; k < DEPTH; k++) {

@@ -1,3 +1,4 @@
+import { computeType } from "../../autocast.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { broadcastShapes, broadcastStrides, showShape, type Shape } from "../../shape.ts";
@@ -65,7 +66,7 @@ export const matmul = defineOp("matmul", {
         () => `matmul: ${name} is ${x.dtype}; products are of floats. cast(${name}, "f32") makes it one.`,
       );
     }
-    const sizes = plan(a.shape, b.shape, options);
+    const sizes = { ...plan(a.shape, b.shape, options), precision: computeType() };
     const y = empty(sizes.shape);
     multiply({ ...sizes, a, b, c: y });
     return { output: y, inputs: { a, b }, saved: { a, b, sizes } };
@@ -73,15 +74,26 @@ export const matmul = defineOp("matmul", {
   // dA = dY · op(B)ᵀ and dB = op(A)ᵀ · dY, transposed as a whole where A or B is: always a product of two of the three with the
   // transpositions exchanged, so nothing is ever transposed in memory. A batch that was broadcast is summed.
   backward({ a, b, sizes }, dy, needs) {
-    const { M, N, K, transposeA, transposeB, batch } = sizes;
+    const { M, N, K, transposeA, transposeB, batch, precision } = sizes;
     const da = () => {
       const c = empty(a.shape);
       if (transposeA) {
         const steps = batch.map((d) => ({ size: d.size, a: d.b, b: d.c, c: d.a }));
-        multiply({ a: b, b: dy, c, M: K, N: M, K: N, transposeA: transposeB, transposeB: true, batch: steps });
+        multiply({
+          a: b,
+          b: dy,
+          c,
+          M: K,
+          N: M,
+          K: N,
+          transposeA: transposeB,
+          transposeB: true,
+          batch: steps,
+          precision,
+        });
       } else {
         const steps = batch.map((d) => ({ size: d.size, a: d.c, b: d.b, c: d.a }));
-        multiply({ a: dy, b, c, M, N: K, K: N, transposeB: !transposeB, batch: steps });
+        multiply({ a: dy, b, c, M, N: K, K: N, transposeB: !transposeB, batch: steps, precision });
       }
       return c;
     };
@@ -89,10 +101,21 @@ export const matmul = defineOp("matmul", {
       const c = empty(b.shape);
       if (transposeB) {
         const steps = batch.map((d) => ({ size: d.size, a: d.c, b: d.a, c: d.b }));
-        multiply({ a: dy, b: a, c, M: N, N: K, K: M, transposeA: true, transposeB: transposeA, batch: steps });
+        multiply({
+          a: dy,
+          b: a,
+          c,
+          M: N,
+          N: K,
+          K: M,
+          transposeA: true,
+          transposeB: transposeA,
+          batch: steps,
+          precision,
+        });
       } else {
         const steps = batch.map((d) => ({ size: d.size, a: d.a, b: d.c, c: d.b }));
-        multiply({ a, b: dy, c, M: K, N, K: M, transposeA: !transposeA, batch: steps });
+        multiply({ a, b: dy, c, M: K, N, K: M, transposeA: !transposeA, batch: steps, precision });
       }
       return c;
     };

@@ -4,6 +4,7 @@
 // Mapping: a workgroup takes 32 rows and 64 columns; an invocation moves blocks of 4 × 4, turning them in registers where X's rows are what
 // lies together. Traffic: X is read and written once; without it the product would read each element many times from scattered places.
 const WIDTH = 64u; // rows in a panel
+override F16: bool = false; // round to f16
 
 struct Params {
   rows: u32, cols: u32,         // of X
@@ -17,6 +18,12 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x4: array<vec4f>;      // the same buffer: a load of four costs as much as two of one
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [batches, panels, depth, WIDTH]
 @group(0) @binding(3) var<uniform> params: Params;
+
+// As the factors of products are in mixed precision.
+fn rounded(v: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(v); }
+  return v;
+}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) id: vec3u) {
@@ -32,17 +39,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) id: v
       let line = max(p.row_step, p.col_step);
       var block = mat4x4f(x4[at / 4u], x4[(at + line) / 4u], x4[(at + 2u * line) / 4u], x4[(at + 3u * line) / 4u]);
       if (p.row_step != 1u) { block = transpose(block); }
-      y[to] = block[0];
-      y[to + WIDTH / 4u] = block[1];
-      y[to + WIDTH / 2u] = block[2];
-      y[to + 3u * WIDTH / 4u] = block[3];
+      y[to] = rounded(block[0]);
+      y[to + WIDTH / 4u] = rounded(block[1]);
+      y[to + WIDTH / 2u] = rounded(block[2]);
+      y[to + 3u * WIDTH / 4u] = rounded(block[3]);
     } else {
       for (var k = 0u; k < min(4u, end - col); k++) {
         var column = vec4f();
         for (var i = 0u; i < 4u; i++) {
           if (row + i < p.rows && col + k < p.cols) { column[i] = x[at + i * p.row_step + k * p.col_step]; }
         }
-        y[to + k * WIDTH / 4u] = column;
+        y[to + k * WIDTH / 4u] = rounded(column);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { device } from "../../runtime/device.ts";
 import type { Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
+import type { ComputeType } from "../../autocast.ts";
 import { chooseMatmul, type Gelu, type MatmulKernel } from "./kernels.ts";
 
 /** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
@@ -29,6 +30,8 @@ export interface Product {
   bias?: Tensor | undefined;
   /** y = gelu(C), [M, N]: written as well, by the kernel itself where it can. */
   gelu?: Gelu | undefined;
+  /** What A and B are rounded to before they are multiplied; f32 unless said otherwise. */
+  precision?: ComputeType;
 }
 
 /** For tests: the kernel to take, whatever the device and the shape. */
@@ -36,14 +39,27 @@ export const force: { kernel: MatmulKernel | undefined } = { kernel: undefined }
 
 /** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */
 export function multiply(product: Product): void {
-  const { a, b, c, bias, gelu, M, N, K, batch, transposeA = false, transposeB = false } = simplify(product);
+  const {
+    a,
+    b,
+    c,
+    bias,
+    gelu,
+    M,
+    N,
+    K,
+    batch,
+    transposeA = false,
+    transposeB = false,
+    precision = "f32",
+  } = simplify(product);
   if (c.size === 0) return;
   const moving = batch.filter((dim) => dim.c > 0);
   const summed = batch.filter((dim) => dim.c === 0);
   const inner = moving.pop() ?? { size: 1, a: 0, b: 0, c: 0 };
   const empty = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
   const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
-  const sizes = { M, N, K: empty ? 0 : K, batches: inner.size };
+  const sizes = { M, N, K: empty ? 0 : K, batches: inner.size, precision };
   const kernel = force.kernel ?? chooseMatmul(device().adapter, sizes);
   const fused = kernel.fusesGelu;
   for (const outer of offsets(moving)) {
