@@ -3,12 +3,12 @@ import { cpus, loadavg } from "node:os";
 import { destroy, device, init } from "@gpugrad/tensor";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { encoderCases } from "./cases/encoder.ts";
-import { opCases } from "./cases/ops.ts";
+import { rooms } from "./cases/ops.ts";
 import { measure, type Row } from "./harness.ts";
 import { measureLimits } from "./limits.ts";
 import { report } from "./report.ts";
 
-const cases = [...opCases, ...encoderCases];
+const cases = [...Object.values(rooms).flat(), ...encoderCases];
 
 interface Options {
   only?: RegExp;

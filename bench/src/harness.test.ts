@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { destroy, fromArray, init, mul } from "@gpugrad/tensor";
+import { destroy, fromArray, init, mul, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { measure, type BenchCase } from "./harness.ts";
-import { expectClose } from "./verify.ts";
+import { expectClose, type BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
+import { measure } from "./harness.ts";
 
 const limits = { flops: 1e9, bytes: 1e9 };
 
@@ -13,7 +13,7 @@ const twice = (want: number[]): BenchCase => ({
   bytes: 24,
   prepare() {
     const x = fromArray([1, 2, 3], [3]);
-    return { run: () => mul(x, 2), verify: async (result) => expectClose(await result.data(), want) };
+    return { run: () => mul(x, 2), verify: async (result) => expectClose(await (result as Tensor).data(), want) };
   },
 });
 

@@ -1,23 +1,6 @@
-import { device, scope, type Tensor } from "@gpugrad/tensor";
+import { device, scope } from "@gpugrad/tensor";
+import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import type { Limits } from "./limits.ts";
-
-/** Something to measure. */
-export interface BenchCase {
-  name: string;
-  /** The least arithmetic that computes it, in operations: a multiplication and an addition are two. */
-  flops: number;
-  /** The least memory traffic, in bytes: each input read once, each output written once. */
-  bytes: number;
-  /** Makes the inputs. */
-  prepare(): Workload;
-}
-
-export interface Workload {
-  /** Does the work once: records it, and gives the result. */
-  run(): Tensor;
-  /** Compares a result with float64. @throws when it is wrong */
-  verify(result: Tensor): Promise<void>;
-}
 
 /** What is reported of a case. A case that is wrong, or fails, has an error and no time. */
 export interface Row {
@@ -49,10 +32,10 @@ export async function measure(benchCase: BenchCase, limits: Limits): Promise<Row
   try {
     return await scope(async () => {
       const workload = benchCase.prepare();
-      const { result, kernels } = watchKernels(() => workload.run());
+      const { result, kernels } = watchKernels(() => workload.run(0));
       row.kernel = kernels.length <= 4 ? kernels.join(", ") : `${kernels.length} kernels`;
       await workload.verify(result);
-      const { median, spread } = await time(() => workload.run());
+      const { median, spread } = await time(() => workload.run(0));
       const least = 1000 * Math.max(flops / limits.flops, bytes / limits.bytes);
       return {
         ...row,

@@ -16,9 +16,7 @@ import { attentionReference } from "../../../packages/tensor/src/ops/attention/a
 import { linearGeluReference, linearReference } from "../../../packages/tensor/src/ops/matmul/linear.reference.ts";
 import { addLayerNormReference } from "../../../packages/tensor/src/ops/norm/norm.reference.ts";
 import { ndArray, type NdArray } from "../../../packages/tensor/src/testing/nd-array.ts";
-import type { BenchCase } from "../harness.ts";
-import { uniform } from "../random.ts";
-import { expectClose } from "../verify.ts";
+import { expectClose, uniform, type BenchCase } from "../../../packages/tensor/src/testing/bench-op.ts";
 
 // One layer of BERT's encoder, without dropout: attention and feed-forward, each followed by + residual and layer norm.
 const [B, T, C, H, F] = [8, 128, 256, 4, 1024];
@@ -103,7 +101,7 @@ const forward: BenchCase = {
     return {
       run: () => encoder(onDevice, p),
       async verify(result) {
-        const got = await result.data();
+        const got = await (result as Tensor).data();
         expectClose(got.subarray(0, T * C), encoder(inFloat64, firstItem(host)).data, { atol: 1e-4 });
       },
     };
