@@ -32,10 +32,12 @@ export class Device {
   #failure: Error | undefined;
   #destroyed = false;
   #staging: GPUBuffer[] = [];
+  readonly #maxBytes: number;
 
   private constructor(choice: AdapterChoice, gpu: GPUDevice) {
     this.#choice = choice;
     this.gpu = gpu;
+    this.#maxBytes = gpu.limits.maxStorageBufferBindingSize; // asking the device each time takes a microsecond
     const { info } = choice.adapter;
     const { description } = choice;
     this.adapter = {
@@ -107,11 +109,10 @@ export class Device {
 
   #checkSize(bytes: number, what: string): void {
     this.throwIfFailed();
-    const limit = this.gpu.limits.maxStorageBufferBindingSize;
     check(
-      bytes <= limit,
+      bytes <= this.#maxBytes,
       () =>
-        `${what}: ${bytes} bytes are more than this adapter binds at once (maxStorageBufferBindingSize ${limit}). ` +
+        `${what}: ${bytes} bytes are more than this adapter binds at once (maxStorageBufferBindingSize ${this.#maxBytes}). ` +
         `Split the tensor, for instance along its first dimension.`,
     );
   }

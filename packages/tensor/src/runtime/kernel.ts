@@ -101,17 +101,14 @@ export type Params = Record<string, number | readonly number[]>;
 export function packParams(kernel: Kernel, params: Params, view: DataView, base: number): void {
   for (const { name, scalar, offset, count } of kernel.params) {
     const value = params[name];
-    const list = typeof value === "number" ? [value] : value;
-    if (list?.length !== count) {
-      const given = list === undefined ? "missing" : `${list.length} numbers`;
+    if (typeof value === "number" && count === 1) {
+      setScalar(view, scalar, base + offset, value);
+    } else if (typeof value === "object" && value.length === count) {
+      for (let i = 0; i < count; i++) setScalar(view, scalar, base + offset + 4 * i, value[i]!);
+    } else {
+      const given = value === undefined ? "missing" : typeof value === "number" ? "one" : `${value.length} numbers`;
       throw new GpugradError(`${kernel.file}: Params.${name} takes ${count} number(s), but is ${given}.`);
     }
-    list.forEach((number, i) => {
-      const at = base + offset + 4 * i;
-      if (scalar === "f32") view.setFloat32(at, number, true);
-      else if (scalar === "i32") view.setInt32(at, number, true);
-      else view.setUint32(at, number, true);
-    });
   }
   for (const name in params) {
     check(
@@ -121,15 +118,30 @@ export function packParams(kernel: Kernel, params: Params, view: DataView, base:
   }
 }
 
-const specialized = new Map<string, Kernel>();
+function setScalar(view: DataView, scalar: Field["scalar"], at: number, value: number): void {
+  if (scalar === "f32") view.setFloat32(at, value, true);
+  else if (scalar === "i32") view.setInt32(at, value, true);
+  else view.setUint32(at, value, true);
+}
+
+const specialized = new Map<Kernel, Map<string, Kernel>>();
+
+/** A key for a few named values: cheaper than JSON, for it is made at every dispatch. */
+export function keyOf(values: Record<string, string | number>): string {
+  let key = "";
+  for (const name in values) key += `${name}=${values[name]} `;
+  return key;
+}
 
 /**
  * The kernel with the values of some `const`s and `alias`es replaced by name: `specialize(k, { TILE: 8, T: "i32" })`. For what
  * WGSL won't take from an `override`: the size of a private array, an element type. Throws when a name is not declared.
  */
 export function specialize(base: Kernel, values: Record<string, string | number>): Kernel {
-  const key = `${base.file} ${JSON.stringify(values)}`;
-  let made = specialized.get(key);
+  let variants = specialized.get(base);
+  if (!variants) specialized.set(base, (variants = new Map<string, Kernel>()));
+  const key = keyOf(values);
+  let made = variants.get(key);
   if (!made) {
     let code = base.code;
     for (const [name, value] of Object.entries(values)) {
@@ -141,7 +153,7 @@ export function specialize(base: Kernel, values: Record<string, string | number>
       });
     }
     made = kernel(base.file, code);
-    specialized.set(key, made);
+    variants.set(key, made);
   }
   return made;
 }

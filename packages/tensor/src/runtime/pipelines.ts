@@ -1,10 +1,12 @@
 import { ShaderError } from "../errors.ts";
-import type { Kernel } from "./kernel.ts";
+import { keyOf, workgroupSizeOf, type Kernel } from "./kernel.ts";
 import type { PooledBuffer } from "./pool.ts";
 
 /** A compiled kernel at one set of overrides, with the bind groups that were made for it. */
 export interface Pipeline {
   readonly gpu: GPUComputePipeline;
+  /** Invocations in a workgroup. */
+  readonly workgroupSize: number;
   bindGroup(buffers: readonly PooledBuffer[]): GPUBindGroup;
 }
 
@@ -30,7 +32,7 @@ export class Pipelines {
   get(kernel: Kernel, overrides: Record<string, number>): Pipeline {
     let variants = this.#made.get(kernel);
     if (!variants) this.#made.set(kernel, (variants = new Map<string, Pipeline>()));
-    const key = JSON.stringify(overrides);
+    const key = keyOf(overrides);
     let pipeline = variants.get(key);
     if (!pipeline) variants.set(key, (pipeline = this.#compile(kernel, overrides)));
     return pipeline;
@@ -67,8 +69,10 @@ export class Pipelines {
 
     const groups = new Map<string, GPUBindGroup>();
     this.#dropBindGroups.push(() => groups.clear());
+    const [x, y, z] = workgroupSizeOf(kernel, overrides);
     return {
       gpu,
+      workgroupSize: x * y * z,
       bindGroup: (buffers) => {
         let key = "";
         for (const { id } of buffers) key += `${id},`;

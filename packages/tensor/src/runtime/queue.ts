@@ -4,8 +4,8 @@ import type { Pipeline } from "./pipelines.ts";
 import type { PooledBuffer } from "./pool.ts";
 import { Timestamps } from "./timestamps.ts";
 
-/** Dispatches recorded before they are sent off by themselves, so that the device starts while we go on recording. */
-const BATCH = 128;
+/** Dispatches recorded before they are sent off by themselves: a training step of BERT fits into one submit. */
+const BATCH = 1024;
 
 /**
  * Records dispatches into one compute pass and submits them in batches. Parameters lie in one uniform buffer, a slot for each

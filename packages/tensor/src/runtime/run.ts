@@ -1,7 +1,8 @@
-import { check } from "../errors.ts";
+import { check, GpugradError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { device } from "./device.ts";
-import { workgroupSizeOf, type Kernel, type Params } from "./kernel.ts";
+import type { Kernel, Params } from "./kernel.ts";
+import type { PooledBuffer } from "./pool.ts";
 
 /** How much to start, in one of two ways, and the values of the kernel's `override`s. */
 export type Launch = { overrides?: Record<string, number> } & (
@@ -9,6 +10,7 @@ export type Launch = { overrides?: Record<string, number> } & (
   | { workgroups: number | readonly [number, number, number?] }
 );
 
+const NONE = {};
 const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
 
 /**
@@ -20,8 +22,7 @@ const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
 export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Params, launch: Launch): void {
   const current = device();
   const { queue, pipelines } = current;
-  const overrides = launch.overrides ?? {};
-  const buffers = [];
+  const buffers: PooledBuffer[] = [];
   for (const { kind, name } of kernel.bindings) {
     if (kind === "uniform") continue;
     const tensor = tensors[name];
@@ -32,22 +33,24 @@ export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Par
     );
     buffers.push(tensor.buffer);
   }
+  const given = Object.keys(tensors);
   check(
-    Object.keys(tensors).length === buffers.length,
-    () => `${kernel.file}: tensors ${Object.keys(tensors).join(", ")} given for ${buffers.length} bindings.`,
+    given.length === buffers.length,
+    () => `${kernel.file}: tensors ${given.join(", ")} given for ${buffers.length} bindings.`,
   );
   for (const { kind, name } of kernel.bindings) {
-    const written = kind === "storage" ? tensors[name]! : undefined;
-    const other = written && Object.keys(tensors).find((k) => k !== name && tensors[k]!.buffer === written.buffer);
-    check(
-      !other,
-      () => `${kernel.file}: ${name} is written, so it can't share the memory of ${other}. Pass a clone().`,
+    if (kind !== "storage") continue;
+    const written = tensors[name]!.buffer;
+    if (buffers.indexOf(written) === buffers.lastIndexOf(written)) continue;
+    const other = given.find((k) => k !== name && tensors[k]!.buffer === written);
+    throw new GpugradError(
+      `${kernel.file}: ${name} is written, so it can't share the memory of ${other}. Pass a clone().`,
     );
   }
+  const pipeline = pipelines.get(kernel, launch.overrides ?? NONE);
   let groups: readonly [number, number, number];
   if ("threads" in launch) {
-    const [x, y, z] = workgroupSizeOf(kernel, overrides);
-    groups = fold(Math.ceil(launch.threads / (x * y * z)));
+    groups = fold(Math.ceil(launch.threads / pipeline.workgroupSize));
   } else if (typeof launch.workgroups === "number") {
     groups = fold(launch.workgroups);
   } else {
@@ -59,7 +62,7 @@ export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Par
     groups = [x, y, z];
   }
   if (groups[0] * groups[1] * groups[2] === 0) return; // nothing to compute: a tensor of size zero
-  queue.dispatch(kernel, pipelines.get(kernel, overrides), buffers, params, groups);
+  queue.dispatch(kernel, pipeline, buffers, params, groups);
 }
 
 function fold(workgroups: number): [number, number, number] {
