@@ -5,7 +5,9 @@ import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape } from "../../shape.ts";
 import { empty, fromArray, type Tensor } from "../../tensor.ts";
-import { linesAlong, wantsWorkgroups, workgroupFor } from "../softmax/softmax.ts";
+import { device } from "../../runtime/device.ts";
+import { workgroupFor, type Lines } from "../softmax/kernels.ts";
+import { linesAlong } from "../softmax/softmax.ts";
 import backwardCode from "./cross-entropy-backward.wgsl";
 import rowsCode from "./cross-entropy-rows.wgsl";
 import totalCode from "./cross-entropy-total.wgsl";
@@ -27,6 +29,9 @@ export interface CrossEntropyOptions {
   /** Rows with this target count for nothing, in sum and mean. */
   ignoreIndex?: number;
 }
+
+/** Whether a workgroup for each row pays: on a GPU, for contiguous rows of some length. Else each gets one invocation. */
+const wantsWorkgroups = ({ cols, inner }: Lines): boolean => !device().adapter.cpu && inner === 1 && cols >= 32;
 
 const QUIET_NAN = 0x7fc00000;
 

@@ -1,14 +1,17 @@
-// dx_c = y_c (dy_c − Σ_k dy_k y_k) for each contiguous row, or with LOG dx_c = dy_c − exp(y_c) Σ_k dy_k: softmax-rows-backward.wgsl for GPUs.
+// dx_c = y_c (dy_c − Σ_k dy_k y_k) for each contiguous row, or with LOG dx_c = dy_c − exp(y_c) Σ_k dy_k, for long rows on GPUs.
 //
-// Mapping: one workgroup per row, the sum by a tree in workgroup memory. Traffic: y and dy are read twice (the second time from cache), dx written once.
+// Mapping: one workgroup per row, the sum by a tree in workgroup memory. Traffic: y and dy are read twice (the second time from
+// cache if the row fits there), dx written once.
+alias Lanes = f32; // elements that are read at once: vec4f where rows are whole vec4s
+const WIDTH = 1u;  // how many these are
 override LOG: bool = false;
-override SIZE: u32 = 64; // invocations in a workgroup, a power of two
+override SIZE: u32 = 256; // invocations in a workgroup, a power of two
 
-struct Params { rows: u32, cols: u32 }
+struct Params { rows: u32, vectors: u32 } // vectors: of a row
 
-@group(0) @binding(0) var<storage, read> y: array<f32>;        // [rows, cols]
-@group(0) @binding(1) var<storage, read> dy: array<f32>;       // [rows, cols]
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>; // [rows, cols]
+@group(0) @binding(0) var<storage, read> y: array<Lanes>;        // [rows, vectors]
+@group(0) @binding(1) var<storage, read> dy: array<Lanes>;       // [rows, vectors]
+@group(0) @binding(2) var<storage, read_write> dx: array<Lanes>; // [rows, vectors]
 @group(0) @binding(3) var<uniform> params: Params;
 
 var<workgroup> tree: array<f32, SIZE>;
@@ -20,8 +23,11 @@ fn sum_all(mine: f32, lane: u32) -> f32 {
     workgroupBarrier(); // the upper half is written
     if (lane < half) { tree[lane] += tree[lane + half]; }
   }
-  return workgroupUniformLoad(&tree[0]); // waits before it reads, and until all have read
+  return workgroupUniformLoad(&tree[0]); // waits before it reads
 }
+
+// The sum of the lanes; vec4f(v) repeats an f32 four times.
+fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
 @compute @workgroup_size(SIZE)
 fn main(
@@ -30,15 +36,15 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let row = group.x + group.y * workgroups.x;
-  if (row >= params.rows) { return; }
-  let first = row * params.cols;
-  let end = first + params.cols;
+  if (row >= params.rows) { return; } // the whole workgroup
+  let first = row * params.vectors;
+  let end = first + params.vectors;
 
-  var part = 0.0;
+  var part = Lanes();
   for (var i = first + lane; i < end; i += SIZE) {
     if (LOG) { part += dy[i]; } else { part += dy[i] * y[i]; }
   }
-  let sum = sum_all(part, lane);
+  let sum = sum_all(sum_of(part), lane);
   for (var i = first + lane; i < end; i += SIZE) {
     if (LOG) { dx[i] = dy[i] - exp(y[i]) * sum; } else { dx[i] = y[i] * (dy[i] - sum); }
   }

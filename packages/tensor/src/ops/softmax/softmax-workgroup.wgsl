@@ -1,38 +1,44 @@
-// y = softmax(x), or its logarithm with LOG, for each contiguous row: softmax-rows.wgsl, which has the formulas, for GPUs.
+// y = softmax(x), or its logarithm with LOG, for each contiguous row: softmax-rows.wgsl, which has the formulas, for long rows on GPUs.
 //
-// Mapping: one workgroup per row. Neighbouring invocations read neighbouring elements; maximum and sum go through a tree in
-// workgroup memory, which holds at every subgroup size. Traffic: x is read three times (the second and third time from cache),
-// y written once.
+// Online: maximum and sum in one pass. When a larger m' turns up, what was summed is brought to it: Σ exp(x − m) exp(m − m').
+// Mapping: one workgroup per row, neighbours reading neighbours; a tree in workgroup memory joins what they found, which holds at
+// every subgroup size. Traffic: x is read twice (the second time from cache if the row fits there), y written once.
+alias Lanes = f32; // elements that are read at once: vec4f where rows are whole vec4s
+const WIDTH = 1u;  // how many these are
 override LOG: bool = false;
-override SIZE: u32 = 64; // invocations in a workgroup, a power of two
+override SIZE: u32 = 256; // invocations in a workgroup, a power of two
 
-struct Params { rows: u32, cols: u32 }
+struct Params { rows: u32, vectors: u32 } // vectors: of a row
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;       // [rows, cols]
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [rows, cols]
+@group(0) @binding(0) var<storage, read> x: array<Lanes>;       // [rows, vectors]
+@group(0) @binding(1) var<storage, read_write> y: array<Lanes>; // [rows, vectors]
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> tree: array<f32, SIZE>;
+struct Online { m: f32, sum: f32 } // Σ exp(x − m) of some elements, and their m = max x
 
-// The largest of the workgroup's values, for all of it.
-fn max_all(mine: f32, lane: u32) -> f32 {
+fn join(a: Online, b: Online) -> Online {
+  let m = max(a.m, b.m);
+  return Online(m, a.sum * exp(a.m - m) + b.sum * exp(b.m - m));
+}
+
+var<workgroup> tree: array<Online, SIZE>;
+
+// What all invocations of the workgroup have found, for all of them.
+fn join_all(mine: Online, lane: u32) -> Online {
   tree[lane] = mine;
   for (var half = SIZE / 2u; half > 0u; half /= 2u) {
     workgroupBarrier(); // the upper half is written
-    if (lane < half) { tree[lane] = max(tree[lane], tree[lane + half]); }
+    if (lane < half) { tree[lane] = join(tree[lane], tree[lane + half]); }
   }
-  return workgroupUniformLoad(&tree[0]); // waits before it reads, and until all have read
+  return workgroupUniformLoad(&tree[0]); // waits before it reads
 }
 
-// The sum of the workgroup's values, for all of it.
-fn sum_all(mine: f32, lane: u32) -> f32 {
-  tree[lane] = mine;
-  for (var half = SIZE / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier(); // the upper half is written
-    if (lane < half) { tree[lane] += tree[lane + half]; }
-  }
-  return workgroupUniformLoad(&tree[0]);
+// The largest lane, and the sum of all; vec4f(v) repeats an f32 four times.
+fn max_of(v: Lanes) -> f32 {
+  let w = vec4f(v);
+  return max(max(w.x, w.y), max(w.z, w.w));
 }
+fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
 @compute @workgroup_size(SIZE)
 fn main(
@@ -41,22 +47,21 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let row = group.x + group.y * workgroups.x;
-  if (row >= params.rows) { return; }
-  let first = row * params.cols;
-  let end = first + params.cols;
+  if (row >= params.rows) { return; } // the whole workgroup
+  let first = row * params.vectors;
+  let end = first + params.vectors;
 
-  var top = x[first];
-  for (var i = first + lane; i < end; i += SIZE) { top = max(top, x[i]); }
-  let m = max_all(top, lane);
-  var part = 0.0;
-  for (var i = first + lane; i < end; i += SIZE) { part += exp(x[i] - m); }
-  let sum = sum_all(part, lane);
+  var found = Online(-0x1.fffffep+127, 0.0); // the lowest finite one: from −∞, a row that begins with −∞ would become NaN
+  for (var i = first + lane; i < end; i += SIZE) {
+    let v = x[i];
+    let m = max(found.m, max_of(v));
+    found = Online(m, found.sum * exp(found.m - m) + sum_of(exp(v - m)));
+  }
+  found = join_all(found, lane);
 
-  if (LOG) {
-    let log_sum = log(sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
-    for (var i = first + lane; i < end; i += SIZE) { y[i] = (x[i] - m) - log_sum; }
-  } else {
-    let scale = 1.0 / sum;
-    for (var i = first + lane; i < end; i += SIZE) { y[i] = exp(x[i] - m) * scale; }
+  let log_sum = log(found.sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
+  let scale = 1.0 / found.sum;
+  for (var i = first + lane; i < end; i += SIZE) {
+    if (LOG) { y[i] = (x[i] - found.m) - log_sum; } else { y[i] = exp(x[i] - found.m) * scale; }
   }
 }

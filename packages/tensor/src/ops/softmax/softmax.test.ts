@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { tensor } from "../../tensor.ts";
-import { checkOp, withDevice, withGpuKernels } from "../../testing/check-op.ts";
+import { device, type AdapterInfo } from "../../runtime/device.ts";
+import { scope } from "../../scope.ts";
+import { empty, fromArray, tensor } from "../../tensor.ts";
+import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels } from "../../testing/check-op.ts";
+import { ndArray } from "../../testing/nd-array.ts";
+import { chooseSoftmax, softmaxKernels, type SoftmaxKernel } from "./kernels.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 import { logSoftmaxReference, softmaxReference } from "./softmax.reference.ts";
 
@@ -13,6 +17,7 @@ const cases = [
   { shapes: [[2, 6, 5]], args: [{ dim: 1 }] },
   { shapes: [[0, 4]] },
   { shapes: [[2, 5001]], gradient: false, note: "long rows" },
+  { shapes: [[2, 36_000]], gradient: false, note: "rows that no workgroup holds" },
   { shapes: [[70_000, 2]], gradient: false, note: "many rows" },
 ];
 
@@ -24,8 +29,115 @@ function checkAll(): void {
 checkAll();
 withGpuKernels(checkAll);
 
+const tolerance = { rtol: 1e-5, atol: 2e-6 };
+
+/** Forward and backward of a kernel, where it suits, against float64. */
+async function checkKernel(kernel: SoftmaxKernel, rows: number, cols: number, log: boolean): Promise<void> {
+  const lines = { rows, cols, inner: 1 };
+  const x = ndArray([rows, cols], Float32Array.from(randomNormal(rows * cols, cols)));
+  const dy = Float32Array.from(randomNormal(rows * cols, 99));
+  const want = (log ? logSoftmaxReference : softmaxReference)(x).data;
+  const what = `${kernel.name} [${rows}, ${cols}]${log ? " log" : ""}`;
+  const { y, dx } = scope(() => {
+    const y = empty(x.shape);
+    if (kernel.suits("forward", lines, device()))
+      kernel.compute("forward", { x: fromArray(x.data, x.shape), y }, lines, log);
+    if (!kernel.suits("backward", lines, device())) return { y, dx: undefined };
+    const dx = empty(x.shape);
+    const given = { y: fromArray(Float32Array.from(want), x.shape), dy: fromArray(dy, x.shape), dx };
+    kernel.compute("backward", given, lines, log);
+    return { y, dx };
+  });
+  if (kernel.suits("forward", lines, device())) expectClose(await y.data(), want, tolerance, `${what} forward`);
+  y.dispose();
+  if (!dx) return;
+  const slopes = Float64Array.from(dy);
+  for (let first = 0; first < slopes.length; first += cols) {
+    const row = want.subarray(first, first + cols);
+    const sum = row.reduce((total, v, c) => total + dy[first + c]! * (log ? 1 : v), 0);
+    row.forEach((v, c) => (slopes[first + c] = log ? dy[first + c]! - Math.exp(v) * sum : v * (dy[first + c]! - sum)));
+  }
+  expectClose(await dx.data(), slopes, { ...tolerance, atol: 1e-5 }, `${what} backward`);
+  dx.dispose();
+}
+
+const smallest = (): number => device().adapter.subgroupSize[0];
+
+describe.each(Object.values<SoftmaxKernel>(softmaxKernels))("$name", (kernel) => {
+  withDevice();
+
+  test.each([1, 3, 4, 5, 31, 32, 33, 64, 128, 256, 1000, 1023, 1024, 1025, 5000, 30_522])(
+    "rows of %i",
+    async (cols) => {
+      await checkKernel(kernel, 5, cols, false);
+    },
+  );
+
+  test.each([1, 3, 33, 64, 1025, 5000])("logarithms of rows of %i", async (cols) => {
+    await checkKernel(kernel, 5, cols, true);
+  });
+
+  test("more than 65,535 rows", async () => {
+    await checkKernel(kernel, 70_001, 3, false);
+    await checkKernel(kernel, 66_001, 8, false);
+  });
+
+  test("infinities and NaN are as in PyTorch", async () => {
+    const inf = Infinity;
+    const rows = [
+      [-inf, 1, 2, -inf],
+      [-inf, -inf, -inf, 0],
+      [-3.4028235e38, -3.4028235e38, -3.4028235e38, -3.4028235e38],
+      [3e38, -3e38, 3e38, 0],
+      [-inf, -inf, -inf, -inf],
+      [1, inf, 2, 3],
+    ];
+    const want = rows.map((row) => Array.from(softmaxReference(ndArray([4], row)).data));
+    const y = empty([6, 4]);
+    kernel.compute("forward", { x: tensor(rows), y }, { rows: 6, cols: 4, inner: 1 }, false);
+    expectClose(await y.data(), want.flat(), tolerance, kernel.name);
+    const wide = empty([6, 64]); // each row 16 times, so that several invocations share it
+    const repeated = rows.map((row) => Array.from({ length: 16 }, () => row).flat());
+    kernel.compute("forward", { x: tensor(repeated), y: wide }, { rows: 6, cols: 64, inner: 1 }, false);
+    expectClose(
+      await wide.data(),
+      want.flatMap((row) => Array.from({ length: 16 }, () => row.map((p) => p / 16)).flat()),
+      tolerance,
+      kernel.name,
+    );
+    const one = empty([4]);
+    kernel.compute("forward", { x: tensor([1, 2, NaN, 3]), y: one }, { rows: 1, cols: 4, inner: 1 }, false);
+    expect((await one.data()).some(Number.isNaN)).toBe(true); // the rest of the row may be 0: WGSL leaves open what exp(NaN) is
+  });
+});
+
+describe("softmax-subgroup at smaller subgroups", () => {
+  withDevice();
+  for (const span of [32, 16, 8, 4, 2, 1]) {
+    test(`of ${span}`, async ({ skip }) => {
+      if (smallest() < span) skip("this adapter's are smaller");
+      Object.assign(device().adapter, { subgroupSize: [span, span] } satisfies Partial<AdapterInfo>);
+      for (const cols of [3, 32, 100, 1025]) await checkKernel(softmaxKernels.subgroup, 5, cols, false);
+    });
+  }
+});
+
 describe("softmax", () => {
   withDevice();
+
+  test("takes registers on GPUs, workgroup memory for what they don't hold, and single invocations for lines apart", () => {
+    const gpu = device().gpu;
+    const adapter = { ...device().adapter, cpu: false, features: ["subgroups"], subgroupSize: [32, 32] as const };
+    const choice = (cols: number, inner = 1, features = adapter.features) =>
+      chooseSoftmax("forward", { rows: 9, cols, inner }, { gpu, adapter: { ...adapter, features } }).name;
+    expect([2, 128, 4096].map((cols) => choice(cols))).toEqual(new Array(3).fill("softmax-subgroup"));
+    expect([choice(1e6), choice(512, 1, [])]).toEqual(new Array(2).fill("softmax-workgroup"));
+    expect([choice(512, 3), choice(2, 1, [])]).toEqual(new Array(2).fill("softmax-rows"));
+  });
+
+  test("of nothing is nothing", async () => {
+    expect(await softmax(fromArray([], [4, 0])).toArray()).toEqual([[], [], [], []]);
+  });
 
   test("refuses a dimension that isn't there", () => {
     expect(() => softmax(tensor([[1, 2]]), { dim: 2 })).toThrow("softmax: dim 2 is out of range");
