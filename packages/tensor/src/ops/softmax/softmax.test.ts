@@ -90,24 +90,25 @@ describe.each(Object.values<SoftmaxKernel>(softmaxKernels))("$name", (kernel) =>
       [-3.4028235e38, -3.4028235e38, -3.4028235e38, -3.4028235e38],
       [3e38, -3e38, 3e38, 0],
       [-inf, -inf, -inf, -inf],
-      [1, inf, 2, 3],
     ];
     const want = rows.map((row) => Array.from(softmaxReference(ndArray([4], row)).data));
-    const y = empty([6, 4]);
-    kernel.compute("forward", { x: tensor(rows), y }, { rows: 6, cols: 4, inner: 1 }, false);
+    const y = empty([5, 4]);
+    kernel.compute("forward", { x: tensor(rows), y }, { rows: 5, cols: 4, inner: 1 }, false);
     expectClose(await y.data(), want.flat(), tolerance, kernel.name);
-    const wide = empty([6, 64]); // each row 16 times, so that several invocations share it
+    const wide = empty([5, 64]); // each row 16 times, so that several invocations share it
     const repeated = rows.map((row) => Array.from({ length: 16 }, () => row).flat());
-    kernel.compute("forward", { x: tensor(repeated), y: wide }, { rows: 6, cols: 64, inner: 1 }, false);
+    kernel.compute("forward", { x: tensor(repeated), y: wide }, { rows: 5, cols: 64, inner: 1 }, false);
     expectClose(
       await wide.data(),
       want.flatMap((row) => Array.from({ length: 16 }, () => row.map((p) => p / 16)).flat()),
       tolerance,
       kernel.name,
     );
-    const one = empty([4]);
-    kernel.compute("forward", { x: tensor([1, 2, NaN, 3]), y: one }, { rows: 1, cols: 4, inner: 1 }, false);
-    expect((await one.data()).some(Number.isNaN)).toBe(true); // the rest of the row may be 0: WGSL leaves open what exp(NaN) is
+    for (const bad of [inf, NaN]) {
+      const one = empty([4]);
+      kernel.compute("forward", { x: tensor([1, 2, bad, 3]), y: one }, { rows: 1, cols: 4, inner: 1 }, false);
+      expect((await one.data()).some(Number.isNaN)).toBe(true); // not all: WGSL leaves open what exp(NaN) is
+    }
   });
 });
 
