@@ -15,11 +15,42 @@ export interface AdapterInfo {
   readonly cpu: boolean;
   /** Smallest and largest number of lanes that work in lockstep; 1 where subgroups aren't offered. */
   readonly subgroupSize: readonly [min: number, max: number];
+  /** What matrix units multiply by one instruction, where WebGPU lets subgroups use them: f16, with sums in f32. */
+  readonly subgroupMatrix: SubgroupMatrix | undefined;
   readonly features: readonly string[];
   readonly via: AdapterChoice["via"];
 }
 
+/** M × K by K × N in one instruction of a subgroup. */
+export interface SubgroupMatrix {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  /** What went wrong when it was tried at the start: no kernel uses it then. */
+  problem: string | undefined;
+}
+
 const CPU_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|basic render/i;
+
+/** Not in the standard yet, and so not in its types. */
+const SUBGROUP_MATRIX = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+
+interface SubgroupMatrixConfig {
+  componentType: string;
+  resultComponentType: string;
+  M: number;
+  N: number;
+  K: number;
+}
+
+/** The largest shape with factors in f16 and sums in f32. */
+function subgroupMatrixOf(info: GPUAdapterInfo): SubgroupMatrix | undefined {
+  const configs = (info as { subgroupMatrixConfigs?: Iterable<SubgroupMatrixConfig> }).subgroupMatrixConfigs ?? [];
+  const [best] = [...configs]
+    .filter((config) => config.componentType === "f16" && config.resultComponentType === "f32")
+    .sort((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);
+  return best && { M: best.M, N: best.N, K: best.K, problem: undefined };
+}
 
 /** A WebGPU device with what gpugrad keeps beside it: buffers, pipelines, the queue. */
 export class Device {
@@ -46,6 +77,7 @@ export class Device {
       architecture: info.architecture,
       cpu: CPU_ADAPTERS.test(`${description} ${info.vendor} ${info.architecture} ${info.device}`),
       subgroupSize: gpu.features.has("subgroups") ? [info.subgroupMinSize, info.subgroupMaxSize] : [1, 1],
+      subgroupMatrix: gpu.features.has(SUBGROUP_MATRIX) ? subgroupMatrixOf(info) : undefined,
       features: [...gpu.features].sort(),
       via: choice.via,
     };
@@ -66,7 +98,7 @@ export class Device {
 
   static async create(): Promise<Device> {
     const choice = await requestAdapter();
-    const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"];
+    const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query", SUBGROUP_MATRIX];
     const limits: Record<string, number> = {};
     for (const name of [
       "maxStorageBuffersPerShaderStage",
@@ -94,6 +126,7 @@ export class Device {
 
   /** A buffer that holds `bytes` from the start. */
   allocateWith(bytes: Uint8Array, what: string): PooledBuffer {
+    this.queue.refuseInRecording("data is uploaded");
     this.#checkSize(bytes.byteLength, what);
     const large = bytes.byteLength >= 4 * 2 ** 20; // writeBuffer allocates staging memory for uploads this large
     const free = large ? this.pool.takeFree(bytes.byteLength) : this.pool.take(bytes.byteLength);
@@ -120,6 +153,7 @@ export class Device {
   /** Reads `bytes` bytes back, after all work recorded so far. Throws what went wrong on the device until then. */
   async read(buffer: PooledBuffer, bytes: number): Promise<ArrayBuffer> {
     this.throwIfFailed();
+    this.queue.refuseInRecording("a tensor is read");
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     const at = this.#staging.findIndex((b) => b.size >= size && b.size <= 4 * size + 256);
     const staging =
@@ -208,12 +242,39 @@ let starting: Promise<Device> | undefined;
  */
 export async function init(): Promise<Device> {
   if (current?.failed) await destroy(); // a lost device is replaced; its tensors are gone
-  starting ??= Device.create().then((device) => (current = device));
+  starting ??= start().then((device) => (current = device));
   try {
     return await starting;
   } catch (error) {
     starting = undefined;
     throw error;
+  }
+}
+
+/** Tries for what can't be relied on everywhere: each throws if it computes wrongly. The ops that use it say how to try it. */
+export const trials: { subgroupMatrix?: () => Promise<void> } = {};
+
+/** A device, and what came of the trials on it. */
+async function start(): Promise<Device> {
+  const device = await Device.create();
+  const { subgroupMatrix, cpu } = device.adapter;
+  if (subgroupMatrix && !cpu && trials.subgroupMatrix)
+    subgroupMatrix.problem = await problemWith(trials.subgroupMatrix);
+  return device;
+}
+
+/** Runs a trial on a device of its own, so that what breaks there breaks nothing else. Returns what went wrong, if anything did. */
+export async function problemWith(trial: () => Promise<void>): Promise<string | undefined> {
+  const outer = current;
+  try {
+    current = await Device.create();
+    await trial();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    if (current !== outer) await current?.destroy();
+    current = outer;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ComputeType } from "../../autocast.ts";
 import { check } from "../../errors.ts";
-import type { AdapterInfo } from "../../runtime/device.ts";
-import { kernel, type Kernel, type Params } from "../../runtime/kernel.ts";
+import { device, type AdapterInfo } from "../../runtime/device.ts";
+import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -9,6 +9,7 @@ import type { UnaryFunction } from "../elementwise/apply.ts";
 import geluCode from "./epilogue-gelu.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
+import subgroupMatrixCode from "./matmul-subgroup-matrix.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
 import tiledCode from "./matmul-tiled.wgsl";
 import packCode from "./pack.wgsl";
@@ -17,6 +18,7 @@ const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
 const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);
 const subgroupKernels = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", subgroupCode);
 const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode);
+const subgroupMatrixKernel = kernel("ops/matmul/matmul-subgroup-matrix.wgsl", subgroupMatrixCode);
 const packKernel = kernel("ops/matmul/pack.wgsl", packCode);
 
 /** A kernel as it stores C, and as it stores C and gelu(C), if it can. */
@@ -201,6 +203,12 @@ export const matmulKernels = {
   tiled: tiled(8),
   /** The same with larger tiles, for products with many of them: half the reads. */
   tiledLarge: tiled(16),
+  /** Matrix units, for products of f16: 64 × 64 of C where a matrix is 16 × 16. */
+  matrixSmall: subgroupMatrix("small", { ROWS: 2, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
+  /** 128 × 64. */
+  matrixMedium: subgroupMatrix("medium", { ROWS: 4, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
+  /** 128 × 128. */
+  matrixLarge: subgroupMatrix("large", { ROWS: 4, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 4 }),
 } satisfies Record<string, MatmulKernel>;
 
 function tiled(SIDE: 8 | 16): MatmulKernel {
@@ -219,6 +227,65 @@ function tiled(SIDE: 8 | 16): MatmulKernel {
   };
 }
 
+/** How a workgroup's tile is shared out: matrices of a subgroup down and across, subgroups down and across. */
+interface MatrixTuning {
+  ROWS: number;
+  COLS: number;
+  SUBGROUPS_M: number;
+  SUBGROUPS_N: number;
+}
+
+function subgroupMatrix(name: string, tuning: MatrixTuning): MatmulKernel {
+  const { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N } = tuning;
+  const made = new Map<string, Epilogues>();
+  /** The kernel for this adapter's matrices. */
+  const kernelsFor = (values: Record<string, number>): Epilogues => {
+    const key = JSON.stringify(values);
+    let kernels = made.get(key);
+    if (!kernels) {
+      const { file, code } = specialize(subgroupMatrixKernel, values);
+      made.set(key, (kernels = withEpilogues(file, code)));
+    }
+    return kernels;
+  };
+  return {
+    name: `matmul-subgroup-matrix ${name}`,
+    suits: ({ subgroupMatrix: matrix }, { M, N, batches, precision }) =>
+      precision === "f16" && matrix !== undefined && !matrix.problem && Math.max(batches, M / 16, N / 16) <= 65535,
+    fusesGelu: true,
+    compute(task) {
+      const { subgroupMatrix: matrix, subgroupSize } = device().adapter;
+      check(matrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
+      const { a, b, c, M, N, K, batches, bias, accumulate } = task;
+      const kernels = kernelsFor({
+        ...{ MATRIX_M: matrix.M, MATRIX_N: matrix.N, MATRIX_K: matrix.K, ...tuning },
+        INVOCATIONS: SUBGROUPS_M * SUBGROUPS_N * subgroupSize[1],
+      });
+      const whole = (x: Matrices, line: number): boolean => [line, x.first, x.step].every((n) => n % 4 === 0);
+      const overrides = {
+        A_TRANSPOSED: Number(a.transposed),
+        B_TRANSPOSED: Number(b.transposed),
+        ALIGNED: Number(whole(a, a.transposed ? M : K) && whole(b, b.transposed ? K : N)),
+      };
+      const params = {
+        ...{ M, N, K, a_first: a.first, b_first: b.first, c_first: c.first },
+        ...{ a_step: a.step, b_step: b.step, c_step: c.step },
+        ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
+      };
+      const [rows, cols] = [SUBGROUPS_M * ROWS * matrix.M, SUBGROUPS_N * COLS * matrix.N];
+      const workgroups = [ceilDiv(N, cols), ceilDiv(M, rows), batches] as const;
+      start(kernels, task.gelu, bindings(task), params, { workgroups, overrides });
+    },
+  };
+}
+
+/** Matrix units first the largest tiles of which there are enough to keep a large GPU busy. */
+function matrixKernels({ M, N, batches }: MatmulSizes): MatmulKernel[] {
+  const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
+  const tiles = (M / 128) * (N / 128) * batches;
+  return [tiles >= 192 ? matrixLarge : tiles >= 96 ? matrixMedium : matrixSmall];
+}
+
 /** Which kernel for which device and sizes: the first that suits. */
 export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKernel {
   const { naive, registers, subgroup, tiled, tiledLarge } = matmulKernels;
@@ -229,6 +296,6 @@ export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKe
     ? []
     : adapter.cpu
       ? [subgroup, registers]
-      : [...(manyTiles ? [tiledLarge] : []), tiled];
+      : [...matrixKernels(sizes), ...(manyTiles ? [tiledLarge] : []), tiled];
   return order.find((kernel) => kernel.suits(adapter, sizes)) ?? naive;
 }

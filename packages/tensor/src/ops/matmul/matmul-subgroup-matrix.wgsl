@@ -2,7 +2,7 @@
 //
 // A workgroup makes a tile of C; a subgroup of it ROWS × COLS matrices of sums, in its registers. Per DEPTH steps of k, the workgroup copies
 // what the tile needs of A and B to workgroup memory, line by line as they lie: the load of a matrix transposes where op does. The sums leave
-// through workgroup memory, too, for elements of a matrix have no index. Subgroups of fewer than LANES lanes are right: some then only copy.
+// through workgroup memory, too, for elements of a matrix have no index. Where subgroups have fewer lanes than they could have, there are more than needed, and some only copy.
 // Traffic: A is read N / TILE_N times, B M / TILE_M times, C is written once, by store(): epilogue-gelu.wgsl has one that adds GELU.
 enable f16;
 enable subgroups;
@@ -16,7 +16,7 @@ const ROWS = 4u;        // matrices of sums of a subgroup, down
 const COLS = 2u;        // and across
 const SUBGROUPS_M = 2u; // subgroups of a workgroup, down
 const SUBGROUPS_N = 4u; // and across
-const LANES = 32u;      // invocations for each, the most that a subgroup has here
+const INVOCATIONS = 256u; // for each subgroup as many as it has lanes here at most
 override A_TRANSPOSED: bool = false;
 override B_TRANSPOSED: bool = false;
 override ALIGNED: bool = true; // lines of A and B, and the first of each matrix, begin at whole vectors
@@ -39,30 +39,31 @@ alias Right = subgroup_matrix_right<f16, MATRIX_N, MATRIX_K>;
 alias Sums = subgroup_matrix_result<f32, MATRIX_N, MATRIX_M>;
 
 const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
-const INVOCATIONS = SUBGROUPS * LANES;
 const TILE_M = SUBGROUPS_M * ROWS * MATRIX_M;
 const TILE_N = SUBGROUPS_N * COLS * MATRIX_N;
 const DEPTH = 32u;
 
-// What lies in workgroup memory: A's lines, then B's, each with eight elements more than it needs, against bank conflicts.
-override A_LENGTH: u32 = select(DEPTH, TILE_M, A_TRANSPOSED); // elements in a line: along k, unless transposed
-override B_LENGTH: u32 = select(TILE_N, DEPTH, B_TRANSPOSED);
-override A_STRIDE: u32 = A_LENGTH + 8u;
-override B_STRIDE: u32 = B_LENGTH + 8u;
-override B_BEGIN: u32 = TILE_M * DEPTH / A_LENGTH * A_STRIDE;
-var<workgroup> tile: array<vec4<f16>, (B_BEGIN + TILE_N * DEPTH / B_LENGTH * B_STRIDE) / 4u>;
+// What lies in workgroup memory: A's lines, then B's, in vectors of four, with two more for each line than it needs, against bank conflicts.
+override A_LENGTH: u32 = select(DEPTH, TILE_M, A_TRANSPOSED) / 4u; // a line goes along k, unless transposed
+override B_LENGTH: u32 = select(TILE_N, DEPTH, B_TRANSPOSED) / 4u;
+override A_STRIDE: u32 = A_LENGTH + 2u;
+override B_STRIDE: u32 = B_LENGTH + 2u;
+override B_BEGIN: u32 = TILE_M * DEPTH / 4u / A_LENGTH * A_STRIDE;
+var<workgroup> tile: array<vec4<f16>, B_BEGIN + TILE_N * DEPTH / 4u / B_LENGTH * B_STRIDE>;
 
-const MATRIX = MATRIX_M * MATRIX_N;
-var<workgroup> results: array<vec4f, SUBGROUPS * MATRIX / 4u>; // a matrix of each subgroup
+const MATRIX = MATRIX_M * MATRIX_N / 4u;
+var<workgroup> results: array<vec4f, SUBGROUPS * MATRIX>; // a matrix of each subgroup
 
-fn left(at: u32) -> Left {
-  if (A_TRANSPOSED) { return subgroupMatrixLoad<Left, col_major>(&tile, at, A_STRIDE); }
-  return subgroupMatrixLoad<Left, row_major>(&tile, at, A_STRIDE);
+// The matrix at row m and step k of the tile of A.
+fn left(m: u32, k: u32) -> Left {
+  if (A_TRANSPOSED) { return subgroupMatrixLoad<Left, col_major>(&tile, k * A_STRIDE + m / 4u, A_STRIDE); }
+  return subgroupMatrixLoad<Left, row_major>(&tile, m * A_STRIDE + k / 4u, A_STRIDE);
 }
 
-fn right(at: u32) -> Right {
-  if (B_TRANSPOSED) { return subgroupMatrixLoad<Right, col_major>(&tile, at, B_STRIDE); }
-  return subgroupMatrixLoad<Right, row_major>(&tile, at, B_STRIDE);
+// The matrix at step k and column n of the tile of B.
+fn right(k: u32, n: u32) -> Right {
+  if (B_TRANSPOSED) { return subgroupMatrixLoad<Right, col_major>(&tile, B_BEGIN + n * B_STRIDE + k / 4u, B_STRIDE); }
+  return subgroupMatrixLoad<Right, row_major>(&tile, B_BEGIN + k * B_STRIDE + n / 4u, B_STRIDE);
 }
 
 // Four neighbours in a line, of which the first `count` are there: 0 for the others.
@@ -126,35 +127,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
     var fours_of_b: array<vec4f, B_EACH>;
     for (var v = 0u; v < A_EACH; v++) {
       let four = v * INVOCATIONS + me;
-      let line = select(row, k0, A_TRANSPOSED) + four / (A_LENGTH / 4u);
-      let at = select(k0, row, A_TRANSPOSED) + four % (A_LENGTH / 4u) * 4u;
+      let line = select(row, k0, A_TRANSPOSED) + four / A_LENGTH;
+      let at = select(k0, row, A_TRANSPOSED) + four % A_LENGTH * 4u;
       fours_of_a[v] = four_of_a(a_batch + line * a_length + at, count(line, a_lines, at, a_length));
     }
     for (var v = 0u; v < B_EACH; v++) {
       let four = v * INVOCATIONS + me;
-      let line = select(k0, col, B_TRANSPOSED) + four / (B_LENGTH / 4u);
-      let at = select(col, k0, B_TRANSPOSED) + four % (B_LENGTH / 4u) * 4u;
+      let line = select(k0, col, B_TRANSPOSED) + four / B_LENGTH;
+      let at = select(col, k0, B_TRANSPOSED) + four % B_LENGTH * 4u;
       fours_of_b[v] = four_of_b(b_batch + line * b_length + at, count(line, b_lines, at, b_length));
     }
     for (var v = 0u; v < A_EACH; v++) {
       let four = v * INVOCATIONS + me;
-      tile[(four / (A_LENGTH / 4u) * A_STRIDE) / 4u + four % (A_LENGTH / 4u)] = vec4<f16>(fours_of_a[v]);
+      tile[four / A_LENGTH * A_STRIDE + four % A_LENGTH] = vec4<f16>(fours_of_a[v]);
     }
     for (var v = 0u; v < B_EACH; v++) {
       let four = v * INVOCATIONS + me;
-      tile[(B_BEGIN + four / (B_LENGTH / 4u) * B_STRIDE) / 4u + four % (B_LENGTH / 4u)] = vec4<f16>(fours_of_b[v]);
+      tile[B_BEGIN + four / B_LENGTH * B_STRIDE + four % B_LENGTH] = vec4<f16>(fours_of_b[v]);
     }
     workgroupBarrier(); // the tile is whole
     if (subgroup < SUBGROUPS) {
       for (var k = 0u; k < DEPTH; k += MATRIX_K) {
         var rights: array<Right, COLS>;
-        for (var j = 0u; j < COLS; j++) {
-          let n = my_col + j * MATRIX_N;
-          rights[j] = right(B_BEGIN + select(k * B_STRIDE + n, n * B_STRIDE + k, B_TRANSPOSED));
-        }
+        for (var j = 0u; j < COLS; j++) { rights[j] = right(k, my_col + j * MATRIX_N); }
         for (var i = 0u; i < ROWS; i++) {
-          let m = my_row + i * MATRIX_M;
-          let one = left(select(m * A_STRIDE + k, k * A_STRIDE + m, A_TRANSPOSED));
+          let one = left(my_row + i * MATRIX_M, k);
           for (var j = 0u; j < COLS; j++) { sums[i][j] = subgroupMatrixMultiplyAccumulate(one, rights[j], sums[i][j]); }
         }
       }
@@ -164,11 +161,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
 
   for (var i = 0u; i < ROWS; i++) {
     for (var j = 0u; j < COLS; j++) {
-      if (subgroup < SUBGROUPS) { subgroupMatrixStore<row_major>(&results, subgroup * MATRIX, sums[i][j], MATRIX_N); }
+      if (subgroup < SUBGROUPS) { subgroupMatrixStore<row_major>(&results, subgroup * MATRIX, sums[i][j], MATRIX_N / 4u); }
       workgroupBarrier(); // a matrix of each subgroup is there
-      for (var v = me; v < SUBGROUPS * MATRIX / 4u; v += INVOCATIONS) {
-        let whose = v / (MATRIX / 4u);
-        let r = row + (whose / SUBGROUPS_N * ROWS + i) * MATRIX_M + v % (MATRIX / 4u) / (MATRIX_N / 4u);
+      for (var v = me; v < SUBGROUPS * MATRIX; v += INVOCATIONS) {
+        let whose = v / MATRIX;
+        let r = row + (whose / SUBGROUPS_N * ROWS + i) * MATRIX_M + v % MATRIX / (MATRIX_N / 4u);
         let s = col + (whose % SUBGROUPS_N * COLS + j) * MATRIX_N + v % (MATRIX_N / 4u) * 4u;
         if (r < p.M && s < p.N) {
           var sum = results[v];
