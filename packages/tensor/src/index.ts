@@ -16,6 +16,7 @@ export { copyInto, empty, fromArray, fromBytes, leaks, Tensor, tensor, type Nest
 export { defineOp } from "./define-op.ts";
 export { notDifferentiable } from "./op.ts";
 export { kernel, specialize, type Kernel } from "./runtime/kernel.ts";
+export { live, record, type Recording } from "./runtime/recording.ts";
 export { run, type Launch } from "./runtime/run.ts";
 
 // The seam for autograd.

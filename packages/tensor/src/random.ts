@@ -1,4 +1,5 @@
 import { check } from "./errors.ts";
+import { live } from "./runtime/recording.ts";
 
 type Words = [number, number, number, number];
 
@@ -104,9 +105,12 @@ export class Generator {
 
   /** Gives away the blocks for `count` words, never to be given again, as a kernel wants them. */
   draw(count: number): Draw {
-    const counter: Words = [this.#blocks >>> 0, Math.floor(this.#blocks / 2 ** 32), ...this.#stream];
-    this.#blocks += Math.ceil(count / 4);
-    return { key: this.#key, counter };
+    const counter = live((): Words => {
+      const first = this.#blocks;
+      this.#blocks += Math.ceil(count / 4);
+      return [first >>> 0, Math.floor(first / 2 ** 32), ...this.#stream];
+    });
+    return { key: live(() => [...this.#key] as const), counter };
   }
 
   /** `count` random words, made on the host. */

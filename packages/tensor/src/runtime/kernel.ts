@@ -118,7 +118,8 @@ export function packParams(kernel: Kernel, params: Params, view: DataView, base:
   }
 }
 
-function setScalar(view: DataView, scalar: Field["scalar"], at: number, value: number): void {
+/** Writes a number in the layout of the device. */
+export function setScalar(view: DataView, scalar: Field["scalar"], at: number, value: number): void {
   if (scalar === "f32") view.setFloat32(at, value, true);
   else if (scalar === "i32") view.setInt32(at, value, true);
   else view.setUint32(at, value, true);

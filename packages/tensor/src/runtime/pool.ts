@@ -7,6 +7,8 @@ export interface PooledBuffer {
   readonly id: number;
   /** The last batch of recorded commands that uses the buffer: see `Queue.upload`. */
   batch: number;
+  /** Whether only recorded work may take it: replays write to it. */
+  reserved: boolean;
 }
 
 const USAGE = 0x80 | 0x4 | 0x8; // STORAGE | COPY_SRC | COPY_DST; GPUBufferUsage is not there before an adapter is
@@ -21,11 +23,17 @@ function bucketOf(bytes: number, limit: number): number {
   return Math.max(bytes, Math.min(Math.ceil(Math.max(bytes, 256) / step) * step, limit));
 }
 
+type FreeLists = Map<number, PooledBuffer[]>;
+
 /** Free buffers by size. */
 export class Pool {
   #device: GPUDevice;
   #limit: number;
-  #free = new Map<number, PooledBuffer[]>();
+  #free: FreeLists = new Map();
+  /** Those of recordings. All share them: they are replayed one after the other. */
+  #reserved: FreeLists = new Map();
+  #reserving = false;
+  #reservations = 0;
   #nextId = 1;
   /** Bytes allocated on the device: in use and waiting for reuse. */
   allocatedBytes = 0;
@@ -43,7 +51,8 @@ export class Pool {
 
   /** A buffer that waits for reuse, if there is one. */
   takeFree(bytes: number): PooledBuffer | undefined {
-    const found = this.#free.get(bucketOf(bytes, this.#limit))?.pop();
+    const lists = this.#reserving ? this.#reserved : this.#free;
+    const found = lists.get(bucketOf(bytes, this.#limit))?.pop();
     if (found) this.freeBytes -= found.bytes;
     return found;
   }
@@ -58,25 +67,55 @@ export class Pool {
    * gets the same buffers in the same places, and finds its bind groups made.
    */
   give(buffer: PooledBuffer): void {
-    let list = this.#free.get(buffer.bytes);
-    if (!list) this.#free.set(buffer.bytes, (list = []));
+    buffer.reserved &&= this.#reservations > 0;
+    const lists = buffer.reserved ? this.#reserved : this.#free;
+    let list = lists.get(buffer.bytes);
+    if (!list) lists.set(buffer.bytes, (list = []));
     let at = list.length; // descending, so that pop() takes the oldest
     while (at > 0 && list[at - 1]!.id < buffer.id) at--;
     list.splice(at, 0, buffer);
     this.freeBytes += buffer.bytes;
   }
 
+  /** From now on buffers are taken for a recording, beginning with those that are free. */
+  reserve(): void {
+    this.#reservations++;
+    this.#reserving = true;
+    this.#move(this.#free, true);
+  }
+
+  stopReserving(): void {
+    this.#reserving = false;
+  }
+
+  /** Ends a recording. With the last one its buffers are free for all. */
+  endReservation(): void {
+    if (--this.#reservations === 0) this.#move(this.#reserved, false);
+  }
+
+  #move(from: FreeLists, reserved: boolean): void {
+    const buffers = [...from.values()].flat();
+    from.clear();
+    for (const buffer of buffers) {
+      this.freeBytes -= buffer.bytes;
+      buffer.reserved = reserved;
+      this.give(buffer);
+    }
+  }
+
   /** Gives all free buffers back to the driver. Cached bind groups must be dropped first. */
   trim(): void {
-    for (const list of this.#free.values()) for (const buffer of list) buffer.gpu.destroy();
+    for (const { gpu, bytes } of [...this.#free.values()].flat()) {
+      gpu.destroy();
+      this.allocatedBytes -= bytes;
+      this.freeBytes -= bytes;
+    }
     this.#free.clear();
-    this.allocatedBytes -= this.freeBytes;
-    this.freeBytes = 0;
   }
 
   #create(size: number, mappedAtCreation: boolean): PooledBuffer {
     const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation });
     this.allocatedBytes += size;
-    return { gpu, bytes: size, id: this.#nextId++, batch: -1 };
+    return { gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: this.#reserving };
   }
 }

@@ -1,7 +1,8 @@
-import type { Kernel, Params } from "./kernel.ts";
-import { packParams } from "./kernel.ts";
+import { check } from "../errors.ts";
+import { packParams, type Kernel, type Params } from "./kernel.ts";
 import type { Pipeline } from "./pipelines.ts";
 import type { PooledBuffer } from "./pool.ts";
+import type { Recording } from "./recording.ts";
 import { Timestamps } from "./timestamps.ts";
 
 /** Dispatches recorded before they are sent off by themselves: a training step of BERT fits into one submit. */
@@ -22,6 +23,7 @@ export class Queue {
   #used = 0;
   #dispatches = 0;
   #timestamps: Timestamps | undefined;
+  #recording: Recording | undefined;
   /** Uniform buffer with the parameters of the batch; bound with a dynamic offset. */
   readonly params: GPUBuffer;
   /** Number of the batch being recorded: every submit begins a new one. */
@@ -53,36 +55,50 @@ export class Queue {
       const bytes = Math.ceil(kernel.paramsBytes / this.#slotBytes) * this.#slotBytes;
       if (this.#used + bytes > this.#slots.byteLength) this.flush();
       packParams(kernel, params, this.#view, this.#used);
+      this.#recording?.addLive(kernel, params, this.#used);
       offsets.push(this.#used);
       this.#used += bytes;
     }
-    this.#encoder ??= this.#device.createCommandEncoder();
-    if (this.#timestamps) this.#endPass(); // timestamps are taken per pass
-    this.#pass ??= this.#encoder.beginComputePass(
-      this.#timestamps && { timestampWrites: this.#timestamps.next(kernel.file) },
-    );
-    this.#pass.setPipeline(pipeline.gpu);
-    this.#pass.setBindGroup(0, pipeline.bindGroup(buffers), offsets);
-    this.#pass.dispatchWorkgroups(...workgroups);
-    for (const buffer of buffers) buffer.batch = this.batch;
-    this.dispatched++;
-    if (++this.#dispatches >= BATCH) this.flush();
+    const group = pipeline.bindGroup(buffers);
+    this.#perform(() => {
+      this.#encoder ??= this.#device.createCommandEncoder();
+      if (this.#timestamps) this.#endPass(); // timestamps are taken per pass
+      this.#pass ??= this.#encoder.beginComputePass(
+        this.#timestamps && { timestampWrites: this.#timestamps.next(kernel.file) },
+      );
+      this.#pass.setPipeline(pipeline.gpu);
+      this.#pass.setBindGroup(0, group, offsets);
+      this.#pass.dispatchWorkgroups(...workgroups);
+      for (const buffer of buffers) buffer.batch = this.batch;
+      this.dispatched++;
+      this.#dispatches++;
+    });
+    if (this.#dispatches >= BATCH) this.flush();
   }
 
   copy(from: PooledBuffer, to: PooledBuffer | GPUBuffer, bytes: number): void {
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#endPass();
-    this.#encoder.copyBufferToBuffer(from.gpu, 0, "gpu" in to ? to.gpu : to, 0, bytes);
-    from.batch = this.batch;
-    if ("gpu" in to) to.batch = this.batch;
+    this.#perform(() => {
+      this.#encoder ??= this.#device.createCommandEncoder();
+      this.#endPass();
+      this.#encoder.copyBufferToBuffer(from.gpu, 0, "gpu" in to ? to.gpu : to, 0, bytes);
+      from.batch = this.batch;
+      if ("gpu" in to) to.batch = this.batch;
+    });
   }
 
   /** Fills the first `bytes` bytes with zeros: on CPU adapters many times faster than a kernel. */
   clear(buffer: PooledBuffer, bytes: number): void {
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#endPass();
-    this.#encoder.clearBuffer(buffer.gpu, 0, bytes);
-    buffer.batch = this.batch;
+    this.#perform(() => {
+      this.#encoder ??= this.#device.createCommandEncoder();
+      this.#endPass();
+      this.#encoder.clearBuffer(buffer.gpu, 0, bytes);
+      buffer.batch = this.batch;
+    });
+  }
+
+  #perform(command: () => void): void {
+    command();
+    this.#recording?.add(command);
   }
 
   /**
@@ -90,6 +106,7 @@ export class Queue {
    * batch that uses the buffer is sent off first.
    */
   upload(buffer: PooledBuffer, bytes: Uint8Array, offset = 0): void {
+    this.refuseInRecording("data is uploaded");
     if (buffer.batch === this.batch) this.flush();
     // Dawn in Node crashes on views of shared memory; a copy also makes the length whole words.
     const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
@@ -102,6 +119,7 @@ export class Queue {
     if (!this.#encoder) return;
     this.#endPass();
     const readTimes = this.#timestamps?.resolve(this.#encoder);
+    this.#recording?.endBatch(new Uint8Array(this.#slots.slice(0, this.#used)));
     if (this.#used > 0) this.#device.queue.writeBuffer(this.params, 0, this.#slots, 0, this.#used);
     this.#device.queue.submit([this.#encoder.finish()]);
     readTimes?.();
@@ -109,6 +127,34 @@ export class Queue {
     this.#used = 0;
     this.#dispatches = 0;
     this.batch++;
+  }
+
+  /** From now on commands are told to `recording` as well. */
+  beginRecording(recording: Recording): void {
+    this.flush();
+    this.#recording = recording;
+  }
+
+  endRecording(): void {
+    this.flush();
+    this.#recording = undefined;
+  }
+
+  /** @throws while work is recorded: `what` would not happen again in a replay */
+  refuseInRecording(what: string): void {
+    check(
+      !this.#recording,
+      () =>
+        `record: ${what} inside the recorded work. Do it outside: inputs are made before, and written by writeBytes().`,
+    );
+  }
+
+  /** Performs the commands of a recorded batch again, with these parameters. They go out with the next flush. */
+  replay(commands: readonly (() => void)[], params: Uint8Array): void {
+    this.flush(); // the slots are all needed
+    new Uint8Array(this.#slots).set(params);
+    this.#used = params.byteLength;
+    for (const command of commands) command();
   }
 
   /** From now on every dispatch is timed: see `profile`. */

@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { add } from "../ops/elementwise/binary.ts";
+import { dropout } from "../ops/dropout/dropout.ts";
+import { matmul } from "../ops/matmul/matmul.ts";
+import { softmax } from "../ops/softmax/softmax.ts";
+import { manualSeed } from "../random.ts";
+import { scope } from "../scope.ts";
+import { memory } from "../storage.ts";
+import { fromArray, type Tensor } from "../tensor.ts";
+import { withDevice } from "../testing/check-op.ts";
+import { device } from "./device.ts";
+import { record } from "./recording.ts";
+
+describe("record", () => {
+  withDevice();
+
+  const inputs = [1, 2, 3, 4].map((n) => Float32Array.from({ length: 6 * 5 }, (_, i) => Math.sin(n * i)));
+  const work = (x: Tensor, w: Tensor): Tensor => scope(() => softmax(dropout(matmul(x, w), { p: 0.4 })));
+
+  test("a replay does what another call would: new inputs, the next random numbers, the same bytes", async () => {
+    const w = fromArray(inputs[0]!, [5, 6]);
+    manualSeed(7);
+    const want: number[][] = [];
+    for (const values of inputs) {
+      const x = fromArray(values, [6, 5]);
+      const y = work(x, w);
+      want.push([...(await y.data())]);
+      x.dispose();
+      y.dispose();
+    }
+
+    manualSeed(7);
+    const x = fromArray(inputs[0]!, [6, 5]);
+    const before = memory().storages;
+    const { result, recording } = record(() => work(x, w));
+    expect([...(await result.data())]).toEqual(want[0]);
+    for (const [i, values] of inputs.entries()) {
+      if (i === 0) continue;
+      x.writeBytes(new Uint8Array(values.buffer));
+      device().queue.flush();
+      const submits = device().queue.batch;
+      recording.replay();
+      const read = result.data();
+      expect(device().queue.batch - submits, "submits of a replay and its read").toBe(1);
+      const other = fromArray(values, [6, 5]); // other work between replays doesn't take the recording's buffers
+      const sum = add(other, other);
+      expect([...(await read)]).toEqual(want[i]);
+      for (const t of [other, sum]) t.dispose();
+    }
+    result.dispose();
+    recording.dispose();
+    expect(memory().storages).toBe(before);
+    for (const t of [x, w]) t.dispose();
+  });
+
+  test("work of more than one submit", async () => {
+    const x = fromArray([0], [1]);
+    const { result, recording } = record(() =>
+      scope(() => Array.from({ length: 1500 }).reduce<Tensor>((y) => add(y, 1), x)),
+    );
+    expect(await result.item()).toBe(1500);
+    x.writeBytes(new Uint8Array(Float32Array.of(7).buffer));
+    recording.replay();
+    expect(await result.item()).toBe(1507);
+    for (const t of [x, result]) t.dispose();
+    recording.dispose();
+  });
+
+  test("what a replay could not do again is refused, and nothing stays reserved", () => {
+    const x = fromArray([1, 2], [2]);
+    expect(() => record(() => fromArray([1], [1]))).toThrow("record: data is uploaded inside the recorded work");
+    expect(() => record(() => Promise.resolve())).toThrow("record: the work is asynchronous");
+    const y = add(x, 1); // and after that everything goes on
+    for (const t of [x, y]) t.dispose();
+  });
+});
