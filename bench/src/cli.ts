@@ -1,18 +1,26 @@
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
-import { destroy, device, init } from "@gpugrad/tensor";
+import { destroy, init } from "@gpugrad/tensor";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import { encoderCases } from "./cases/encoder.ts";
-import { rooms } from "./cases/ops.ts";
+import { HOST_CASE, measureHost } from "./cases/host.ts";
+import { loadRooms } from "./cases/rooms.ts";
+import { trainingCases } from "./cases/training.ts";
+import { caveats, compare } from "./compare.ts";
 import { measure, type Row } from "./harness.ts";
 import { measureLimits } from "./limits.ts";
-import { report } from "./report.ts";
-
-const cases = [...Object.values(rooms).flat(), ...encoderCases];
+import { load, recordOf, save, type Record } from "./record.ts";
+import { changesTable, heading, tables } from "./report.ts";
 
 interface Options {
   only?: RegExp;
-  json?: string;
+  adapter?: string;
+  ladder?: string;
+  json?: string | true;
+  save?: string | true;
+  compare?: string;
+  markdown?: true;
 }
 
 const program = new Command("bench")
@@ -20,8 +28,15 @@ const program = new Command("bench")
     "Times the cases on the adapter at hand, each after a check against float64: a wrong kernel has no time.",
   )
   .option("--only <regex>", "cases whose name matches", toRegExp)
-  .option("--json <file>", "write the rows there as JSON, instead of a table to stdout")
-  .addHelpText("after", `\nCases: ${cases.map((c) => c.name).join(", ")}`)
+  .option("--adapter <name>", "hardware, lavapipe, swiftshader, or a part of an adapter's name (like GPUGRAD_ADAPTER)")
+  .option("--ladder <room>", "all rungs of a room's kernels, or of the cases whose name begins so: softmax, gelu")
+  .option("--json [file]", "the rows as JSON, to stdout or a file, instead of tables")
+  .option("--save [file]", "keep the run as JSON, in bench/results/ unless a file is given")
+  .option(
+    "--compare <file>",
+    "compare with a run that was saved; exit code 1 if a case got slower by more than the noise",
+  )
+  .option("--markdown", "the tables with device, versions, command and date above")
   .exitOverride();
 
 function toRegExp(text: string): RegExp {
@@ -32,33 +47,85 @@ function toRegExp(text: string): RegExp {
   }
 }
 
-/** @returns the exit code: 0, or 1 if a case failed. */
-async function bench({ only, json }: Options): Promise<number> {
-  const chosen = cases.filter((c) => !only || only.test(c.name));
-  if (chosen.length === 0) {
-    program.error(`error: no case matches ${String(only)}. Cases: ${cases.map((c) => c.name).join(", ")}`);
-  }
-  await init();
-  const note = (text: string): void => void process.stderr.write(`${text}\n`);
-  note(`bench: on ${device().adapter.description}`);
-  const [load = 0] = loadavg();
-  if (load > cpus().length / 4) {
+/** A case with the room that it is from, and the rung of the ladder if it is one. */
+interface Job {
+  room: string;
+  name: string;
+  measure: (record: Record) => Promise<Row>;
+}
+
+/** What is to be measured, in order. */
+async function jobsOf({ only, ladder }: Options, gpu: boolean): Promise<Job[]> {
+  const rooms = [...(await loadRooms())];
+  const rungOf = (room: string, benchCase: BenchCase, rung?: number): Job => ({
+    room,
+    name: benchCase.name,
+    measure: ({ limits }) => measure(room, benchCase, limits, rung),
+  });
+  const all = [...rooms, ["model", [...encoderCases, ...trainingCases(gpu)]] as const];
+  const jobs = all.flatMap(([room, cases]) =>
+    cases.flatMap((c) => {
+      if (ladder === undefined) return [rungOf(room, c)];
+      if (!c.rungs?.length || (room !== ladder && !c.name.startsWith(ladder))) return [];
+      return [...c.rungs.keys(), undefined].map((rung) => rungOf(room, c, rung));
+    }),
+  );
+  if (ladder === undefined) jobs.push({ room: "host", name: HOST_CASE, measure: measureHost });
+  const chosen = jobs.filter(({ name }) => !only || only.test(name));
+  if (chosen.length > 0) return chosen;
+  const withLadders = rooms.filter(([, cases]) => cases.some((c) => c.rungs?.length)).map(([room]) => room);
+  const names = [...new Set(jobs.map(({ name }) => name))];
+  return program.error(
+    ladder !== undefined && names.length === 0
+      ? `error: no ladder ${ladder}. Rooms with ladders: ${withLadders.join(", ")}`
+      : `error: no case matches ${String(only)}. Cases: ${names.join(", ")}`,
+  );
+}
+
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** @returns the exit code: 0, or 1 if a case failed or got slower. */
+async function bench(options: Options): Promise<number> {
+  const before = options.compare === undefined ? undefined : load(options.compare);
+  if (options.adapter) process.env["GPUGRAD_ADAPTER"] = options.adapter;
+  const { adapter } = await init();
+  const jobs = await jobsOf(options, !adapter.cpu);
+  note(`bench: on ${adapter.description}`);
+  const [load1 = 0] = loadavg();
+  if (load1 > cpus().length / 4) {
     note(
-      `bench: other programs are at work here (load ${load.toFixed(1)} on ${cpus().length} cores): expect longer times.`,
+      `bench: other programs are at work here (load ${load1.toFixed(1)} on ${cpus().length} cores): expect longer times.`,
     );
   }
-  const limits = await measureLimits();
-  const rows: Row[] = [];
-  for (const benchCase of chosen) {
-    note(`bench: ${benchCase.name}`);
-    rows.push(await measure(benchCase, limits));
-  }
-  if (json) writeFileSync(json, `${JSON.stringify(rows, null, 1)}\n`);
-  else process.stdout.write(report(rows, limits));
-  const failed = rows.filter((row) => row.error);
-  for (const row of failed) note(`bench: ${row.case} failed: ${row.error}`);
+  const record = recordOf(["pnpm bench", ...process.argv.slice(2)].join(" "), await measureLimits());
   await destroy();
-  return failed.length > 0 ? 1 : 0;
+  for (const job of jobs) {
+    note(`bench: ${job.name}`);
+    await init(); // a device for each case: its compile time is its own, and a case that loses it takes no other down
+    record.rows.push(await job.measure(record));
+    await destroy();
+  }
+  return finish(record, before, options);
+}
+
+/** Writes what was asked for. */
+function finish(record: Record, before: Record | undefined, options: Options): number {
+  const json = `${JSON.stringify(record.rows, null, 1)}\n`;
+  if (typeof options.json === "string") writeFileSync(options.json, json);
+  else if (options.json) process.stdout.write(json);
+  else process.stdout.write(`${options.markdown ? heading(record) : ""}${tables(record)}`);
+  if (options.save) note(`bench: saved ${save(record, options.save === true ? undefined : options.save)}`);
+
+  const failed = record.rows.filter((row) => row.error);
+  for (const row of failed) note(`bench: ${row.case} ${row.rung ?? ""} failed: ${row.error}`);
+  const changes = before ? compare(before, record) : [];
+  if (before) {
+    for (const caveat of caveats(before, record)) note(`bench: compared with ${options.compare}: ${caveat}`);
+    (options.json === true ? process.stderr : process.stdout).write(
+      `\nCompared with ${options.compare}:\n\n${changesTable(changes)}`,
+    );
+  }
+  return failed.length > 0 || changes.some(({ verdict }) => verdict === "slower") ? 1 : 0;
 }
 
 try {
@@ -68,7 +135,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    note(`bench: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   }
 }

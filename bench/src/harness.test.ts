@@ -3,8 +3,9 @@ import { destroy, fromArray, init, mul, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectClose, type BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import { measure } from "./harness.ts";
+import type { Limits } from "./limits.ts";
 
-const limits = { flops: 1e9, bytes: 1e9 };
+const limits: Limits = { f32: 1e9, f16: 1e9, bytes: 1e9, cacheBytes: 0, clock: "wall" };
 
 /** Twice 1, 2, 3: checked against what is given. */
 const twice = (want: number[]): BenchCase => ({
@@ -22,14 +23,14 @@ describe("measure", () => {
   afterAll(destroy);
 
   test("times a kernel that is right", async () => {
-    const row = await measure(twice([2, 4, 6]), limits);
+    const row = await measure("elementwise", twice([2, 4, 6]), limits);
     expect(row).toMatchObject({ case: "twice", kernel: "binary" });
     expect(row.error).toBeUndefined();
     expect(row.ms).toBeGreaterThan(0);
     expect(row.of_limit).toBeCloseTo(24 / 1e6 / row.ms!, 12);
   });
   test("gives one that is wrong no time", async () => {
-    expect(await measure(twice([2, 4, 7]), limits)).toMatchObject({
+    expect(await measure("elementwise", twice([2, 4, 7]), limits)).toMatchObject({
       ms: null,
       error: "wrong result: element 2 is 6, not 7",
     });

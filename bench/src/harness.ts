@@ -1,49 +1,90 @@
-import { device, scope } from "@gpugrad/tensor";
+import { device, profile, scope, type Tensor } from "@gpugrad/tensor";
 import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import type { Limits } from "./limits.ts";
 
 /** What is reported of a case. A case that is wrong, or fails, has an error and no time. */
 export interface Row {
   case: string;
+  /** The folder of its op, `model` or `host`. */
+  room: string;
+  /** Which rung of the ladder, where ladders are timed, and its idea. */
+  rung?: string;
+  idea?: string;
   /** Median time of one run. */
   ms: number | null;
   /** Distance between the quartiles of the samples, as a share of the median. */
   spread: number | null;
+  /** What the first run took beyond the median, in ms: compiling. */
+  compile: number | null;
   gflops: number | null;
   gbs: number | null;
+  /** Operations per byte of the least traffic. */
+  intensity: number;
   /** The time that this adapter's arithmetic and memory would need at least, as a share of the time measured. */
   of_limit: number | null;
+  /** The time that OpenBLAS would need for the arithmetic, as a share of the time measured; where OpenBLAS was measured. */
+  of_blas?: number;
+  /** What the time was read from: the device's timestamps, or this process's clock. */
+  clock: "device" | "wall";
   /** The kernels it took, in the order of their first dispatch. */
   kernel: string;
+  /** Dispatches and submits of one run. */
+  dispatches: number | null;
+  submits: number | null;
+  /** What recording a run took in JavaScript, in µs for each dispatch: of the `host` cases. */
+  us_per_dispatch?: number;
   adapter: string;
   error?: string;
 }
 
-const MIN_SAMPLE_MS = 2; // shorter runs are repeated within a sample: starting and waiting cost up to 0.2 ms
-const MIN_SAMPLES = 7;
-const MAX_SAMPLES = 100;
-const BUDGET_MS = 2000;
+const MIN_SAMPLE_MS = 20; // shorter runs are repeated within a sample: the end of waiting is noticed up to 1 ms late
+const MIN_SAMPLES = 5;
+const MAX_SAMPLES = 50;
+const BUDGET_MS = 700;
+const MAX_SETS = 64;
 
-/** Checks a case, then times it. */
-export async function measure(benchCase: BenchCase, limits: Limits): Promise<Row> {
-  const { name, flops, bytes } = benchCase;
-  const adapter = device().adapter.description;
-  const row: Row = { case: name, ms: null, spread: null, gflops: null, gbs: null, of_limit: null, kernel: "", adapter };
+/** Checks a case, or a rung of its ladder, then times it. */
+export async function measure(room: string, benchCase: BenchCase, limits: Limits, rung?: number): Promise<Row> {
+  const { name, flops, bytes, wall, arithmetic = "f32" } = benchCase;
+  const row: Row = {
+    case: name,
+    room,
+    ...(rung !== undefined && { rung: benchCase.rungs![rung]!.name, idea: benchCase.rungs![rung]!.idea }),
+    ...{ ms: null, spread: null, compile: null, gflops: null, gbs: null },
+    intensity: flops / bytes,
+    of_limit: null,
+    clock: wall ? "wall" : limits.clock,
+    kernel: "",
+    ...{ dispatches: null, submits: null },
+    adapter: device().adapter.description,
+  };
   try {
     return await scope(async () => {
-      const workload = benchCase.prepare();
-      const { result, kernels } = watchKernels(() => workload.run(0));
+      // Enough inputs that none is still in a cache when its turn comes again.
+      const sets = Math.min(MAX_SETS, Math.floor(limits.cacheBytes / bytes) + 1);
+      const workload = benchCase.prepare(sets, rung);
+      await device().finish();
+      const start = performance.now();
+      const first = watch(() => workload.run(0));
+      await device().finish();
+      const firstMs = performance.now() - start;
+      const { kernels, dispatches, submits } = first;
       row.kernel = kernels.length <= 4 ? kernels.join(", ") : `${kernels.length} kernels`;
-      await workload.verify(result);
-      const { median, spread } = await time(() => workload.run(0));
-      const least = 1000 * Math.max(flops / limits.flops, bytes / limits.bytes);
+      await workload.verify(first.result);
+
+      const { median, spread } = await time((i) => workload.run(i), { sets, clock: row.clock });
+      const least = 1000 * Math.max(flops / limits[arithmetic], bytes / limits.bytes);
       return {
         ...row,
         ms: median,
         spread,
+        compile: Math.max(0, firstMs - median),
         gflops: flops / median / 1e6,
         gbs: bytes / median / 1e6,
         of_limit: least / median,
+        ...(limits.blas && arithmetic === "f32" && flops > 0 && { of_blas: (1000 * flops) / limits.blas / median }),
+        dispatches,
+        submits,
       };
     });
   } catch (error) {
@@ -51,42 +92,83 @@ export async function measure(benchCase: BenchCase, limits: Limits): Promise<Row
   }
 }
 
-/** Times of `work` in milliseconds, after a warm-up. What `work` makes is disposed. */
+export interface TimeOptions {
+  /** How many sets of inputs there are: as many results live at a time, so that outputs too come from afar. */
+  sets?: number;
+  clock?: Row["clock"];
+  budget?: number;
+}
+
+/** Times of `work(i)` in milliseconds, after a warm-up; i counts up. What `work` returns is disposed later. */
 export async function time(
-  work: () => void,
-  budget = BUDGET_MS,
+  work: (i: number) => Tensor | readonly Tensor[] | undefined,
+  { sets = 1, clock = "wall", budget = BUDGET_MS }: TimeOptions = {},
 ): Promise<{ best: number; median: number; spread: number }> {
+  const results = new Array<Tensor | readonly Tensor[] | undefined>(sets);
+  let runs = 0;
+  const once = (): void => {
+    const at = runs % sets;
+    for (const tensor of tensorsOf(results[at])) if (!tensor.disposed) tensor.dispose();
+    results[at] = scope(() => work(runs));
+    runs++;
+  };
   const sample = async (repeats: number): Promise<number> => {
+    const repeat = (): void => {
+      for (let i = 0; i < repeats; i++) once();
+    };
+    if (clock === "device") {
+      const kernels = await profile(repeat);
+      return kernels.reduce((total, { ms }) => total + ms, 0) / repeats;
+    }
     const start = performance.now();
-    for (let i = 0; i < repeats; i++) scope(() => void work());
+    repeat();
     await device().finish();
     return (performance.now() - start) / repeats;
   };
-  await sample(1);
+  const warmUp = performance.now();
+  for (let i = 0; i < sets && performance.now() - warmUp < budget; i++) await sample(1);
   const repeats = Math.max(1, Math.ceil(MIN_SAMPLE_MS / (await sample(1))));
   const samples: number[] = [];
   const start = performance.now();
   while (samples.length < MIN_SAMPLES || (samples.length < MAX_SAMPLES && performance.now() - start < budget)) {
     samples.push(await sample(repeats));
+    if (samples.length >= 3 && performance.now() - start > 10 * budget) break; // a whole model, on a slow machine
   }
-  samples.sort((a, b) => a - b);
-  const quantile = (q: number): number => samples[Math.round(q * (samples.length - 1))]!;
-  const median = quantile(0.5);
-  return { best: samples[0]!, median, spread: (quantile(0.75) - quantile(0.25)) / median };
+  return statistics(samples);
 }
 
-/** Runs `work` and gives the names of the kernels that it dispatched. */
-function watchKernels<T>(work: () => T): { result: T; kernels: string[] } {
+const tensorsOf = (result: Tensor | readonly Tensor[] | undefined): readonly Tensor[] =>
+  result === undefined ? [] : "length" in result ? result : [result];
+
+/** Least, median, and distance between the quartiles as a share of the median. */
+export function statistics(samples: readonly number[]): { best: number; median: number; spread: number } {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const quantile = (q: number): number => sorted[Math.round(q * (sorted.length - 1))]!;
+  const median = quantile(0.5);
+  return { best: sorted[0]!, median, spread: (quantile(0.75) - quantile(0.25)) / median };
+}
+
+/** Runs `work`, and tells which kernels it dispatched, how often, and in how many submits, the last one included. */
+export function watch<T>(work: () => T): { result: T; kernels: string[]; dispatches: number; submits: number } {
   const { queue } = device();
+  const before = { dispatched: queue.dispatched, batch: queue.batch };
   const dispatch = queue.dispatch.bind(queue);
   const names = new Set<string>();
   queue.dispatch = (...args) => {
     names.add(args[0].file.replace(/^.*\/|\.wgsl$/g, ""));
     dispatch(...args);
   };
+  let result: T;
   try {
-    return { result: work(), kernels: [...names] };
+    result = work();
   } finally {
     queue.dispatch = dispatch;
   }
+  queue.flush();
+  return {
+    result,
+    kernels: [...names],
+    dispatches: queue.dispatched - before.dispatched,
+    submits: queue.batch - before.batch,
+  };
 }

@@ -1,17 +1,29 @@
-import { device, empty, kernel, run, scope } from "@gpugrad/tensor";
-import { time } from "./harness.ts";
+import { readdirSync, readFileSync } from "node:fs";
+import { device, empty, kernel, profile, run, scope, type Kernel } from "@gpugrad/tensor";
+import { blasFlops } from "./blas.ts";
+import { time, type Row } from "./harness.ts";
 import copyCode from "./copy.wgsl";
+import multiplyAddF16Code from "./multiply-add-f16.wgsl";
 import multiplyAddCode from "./multiply-add.wgsl";
 
 const copyKernel = kernel("bench/copy.wgsl", copyCode);
-const multiplyAddKernel = kernel("bench/multiply-add.wgsl", multiplyAddCode);
+const multiplyAdd = kernel("bench/multiply-add.wgsl", multiplyAddCode);
+const multiplyAddF16 = kernel("bench/multiply-add-f16.wgsl", multiplyAddF16Code);
 
 /** What the adapter gives at most, as measured by kernels that do nothing else. */
 export interface Limits {
-  /** Operations per second, in registers. */
-  flops: number;
+  /** f32 operations per second, in registers. */
+  f32: number;
+  /** The same with factors of f16; not less than in f32, for a kernel may compute in f32. */
+  f16: number;
   /** Bytes per second, read and written. */
   bytes: number;
+  /** f32 operations per second that OpenBLAS reaches on this CPU; where the adapter is the CPU, and there is OpenBLAS. */
+  blas?: number;
+  /** The last-level cache, or what stands for it. */
+  cacheBytes: number;
+  /** What times of kernels are read from: the device's timestamps, where they are plausible. */
+  clock: Row["clock"];
 }
 
 const COPY_BYTES = 64 * 2 ** 20; // beyond the caches of CPUs, and within every adapter's limits
@@ -20,17 +32,56 @@ const ROUNDS = 1000;
 /** Measures them: in the same run as the cases, because CPUs and GPUs change their pace. */
 export function measureLimits(): Promise<Limits> {
   return scope(async () => {
+    const { cpu } = device().adapter;
     const x = empty([COPY_BYTES / 4]);
     const y = empty([COPY_BYTES / 4]);
     const count = COPY_BYTES / 16;
-    const copy = await time(() => run(copyKernel, { x, y }, { count }, { threads: count }), 500);
+    const copyOnce = (): undefined => void run(copyKernel, { x, y }, { count }, { threads: count });
+    const copy = await time(copyOnce);
+    const clock: Row["clock"] = !cpu && (await timestampsArePlausible(copyOnce, copy.median)) ? "device" : "wall";
 
-    const threads = device().adapter.cpu ? 2 ** 13 : 2 ** 20;
-    const params = { rounds: ROUNDS, factor: 0.999, term: 0.001 };
-    const arithmetic = await time(() => run(multiplyAddKernel, { y }, params, { threads }), 500);
+    const threads = cpu ? 2 ** 13 : 2 ** 20;
+    const flopsOf = async (code: Kernel): Promise<number> => {
+      const params = { rounds: ROUNDS, factor: 0.999, term: 0.001 };
+      const { best } = await time(() => void run(code, { y }, params, { threads }), { clock });
+      return (threads * ROUNDS * 64 * 1000) / best;
+    };
+    const f32 = await flopsOf(multiplyAdd);
+    const f16 = device().adapter.features.includes("shader-f16") ? await flopsOf(multiplyAddF16) : 0;
+    const blas = cpu ? blasFlops() : undefined;
     return {
-      bytes: (2 * COPY_BYTES * 1000) / copy.best,
-      flops: (threads * ROUNDS * 64 * 1000) / arithmetic.best,
+      f32,
+      f16: Math.max(f32, f16),
+      bytes: (2 * COPY_BYTES * 1000) / (clock === "device" ? (await time(copyOnce, { clock })).best : copy.best),
+      ...(blas && { blas }),
+      cacheBytes: cpu ? lastLevelCache() : 128 * 2 ** 20,
+      clock,
     };
   });
+}
+
+/** Whether timestamps tell about what the clock on the wall tells of work that takes long. */
+async function timestampsArePlausible(work: () => void, wallMs: number): Promise<boolean> {
+  if (!device().adapter.features.includes("timestamp-query")) return false;
+  const repeats = 10;
+  const kernels = await profile(() => {
+    for (let i = 0; i < repeats; i++) work();
+  });
+  const ms = kernels.reduce((total, kernel) => total + kernel.ms, 0) / repeats;
+  return ms > 0.5 * wallMs && ms < 1.1 * wallMs;
+}
+
+/** Bytes of the CPU's largest cache, as Linux tells; 64 MiB elsewhere. */
+function lastLevelCache(): number {
+  const folder = "/sys/devices/system/cpu/cpu0/cache";
+  try {
+    const caches = readdirSync(folder).filter((name) => name.startsWith("index"));
+    const sizes = caches.map((name) => {
+      const [, digits, unit] = /^(\d+)([KM]?)/.exec(readFileSync(`${folder}/${name}/size`, "utf8"))!;
+      return Number(digits) * { "": 1, K: 2 ** 10, M: 2 ** 20 }[unit as "" | "K" | "M"];
+    });
+    return Math.max(...sizes);
+  } catch {
+    return 64 * 2 ** 20;
+  }
 }

@@ -95,6 +95,7 @@ const forward: BenchCase = {
   name: "encoder_fwd",
   flops: FLOPS,
   bytes: BYTES,
+  wall: true,
   prepare() {
     const host = values();
     const p = record((name) => fromArray(host[name], shapes[name]));
@@ -112,6 +113,7 @@ const forwardBackward: BenchCase = {
   name: "encoder_fwdbwd",
   flops: 3 * FLOPS,
   bytes: 3 * BYTES,
+  wall: true,
   prepare() {
     const host = values();
     const p = record((name) => {

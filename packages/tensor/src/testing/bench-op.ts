@@ -10,6 +10,10 @@ export interface BenchCase {
   flops: number;
   /** The least memory traffic, in bytes: each input read once, each output written once. */
   bytes: number;
+  /** Which arithmetic is the limit: of f32 unless said otherwise, or that of f16 factors (`autocast`). */
+  arithmetic?: "f32" | "f16";
+  /** Timed by the clock on the wall even where the device tells times: for what is more than its kernels, like a training step. */
+  wall?: boolean;
   /** The ladder: other ways to compute the same, the simplest first. */
   rungs?: readonly { name: string; idea: string }[];
   /** Makes the inputs, `sets` times; the workload then runs the op, or the rung with this index. */
@@ -55,6 +59,8 @@ interface Inputs {
   sliced?: number;
   /** Least arithmetic; 0 for what is bound by memory. */
   flops?: number;
+  /** `"f16"` for a case inside `autocast`: its limit is the arithmetic of f16 factors. */
+  arithmetic?: "f32" | "f16";
   /** Least traffic, if it is not that of reading each tensor once and writing each result once. */
   bytes?: number;
 }
@@ -80,6 +86,7 @@ export function benchOp(name: string, spec: OpBench): BenchCase {
     name,
     flops,
     bytes: spec.bytes ?? 4 * (shapes.map(sizeOf).reduce((a, b) => a + b, 0) + resultSize),
+    arithmetic: spec.arithmetic ?? "f32",
     rungs,
     prepare(sets = 1, rung) {
       const values = valuesOf(spec);
@@ -137,6 +144,7 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
     name,
     flops,
     bytes: spec.bytes ?? 4 * (2 * shapes.map(sizeOf).reduce((a, b) => a + b, 0) + sizeOf(resultShape)),
+    arithmetic: spec.arithmetic ?? "f32",
     rungs,
     prepare(sets = 1, rung) {
       const values = valuesOf(spec);

@@ -1,0 +1,141 @@
+import { noGrad } from "@gpugrad/autograd";
+import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
+import { autocast, manualSeed, mul, scope, type Tensor } from "@gpugrad/tensor";
+import { AdamW, clipGradNorm, noDecayGroups, SGD } from "@gpugrad/train";
+import { uniform, uniformInts, type BenchCase } from "../../../packages/tensor/src/testing/bench-op.ts";
+
+/** What a BERT is made of. */
+interface Size {
+  hidden: number;
+  layers: number;
+  heads: number;
+  inner: number;
+  vocab: number;
+  length: number;
+}
+
+/** A classifier with random weights, in training mode: dropout 0.1. */
+export function classifier({ hidden, layers, heads, inner, vocab, length }: Size): BertForSequenceClassification {
+  manualSeed(1);
+  const config = new BertConfig({
+    vocab_size: vocab,
+    hidden_size: hidden,
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    intermediate_size: inner,
+    max_position_embeddings: length,
+  });
+  const model = BertForSequenceClassification.fromConfig(config);
+  model.train();
+  return model;
+}
+
+/** Rows that end in padding, with lengths between half and all of `length`. */
+function batchOf(vocab: number, rows: number, length: number) {
+  const lengths = Array.from(uniform(rows, 60), (v) => Math.ceil((length * (v + 3)) / 4));
+  const mask = Int32Array.from({ length: rows * length }, (_, i) =>
+    i % length < lengths[Math.floor(i / length)]! ? 1 : 0,
+  );
+  const ids = uniformInts(rows * length, 50, vocab).map((id, i) => id * mask[i]!);
+  const shape = [rows, length];
+  return {
+    input_ids: { data: ids, shape },
+    attention_mask: { data: mask, shape },
+    labels: { data: uniformInts(rows, 70, 2), shape: [rows] },
+  };
+}
+
+/** A step as the trainer takes it: forward, backward, gradients clipped to 1, AdamW. */
+export function trainingStep(
+  model: BertForSequenceClassification,
+  { rows, length, f16 = false }: { rows: number; length: number; f16?: boolean },
+) {
+  const batch = batchOf(model.config.vocab_size, rows, length);
+  const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5, weightDecay: 0.01 });
+  const SCALE = f16 ? 1024 : 1; // gradients below 6e-8 are nothing in f16
+  const loss = (): Tensor => autocast(() => model.forward(batch).loss!, { dtype: f16 ? "f16" : "f32" });
+  const gradients = (): Tensor => {
+    const value = loss();
+    (f16 ? mul(value, SCALE) : value).backward();
+    return value;
+  };
+  const step = (): Tensor => {
+    const value = gradients();
+    clipGradNorm(optimizer.parameters, SCALE); // AdamW divides by the gradients' size: what is left of the scale doesn't matter
+    optimizer.step();
+    optimizer.zeroGrad();
+    return value;
+  };
+  return { step, loss, gradients, scale: SCALE, optimizer };
+}
+
+interface TrainingBench {
+  size: Omit<Size, "vocab" | "length">;
+  rows: number;
+  length: number;
+  f16?: boolean;
+}
+
+const VOCAB = 30522;
+
+function trainingCase(name: string, { size, rows, length, f16 = false }: TrainingBench): BenchCase {
+  const { hidden: C, layers, inner: F } = size;
+  const forward =
+    2 * layers * (4 * C * C + 2 * C * F) * rows * length + 4 * layers * rows * length ** 2 * C + 2 * rows * C * C;
+  const parameters = (VOCAB + length + 2) * C + layers * (4 * C * C + 2 * C * F) + C * C;
+  return {
+    name: name + (f16 ? "_f16amp" : ""),
+    flops: 3 * forward,
+    bytes: 4 * 7 * parameters, // AdamW alone: the weight, its gradient and two moments are read, all but the gradient written
+    arithmetic: f16 ? "f16" : "f32",
+    wall: true,
+    prepare() {
+      const model = classifier({ ...size, vocab: VOCAB, length });
+      const { step, loss, gradients, scale, optimizer } = trainingStep(model, { rows, length, f16 });
+      return {
+        run: () => step(),
+        // Without dropout, along the gradient the loss has to rise as steeply as the gradient is long.
+        async verify() {
+          model.eval();
+          const start = await scope(() => gradients()).item();
+          const norm = (await clipGradNorm(optimizer.parameters, Infinity).item()) / scale;
+          const along = new SGD(model.namedParameters(), { lr: 0 });
+          const lossAt = async (step: number): Promise<number> => {
+            along.lr = -step / norm / scale;
+            along.step();
+            return scope(() => noGrad(loss)).item();
+          };
+          const h = 0.02 / norm; // changes the loss by ±0.02
+          const [above, below] = [await lossAt(h), await lossAt(-2 * h)];
+          along.dispose();
+          optimizer.zeroGrad();
+          model.train();
+          const slope = (above - below) / (2 * h);
+          if (!(Math.abs(slope - norm) <= 0.03 * norm && Math.abs(start - Math.LN2) < 0.3)) {
+            throw new Error(
+              `wrong result: loss ${start}; along the gradient it rises by ${slope}, not by the gradient's norm ${norm}`,
+            );
+          }
+        },
+      };
+    },
+  };
+}
+
+const minilm = { hidden: 384, layers: 6, heads: 12, inner: 1536 };
+const tiny = { hidden: 128, layers: 2, heads: 2, inner: 512 };
+const base = { hidden: 768, layers: 12, heads: 12, inner: 3072 };
+
+/** One fine-tuning step each. BERT-base is for GPUs: on a CPU adapter a step takes a minute. */
+export const trainingCases = (gpu: boolean): BenchCase[] => [
+  trainingCase("train_bert-tiny_B16T128", { size: tiny, rows: 16, length: 128 }),
+  trainingCase("train_bert-tiny_B16T128", { size: tiny, rows: 16, length: 128, f16: true }),
+  trainingCase("train_minilm-l6_B16T128", { size: minilm, rows: 16, length: 128 }),
+  ...(gpu
+    ? [
+        trainingCase("train_minilm-l6_B16T128", { size: minilm, rows: 16, length: 128, f16: true }),
+        trainingCase("train_bert-base_B16T256", { size: base, rows: 16, length: 256 }),
+        trainingCase("train_bert-base_B16T256", { size: base, rows: 16, length: 256, f16: true }),
+      ]
+    : []),
+];
