@@ -1,8 +1,11 @@
 // loss = Σ_c q_c (lse − x_c) for each row of logits: cross-entropy-rows.wgsl, which explains the formula, for GPUs and rows
 // of many classes that lie side by side.
 //
-// Mapping: one workgroup per row. Neighbouring invocations read neighbouring logits; maximum and sums go through a tree in
-// workgroup memory, which holds at every subgroup size. Traffic: x is read twice (three times if q has many classes).
+// Online: maximum and Σ exp(x − m) in one pass; when a larger m' turns up, what was summed is brought to it by exp(m − m').
+// Mapping: one workgroup per row, neighbours reading neighbours; a tree in workgroup memory joins what they found, which holds at
+// every subgroup size. Traffic: x is read once; once more, from cache, if q has many classes.
+alias Lanes = f32; // elements that are read at once: vec4f where rows are whole vec4s
+const WIDTH = 1u;  // how many these are
 override SOFT: bool = false;      // the target holds probabilities, not class indices
 override WEIGHT: bool = false;    // classes have weights
 override SMOOTHING: bool = false; // label smoothing is on
@@ -10,23 +13,31 @@ override SIZE: u32 = 256;         // invocations in a workgroup, a power of two
 
 struct Params { rows: u32, cols: u32, ignore_index: i32, smoothing: f32, nan: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;             // [rows, cols]
+@group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows, cols / WIDTH]
 @group(0) @binding(1) var<storage, read> target_of: array<u32>;     // [rows] indices, or [rows, cols] bits of probabilities
 @group(0) @binding(2) var<storage, read> weight: array<f32>;        // [cols]
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;    // [rows]
 @group(0) @binding(4) var<storage, read_write> stats: array<vec4f>; // [rows]: m, ln Σ exp(x − m), Σ q, the row's part of the mean's divisor
 @group(0) @binding(5) var<uniform> params: Params;
 
+struct Online { m: f32, sum: f32 } // Σ exp(x − m) of some elements, and their m = max x
+
+fn join(a: Online, b: Online) -> Online {
+  let m = max(a.m, b.m);
+  return Online(m, a.sum * exp(a.m - m) + b.sum * exp(b.m - m));
+}
+
+var<workgroup> found: array<Online, SIZE>;
 var<workgroup> tree: array<vec2f, SIZE>;
 
-// The largest of the workgroup's values, for all of it.
-fn max_all(mine: f32, lane: u32) -> f32 {
-  tree[lane].x = mine;
+// What all invocations of the workgroup have found, for all of them.
+fn join_all(mine: Online, lane: u32) -> Online {
+  found[lane] = mine;
   for (var half = SIZE / 2u; half > 0u; half /= 2u) {
     workgroupBarrier(); // the upper half is written
-    if (lane < half) { tree[lane].x = max(tree[lane].x, tree[lane + half].x); }
+    if (lane < half) { found[lane] = join(found[lane], found[lane + half]); }
   }
-  return workgroupUniformLoad(&tree[0]).x; // waits before it reads, and until all have read
+  return workgroupUniformLoad(&found[0]); // waits before it reads
 }
 
 // The sum of the workgroup's values, for all of it.
@@ -39,15 +50,25 @@ fn sum_all(mine: vec2f, lane: u32) -> vec2f {
   return workgroupUniformLoad(&tree[0]);
 }
 
+// The largest lane, and the sum of all; vec4f(v) repeats an f32 four times.
+fn max_of(v: Lanes) -> f32 {
+  let w = vec4f(v);
+  return max(max(w.x, w.y), max(w.z, w.w));
+}
+fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+
+// x_c of the row that begins at vector `first`.
+fn logit(first: u32, c: u32) -> f32 { return vec4f(x[first + c / WIDTH])[c % WIDTH]; }
+
 fn weight_of(c: u32) -> f32 {
   if (WEIGHT) { return weight[c]; }
   return 1.0;
 }
 
-// q_c; `i` is the element of x, `label` the target's class.
-fn mass(c: u32, i: u32, label: u32) -> f32 {
+// q_c; `label` is the target's class.
+fn mass(row: u32, c: u32, label: u32) -> f32 {
   var p = 0.0;
-  if (SOFT) { p = bitcast<f32>(target_of[i]); } else { p = f32(c == label); }
+  if (SOFT) { p = bitcast<f32>(target_of[row * params.cols + c]); } else { p = f32(c == label); }
   if (SMOOTHING) { p = p * (1.0 - params.smoothing) + params.smoothing / f32(params.cols); }
   return p * weight_of(c);
 }
@@ -59,24 +80,27 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let row = group.x + group.y * workgroups.x;
-  if (row >= params.rows) { return; }
-  let first = row * params.cols;
-  let end = first + params.cols;
+  if (row >= params.rows) { return; } // the whole workgroup
+  let vectors = params.cols / WIDTH;
+  let first = row * vectors;
   var label = 0u;
   if (!SOFT) { label = target_of[row]; }
 
-  var top = x[first];
-  for (var i = first + lane; i < end; i += SIZE) { top = max(top, x[i]); }
-  let m = max_all(top, lane);
-  var part = 0.0;
-  for (var i = first + lane; i < end; i += SIZE) { part += exp(x[i] - m); }
-  let log_sum = log(sum_all(vec2f(part), lane).x);
+  var mine = Online(-0x1.fffffep+127, 0.0); // the lowest finite one: from −∞, a row that begins with −∞ would become NaN
+  for (var i = first + lane; i < first + vectors; i += SIZE) {
+    let v = x[i];
+    let m = max(mine.m, max_of(v));
+    mine = Online(m, mine.sum * exp(mine.m - m) + sum_of(exp(v - m)));
+  }
+  let all = join_all(mine, lane);
+  let m = all.m;
+  let log_sum = log(all.sum);
 
   var sums = vec2f(); // Σ q (m − x_c), Σ q
   if (SOFT || SMOOTHING) {
     for (var c = lane; c < params.cols; c += SIZE) {
-      let q_c = mass(c, first + c, label);
-      sums += vec2f(q_c * (m - x[first + c]), q_c);
+      let q_c = mass(row, c, label);
+      sums += vec2f(q_c * (m - logit(first, c)), q_c);
     }
     sums = sum_all(sums, lane);
   }
@@ -95,7 +119,7 @@ fn main(
       return;
     }
     divisor = weight_of(label);
-    if (!SMOOTHING) { sums = vec2f(divisor * (m - x[first + label]), divisor); }
+    if (!SMOOTHING) { sums = vec2f(divisor * (m - logit(first, label)), divisor); }
   }
   loss[row] = sums.x + sums.y * log_sum;
   stats[row] = vec4f(m, log_sum, sums.y, divisor);

@@ -1,23 +1,25 @@
 import { defineOp } from "../../define-op.ts";
 import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
-import { kernel } from "../../runtime/kernel.ts";
+import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape } from "../../shape.ts";
 import { empty, fromArray, type Tensor } from "../../tensor.ts";
 import { device } from "../../runtime/device.ts";
-import { workgroupFor, type Lines } from "../softmax/kernels.ts";
+import { lanesOf, widthOf, workgroupFor, type Lines } from "../softmax/kernels.ts";
 import { linesAlong } from "../softmax/softmax.ts";
-import backwardCode from "./cross-entropy-backward.wgsl";
+import rowsBackwardCode from "./cross-entropy-rows-backward.wgsl";
 import rowsCode from "./cross-entropy-rows.wgsl";
 import totalCode from "./cross-entropy-total.wgsl";
+import vectorsBackwardCode from "./cross-entropy-vectors-backward.wgsl";
 import workgroupCode from "./cross-entropy-workgroup.wgsl";
 import { checkReduction, type Reduction } from "./reduction.ts";
 
 const rowsKernel = kernel("ops/loss/cross-entropy-rows.wgsl", rowsCode);
 const workgroupKernel = kernel("ops/loss/cross-entropy-workgroup.wgsl", workgroupCode);
 const totalKernel = kernel("ops/loss/cross-entropy-total.wgsl", totalCode);
-const backwardKernel = kernel("ops/loss/cross-entropy-backward.wgsl", backwardCode);
+const rowsBackwardKernel = kernel("ops/loss/cross-entropy-rows-backward.wgsl", rowsBackwardCode);
+const vectorsBackwardKernel = kernel("ops/loss/cross-entropy-vectors-backward.wgsl", vectorsBackwardCode);
 
 export interface CrossEntropyOptions {
   /** A weight for each class: f32 [C]. The mean then divides by the sum of the targets' weights. */
@@ -30,8 +32,12 @@ export interface CrossEntropyOptions {
   ignoreIndex?: number;
 }
 
-/** Whether a workgroup for each row pays: on a GPU, for contiguous rows of some length. Else each gets one invocation. */
+/** Whether sharing a row pays: on a GPU, for contiguous rows of some length. Else each gets one invocation. */
 const wantsWorkgroups = ({ cols, inner }: Lines): boolean => !device().adapter.cpu && inner === 1 && cols >= 32;
+
+/** The specialization of backward for so many classes at once. */
+const classesOf = (width: 1 | 4) =>
+  width === 4 ? { Classes: "vec4u", OFFSETS: "vec4u(0, 1, 2, 3)" } : { Classes: "u32", OFFSETS: "0u" };
 
 const QUIET_NAN = 0x7fc00000;
 
@@ -83,7 +89,7 @@ export const crossEntropy = defineOp("cross_entropy", {
     const switches = { SOFT: +soft, WEIGHT: +!!weight, SMOOTHING: +(labelSmoothing > 0) };
     if (wantsWorkgroups(lines)) {
       const overrides = { ...switches, SIZE: workgroupFor(cols) };
-      run(workgroupKernel, tensors, params, { workgroups: rows, overrides });
+      run(specialize(workgroupKernel, lanesOf(widthOf(lines))), tensors, params, { workgroups: rows, overrides });
     } else {
       run(rowsKernel, tensors, { ...params, inner }, { threads: rows, overrides: switches });
     }
@@ -99,13 +105,17 @@ export const crossEntropy = defineOp("cross_entropy", {
   },
   backward({ x, target, weight, stats, switches, lines, labelSmoothing, scale, perRow }, dy) {
     const dx = empty(x.shape);
-    const lanes = wantsWorkgroups(lines) ? 64 : 1;
-    run(
-      backwardKernel,
-      { x, target_of: target, weight: weight ?? x, stats, dloss: dy, scale, dx },
-      { ...lines, smoothing: labelSmoothing },
-      { threads: lines.rows * lanes, overrides: { ...switches, PER_ROW: +perRow, LANES: lanes } },
-    );
+    const tensors = { x, target_of: target, weight: weight ?? x, stats, dloss: dy, scale, dx };
+    const { rows, cols, inner } = lines;
+    const params = { rows, cols, smoothing: labelSmoothing };
+    const overrides = { ...switches, PER_ROW: +perRow };
+    if (wantsWorkgroups(lines)) {
+      const width = switches.SOFT ? 1 : widthOf(lines);
+      const code = specialize(vectorsBackwardKernel, { ...lanesOf(width), ...classesOf(width) });
+      run(code, tensors, params, { threads: x.size / width, overrides });
+    } else {
+      run(rowsBackwardKernel, tensors, { ...params, inner }, { threads: rows, overrides });
+    }
     return { x: dx };
   },
 });

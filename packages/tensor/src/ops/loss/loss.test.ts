@@ -96,6 +96,11 @@ function checkCrossEntropies(): void {
   checkCrossEntropy([4, 5], [0, 4, 3, 2], { weight, labelSmoothing: 0.2, ignoreIndex: 3 });
   checkCrossEntropy([2, 5, 3], [0, 1, 2, 3, 4, 0], { reduction: "none" });
   checkCrossEntropy([2, 131], [0, 130], { labelSmoothing: 0.1 });
+  checkCrossEntropy([3, 36], [0, 35, -100], { weight: Array.from({ length: 36 }, (_, c) => 1 + c / 9) });
+  checkCrossEntropy([3, 36], [0, 7, 35], {
+    weight: Array.from({ length: 36 }, (_, c) => 1 + c / 9),
+    labelSmoothing: 0.2,
+  });
   checkCrossEntropy([2, 300], [-100, 299]);
   checkOp(crossEntropy, reference.crossEntropyReference, {
     cases: [
@@ -106,6 +111,14 @@ function checkCrossEntropies(): void {
         ],
         ...probability,
         args: [{ labelSmoothing: 0.1 }],
+      },
+      {
+        shapes: [
+          [2, 300],
+          [2, 300],
+        ],
+        ...probability,
+        gradient: false,
       },
       { shapes: [[7], [7]], ...probability },
     ],

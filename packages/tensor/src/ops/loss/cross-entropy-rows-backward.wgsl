@@ -1,11 +1,10 @@
 // dx_c = dloss (Σq · softmax(x)_c − q_c), with q the target's mass on class c as in cross-entropy-rows.wgsl.
 //
-// Mapping: LANES invocations per row, side by side: 1 on a CPU, more on a GPU, so that reads are coalesced. Traffic: x (and soft targets) read once, dx written once.
+// Mapping: one invocation per row, for CPU adapters. Traffic: x (and soft targets) read once, dx written once.
 override SOFT: bool = false;      // the target holds probabilities, not class indices
 override WEIGHT: bool = false;    // classes have weights
 override SMOOTHING: bool = false; // label smoothing is on
 override PER_ROW: bool = false;   // dloss has an element per row, not one for all
-override LANES: u32 = 1;          // invocations per row, a divisor of 64
 
 struct Params { rows: u32, cols: u32, inner: u32, smoothing: f32 }
 
@@ -20,8 +19,7 @@ struct Params { rows: u32, cols: u32, inner: u32, smoothing: f32 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let thread = id.x + id.y * workgroups.x * 64u;
-  let row = thread / LANES;
+  let row = id.x + id.y * workgroups.x * 64u;
   if (row >= params.rows) { return; }
   let step = params.inner;
   let first = (row / step) * params.cols * step + row % step;
@@ -31,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   var label = 0u;
   if (!SOFT) { label = target_of[row]; }
   let ignored = row_stats.z == 0.0 && row_stats.w == 0.0;
-  for (var c = thread % LANES; c < params.cols; c += LANES) {
+  for (var c = 0u; c < params.cols; c++) {
     let i = first + c * step;
     var p = 0.0;
     if (SOFT) { p = bitcast<f32>(target_of[i]); } else { p = f32(c == label); }
