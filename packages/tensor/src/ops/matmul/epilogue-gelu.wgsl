@@ -1,9 +1,7 @@
-// The store() of a matmul kernel with GELU: writes C, which backward needs, and y = gelu(C) beside it, so that C is not read back for it.
-// Not a kernel by itself: it takes the place of the store() in matmul-tiled.wgsl and matmul-subgroup.cpu.wgsl, which are whole without it.
+// GELU for the epilogue of a matmul kernel, which writes C, that backward needs, and y = gelu(C) beside it, so that C is not read back for it.
+// Not a kernel by itself: with store-gelu.wgsl or store-gelu-vectors.wgsl it takes the place of a kernel's store(), which is whole without it.
 // The functions are those of ops/elementwise/unary.wgsl, which derives them.
 override TANH: u32 = 0; // 1: by tanh; 0: exact
-
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batches, M, N]
 
 // e^v
 fn exp_exact(v: vec4f) -> vec4f {
@@ -43,26 +41,4 @@ fn gelu(v: vec4f) -> vec4f {
   if (TANH == 1u) { share = sigmoid(1.59576912 * (c + 0.044715 * c * c * c)); } else { share = normal_share(v); }
   let nan = (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
   return select(v * share, v, nan);
-}
-
-// Writes the first `count` of four neighbours in a row of C, and of y.
-fn store(at: u32, sum: vec4f, count: u32) {
-  let activated = gelu(sum);
-  if (count == 4u) {
-    c[at] = sum.x;
-    c[at + 1u] = sum.y;
-    c[at + 2u] = sum.z;
-    c[at + 3u] = sum.w;
-    y[at] = activated.x;
-    y[at + 1u] = activated.y;
-    y[at + 2u] = activated.z;
-    y[at + 3u] = activated.w;
-  } else {
-    for (var j = 0u; j < 3u; j++) {
-      if (j < count) {
-        c[at + j] = sum[j];
-        y[at + j] = activated[j];
-      }
-    }
-  }
 }

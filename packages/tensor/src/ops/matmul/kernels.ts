@@ -1,24 +1,30 @@
 import type { ComputeType } from "../../autocast.ts";
 import { check } from "../../errors.ts";
-import { device, type AdapterInfo } from "../../runtime/device.ts";
+import { device, trials, type AdapterInfo } from "../../runtime/device.ts";
 import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import type { UnaryFunction } from "../elementwise/apply.ts";
+import { applyUnary, type UnaryFunction } from "../elementwise/apply.ts";
 import geluCode from "./epilogue-gelu.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
 import subgroupMatrixCode from "./matmul-subgroup-matrix.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
+import sumCode from "./matmul-sum.wgsl";
 import tiledCode from "./matmul-tiled.wgsl";
+import workgroupTileCode from "./matmul-workgroup-tile.wgsl";
 import packCode from "./pack.wgsl";
+import { forms, tryMatmul } from "./trial.ts";
+import storeGeluVectorsCode from "./store-gelu-vectors.wgsl";
+import storeGeluCode from "./store-gelu.wgsl";
 
 const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
 const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);
 const subgroupKernels = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", subgroupCode);
-const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode);
-const subgroupMatrixKernel = kernel("ops/matmul/matmul-subgroup-matrix.wgsl", subgroupMatrixCode);
+const workgroupTileKernel = kernel("ops/matmul/matmul-workgroup-tile.wgsl", workgroupTileCode);
+const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode, storeGeluVectorsCode);
+const sumKernel = kernel("ops/matmul/matmul-sum.wgsl", sumCode);
 const packKernel = kernel("ops/matmul/pack.wgsl", packCode);
 
 /** A kernel as it stores C, and as it stores C and gelu(C), if it can. */
@@ -28,14 +34,14 @@ interface Epilogues {
 }
 
 /** A kernel with its own `store()`, and with that of epilogue-gelu.wgsl in its place. Two pipelines, for what is written needs a buffer. */
-function withEpilogues(file: string, code: string): Epilogues {
+function withEpilogues(file: string, code: string, storeGelu = storeGeluCode): Epilogues {
   const own = /^fn store\([^]*?^}$/m;
   check(own.test(code), `${file}: no store() to replace.`);
   return {
     plain: kernel(file, code),
     gelu: kernel(
       file,
-      code.replace(own, () => geluCode),
+      code.replace(own, () => geluCode + storeGelu),
     ),
   };
 }
@@ -79,13 +85,17 @@ export interface MatmulKernel {
   suits(adapter: AdapterInfo, sizes: MatmulSizes): boolean;
   /** Whether it can write gelu(C) along with C; for the others that is a pass of its own. */
   readonly fusesGelu: boolean;
-  compute(task: MatmulTask): void;
+  /** `splits`: in how many parts it takes k, if it can; by its own rule unless said. */
+  compute(task: MatmulTask, splits?: number): void;
 }
 
 /** Parameters of the kernels that read A and B where they are, transposed or not: a matter of strides. */
-function inPlace({ M, N, K, batches, a, b, c, bias, accumulate }: MatmulTask): Params {
+const inPlace = (task: MatmulTask): Params => ({ ...sizesOf(task), batches: task.batches, ...placesOf(task) });
+
+const sizesOf = ({ M, N, K }: MatmulTask): Params => ({ M, N, K });
+
+function placesOf({ M, N, K, a, b, c, bias, accumulate }: MatmulTask): Params {
   return {
-    ...{ M, N, K, batches },
     ...{ a_row: a.transposed ? 1 : K, a_col: a.transposed ? M : 1 },
     ...{ b_row: b.transposed ? 1 : N, b_col: b.transposed ? K : 1 },
     ...{ a_first: a.first, b_first: b.first, c_first: c.first, a_step: a.step, b_step: b.step, c_step: c.step },
@@ -199,10 +209,17 @@ export const matmulKernels = {
     fusesGelu: true,
     compute: (task) => computePacked(subgroupKernels, task, 64, 32),
   },
-  /** Tiles in workgroup memory: for GPUs. */
-  tiled: tiled(8),
-  /** The same with larger tiles, for products with many of them: half the reads. */
-  tiledLarge: tiled(16),
+  /** A tile in workgroup memory, an element per invocation: for readers. */
+  workgroupTile: {
+    name: "matmul-workgroup-tile",
+    suits: (_adapter, { M, N, batches }) => Math.max(batches, M / 16, N / 16) <= 65535,
+    fusesGelu: false,
+    compute: (task) => computeWorkgroupTile(task),
+  },
+  /** Tiles of 64 × 64 in workgroup memory, 8 × 8 in registers: for GPUs. */
+  tiled: tiled(1),
+  /** The same with tiles of 128 × 128: half the reads, a quarter of the workgroups. */
+  tiledLarge: tiled(2),
   /** Matrix units, for products of f16: 64 × 64 of C where a matrix is 16 × 16. */
   matrixSmall: subgroupMatrix("small", { ROWS: 2, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
   /** 128 × 64. */
@@ -211,20 +228,65 @@ export const matmulKernels = {
   matrixLarge: subgroupMatrix("large", { ROWS: 4, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 4 }),
 } satisfies Record<string, MatmulKernel>;
 
-function tiled(SIDE: 8 | 16): MatmulKernel {
-  const tile = SIDE * 8;
+function computeWorkgroupTile(task: MatmulTask): void {
+  const workgroups = [ceilDiv(task.N, 16), ceilDiv(task.M, 16), task.batches] as const;
+  run(workgroupTileKernel, bindings(task), inPlace(task), { workgroups, overrides: rounding(task) });
+}
+
+/** Whether what lies together begins at, and is as long as, a multiple of four elements. */
+const aligned = (x: Matrices, length: number): boolean => [length, x.first, x.step].every((n) => n % 4 === 0);
+
+function tiled(side: 1 | 2): MatmulKernel {
+  const tile = side * 64;
   return {
     name: `matmul-tiled ${tile}×${tile}`,
     suits: (_adapter, { M, N, batches }) => Math.max(batches, M / tile, N / tile) <= 65535,
     fusesGelu: true,
-    compute(task) {
-      const workgroups = [ceilDiv(task.N, tile), ceilDiv(task.M, tile), task.batches] as const;
-      start(tiledKernels, task.gelu, bindings(task), inPlace(task), {
-        workgroups,
-        overrides: { SIDE, ...rounding(task) },
-      });
+    compute(task, splits = splitsFor(task, tile)) {
+      const { M, N, K, batches, a, b, c, bias, accumulate, gelu } = task;
+      const { maxComputeWorkgroupStorageSize, maxStorageBufferBindingSize } = device().gpu.limits;
+      if (tile === 128 && maxComputeWorkgroupStorageSize < 16896) return matmulKernels.tiled.compute(task);
+      const overrides = {
+        ...{ SIDE: side, BLOCKS: side * side },
+        A_ALIGNED: Number(aligned(a, a.transposed ? M : K)),
+        B_ALIGNED: Number(aligned(b, b.transposed ? K : N)),
+        ...rounding(task),
+      };
+      const chunk = 16 * ceilDiv(K, 16 * splits);
+      const launch = { workgroups: [ceilDiv(N, tile), ceilDiv(M, tile), batches * splits] as const, overrides };
+      const tensors = { ...bindings(task), a4: a.tensor, b4: b.tensor };
+      const params = { ...sizesOf(task), ...placesOf(task), splits, chunk };
+      if (splits === 1 && aligned(c, N)) return start(tiledKernels, gelu, tensors, params, launch);
+
+      // Parts of the sums, or rows that don't begin at whole vectors: by way of a workspace, where they do.
+      const width = 4 * ceilDiv(N, 4);
+      if (4 * batches * splits * M * width > maxStorageBufferBindingSize)
+        return splits > 1 ? this.compute(task, 1) : computeWorkgroupTile(task);
+      const parts = empty([batches, splits, M, width]);
+      const plain = { ...params, c_first: 0, c_step: M * width, bias: 0, accumulate: 0 };
+      run(tiledKernels.plain, { ...tensors, c: parts }, plain, launch);
+      const sums = {
+        ...{ M, N, batches, splits, c_first: c.first, c_step: c.step },
+        ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
+      };
+      run(sumKernel, { parts, bias: bias ?? parts, c: c.tensor }, sums, { threads: batches * M * N });
+      parts.dispose();
+      if (gelu) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
     },
   };
+}
+
+/** What it takes to fill a large GPU: 512 invocations for each of 128 cores. WebGPU doesn't tell; smaller ones lose little by it. */
+const ENOUGH = 512 * 128;
+
+/** Workgroups for a product with square tiles of this side, of whose elements each invocation has 64. */
+const tilesOf = ({ M, N, batches }: MatmulSizes, side: number): number => ceilDiv(M, side) * ceilDiv(N, side) * batches;
+
+/** In how many parts k is taken, so that there are enough workgroups: weight gradients are small and sum over all tokens. */
+function splitsFor(sizes: MatmulSizes, side: number): number {
+  const wanted = Math.round(ENOUGH / ((side * side) / 64) / tilesOf(sizes, side));
+  const longEnough = Math.floor(sizes.K / (4 * side)); // to be worth the writing and reading of a part
+  return Math.max(1, Math.min(wanted, longEnough));
 }
 
 /** How a workgroup's tile is shared out: matrices of a subgroup down and across, subgroups down and across. */
@@ -235,16 +297,17 @@ interface MatrixTuning {
   SUBGROUPS_N: number;
 }
 
-function subgroupMatrix(name: string, tuning: MatrixTuning): MatmulKernel {
+/** Products by matrix units. `code` is for tests, which run the kernel where there are none. */
+export function subgroupMatrix(name: string, tuning: MatrixTuning, code = subgroupMatrixCode): MatmulKernel {
   const { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N } = tuning;
+  const file = "ops/matmul/matmul-subgroup-matrix.wgsl";
   const made = new Map<string, Epilogues>();
   /** The kernel for this adapter's matrices. */
   const kernelsFor = (values: Record<string, number>): Epilogues => {
     const key = JSON.stringify(values);
     let kernels = made.get(key);
     if (!kernels) {
-      const { file, code } = specialize(subgroupMatrixKernel, values);
-      made.set(key, (kernels = withEpilogues(file, code)));
+      made.set(key, (kernels = withEpilogues(file, specialize(kernel(file, code), values).code)));
     }
     return kernels;
   };
@@ -279,23 +342,33 @@ function subgroupMatrix(name: string, tuning: MatrixTuning): MatmulKernel {
   };
 }
 
-/** Matrix units first the largest tiles of which there are enough to keep a large GPU busy. */
+trials.subgroupMatrix = async () => {
+  const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
+  await tryMatmul(matrixLarge, forms); // forms differ in their loads, sizes only in counts: one form is enough for the others
+  await tryMatmul(matrixMedium, forms.slice(-1));
+  await tryMatmul(matrixSmall, [{ transposeA: false, transposeB: false, M: 33, N: 35, K: 37 }]);
+};
+
+/** Of the kernels for matrix units the one with the largest tiles of which there are enough to keep a large GPU busy. */
 function matrixKernels({ M, N, batches }: MatmulSizes): MatmulKernel[] {
   const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
   const tiles = (M / 128) * (N / 128) * batches;
   return [tiles >= 192 ? matrixLarge : tiles >= 96 ? matrixMedium : matrixSmall];
 }
 
-/** Which kernel for which device and sizes: the first that suits. */
+/** Which kernels for which device and sizes, the best first: the first that suits is taken. */
+const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulKernel[]> = {
+  cpu: ({ M, N }) => (Math.min(M, N) < 4 ? [] : [matmulKernels.subgroup, matmulKernels.registers]),
+  gpu: (sizes) => {
+    const { M, N } = sizes;
+    const { tiled, tiledLarge } = matmulKernels;
+    if (Math.min(M, N) < 16) return []; // mostly empty tiles
+    const large = tilesOf(sizes, 128) * splitsFor(sizes, 128) >= 224; // workgroups: 7/8 of enough
+    return [...matrixKernels(sizes), large ? tiledLarge : tiled];
+  },
+};
+/** Which kernel for which device and sizes. */
 export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKernel {
-  const { naive, registers, subgroup, tiled, tiledLarge } = matmulKernels;
-  const { M, N, batches } = sizes;
-  const small = Math.min(M, N) < (adapter.cpu ? 4 : 16); // mostly empty tiles
-  const manyTiles = (M / 128) * (N / 128) * batches >= 256; // enough to keep a large GPU busy
-  const order: MatmulKernel[] = small
-    ? []
-    : adapter.cpu
-      ? [subgroup, registers]
-      : [...matrixKernels(sizes), ...(manyTiles ? [tiledLarge] : []), tiled];
-  return order.find((kernel) => kernel.suits(adapter, sizes)) ?? naive;
+  const order = table[adapter.cpu ? "cpu" : "gpu"](sizes);
+  return order.find((kernel) => kernel.suits(adapter, sizes)) ?? matmulKernels.naive;
 }
