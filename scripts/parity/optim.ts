@@ -78,7 +78,10 @@ const followOptimizer: Runner<OptimizerCase, Updates> = (c, { file, params }, te
         if (c.outputs.includes(key)) got.set(key, await valuesOf(parameter));
       }
     }
-    for (const [key, state] of optimizer.state()) if (c.outputs.includes(key)) got.set(key, await valuesOf(state));
+    for (const [key, state] of optimizer.state()) {
+      if (c.outputs.includes(key)) got.set(key, await valuesOf(state));
+      state.dispose();
+    }
     optimizer.dispose();
     for (const parameter of parameters.values()) parameter.dispose();
     return Promise.all(

@@ -139,6 +139,7 @@ async function followLoop(dir: string, path: string): Promise<Check[]> {
       const state = got.get(key);
       checks.push(compare(key, state && (await valuesOf(state)), want, tolerance));
     }
+    for (const tensor of got.values()) tensor.dispose();
   });
   optimizer.dispose();
   model.dispose();

@@ -1,8 +1,17 @@
-import { kernel, run, type Tensor } from "@gpugrad/tensor";
+import { empty, kernel, run, scope, type Tensor } from "@gpugrad/tensor";
+import smallCode from "./adamw-small.wgsl";
 import code from "./adamw.wgsl";
-import { Optimizer, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./optimizer.ts";
+import {
+  Optimizer,
+  vectorsOf,
+  type Due,
+  type NamedParameters,
+  type OptimizerOptions,
+  type ParamGroup,
+} from "./optimizer.ts";
 
 const adamKernel = kernel("train/optim/adamw.wgsl", code);
+const smallKernel = kernel("train/optim/adamw-small.wgsl", smallCode);
 
 export interface AdamOptions extends OptimizerOptions {
   /** Decay rates of the averages of the gradient and of its square. */
@@ -21,35 +30,80 @@ class AdamFamily extends Optimizer<AdamOptions> {
     weightDecay: number,
     decoupled: boolean,
   ) {
-    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay, ...options }, ["exp_avg", "exp_avg_sq"]);
+    const defaults = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay } as const;
+    super(params, { ...defaults, ...options }, { names: ["exp_avg", "exp_avg_sq"], groupsSmall: true });
     this.#decoupled = decoupled;
   }
 
-  protected update(
-    p: Tensor,
-    g: Tensor,
-    state: Record<string, Tensor>,
-    { lr, betas, eps, weightDecay }: AdamOptions,
-    step: number,
-  ): void {
-    const [beta1, beta2] = betas;
-    run(
-      adamKernel,
-      { p, g, m: state["exp_avg"]!, v: state["exp_avg_sq"]! },
-      {
-        count: p.size,
-        step_size: lr / (1 - beta1 ** step),
-        decay: this.#decoupled ? lr * weightDecay : weightDecay,
-        beta1,
-        one_minus_beta1: 1 - beta1,
-        beta2,
-        one_minus_beta2: 1 - beta2,
-        inverse_root_correction2: 1 / Math.sqrt(1 - beta2 ** step),
-        eps,
-      },
-      { threads: p.size, overrides: { DECOUPLED: this.#decoupled ? 1 : 0 } },
-    );
+  protected override betasOf({ betas }: AdamOptions): readonly [number, number] {
+    return betas;
   }
+
+  protected update(due: readonly Due<AdamOptions>[], clock: Tensor, moments: Tensor): void {
+    const overrides = { DECOUPLED: this.#decoupled ? 1 : 0 };
+    for (const one of due) {
+      const { p, g, state, record } = one;
+      if (typeof state === "number") continue;
+      const vectors = vectorsOf(p.size);
+      run(
+        adamKernel,
+        { p, g, m: state["exp_avg"]!, v: state["exp_avg_sq"]!, clock },
+        { vectors, record, ...this.#scalars(one) },
+        { threads: vectors, overrides },
+      );
+    }
+    scope(() => {
+      const spare = [empty([1]), empty([1]), empty([1]), empty([1])] as const; // for the places of a group that isn't full
+      for (const group of groupsOfThree(due.filter(({ state }) => typeof state === "number"))) {
+        const [one, two, three] = group;
+        const each3 = (of: (each: Due<AdamOptions>) => number): number[] =>
+          [0, 1, 2].map((j) => (group[j] ? of(group[j]) : 0));
+        const vectors = each3(({ p }) => vectorsOf(p.size));
+        run(
+          smallKernel,
+          {
+            ...{ p0: one.p, p1: two?.p ?? spare[0], p2: three?.p ?? spare[1] },
+            ...{ g0: one.g, g1: two?.g ?? spare[2], g2: three?.g ?? spare[3] },
+            ...{ moments, clock },
+          },
+          {
+            vectors,
+            at: each3(({ state }) => state as number),
+            records: each3(({ record }) => record),
+            ...this.#scalars(one),
+          },
+          { workgroups: [Math.ceil(Math.max(...vectors) / 64), group.length], overrides },
+        );
+      }
+    });
+  }
+
+  /** The numbers that both kernels take. Where the clock has the corrections, the host's are 1. */
+  #scalars({ options: { lr, betas, eps, weightDecay }, step, record }: Due<AdamOptions>): Record<string, number> {
+    const [beta1, beta2] = betas;
+    const correctionOf = (beta: number): number => (record > 0 ? 1 : 1 - beta ** step);
+    return {
+      step_size: lr / correctionOf(beta1),
+      decay: this.#decoupled ? lr * weightDecay : weightDecay,
+      beta1,
+      one_minus_beta1: 1 - beta1,
+      beta2,
+      one_minus_beta2: 1 - beta2,
+      inverse_root_correction2: 1 / Math.sqrt(correctionOf(beta2)),
+      eps,
+    };
+  }
+}
+
+/** Neighbours that take the same step: the same options, and as many steps so far. */
+function groupsOfThree(due: readonly Due<AdamOptions>[]): [Due<AdamOptions>, ...Due<AdamOptions>[]][] {
+  const groups: [Due<AdamOptions>, ...Due<AdamOptions>[]][] = [];
+  for (const one of due) {
+    const last = groups.at(-1);
+    if (last && last.length < 3 && last[0].options === one.options && last[0].step === one.step) last.push(one);
+    else groups.push([one]);
+  }
+  return groups;
 }
 
 /**

@@ -1,35 +1,61 @@
-// The total norm from all partials, and the factor min(1, max_norm / (norm + 1e-6)) that clipping multiplies by.
+// The total norm from all partials, and what gradients are to be multiplied by: min(1, max_norm / (norm + 1e-6)) / scale.
 //
-// Mapping: one workgroup; each invocation adds every 64th partial, then the first adds the 64 sums. The 1e-6 is PyTorch's.
+// SKIP: where a gradient is infinite or NaN the step is to be left out, and `found` notes it, as PyTorch's GradScaler does.
+// Mapping: one workgroup; each invocation merges every 256th partial, then they merge in pairs. The 1e-6 is PyTorch's.
 override NORM: u32 = 2; // 0: largest, 1: sum, 2: root of the sum
+override CLIP: bool = true; // false: no bound, the factor is 1 / scale
+override SKIP: bool = false;
 
-struct Params { slots: u32, max_norm: f32 }
+const LANES = 256u;
 
-@group(0) @binding(0) var<storage, read> partials: array<f32>;
-@group(0) @binding(1) var<storage, read_write> norm: array<f32>;   // [1]
-@group(0) @binding(2) var<storage, read_write> factor: array<f32>; // [1]
-@group(0) @binding(3) var<uniform> params: Params;
+struct Params { count: u32, max_norm: f32 }
 
-var<workgroup> sums: array<f32, 64>;
+@group(0) @binding(0) var<storage, read> partials: array<vec2f>;     // [count]: sum of |x|^NORM; bits of the largest |g|
+@group(0) @binding(1) var<storage, read> scale: array<f32>;          // [1]
+@group(0) @binding(2) var<storage, read_write> found: array<f32>;    // [1]: 1 once a gradient was infinite or NaN
+@group(0) @binding(3) var<storage, read_write> norm: array<f32>;     // [1]
+@group(0) @binding(4) var<storage, read_write> factor: array<vec4f>; // [1]: factor; 1, or 0 to leave the step out; 1; 1
+@group(0) @binding(5) var<uniform> params: Params;
 
-fn merge(a: f32, b: f32) -> f32 {
-  if (NORM == 0u) { return bitcast<f32>(max(bitcast<u32>(a), bitcast<u32>(b))); } // both are ≥ 0: see norm-partials.wgsl
-  return a + b;
-}
+var<workgroup> sums: array<f32, LANES>;
+var<workgroup> largests: array<u32, LANES>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) lane: u32) {
   var sum = 0.0;
-  for (var i = lane; i < params.slots; i += 64u) { sum = merge(sum, partials[i]); }
+  var largest = 0u;
+  for (var i = lane; i < params.count; i += LANES) {
+    let partial = partials[i];
+    sum += partial.x;
+    largest = max(largest, bitcast<u32>(partial.y));
+  }
   sums[lane] = sum;
-  workgroupBarrier(); // the first invocation reads what all have written
+  largests[lane] = largest;
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier(); // the lower half reads what the upper half has written
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+      largests[lane] = max(largests[lane], largests[lane + half]);
+    }
+  }
   if (lane > 0u) { return; }
-  for (var k = 1u; k < 64u; k++) { sum = merge(sum, sums[k]); }
-  let total = select(sum, sqrt(sum), NORM == 2u);
+  let inverse = 1.0 / scale[0];
+  var total = sums[0];
+  if (NORM == 0u) { total = bitcast<f32>(largests[0]) * inverse; }
+  if (NORM == 2u) { total = sqrt(total); }
   norm[0] = total;
-  // WGSL promises nothing for NaN and infinity: the cases are told apart by the bits.
-  let bits = bitcast<u32>(total) & 0x7fffffffu;
-  if (bits > 0x7f800000u) { factor[0] = total; }
-  else if (bits == 0x7f800000u) { factor[0] = 0.0; }
-  else { factor[0] = min(1.0, params.max_norm / (total + 1e-6)); }
+  var clip = 1.0;
+  if (CLIP) {
+    // WGSL promises nothing for NaN and infinity: the cases are told apart by the bits.
+    let bits = bitcast<u32>(total) & 0x7fffffffu;
+    if (bits > 0x7f800000u) { clip = total; }
+    else if (bits == 0x7f800000u) { clip = 0.0; }
+    else { clip = min(1.0, params.max_norm / (total + 1e-6)); }
+  }
+  var step = 1.0;
+  if (SKIP && largests[0] >= 0x7f800000u) {
+    found[0] = 1.0;
+    step = 0.0;
+  }
+  factor[0] = vec4f(clip * inverse, step, 1.0, 1.0);
 }

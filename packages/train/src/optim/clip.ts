@@ -1,57 +1,112 @@
-import { empty, GpugradError, kernel, run, scope, type Tensor } from "@gpugrad/tensor";
+import { empty, GpugradError, kernel, ones, run, scope, type Tensor } from "@gpugrad/tensor";
 import factorCode from "./clip-factor.wgsl";
 import valueCode from "./clip-value.wgsl";
+import smallCode from "./norm-partials-small.wgsl";
 import partialsCode from "./norm-partials.wgsl";
+import { SMALL, vectorsOf, type GradientFactor } from "./optimizer.ts";
 import scaleCode from "./scale.wgsl";
 
 const partialsKernel = kernel("train/optim/norm-partials.wgsl", partialsCode);
+const smallKernel = kernel("train/optim/norm-partials-small.wgsl", smallCode);
 const factorKernel = kernel("train/optim/clip-factor.wgsl", factorCode);
 const scaleKernel = kernel("train/optim/scale.wgsl", scaleCode);
 const valueKernel = kernel("train/optim/clip-value.wgsl", valueCode);
 
-/** At most this many partial sums per gradient, each over at least 64 elements. */
-const MAX_SLOTS = 4096;
-const slotsFor = (count: number): number => Math.max(1, Math.min(MAX_SLOTS, Math.ceil(count / 64)));
+/** Elements per workgroup of norm-partials.wgsl. */
+const CHUNK = 8192;
 
-const gradientsOf = (parameters: Iterable<Tensor>): Tensor[] => [...parameters].flatMap((p) => p.grad ?? []);
+/** The gradients that parameters have. */
+export const gradientsOf = (parameters: Iterable<Tensor>): Tensor[] => [...parameters].flatMap((p) => p.grad ?? []);
+
+/** Which norm, as PyTorch's `norm_type`. */
+export interface NormOptions {
+  normType?: 1 | 2 | typeof Infinity;
+}
+
+/**
+ * What `clipGradNorm` would multiply all gradients by, for `optimizer.step(clipFactor(…))` to do so while it reads them: the same
+ * numbers, without a pass over the gradients. They stay as they are.
+ */
+export function clipFactor(
+  parameters: Iterable<Tensor>,
+  maxNorm: number,
+  { normType = 2 }: NormOptions = {},
+): GradientFactor {
+  return scope(() => factorOf(gradientsOf(parameters), { maxNorm, normType, scale: ones([]) }));
+}
+
+/**
+ * The factor min(1, maxNorm / (norm + 1e-6)) / scale of gradients that are `scale` times too large. With `found`, a gradient that
+ * isn't finite sets it to 1, and makes the optimizer leave the step out.
+ */
+export function factorOf(
+  gradients: readonly Tensor[],
+  { maxNorm, normType = 2, scale, found }: { maxNorm: number; scale: Tensor; found?: Tensor } & NormOptions,
+): GradientFactor {
+  if (![1, 2, Infinity].includes(normType))
+    throw new GpugradError(`clipGradNorm: normType ${normType}; it may be 1, 2 or Infinity.`);
+  const NORM = normType === Infinity ? 0 : normType;
+  return scope(() => {
+    const large = gradients.filter((g) => g.size > SMALL);
+    const small = gradients.filter((g) => g.size > 0 && g.size <= SMALL);
+    const chunks = large.map((g) => Math.ceil(g.size / CHUNK));
+    const count = chunks.reduce((a, b) => a + b, small.length);
+    const partials = empty([Math.max(1, count), 2]);
+    let first = 0;
+    large.forEach((g, i) => {
+      run(
+        partialsKernel,
+        { g, scale, partials },
+        { count: g.size, first },
+        { workgroups: chunks[i]!, overrides: { NORM } },
+      );
+      first += chunks[i]!;
+    });
+    for (let i = 0; i < small.length; i += 6) {
+      const six = small.slice(i, i + 6);
+      const [g0, g1 = g0, g2 = g0, g3 = g0, g4 = g0, g5 = g0] = six as [Tensor, ...Tensor[]];
+      const counts = Array.from({ length: 8 }, (_, j) => six[j]?.size ?? 0);
+      run(
+        smallKernel,
+        { g0, g1, g2, g3, g4, g5, scale, partials },
+        { counts, first },
+        { workgroups: six.length, overrides: { NORM } },
+      );
+      first += six.length;
+    }
+    const norm = empty([]);
+    const factor = empty([4]);
+    run(
+      factorKernel,
+      { partials, scale, found: found ?? empty([]), norm, factor },
+      { count, max_norm: maxNorm },
+      { workgroups: 1, overrides: { NORM, CLIP: maxNorm < Infinity ? 1 : 0, SKIP: found ? 1 : 0 } },
+    );
+    return { norm, factor, skips: found !== undefined };
+  });
+}
+
+/** Multiplies gradients by a factor in place. */
+export function scaleGradients(gradients: readonly Tensor[], { factor }: GradientFactor): void {
+  for (const x of gradients) {
+    const vectors = vectorsOf(x.size);
+    run(scaleKernel, { x, factor }, { vectors }, { threads: vectors });
+    x.storage.version++;
+  }
+}
 
 /**
  * Scales all gradients in place so that their norm together is at most `maxNorm`, and returns the norm before, an f32 scalar still on the
  * device: nothing is read back. The factor is min(1, maxNorm / (norm + 1e-6)). An infinite norm makes infinities NaN and all else
  * 0; a NaN makes every gradient NaN. With `maxNorm` Infinity the norm is only measured.
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
+ * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html, and `clipFactor` for a step without this pass
  */
-export function clipGradNorm(
-  parameters: Iterable<Tensor>,
-  maxNorm: number,
-  { normType = 2 }: { normType?: 1 | 2 | typeof Infinity } = {},
-): Tensor {
-  if (![1, 2, Infinity].includes(normType))
-    throw new GpugradError(`clipGradNorm: normType ${normType}; it may be 1, 2 or Infinity.`);
-  const gradients = gradientsOf(parameters);
-  const slots = gradients.map((g) => slotsFor(g.size));
-  const total = slots.reduce((a, b) => a + b, 0);
-  const overrides = { NORM: normType === Infinity ? 0 : normType };
+export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, options: NormOptions = {}): Tensor {
+  const given = [...parameters];
   return scope(() => {
-    const partials = empty([Math.max(1, total)]);
-    let first = 0;
-    gradients.forEach((x, i) => {
-      run(
-        partialsKernel,
-        { x, partials },
-        { count: x.size, slots: slots[i]!, first },
-        { threads: slots[i]!, overrides },
-      );
-      first += slots[i]!;
-    });
-    const norm = empty([]);
-    const factor = empty([]);
-    run(factorKernel, { partials, norm, factor }, { slots: total, max_norm: maxNorm }, { workgroups: 1, overrides });
-    for (const x of maxNorm === Infinity ? [] : gradients) {
-      run(scaleKernel, { x, factor }, { count: x.size }, { threads: x.size });
-      x.storage.version++;
-    }
-    return norm;
+    const clipping = clipFactor(given, maxNorm, options);
+    if (maxNorm < Infinity) scaleGradients(gradientsOf(given), clipping);
+    return clipping.norm;
   });
 }
 

@@ -1,4 +1,20 @@
-import { GpugradError, keep, zerosLike, type Tensor } from "@gpugrad/tensor";
+import {
+  fromArray,
+  GpugradError,
+  keep,
+  kernel,
+  ones,
+  reshape,
+  run,
+  scope,
+  slice,
+  zeros,
+  zerosLike,
+  type Tensor,
+} from "@gpugrad/tensor";
+import clockCode from "./clock.wgsl";
+
+const clockKernel = kernel("train/optim/clock.wgsl", clockCode);
 
 /** Parameters by name, as `model.namedParameters()` gives them. */
 export type NamedParameters = Iterable<readonly [name: string, parameter: Tensor]>;
@@ -15,33 +31,82 @@ export interface OptimizerOptions {
   weightDecay: number;
 }
 
+/** What an optimizer multiplies gradients by while it reads them. Both tensors are on the device, and belong to the scope around. */
+export interface GradientFactor {
+  /** Norm of all gradients together, before clipping: an f32 scalar. */
+  readonly norm: Tensor;
+  /** Four f32: the factor; 1, or 0 to leave the step out; 1; 1 (see adamw.wgsl). */
+  readonly factor: Tensor;
+  /** Whether the device may decide to leave the step out. */
+  readonly skips: boolean;
+}
+
+/**
+ * Up to this many elements a parameter is small: a dispatch costs more than its work, so several share one. See
+ * docs/decisions/optimizer.md.
+ */
+export const SMALL = 16_384;
+
+/** A parameter that takes part in a step. */
+export interface Due<Options> {
+  readonly p: Tensor;
+  readonly g: Tensor;
+  /** Its state tensors by name; for small parameters of an optimizer that takes several at once, where they lie in `moments`. */
+  readonly state: Record<string, Tensor> | number;
+  readonly options: Options;
+  /** Steps that it has taken with this one, from 1. */
+  readonly step: number;
+  /** Where the clock has its corrections, if it keeps them (see clock.wgsl); 0 where the host knows `step` for certain. */
+  readonly record: number;
+}
+
 interface Entry<Options> {
   readonly name: string;
   readonly parameter: Tensor;
   readonly own: Partial<Options>;
-  readonly state: Record<string, Tensor>;
+  readonly state: Record<string, Tensor> | number;
+  readonly record: number;
   /** Steps that this parameter has taken: fewer than the optimizer's where it had no gradient. */
   steps: number;
 }
+
+/** What an optimizer keeps. */
+interface StateLayout {
+  /** The tensors kept per parameter, all zeros at first; PyTorch's names, as saved in checkpoints. */
+  names: readonly string[];
+  /** Whether the state of all small parameters lies in one tensor. */
+  groupsSmall?: boolean;
+}
+
+/** Vectors of four elements that hold `count`. Buffers are padded, so kernels read and write whole ones. */
+export const vectorsOf = (count: number): number => Math.ceil(count / 4);
 
 /**
  * What optimizers share: the list of parameters, their state tensors, `lr`, `zeroGrad`. A parameter without a gradient is left
  * alone, as in PyTorch. Everything happens on the device; nothing is read back.
  */
-export abstract class Optimizer<Options extends OptimizerOptions> {
+export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOptions> {
   readonly options: Options;
   /** Steps taken so far. */
   steps = 0;
   readonly #entries: Entry<Options>[] = [];
+  readonly #stateNames: readonly string[];
+  /** State of the small parameters, one after the other: each has its first state tensor, then the next, padded to vectors. */
+  readonly #moments: Tensor;
+  /** Factor 1, a step to take, and no corrections: see adamw.wgsl. */
+  readonly #plain: Tensor;
+  /** Factor and corrections by parameter (clock.wgsl), once the device has a say in which steps are taken. */
+  #clock: Tensor | undefined;
 
-  /** @param stateNames the tensors kept per parameter, all zeros at first; PyTorch's names, as saved in checkpoints */
   constructor(
     params: NamedParameters | readonly ParamGroup<Options>[],
     options: Options,
-    stateNames: readonly string[],
+    { names, groupsSmall = false }: StateLayout,
   ) {
     this.options = options;
+    this.#stateNames = names;
     const seen = new Set<Tensor>();
+    let vectors = 0;
     for (const { params: named, options: own = {} } of groupsOf<Options>(params)) {
       for (const [name, parameter] of named) {
         if (!parameter.requiresGrad) continue; // frozen
@@ -52,12 +117,18 @@ export abstract class Optimizer<Options extends OptimizerOptions> {
           );
         }
         seen.add(parameter);
-        const state = Object.fromEntries(stateNames.map((key) => [key, keep(zerosLike(parameter))]));
-        this.#entries.push({ name, parameter, own, state, steps: 0 });
+        const isSmall = groupsSmall && parameter.size <= SMALL;
+        const state = isSmall
+          ? vectors
+          : Object.fromEntries(names.map((key) => [key, keep(zerosLike(parameter))] as const));
+        if (isSmall) vectors += names.length * vectorsOf(parameter.size);
+        this.#entries.push({ name, parameter, own, state, record: this.#entries.length + 1, steps: 0 });
       }
     }
     if (this.#entries.length === 0)
       throw new GpugradError(`${this.constructor.name}: no parameter requires a gradient.`);
+    this.#moments = keep(zeros([4 * vectors]));
+    this.#plain = keep(ones([4]));
   }
 
   /** The learning rate of the next step: schedules set it. Groups with a rate of their own keep it. */
@@ -73,25 +144,65 @@ export abstract class Optimizer<Options extends OptimizerOptions> {
     return this.#entries.map((entry) => entry.parameter);
   }
 
-  /** Changes every parameter that has a gradient by one step. */
-  step(): void {
+  /**
+   * Changes every parameter that has a gradient by one step. Gradients are multiplied by `by` while they are read, if it is given,
+   * and stay as they are: `optimizer.step(clipFactor(optimizer.parameters, 1))`.
+   */
+  step(by?: GradientFactor): void {
     this.steps++;
-    for (const entry of this.#entries) {
-      const { parameter, own, state } = entry;
-      if (!parameter.grad) continue;
-      this.update(parameter, parameter.grad, state, { ...this.options, ...own }, ++entry.steps);
-      parameter.storage.version++;
-    }
+    const entries = this.#entries.filter(({ parameter }) => parameter.grad);
+    if (by?.skips) this.#clock ??= this.#startClock();
+    for (const entry of entries) entry.steps++;
+    const optionsOf = new Map(this.#entries.map(({ own }) => [own, { ...this.options, ...own }]));
+    if (this.#clock) this.#tick(this.#clock, by?.factor ?? this.#plain, entries, optionsOf);
+    const due = entries.map(({ parameter, own, state, steps, record }): Due<Options> => ({
+      p: parameter,
+      g: parameter.grad!,
+      state,
+      options: optionsOf.get(own)!,
+      step: steps,
+      record: this.#clock ? record : 0,
+    }));
+    this.update(due, this.#clock ?? by?.factor ?? this.#plain, this.#moments);
+    for (const { parameter } of entries) parameter.storage.version++;
   }
 
-  /** One parameter's step, its `step`-th from 1: the formula of the optimizer. */
-  protected abstract update(
-    parameter: Tensor,
-    gradient: Tensor,
-    state: Record<string, Tensor>,
-    options: Options,
-    step: number,
-  ): void;
+  /**
+   * The step of these parameters, by the optimizer's formula.
+   * @param clock what gradients are multiplied by, whether to take the step, and the corrections by `record`
+   * @param moments state of the small parameters
+   */
+  protected abstract update(due: readonly Due<Options>[], clock: Tensor, moments: Tensor): void;
+
+  /** The β₁ and β₂ that its corrections 1 − βᵗ are of. */
+  protected betasOf(_options: Options): readonly [number, number] {
+    return [0, 0];
+  }
+
+  #startClock(): Tensor {
+    const records = [{ steps: 0 }, ...this.#entries].flatMap(({ steps }) => [steps, 0, 1, 1]);
+    return keep(fromArray(records, [records.length / 4, 4]));
+  }
+
+  /** One dispatch, as a rule: for each run of neighbours that take part and have the same betas. */
+  #tick(
+    clock: Tensor,
+    factor: Tensor,
+    entries: readonly Entry<Options>[],
+    optionsOf: ReadonlyMap<Partial<Options>, Options>,
+  ): void {
+    const logOf = (beta: number): number => Math.max(Math.log(beta), -20);
+    const runs: { first: number; count: number; log_beta1: number; log_beta2: number }[] = [];
+    for (const { record, own } of entries) {
+      const [log_beta1, log_beta2] = this.betasOf(optionsOf.get(own)!).map(logOf) as [number, number];
+      const last = runs.at(-1);
+      const goesOn =
+        last?.log_beta1 === log_beta1 && last.log_beta2 === log_beta2 && record === last.first + last.count;
+      if (goesOn) last.count++;
+      else runs.push({ first: record, count: 1, log_beta1, log_beta2 });
+    }
+    for (const params of runs) run(clockKernel, { factor, clock }, params, { threads: params.count });
+  }
 
   /** Forgets the gradients, so that the next backward begins at nothing. */
   zeroGrad(): void {
@@ -101,17 +212,30 @@ export abstract class Optimizer<Options extends OptimizerOptions> {
     }
   }
 
-  /** State tensors as `exp_avg.<parameter>` and so on, in PyTorch's names. The tensors stay the optimizer's. */
+  /**
+   * State tensors as `exp_avg.<parameter>` and so on, in PyTorch's names. They belong to the scope around, or are to be disposed: those
+   * of small parameters are copies, the others share the optimizer's memory.
+   */
   state(): Map<string, Tensor> {
     return new Map(
-      this.#entries.flatMap(({ name, state }) => Object.entries(state).map(([key, t]) => [`${key}.${name}`, t])),
+      this.#entries.flatMap(({ name, parameter: { size, shape }, state }) =>
+        this.#stateNames.map((key, j) => {
+          if (typeof state !== "number") return [`${key}.${name}`, state[key]!.alias()] as const;
+          const first = 4 * (state + j * vectorsOf(size));
+          return [
+            `${key}.${name}`,
+            scope(() => reshape(slice(this.#moments, [[first, first + size]]), shape)),
+          ] as const;
+        }),
+      ),
     );
   }
 
   /** Gives the state's memory back. */
   dispose(): void {
-    for (const { state } of this.#entries)
-      for (const tensor of Object.values(state)) if (!tensor.disposed) tensor.dispose();
+    const own = this.#entries.flatMap(({ state }) => (typeof state === "number" ? [] : Object.values(state)));
+    for (const tensor of [...own, this.#moments, this.#plain, ...(this.#clock ? [this.#clock] : [])])
+      if (!tensor.disposed) tensor.dispose();
   }
 }
 

@@ -1,5 +1,12 @@
 import { kernel, run, type Tensor } from "@gpugrad/tensor";
-import { Optimizer, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./optimizer.ts";
+import {
+  Optimizer,
+  vectorsOf,
+  type Due,
+  type NamedParameters,
+  type OptimizerOptions,
+  type ParamGroup,
+} from "./optimizer.ts";
 import code from "./sgd.wgsl";
 
 const sgdKernel = kernel("train/optim/sgd.wgsl", code);
@@ -17,17 +24,27 @@ export interface SgdOptions extends OptimizerOptions {
 export class SGD extends Optimizer<SgdOptions> {
   constructor(params: NamedParameters | readonly ParamGroup<SgdOptions>[], options: Partial<SgdOptions> = {}) {
     const defaults = { lr: 1e-3, weightDecay: 0, momentum: 0, dampening: 0, nesterov: false };
-    super(params, { ...defaults, ...options }, ["momentum_buffer"]);
+    super(params, { ...defaults, ...options }, { names: ["momentum_buffer"] });
   }
 
-  protected update(p: Tensor, g: Tensor, state: Record<string, Tensor>, options: SgdOptions, step: number): void {
-    const { lr, weightDecay, momentum, dampening, nesterov } = options;
-    const gain = step === 1 || momentum === 0 ? 1 : 1 - dampening;
-    run(
-      sgdKernel,
-      { p, g, b: state["momentum_buffer"]! },
-      { count: p.size, lr, weight_decay: weightDecay, momentum, gain },
-      { threads: p.size, overrides: { NESTEROV: nesterov ? 1 : 0 } },
-    );
+  protected update(due: readonly Due<SgdOptions>[], clock: Tensor): void {
+    for (const { p, g, state, step, record, options } of due) {
+      const { lr, weightDecay, momentum, dampening, nesterov } = options;
+      const isFirst = step === 1 && record === 0; // the clock counts for itself
+      const vectors = vectorsOf(p.size);
+      run(
+        sgdKernel,
+        { p, g, b: (state as Record<string, Tensor>)["momentum_buffer"]!, clock },
+        {
+          vectors,
+          record,
+          lr,
+          weight_decay: weightDecay,
+          momentum,
+          gain: isFirst || momentum === 0 ? 1 : 1 - dampening,
+        },
+        { threads: vectors, overrides: { NESTEROV: nesterov ? 1 : 0 } },
+      );
+    }
   }
 }
