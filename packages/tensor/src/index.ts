@@ -29,7 +29,7 @@ export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
 export { linear, linearGelu } from "./ops/matmul/linear.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
-export { addLayerNorm, layerNorm, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
+export { addLayerNorm, layerNorm, type AddLayerNormOptions, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
 export { rmsNorm } from "./ops/norm/rms-norm.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./ops/loss/cross-entropy.ts";
 export type { Reduction } from "./ops/loss/reduction.ts";

@@ -91,8 +91,8 @@ export class ResidualOutput extends Module {
   }
 
   forward(x: Tensor, residual: Tensor): Tensor {
-    const y = this.dropout.forward(this.dense.forward(x));
-    return addLayerNorm(y, residual, this.LayerNorm.weight, this.LayerNorm.bias, { eps: this.LayerNorm.eps });
+    const { weight, bias, eps } = this.LayerNorm;
+    return addLayerNorm(this.dense.forward(x), residual, weight, bias, { eps, dropoutP: this.dropout.activeP });
   }
 }
 

@@ -1,11 +1,11 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
-import { defaultGenerator, type Draw, type Generator } from "../../random.ts";
+import { defaultGenerator, type Generator } from "../../random.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, sameShape, showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { zerosLike } from "../create/create.ts";
+import { drawDrop, type Drop } from "./draw.ts";
 import dropoutCode from "./dropout.wgsl";
 import maskCode from "./dropout-mask.wgsl";
 
@@ -29,31 +29,32 @@ export interface DropoutOptions {
  */
 export const dropout = defineOp("dropout", {
   forward(x: Tensor, { p = 0.5, training = true, generator = defaultGenerator, mask }: DropoutOptions = {}) {
-    check(p >= 0 && p <= 1, () => `dropout: p is ${p}, but a probability lies between 0 and 1.`);
     check(x.dtype === "f32", () => `dropout: x is ${x.dtype}. Cast it to f32.`);
     check(
       !mask || sameShape(mask.shape, x.shape),
       () => `dropout: the mask is ${showShape(mask!.shape)}, x ${showShape(x.shape)}.`,
     );
     const rate = training ? p : 0;
-    const choice = rate > 0 && rate < 1 ? (mask ?? generator.draw(x.size)) : undefined;
-    const saved = { rate, choice };
-    return { output: apply(x, saved), inputs: { x }, saved };
+    const given = mask && rate > 0 && rate < 1 ? { mask, scale: 1 / (1 - rate) } : undefined;
+    const choice = given ?? drawDrop("dropout", x.size, rate, generator);
+    return { output: apply(x, choice), inputs: { x }, saved: { choice } };
   },
-  backward: (saved, dy) => ({ x: apply(dy, saved) }),
+  backward: ({ choice }, dy) => ({ x: apply(dy, choice) }),
 });
 
-/** Drops elements of x (forward) or dy (backward) by the mask or the drawn numbers of `choice`. */
-function apply(x: Tensor, { rate, choice }: { rate: number; choice: Tensor | Draw | undefined }): Tensor {
-  if (!choice) return rate === 0 ? x.alias() : zerosLike(x);
-  const scale = 1 / (1 - rate);
+/** Drops elements of x (forward) or dy (backward) by a mask, or by drawn numbers. */
+function apply(x: Tensor, choice: { mask: Tensor; scale: number } | Drop | undefined): Tensor {
+  if (!choice) return x.alias();
+  if (!("mask" in choice)) return applyDrop(x, choice);
   const y = empty(x.shape);
-  if ("key" in choice) {
-    const vectors = ceilDiv(x.size, 4);
-    const threshold = Math.round(rate * 2 ** 24);
-    run(dropoutKernel, { x, y }, { ...choice, vectors, threshold, scale }, { threads: vectors });
-  } else {
-    run(maskKernel, { x, mask: choice, y }, { size: x.size, scale }, { threads: x.size });
-  }
+  run(maskKernel, { x, mask: choice.mask, y }, { size: x.size, scale: choice.scale }, { threads: x.size });
+  return y;
+}
+
+/** x without what is dropped, and the rest rescaled; not recorded. */
+export function applyDrop(x: Tensor, { rescale, ...drop }: Drop): Tensor {
+  const y = empty(x.shape);
+  const vectors = ceilDiv(x.size, 4);
+  run(dropoutKernel, { x, y }, { ...drop, vectors, scale: rescale }, { threads: vectors });
   return y;
 }

@@ -1,8 +1,10 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
+import { defaultGenerator, type Generator } from "../../random.ts";
 import { sameShape, showShape, type Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { checkRow, inputGradient, normalize, rowLength, weightGradients, type SavedNorm } from "./norm.ts";
+import { drawDrop } from "../dropout/draw.ts";
+import { checkRow, normalize, normGradients, rowLength } from "./norm.ts";
 
 export interface LayerNormOptions {
   /** Added to the variance, inside the root. */
@@ -28,15 +30,30 @@ export const layerNorm = defineOp("layer_norm", {
     const { y, saved } = normalize({ x, weight, bias, cols, center: true }, eps);
     return { output: y, inputs: { x, weight, bias }, saved: { norm: saved, shape } };
   },
-  backward: ({ norm, shape }, dy, needs) => gradients(norm, shape, dy, needs),
+  backward({ norm, shape }, dy, needs) {
+    const { x, weight, bias } = normGradients(norm, shape, dy, { ...needs, residual: false });
+    return { x, weight, bias };
+  },
 });
 
+export interface AddLayerNormOptions {
+  /** Added to the variance, inside the root. */
+  eps?: number;
+  /** The probability of an element of x to be dropped before the residual is added. */
+  dropoutP?: number;
+  generator?: Generator;
+}
+
 /**
- * layerNorm(x + residual) in one: what follows each half of a transformer's layer. x and residual are of one shape; weight and
- * bias have that of its last dimension. Saves the sum: nobody else needs x then.
+ * layerNorm(residual + dropout(x)) in one: what follows each half of a transformer's layer. x and residual are of one shape; weight
+ * and bias have that of its last dimension. Drops what the op `dropout` would drop with the same generator.
+ *
+ * Saves the sum h, since nobody else needs x then, and where the generator stood: backward draws again, and writes dh, which is
+ * the residual's gradient, and dx = dropout(dh) in one pass.
  */
 export const addLayerNorm = defineOp("add_layer_norm", {
-  forward(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, { eps = 1e-5 }: { eps?: number } = {}) {
+  forward(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, options: AddLayerNormOptions = {}) {
+    const { eps = 1e-5, dropoutP = 0, generator = defaultGenerator } = options;
     check(
       sameShape(x.shape, residual.shape),
       () =>
@@ -47,17 +64,9 @@ export const addLayerNorm = defineOp("add_layer_norm", {
     const cols = rowLength("add_layer_norm", x, shape);
     checkRow("add_layer_norm", "weight", weight, shape);
     checkRow("add_layer_norm", "bias", bias, shape);
-    const { y, saved } = normalize({ x, residual, weight, bias, cols, center: true }, eps);
+    const drop = drawDrop("add_layer_norm", x.size, dropoutP, generator);
+    const { y, saved } = normalize({ x, residual, weight, bias, cols, center: true, drop }, eps);
     return { output: y, inputs: { x, residual, weight, bias }, saved: { norm: saved, shape } };
   },
-  backward({ norm, shape }, dy, needs) {
-    const { x: dx, ...rest } = gradients(norm, shape, dy, { ...needs, x: needs.x || needs.residual });
-    return { x: dx, residual: dx, ...rest };
-  },
+  backward: ({ norm, shape }, dy, needs) => normGradients(norm, shape, dy, needs),
 });
-
-function gradients(norm: SavedNorm, shape: Shape, dy: Tensor, needs: { x: boolean; weight: boolean; bias: boolean }) {
-  const x = needs.x ? inputGradient(norm, dy) : undefined;
-  if (!needs.weight && !needs.bias) return { x, weight: undefined, bias: undefined };
-  return { x, ...weightGradients(norm, dy, shape) };
-}

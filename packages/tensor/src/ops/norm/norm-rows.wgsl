@@ -1,10 +1,9 @@
-// y = (h − μ) / √(σ² + eps) · weight + bias for each row of h = x, or x + residual. Without CENTER (RMS norm) μ is 0.
+// y = (h − μ) / √(σ² + eps) · weight + bias for each row of h = x, or x + residual: norm-naive.wgsl, which explains the two passes,
+// four elements at a time. Without CENTER (RMS norm) μ is 0. The sum may have dropout on x, a plain norm on y (see dropped.wgsl).
 //
-// Two passes, since E[h²] − μ² loses everything where μ ≫ σ. Even a rounded μ is off by u·|μ|, and BERT's eps of 1e-12 makes
-// up to 10⁶ of it: the second pass also sums what is left of the mean, ε, and h − μ is computed as (h − mean) − ε.
 // Mapping: one invocation per row. That suits CPU adapters, where workgroup memory and barriers cost more than they save.
 // Traffic: h is read three times (the second and third time from cache), y written once, 16 bytes of statistics per row; with a
-// residual, its sum with x is written too: backward wants it.
+// residual, h is written too: backward wants it.
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
 override CENTER: bool = true;
@@ -13,19 +12,29 @@ override WEIGHT: bool = true;
 override BIAS: bool = true;
 override ROWS_PER_GROUP: u32 = 8; // invocations in a workgroup
 
-struct Params { rows: u32, cols: u32, eps: f32 }
+struct Params {
+  rows: u32,
+  cols: u32,
+  eps: f32,
+  threshold: u32, // for dropped(), as in dropout.wgsl
+  counter: vec4u,
+  key: vec2u,
+  rescale: f32,
+}
 
 @group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows, cols]
 @group(0) @binding(1) var<storage, read> residual: array<Lanes>;    // [rows, cols]
 @group(0) @binding(2) var<storage, read> weight: array<Lanes>;      // [cols]
 @group(0) @binding(3) var<storage, read> bias: array<Lanes>;        // [cols]
-@group(0) @binding(4) var<storage, read_write> sum: array<Lanes>;   // [rows, cols]: x + residual, where there is one
+@group(0) @binding(4) var<storage, read_write> h: array<Lanes>;     // [rows, cols]: x + residual, where there is one
 @group(0) @binding(5) var<storage, read_write> y: array<Lanes>;     // [rows, cols]
 @group(0) @binding(6) var<storage, read_write> stats: array<vec4f>; // [rows]: mean, ε, 1 / √(σ² + eps)
 @group(0) @binding(7) var<uniform> params: Params;
 
-fn h(i: u32) -> Lanes {
-  if (RESIDUAL) { return sum[i]; }
+fn dropped(v: Lanes, i: u32) -> Lanes { return v; }
+
+fn element(i: u32) -> Lanes {
+  if (RESIDUAL) { return h[i]; }
   return x[i];
 }
 
@@ -46,8 +55,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     for (var c = 0u; c < n; c++) {
       var v = x[first + c];
       if (RESIDUAL) {
-        v += residual[first + c];
-        sum[first + c] = v;
+        v = dropped(v, first + c) + residual[first + c];
+        h[first + c] = v;
       }
       total += v;
     }
@@ -56,7 +65,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   var left = Lanes();
   var squares = Lanes();
   for (var c = 0u; c < n; c++) {
-    let d = h(first + c) - mean;
+    let d = element(first + c) - mean;
     left += d;
     squares += d * d;
   }
@@ -65,9 +74,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   stats[row] = vec4f(mean, epsilon, rstd, 0.0);
 
   for (var c = 0u; c < n; c++) {
-    var v = ((h(first + c) - mean) - epsilon) * rstd;
+    var v = ((element(first + c) - mean) - epsilon) * rstd;
     if (WEIGHT) { v *= weight[c]; }
     if (BIAS) { v += bias[c]; }
+    if (!RESIDUAL) { v = dropped(v, first + c); }
     y[first + c] = v;
   }
 }

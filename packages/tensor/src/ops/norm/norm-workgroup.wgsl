@@ -1,9 +1,8 @@
-// y = (h − μ) / √(σ² + eps) · weight + bias for each row of h = x, or x + residual: norm-rows.wgsl, which explains the two
-// passes, for GPUs.
+// y = (h − μ) / √(σ² + eps) · weight + bias for each row of h = x, or x + residual: norm-rows.wgsl with the work of a row shared.
 //
 // Mapping: one workgroup per row. Neighbouring invocations read neighbouring elements, and add their sums up in a tree in
 // workgroup memory, which holds at every subgroup size. Traffic: h is read three times (the second and third time from
-// cache), y written once, 16 bytes of statistics per row; with a residual, its sum with x too.
+// cache), y written once, 16 bytes of statistics per row; with a residual, h is written too.
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
 const WIDTH = 4u;    // how many these are
 override CENTER: bool = true;
@@ -12,13 +11,21 @@ override WEIGHT: bool = true;
 override BIAS: bool = true;
 override SIZE: u32 = 64; // invocations in a workgroup, a power of two
 
-struct Params { rows: u32, cols: u32, eps: f32 }
+struct Params {
+  rows: u32,
+  cols: u32,
+  eps: f32,
+  threshold: u32, // for dropped(), as in dropout.wgsl
+  counter: vec4u,
+  key: vec2u,
+  rescale: f32,
+}
 
 @group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows, cols]
 @group(0) @binding(1) var<storage, read> residual: array<Lanes>;    // [rows, cols]
 @group(0) @binding(2) var<storage, read> weight: array<Lanes>;      // [cols]
 @group(0) @binding(3) var<storage, read> bias: array<Lanes>;        // [cols]
-@group(0) @binding(4) var<storage, read_write> sum: array<Lanes>;   // [rows, cols]: x + residual, where there is one
+@group(0) @binding(4) var<storage, read_write> h: array<Lanes>;     // [rows, cols]: x + residual, where there is one
 @group(0) @binding(5) var<storage, read_write> y: array<Lanes>;     // [rows, cols]
 @group(0) @binding(6) var<storage, read_write> stats: array<vec4f>; // [rows]: mean, ε, 1 / √(σ² + eps)
 @group(0) @binding(7) var<uniform> params: Params;
@@ -35,8 +42,10 @@ fn sum_all(mine: vec2f, lane: u32) -> vec2f {
   return workgroupUniformLoad(&tree[0]); // waits before it reads, and until all have read
 }
 
-fn h(i: u32) -> Lanes {
-  if (RESIDUAL) { return sum[i]; }
+fn dropped(v: Lanes, i: u32) -> Lanes { return v; }
+
+fn element(i: u32) -> Lanes {
+  if (RESIDUAL) { return h[i]; }
   return x[i];
 }
 
@@ -61,8 +70,8 @@ fn main(
     for (var c = lane; c < n; c += SIZE) {
       var v = x[first + c];
       if (RESIDUAL) {
-        v += residual[first + c];
-        sum[first + c] = v;
+        v = dropped(v, first + c) + residual[first + c];
+        h[first + c] = v;
       }
       total += v;
     }
@@ -71,7 +80,7 @@ fn main(
   var left = Lanes();
   var squares = Lanes();
   for (var c = lane; c < n; c += SIZE) {
-    let d = h(first + c) - mean;
+    let d = element(first + c) - mean;
     left += d;
     squares += d * d;
   }
@@ -81,9 +90,10 @@ fn main(
   if (lane == 0u) { stats[row] = vec4f(mean, epsilon, rstd, 0.0); }
 
   for (var c = lane; c < n; c += SIZE) {
-    var v = ((h(first + c) - mean) - epsilon) * rstd;
+    var v = ((element(first + c) - mean) - epsilon) * rstd;
     if (WEIGHT) { v *= weight[c]; }
     if (BIAS) { v += bias[c]; }
+    if (!RESIDUAL) { v = dropped(v, first + c); }
     y[first + c] = v;
   }
 }

@@ -1,6 +1,7 @@
 import { sizeOf } from "../../shape.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
-import type { LayerNormOptions } from "./layer-norm.ts";
+import { uniformFloat, type Generator } from "../../random.ts";
+import type { AddLayerNormOptions, LayerNormOptions } from "./layer-norm.ts";
 
 const sum = (values: number[]): number => values.reduce((a, b) => a + b, 0);
 
@@ -19,15 +20,46 @@ export function layerNormReference(
   });
 }
 
+/** What the elements of x are multiplied by in dropout: the words of dropout.wgsl, drawn on the host. */
+export function keptReference(count: number, dropoutP: number, generator?: Generator): number[] {
+  if (dropoutP === 0 || dropoutP === 1) return new Array<number>(count).fill(1 - dropoutP);
+  return Array.from(generator!.words(count), (word) => (uniformFloat(word) >= dropoutP ? 1 / (1 - dropoutP) : 0));
+}
+
 export function addLayerNormReference(
   x: NdArray,
   residual: NdArray,
   weight: NdArray,
   bias: NdArray,
-  options: { eps?: number } = {},
+  { eps, dropoutP = 0, generator }: AddLayerNormOptions = {},
 ): NdArray {
-  const h = { shape: x.shape, data: x.data.map((v, i) => v + residual.data[i]!) };
-  return layerNormReference(h, weight, bias, options);
+  const kept = keptReference(x.data.length, dropoutP, generator);
+  const h = { shape: x.shape, data: x.data.map((v, i) => v * kept[i]! + residual.data[i]!) };
+  return layerNormReference(h, weight, bias, { ...(eps !== undefined && { eps }) });
+}
+
+/** The gradients of layer norm: dh = rstd (g − mean g − x̂ · mean(g x̂)), g = dy · weight; dweight = Σ dy x̂; dbias = Σ dy. */
+export function layerNormGradientsReference(h: NdArray, weight: NdArray, dy: NdArray, eps: number) {
+  const cols = weight.data.length;
+  const mean = (values: number[]): number => sum(values) / cols;
+  const dh = new Float64Array(h.data.length);
+  const dweight = new Float64Array(cols);
+  const dbias = new Float64Array(cols);
+  for (let first = 0; first < dh.length; first += cols) {
+    const row = [...h.data.subarray(first, first + cols)];
+    const mu = mean(row);
+    const rstd = 1 / Math.sqrt(mean(row.map((v) => (v - mu) ** 2)) + eps);
+    const normalized = row.map((v) => (v - mu) * rstd);
+    const g = row.map((_, c) => dy.data[first + c]! * weight.data[c]!);
+    const shift = mean(g);
+    const stretch = mean(g.map((v, c) => v * normalized[c]!));
+    for (let c = 0; c < cols; c++) {
+      dh[first + c] = rstd * (g[c]! - shift - normalized[c]! * stretch);
+      dweight[c]! += dy.data[first + c]! * normalized[c]!;
+      dbias[c]! += dy.data[first + c]!;
+    }
+  }
+  return { dh, dweight, dbias };
 }
 
 export function rmsNormReference(

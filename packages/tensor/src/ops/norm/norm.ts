@@ -1,25 +1,20 @@
 import { check } from "../../errors.ts";
 import { device } from "../../runtime/device.ts";
-import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
+import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
+import { ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import rowsBackwardCode from "./norm-rows-backward.wgsl";
-import rowsCode from "./norm-rows.wgsl";
+import type { Drop } from "../dropout/draw.ts";
+import { applyDrop } from "../dropout/dropout.ts";
+import { chooseNorm, lanesOf, widthOf, type NormKernel } from "./kernels.ts";
 import weightBackwardCode from "./norm-weight-backward.wgsl";
-import workgroupBackwardCode from "./norm-workgroup-backward.wgsl";
-import workgroupCode from "./norm-workgroup.wgsl";
-import sumBlocksCode from "./sum-blocks.wgsl";
+import weightSumCode from "./norm-weight-sum.wgsl";
 
-const rowsKernel = kernel("ops/norm/norm-rows.wgsl", rowsCode);
-const rowsBackwardKernel = kernel("ops/norm/norm-rows-backward.wgsl", rowsBackwardCode);
-const workgroupKernel = kernel("ops/norm/norm-workgroup.wgsl", workgroupCode);
-const workgroupBackwardKernel = kernel("ops/norm/norm-workgroup-backward.wgsl", workgroupBackwardCode);
 const weightBackwardKernel = kernel("ops/norm/norm-weight-backward.wgsl", weightBackwardCode);
-const sumBlocksKernel = kernel("ops/norm/sum-blocks.wgsl", sumBlocksCode);
+const weightSumKernel = kernel("ops/norm/norm-weight-sum.wgsl", weightSumCode);
 
 /** What layer norm, layer norm of a sum and RMS norm have in common: the tensors, and how rows are normalized. */
-interface Norm {
+export interface Norm {
   x: Tensor;
   residual?: Tensor;
   weight?: Tensor | undefined;
@@ -28,6 +23,8 @@ interface Norm {
   cols: number;
   /** Whether the mean is taken off: layer norm does, RMS norm doesn't. */
   center: boolean;
+  /** Dropout: of x with a residual, else of y. */
+  drop?: Drop | undefined;
 }
 
 /** What backward needs: what was normalized, and of each row the mean, what rounding left of it, and 1/√(variance + eps). */
@@ -38,6 +35,8 @@ export interface SavedNorm {
   cols: number;
   center: boolean;
   stats: Tensor;
+  /** Dropout of x. */
+  drop: Drop | undefined;
 }
 
 /** Elements of `normalizedShape`, which has to be the end of x's shape. */
@@ -60,67 +59,77 @@ export function checkRow(op: string, name: string, tensor: Tensor | undefined, n
   );
 }
 
-/** Normalizes the rows of x, or of x + residual. */
-export function normalize(norm: Norm, eps: number): { y: Tensor; saved: SavedNorm } {
-  const { x, residual, weight, bias, cols, center } = norm;
+/** Kernels draw random numbers for four elements at once; other rows get their dropout in a pass of its own, with the same result. */
+const dropsInside = (cols: number): boolean => cols % 4 === 0;
+
+/** Normalizes the rows of x, or of x + residual. `using` is for tests and measurements. */
+export function normalize(norm: Norm, eps: number, using?: NormKernel): { y: Tensor; saved: SavedNorm } {
+  const { residual, weight, bias, cols, center } = norm;
+  const drop = dropsInside(cols) ? norm.drop : undefined;
+  const apart = norm.drop && !drop ? norm.drop : undefined;
+  const x = apart && residual ? applyDrop(norm.x, apart) : norm.x;
   const rows = cols === 0 ? 0 : x.size / cols;
   const y = empty(x.shape);
   const stats = empty([rows, 4]);
-  const sum = empty(residual ? x.shape : [0]);
-  const overrides = { CENTER: +center, RESIDUAL: +!!residual, WEIGHT: +!!weight, BIAS: +!!bias };
-  const tensors = { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, sum, y, stats };
-  runRows({ rows: rowsKernel, workgroup: workgroupKernel }, tensors, { rows, cols, eps }, overrides);
-  return { y, saved: { h: residual ? sum : x, weight, cols, center, stats } };
+  const h = empty(residual ? x.shape : [0]);
+  const tensors = { x, residual: residual ?? x, weight: weight ?? x, bias: bias ?? x, h, y, stats };
+  const task = {
+    ...({ pass: "forward", rows, cols, eps, center, drop } as const),
+    ...{ residual: !!residual, weight: !!weight, bias: !!bias },
+  };
+  (using ?? chooseNorm(device().adapter, task)).compute(tensors, task);
+  const saved = { h: residual ? h : x, weight, cols, center, stats, drop: residual && norm.drop };
+  return { y: apart && !residual ? applyDrop(y, apart) : y, saved };
 }
 
-/** dx, the same for x and residual. */
-export function inputGradient({ h, weight, cols, center, stats }: SavedNorm, dy: Tensor): Tensor {
+/** dh, the gradient of what was normalized, so of the residual; and dx, which is the same unless x had dropout. */
+export function inputGradient(saved: SavedNorm, dy: Tensor, using?: NormKernel): { dx: Tensor; dh: Tensor } {
+  const { h, weight, cols, center, stats } = saved;
+  const drop = dropsInside(cols) ? saved.drop : undefined;
   const rows = stats.shape[0]!;
-  const dx = empty(h.shape);
-  const overrides = { CENTER: +center, WEIGHT: +!!weight };
-  const tensors = { dy, h, weight: weight ?? h, stats, dx };
-  runRows({ rows: rowsBackwardKernel, workgroup: workgroupBackwardKernel }, tensors, { rows, cols }, overrides);
-  return dx;
+  const dh = empty(h.shape);
+  const dx = empty(drop ? h.shape : [0]);
+  const task = {
+    ...({ pass: "backward", rows, cols, eps: 0, center, drop } as const),
+    ...{ residual: false, weight: !!weight, bias: false },
+  };
+  (using ?? chooseNorm(device().adapter, task)).compute({ dy, h, weight: weight ?? h, stats, dh, dx }, task);
+  return { dx: drop ? dx : saved.drop ? applyDrop(dh, saved.drop) : dh, dh };
 }
 
 /** dweight and dbias, by sums over blocks of rows. */
 export function weightGradients({ h, cols, stats }: SavedNorm, dy: Tensor, shape: Shape) {
   const rows = stats.shape[0]!;
-  const rowsPerBlock = Math.max(1, Math.ceil(Math.sqrt(rows)));
-  const blocks = Math.ceil(rows / rowsPerBlock);
-  const partial = { dweight: empty([blocks, cols]), dbias: empty([blocks, cols]) };
+  // Much work side by side for a GPU; for a CPU none of the workgroup memory that joins it.
+  const [WIDE, DEEP] = [32, device().adapter.cpu ? 1 : 8];
+  const overrides = { WIDE, DEEP };
+  const width = widthOf(cols);
+  const blocks = Math.min(Math.max(64, Math.ceil(Math.sqrt(rows))), ceilDiv(rows, 4 * DEEP)); // few rows for each invocation
+  const partial = empty([blocks, 2, cols]);
   run(
-    atWidth(weightBackwardKernel, cols),
-    { dy, h, stats, ...partial },
-    { rows, cols, blocks, rows_per_block: rowsPerBlock },
-    { threads: (blocks * cols) / widthOf(cols) },
+    specialize(weightBackwardKernel, lanesOf(width)),
+    { dy, h, stats, partial },
+    { rows, cols, rows_per_block: ceilDiv(rows, blocks) },
+    { workgroups: [ceilDiv(cols / width, WIDE), blocks], overrides },
   );
-  const sumBlocks = (sums: Tensor): Tensor => {
-    const total = empty(shape);
-    run(sumBlocksKernel, { partial: sums, total }, { blocks, cols }, { threads: cols });
-    return total;
-  };
-  return { weight: sumBlocks(partial.dweight), bias: sumBlocks(partial.dbias) };
+  const gradients = { weight: empty(shape), bias: empty(shape) };
+  run(
+    weightSumKernel,
+    { partial, dweight: gradients.weight, dbias: gradients.bias },
+    { cols, blocks },
+    { workgroups: ceilDiv(2 * cols, WIDE), overrides },
+  );
+  return gradients;
 }
 
-/** An invocation per row on a CPU, and where rows are short; else a workgroup per row. */
-function runRows(
-  kernels: { rows: Kernel; workgroup: Kernel },
-  tensors: Record<string, Tensor>,
-  params: { rows: number; cols: number; eps?: number },
-  overrides: Record<string, number>,
-): void {
-  const { rows, cols } = params;
-  if (device().adapter.cpu || cols < 32) {
-    run(atWidth(kernels.rows, cols), tensors, params, { threads: rows, overrides });
-  } else {
-    const SIZE = cols <= 1024 ? 64 : 256; // an invocation then reads a few vec4s
-    run(atWidth(kernels.workgroup, cols), tensors, params, { workgroups: rows, overrides: { ...overrides, SIZE } });
-  }
+/** The gradients that are needed: of x, of a residual, and of weight and bias, which come together. */
+export function normGradients(
+  saved: SavedNorm,
+  shape: Shape,
+  dy: Tensor,
+  needs: { x: boolean; residual: boolean; weight: boolean; bias: boolean },
+): { x: Tensor | undefined; residual: Tensor | undefined; weight: Tensor | undefined; bias: Tensor | undefined } {
+  const { dx, dh } = needs.x || needs.residual ? inputGradient(saved, dy) : {};
+  const { weight, bias } = needs.weight || needs.bias ? weightGradients(saved, dy, shape) : {};
+  return { x: dx, residual: dh, weight, bias };
 }
-
-/** Elements that kernels read at once: four where rows are whole vec4s. */
-const widthOf = (cols: number): number => (cols % 4 === 0 ? 4 : 1);
-
-const atWidth = (base: Kernel, cols: number): Kernel =>
-  widthOf(cols) === 4 ? base : specialize(base, { Lanes: "f32", WIDTH: 1 });

@@ -1,6 +1,6 @@
 import { defineOp } from "../../define-op.ts";
 import type { Tensor } from "../../tensor.ts";
-import { checkRow, inputGradient, normalize, rowLength, weightGradients } from "./norm.ts";
+import { checkRow, normalize, normGradients, rowLength } from "./norm.ts";
 import type { LayerNormOptions } from "./layer-norm.ts";
 
 /**
@@ -18,7 +18,7 @@ export const rmsNorm = defineOp("rms_norm", {
     return { output: y, inputs: { x, weight }, saved: { norm: saved, shape } };
   },
   backward({ norm, shape }, dy, needs) {
-    const x = needs.x ? inputGradient(norm, dy) : undefined;
-    return { x, weight: needs.weight ? weightGradients(norm, dy, shape).weight : undefined };
+    const { x, weight } = normGradients(norm, shape, dy, { ...needs, residual: false, bias: false });
+    return { x, weight };
   },
 });

@@ -1,0 +1,36 @@
+// The dropped() of a kernel with dropout inside: v · rescale where an element is kept, else 0; rescale = 1 / (1 − p).
+// Not a kernel by itself: it takes the place of the dropped() of kernels that are whole without it (see ops/norm/kernels.ts). Random
+// numbers are those of dropout.wgsl, which explains them, at the same places: the fused op and the separate one drop the same.
+
+// Upper words of two products of 32-bit numbers, from their halves.
+fn mul_high(a: vec2u, b: vec2u) -> vec2u {
+  let al = a & vec2u(0xffffu);
+  let ah = a >> vec2u(16u);
+  let bl = b & vec2u(0xffffu);
+  let bh = b >> vec2u(16u);
+  let middle = ah * bl + ((al * bl) >> vec2u(16u));
+  let other = al * bh + (middle & vec2u(0xffffu));
+  return ah * bh + (middle >> vec2u(16u)) + (other >> vec2u(16u));
+}
+
+fn philox(counter: vec4u, key: vec2u) -> vec4u {
+  let multipliers = vec2u(0xd2511f53u, 0xcd9e8d57u);
+  var c = counter;
+  var k = key;
+  for (var round = 0u; round < 10u; round++) {
+    let high = mul_high(multipliers, c.xz);
+    let low = multipliers * c.xz;
+    c = vec4u(high.y ^ c.y ^ k.x, low.y, high.x ^ c.w ^ k.y, low.x);
+    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+// Elements 4 i … 4 i + 3 with dropout.
+fn dropped(v: vec4f, i: u32) -> vec4f {
+  var c = params.counter;
+  c.x += i;
+  if (c.x < i) { c.y++; if (c.y == 0u) { c.z++; if (c.z == 0u) { c.w++; } } } // carry
+  let kept = (philox(c, params.key) >> vec4u(8u)) >= vec4u(params.threshold);
+  return select(vec4f(0.0), v * params.rescale, kept);
+}
