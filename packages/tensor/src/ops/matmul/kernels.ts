@@ -90,14 +90,22 @@ export interface MatmulKernel {
 }
 
 /** Parameters of the kernels that read A and B where they are, transposed or not: a matter of strides. */
-const inPlace = (task: MatmulTask): Params => ({ ...sizesOf(task), batches: task.batches, ...placesOf(task) });
+const inPlace = (task: MatmulTask): Params => ({
+  ...sizesOf(task),
+  batches: task.batches,
+  ...stridesOf(task),
+  ...placesOf(task),
+});
 
 const sizesOf = ({ M, N, K }: MatmulTask): Params => ({ M, N, K });
 
-function placesOf({ M, N, K, a, b, c, bias, accumulate }: MatmulTask): Params {
+const stridesOf = ({ M, N, K, a, b }: MatmulTask): Params => ({
+  ...{ a_row: a.transposed ? 1 : K, a_col: a.transposed ? M : 1 },
+  ...{ b_row: b.transposed ? 1 : N, b_col: b.transposed ? K : 1 },
+});
+
+function placesOf({ a, b, c, bias, accumulate }: MatmulTask): Params {
   return {
-    ...{ a_row: a.transposed ? 1 : K, a_col: a.transposed ? M : 1 },
-    ...{ b_row: b.transposed ? 1 : N, b_col: b.transposed ? K : 1 },
     ...{ a_first: a.first, b_first: b.first, c_first: c.first, a_step: a.step, b_step: b.step, c_step: c.step },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
@@ -243,37 +251,56 @@ function tiled(side: 1 | 2): MatmulKernel {
     suits: (_adapter, { M, N, batches }) => Math.max(batches, M / tile, N / tile) <= 65535,
     fusesGelu: true,
     compute(task, splits = splitsFor(task, tile)) {
-      const { M, N, K, batches, a, b, c, bias, accumulate, gelu } = task;
-      const { maxComputeWorkgroupStorageSize, maxStorageBufferBindingSize } = device().gpu.limits;
-      if (tile === 128 && maxComputeWorkgroupStorageSize < 16896) return matmulKernels.tiled.compute(task);
+      const { M, N, K, a, b } = task;
+      if (tile === 128 && device().gpu.limits.maxComputeWorkgroupStorageSize < 16896)
+        return matmulKernels.tiled.compute(task);
       const overrides = {
-        ...{ SIDE: side, BLOCKS: side * side },
+        ...{ SIDE: side, BLOCKS: side * side, UNROLL: Number(!device().adapter.cpu) },
         A_ALIGNED: Number(aligned(a, a.transposed ? M : K)),
         B_ALIGNED: Number(aligned(b, b.transposed ? K : N)),
         ...rounding(task),
       };
-      const chunk = 16 * ceilDiv(K, 16 * splits);
-      const launch = { workgroups: [ceilDiv(N, tile), ceilDiv(M, tile), batches * splits] as const, overrides };
       const tensors = { ...bindings(task), a4: a.tensor, b4: b.tensor };
-      const params = { ...sizesOf(task), ...placesOf(task), splits, chunk };
-      if (splits === 1 && aligned(c, N)) return start(tiledKernels, gelu, tensors, params, launch);
-
-      // Parts of the sums, or rows that don't begin at whole vectors: by way of a workspace, where they do.
-      const width = 4 * ceilDiv(N, 4);
-      if (4 * batches * splits * M * width > maxStorageBufferBindingSize)
-        return splits > 1 ? this.compute(task, 1) : computeWorkgroupTile(task);
-      const parts = empty([batches, splits, M, width]);
-      const plain = { ...params, c_first: 0, c_step: M * width, bias: 0, accumulate: 0 };
-      run(tiledKernels.plain, { ...tensors, c: parts }, plain, launch);
-      const sums = {
-        ...{ M, N, batches, splits, c_first: c.first, c_step: c.step },
-        ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
-      };
-      run(sumKernel, { parts, bias: bias ?? parts, c: c.tensor }, sums, { threads: batches * M * N });
-      parts.dispose();
-      if (gelu) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
+      const params = { ...sizesOf(task), ...stridesOf(task), ...placesOf(task) };
+      computeTiles(tiledKernels, task, { tensors, params, overrides, rows: tile, cols: tile, splits });
     },
   };
+}
+
+/** Starts a kernel that makes tiles of C, `rows` × `cols`, in whole vectors, and takes k in `splits` parts. */
+function computeTiles(
+  kernels: Epilogues,
+  task: MatmulTask,
+  how: {
+    tensors: Record<string, Tensor>;
+    params: Params;
+    overrides: Record<string, number>;
+    rows: number;
+    cols: number;
+    splits: number;
+  },
+): void {
+  const { M, N, K, batches, c, bias, accumulate, gelu } = task;
+  const { tensors, overrides, rows, cols, splits } = how;
+  const chunk = 32 * ceilDiv(K, 32 * splits); // whole steps of every such kernel
+  const launch = { workgroups: [ceilDiv(N, cols), ceilDiv(M, rows), batches * splits] as const, overrides };
+  const params = { ...how.params, splits, chunk };
+  if (splits === 1 && aligned(c, N)) return start(kernels, gelu, tensors, params, launch);
+
+  // Parts of the sums, or rows that don't begin at whole vectors: by way of a workspace, where they do.
+  const width = 4 * ceilDiv(N, 4);
+  if (4 * batches * splits * M * width > device().gpu.limits.maxStorageBufferBindingSize)
+    return splits > 1 ? computeTiles(kernels, task, { ...how, splits: 1 }) : computeWorkgroupTile(task);
+  const parts = empty([batches, splits, M, width]);
+  const plain = { ...params, c_first: 0, c_step: M * width, bias: 0, accumulate: 0 };
+  run(kernels.plain, { ...tensors, c: parts }, plain, launch);
+  const sums = {
+    ...{ M, N, batches, splits, c_first: c.first, c_step: c.step },
+    ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
+  };
+  run(sumKernel, { parts, bias: bias ?? parts, c: c.tensor }, sums, { threads: batches * M * N });
+  parts.dispose();
+  if (gelu) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
 }
 
 /** What it takes to fill a large GPU: 512 invocations for each of 128 cores. WebGPU doesn't tell; smaller ones lose little by it. */
@@ -307,7 +334,7 @@ export function subgroupMatrix(name: string, tuning: MatrixTuning, code = subgro
     const key = JSON.stringify(values);
     let kernels = made.get(key);
     if (!kernels) {
-      made.set(key, (kernels = withEpilogues(file, specialize(kernel(file, code), values).code)));
+      made.set(key, (kernels = withEpilogues(file, specialize(kernel(file, code), values).code, storeGeluVectorsCode)));
     }
     return kernels;
   };
@@ -316,28 +343,23 @@ export function subgroupMatrix(name: string, tuning: MatrixTuning, code = subgro
     suits: ({ subgroupMatrix: matrix }, { M, N, batches, precision }) =>
       precision === "f16" && matrix !== undefined && !matrix.problem && Math.max(batches, M / 16, N / 16) <= 65535,
     fusesGelu: true,
-    compute(task) {
+    compute(task, splits) {
       const { subgroupMatrix: matrix, subgroupSize } = device().adapter;
       check(matrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
-      const { a, b, c, M, N, K, batches, bias, accumulate } = task;
+      const { a, b, M, N, K } = task;
       const kernels = kernelsFor({
         ...{ MATRIX_M: matrix.M, MATRIX_N: matrix.N, MATRIX_K: matrix.K, ...tuning },
         INVOCATIONS: SUBGROUPS_M * SUBGROUPS_N * subgroupSize[1],
       });
-      const whole = (x: Matrices, line: number): boolean => [line, x.first, x.step].every((n) => n % 4 === 0);
       const overrides = {
         A_TRANSPOSED: Number(a.transposed),
         B_TRANSPOSED: Number(b.transposed),
-        ALIGNED: Number(whole(a, a.transposed ? M : K) && whole(b, b.transposed ? K : N)),
+        ALIGNED: Number(aligned(a, a.transposed ? M : K) && aligned(b, b.transposed ? K : N)),
       };
-      const params = {
-        ...{ M, N, K, a_first: a.first, b_first: b.first, c_first: c.first },
-        ...{ a_step: a.step, b_step: b.step, c_step: c.step },
-        ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
-      };
+      const params = { ...sizesOf(task), ...placesOf(task) };
       const [rows, cols] = [SUBGROUPS_M * ROWS * matrix.M, SUBGROUPS_N * COLS * matrix.N];
-      const workgroups = [ceilDiv(N, cols), ceilDiv(M, rows), batches] as const;
-      start(kernels, task.gelu, bindings(task), params, { workgroups, overrides });
+      const parts = splits ?? splitsFor(task, Math.sqrt(rows * cols));
+      computeTiles(kernels, task, { tensors: bindings(task), params, overrides, rows, cols, splits: parts });
     },
   };
 }
@@ -349,11 +371,11 @@ trials.subgroupMatrix = async () => {
   await tryMatmul(matrixSmall, [{ transposeA: false, transposeB: false, M: 33, N: 35, K: 37 }]);
 };
 
-/** Of the kernels for matrix units the one with the largest tiles of which there are enough to keep a large GPU busy. */
-function matrixKernels({ M, N, batches }: MatmulSizes): MatmulKernel[] {
+/** Of the kernels for matrix units the one with the largest tiles of which there are enough. */
+function matrixKernel(sizes: MatmulSizes): MatmulKernel {
   const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
-  const tiles = (M / 128) * (N / 128) * batches;
-  return [tiles >= 192 ? matrixLarge : tiles >= 96 ? matrixMedium : matrixSmall];
+  const tiles = tilesOf(sizes, 128) * splitsFor(sizes, 128);
+  return tiles >= 192 ? matrixLarge : tiles >= 96 ? matrixMedium : matrixSmall;
 }
 
 /** Which kernels for which device and sizes, the best first: the first that suits is taken. */
@@ -364,7 +386,7 @@ const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulKernel[]> = {
     const { tiled, tiledLarge } = matmulKernels;
     if (Math.min(M, N) < 16) return []; // mostly empty tiles
     const large = tilesOf(sizes, 128) * splitsFor(sizes, 128) >= 224; // workgroups: 7/8 of enough
-    return [...matrixKernels(sizes), large ? tiledLarge : tiled];
+    return [matrixKernel(sizes), large ? tiledLarge : tiled];
   },
 };
 /** Which kernel for which device and sizes. */

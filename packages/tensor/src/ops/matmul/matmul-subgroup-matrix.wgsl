@@ -1,9 +1,11 @@
 // C = op(A) · op(B) (+ bias, or + what C held) by a GPU's matrix units: factors rounded to f16, sums in f32. op transposes, or not.
 //
-// A workgroup makes a tile of C; a subgroup of it ROWS × COLS matrices of sums, in its registers. Per DEPTH steps of k, the workgroup copies
-// what the tile needs of A and B to workgroup memory, line by line as they lie: the load of a matrix transposes where op does. The sums leave
-// through workgroup memory, too, for elements of a matrix have no index. Where subgroups have fewer lanes than they could have, there are more than needed, and some only copy.
-// Traffic: A is read N / TILE_N times, B M / TILE_M times, C is written once, by store(): epilogue-gelu.wgsl has one that adds GELU.
+// A workgroup makes a tile of C, and each of its subgroups ROWS × COLS matrices of that, whose sums stay in registers. Per DEPTH steps of k, all
+// copy what the tile needs of A and B to workgroup memory, line by line as they lie: the load of a matrix transposes where op does. The sums
+// leave through workgroup memory, too, for elements of a matrix have no index. Where subgroups have fewer lanes than the adapter has at most,
+// there are more of them than needed, and some only copy.
+// Traffic: A is read N / TILE_N times, B M / TILE_M times; C is written once, by store(): store-gelu-vectors.wgsl has one that adds GELU.
+// Where C has too few tiles to keep a GPU busy, k is split among workgroups: c then holds their parts of the sums, for matmul-sum.wgsl.
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
@@ -22,16 +24,16 @@ override B_TRANSPOSED: bool = false;
 override ALIGNED: bool = true; // lines of A and B, and the first of each matrix, begin at whole vectors
 
 struct Params {
-  M: u32, N: u32, K: u32,
+  M: u32, N: u32, K: u32, splits: u32, chunk: u32, // steps of k in a split: a multiple of DEPTH
   a_first: u32, b_first: u32, c_first: u32, // where the first matrix of the batch begins, in elements,
   a_step: u32, b_step: u32, c_step: u32,    // and how far on the next one does
   bias: u32, accumulate: u32,               // 1: do
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [batches, M, K], or [batches, K, M] if transposed
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;     // [batches, K, N], or [batches, N, K] if transposed
-@group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [batches, M, N]
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;       // [batches, M, K], or [batches, K, M] if transposed
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;       // [batches, K, N], or [batches, N, K] if transposed
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>;    // [N]
+@group(0) @binding(3) var<storage, read_write> c: array<vec4f>; // [batches, splits, M, N], N rounded up to a multiple of four
 @group(0) @binding(4) var<uniform> params: Params;
 
 alias Left = subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>;
@@ -43,7 +45,7 @@ const TILE_M = SUBGROUPS_M * ROWS * MATRIX_M;
 const TILE_N = SUBGROUPS_N * COLS * MATRIX_N;
 const DEPTH = 32u;
 
-// What lies in workgroup memory: A's lines, then B's, in vectors of four, with two more for each line than it needs, against bank conflicts.
+// What lies in workgroup memory: A's lines, then B's, counted in vectors of four, each with two more than it needs, against bank conflicts.
 override A_LENGTH: u32 = select(DEPTH, TILE_M, A_TRANSPOSED) / 4u; // a line goes along k, unless transposed
 override B_LENGTH: u32 = select(TILE_N, DEPTH, B_TRANSPOSED) / 4u;
 override A_STRIDE: u32 = A_LENGTH + 2u;
@@ -85,23 +87,14 @@ fn four_of_b(at: u32, count: u32) -> vec4f {
   return four;
 }
 
-// How many of four elements of a line from `at` on are there: lines are `length` long, and there are `lines`.
+// How many of four elements of a line from `at` on are there, of `lines` lines of `length` elements.
 fn count(line: u32, lines: u32, at: u32, length: u32) -> u32 {
   return select(0u, min(4u, length - at), line < lines && at < length);
 }
 
-// Writes the first `count` of four neighbours in a row of C.
-fn store(at: u32, sum: vec4f, count: u32) {
-  if (count == 4u) {
-    c[at] = sum.x;
-    c[at + 1u] = sum.y;
-    c[at + 2u] = sum.z;
-    c[at + 3u] = sum.w;
-  } else {
-    for (var j = 0u; j < 3u; j++) {
-      if (j < count) { c[at + j] = sum[j]; }
-    }
-  }
+// Writes four neighbours in a row of C.
+fn store(at: u32, sum: vec4f) {
+  c[at] = sum;
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -109,17 +102,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
   let p = params;
   let row = group.y * TILE_M;
   let col = group.x * TILE_N;
-  let a_batch = p.a_first + group.z * p.a_step;
-  let b_batch = p.b_first + group.z * p.b_step;
-  let a_lines = select(p.M, p.K, A_TRANSPOSED);
-  let a_length = select(p.K, p.M, A_TRANSPOSED);
-  let b_lines = select(p.K, p.N, B_TRANSPOSED);
-  let b_length = select(p.N, p.K, B_TRANSPOSED);
+  let batch = group.z / p.splits;
+  let begin = group.z % p.splits * p.chunk;
+  let end = min(begin + p.chunk, p.K);
+  let a_batch = p.a_first + batch * p.a_step;
+  let b_batch = p.b_first + batch * p.b_step;
+  let a_line = select(p.K, p.M, A_TRANSPOSED); // elements from one line to the next,
+  let a_lines = select(p.M, end, A_TRANSPOSED); // where lines end,
+  let a_length = select(end, p.M, A_TRANSPOSED); // and where elements of a line do
+  let b_line = select(p.N, p.K, B_TRANSPOSED);
+  let b_lines = select(end, p.N, B_TRANSPOSED);
+  let b_length = select(p.N, end, B_TRANSPOSED);
   let my_row = subgroup / SUBGROUPS_N * ROWS * MATRIX_M; // in the tile
   let my_col = subgroup % SUBGROUPS_N * COLS * MATRIX_N;
   var sums: array<array<Sums, COLS>, ROWS>;
 
-  for (var k0 = 0u; k0 < p.K; k0 += DEPTH) {
+  for (var k0 = begin; k0 < end; k0 += DEPTH) {
     // All loads before the first store, so that they are under way together.
     const A_EACH = TILE_M * DEPTH / 4u / INVOCATIONS;
     const B_EACH = TILE_N * DEPTH / 4u / INVOCATIONS;
@@ -129,13 +127,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
       let four = v * INVOCATIONS + me;
       let line = select(row, k0, A_TRANSPOSED) + four / A_LENGTH;
       let at = select(k0, row, A_TRANSPOSED) + four % A_LENGTH * 4u;
-      fours_of_a[v] = four_of_a(a_batch + line * a_length + at, count(line, a_lines, at, a_length));
+      fours_of_a[v] = four_of_a(a_batch + line * a_line + at, count(line, a_lines, at, a_length));
     }
     for (var v = 0u; v < B_EACH; v++) {
       let four = v * INVOCATIONS + me;
       let line = select(k0, col, B_TRANSPOSED) + four / B_LENGTH;
       let at = select(col, k0, B_TRANSPOSED) + four % B_LENGTH * 4u;
-      fours_of_b[v] = four_of_b(b_batch + line * b_length + at, count(line, b_lines, at, b_length));
+      fours_of_b[v] = four_of_b(b_batch + line * b_line + at, count(line, b_lines, at, b_length));
     }
     for (var v = 0u; v < A_EACH; v++) {
       let four = v * INVOCATIONS + me;
@@ -159,6 +157,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
     workgroupBarrier(); // nobody reads it any more: the next may be written
   }
 
+  let width = (p.N + 3u) / 4u; // of C, in vectors
   for (var i = 0u; i < ROWS; i++) {
     for (var j = 0u; j < COLS; j++) {
       if (subgroup < SUBGROUPS) { subgroupMatrixStore<row_major>(&results, subgroup * MATRIX, sums[i][j], MATRIX_N / 4u); }
@@ -166,16 +165,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
       for (var v = me; v < SUBGROUPS * MATRIX; v += INVOCATIONS) {
         let whose = v / MATRIX;
         let r = row + (whose / SUBGROUPS_N * ROWS + i) * MATRIX_M + v % MATRIX / (MATRIX_N / 4u);
-        let s = col + (whose % SUBGROUPS_N * COLS + j) * MATRIX_N + v % (MATRIX_N / 4u) * 4u;
-        if (r < p.M && s < p.N) {
+        let s = (col + (whose % SUBGROUPS_N * COLS + j) * MATRIX_N) / 4u + v % (MATRIX_N / 4u);
+        if (r < p.M && s < width) {
+          let at = (p.c_first + group.z * p.c_step) / 4u + r * width + s;
           var sum = results[v];
-          let at = p.c_first + group.z * p.c_step + r * p.N + s;
-          let count = min(4u, p.N - s);
-          for (var e = 0u; e < 4u; e++) {
-            if (e < count && p.bias == 1u) { sum[e] += bias[s + e]; }
-            if (e < count && p.accumulate == 1u) { sum[e] += c[at + e]; }
-          }
-          store(at, sum, count);
+          if (p.bias == 1u) { sum += bias[s]; }
+          if (p.accumulate == 1u) { sum += c[at]; }
+          store(at, sum);
         }
       }
       workgroupBarrier(); // they are read: the next may be written
