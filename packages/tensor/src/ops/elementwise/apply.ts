@@ -2,7 +2,7 @@ import { GpugradError, check } from "../../errors.ts";
 import type { DType } from "../../dtype.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../../shape.ts";
+import { broadcastStrides, ceilDiv, showShape, sizeOf, stridesOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { copyView, viewOf } from "../shape/copy.ts";
 import binaryCode from "./binary.wgsl";
@@ -119,47 +119,63 @@ export function applyBinary(fn: BinaryFunction, a: Operand, b: Operand, shape: S
   const y = empty(shape, isTrueOrFalse(fn) ? "bool" : dtype);
   if (y.size === 0) return y;
   const T = dtype === "f32" || dtype === "i32" ? dtype : "u32";
-  const modes = [modeOf(a, shape), modeOf(b, shape)];
-  const strided = modes.includes(Mode.strides);
-  const [A, B] = modes.map((mode) => (strided && (mode === Mode.like || mode === Mode.row) ? Mode.strides : mode)) as [
-    number,
-    number,
-  ];
-  const stridesOfOperand = (x: Operand): number[] =>
-    typeof x === "number" ? shape.map(() => 0) : broadcastStrides(x.shape, shape);
-  const layout = strided
-    ? collapse(fn, shape, [stridesOfOperand(a), stridesOfOperand(b)])
-    : { sizes: [1], strides: [[0], [0]] };
-  const vectors = vectorsOf(y);
   const any = typeof a === "number" ? b : a;
   check(typeof any !== "number", `${fn}: both operands are numbers; one has to be a tensor.`);
+  const [left, right] = [layoutOf(fn, a, shape), layoutOf(fn, b, shape)];
+  const vectors = vectorsOf(y);
+  const read = ({ lanes }: Layout): string => (lanes === 4 ? `vec4<${T}>` : T);
   run(
-    specialize(binaryKernel, { T, E: strided ? T : `vec4<${T}>` }),
+    specialize(binaryKernel, { T, AT: read(left), BT: read(right) }),
     { a: typeof a === "number" ? any : a, b: typeof b === "number" ? any : b, y },
     {
       vectors,
-      row: Math.max(1, (shape.at(-1) ?? 1) / 4),
       a_bits: typeof a === "number" ? bitsOf(a, dtype) : 0,
       b_bits: typeof b === "number" ? bitsOf(b, dtype) : 0,
-      rank: layout.sizes.length,
-      sizes: padStrides(layout.sizes),
-      a_strides: padStrides(layout.strides[0]!),
-      b_strides: padStrides(layout.strides[1]!),
+      a_sizes: padStrides(left.sizes),
+      a_strides: padStrides(left.strides),
+      b_sizes: padStrides(right.sizes),
+      b_strides: padStrides(right.strides),
     },
-    { threads: vectors, overrides: { FN: binaryFunctions.indexOf(fn), FLOAT: Number(T === "f32"), A, B } },
+    {
+      threads: vectors,
+      overrides: {
+        ...{ FN: binaryFunctions.indexOf(fn), FLOAT: Number(T === "f32"), A: left.mode, B: right.mode },
+        ...{ A_RANK: left.sizes.length, B_RANK: right.sizes.length },
+      },
+    },
   );
   return y;
 }
 
-/** How binary.wgsl finds an operand's elements. */
-const Mode = { like: 0, one: 1, number: 2, row: 3, strides: 4 } as const;
+/** How kernels find an operand's elements, in the order of the numbers in binary.wgsl. */
+const Mode = { like: 0, one: 1, number: 2, fours: 3, each: 4 } as const;
 
-function modeOf(x: Operand, shape: Shape): number {
-  if (typeof x === "number") return Mode.number;
-  if (sameShape(x.shape, shape) || x.size === sizeOf(shape)) return Mode.like;
-  if (x.size === 1) return Mode.one;
-  const cols = shape.at(-1) ?? 1;
-  return x.size === cols && x.shape.at(-1) === cols && cols % 4 === 0 ? Mode.row : Mode.strides;
+/** How an operand is read when it is broadcast to a shape. */
+export interface Layout {
+  readonly mode: number;
+  /** Elements that are read at once. */
+  readonly lanes: 1 | 4;
+  /** The dimensions to walk through, and the operand's strides in them; in fours for `Mode.fours`. */
+  readonly sizes: readonly number[];
+  readonly strides: readonly number[];
+}
+
+/** How `x` lies in `shape`. */
+export function layoutOf(op: string, x: Operand, shape: Shape): Layout {
+  const whole = { sizes: [1], strides: [0], lanes: 4 } as const;
+  if (typeof x === "number") return { ...whole, mode: Mode.number };
+  if (x.size === sizeOf(shape)) return { ...whole, mode: Mode.like };
+  if (x.size === 1) return { ...whole, mode: Mode.one };
+  const { sizes, strides: all } = collapse(op, shape, [broadcastStrides(x.shape, shape)]);
+  const strides = all[0]!;
+  const last = sizes.length - 1;
+  const [size, stride] = [sizes[last]!, strides[last]!];
+  const inFours = [...sizes.slice(0, last), size / 4];
+  if (size % 4 === 0 && stride === 0) return { mode: Mode.fours, lanes: 1, sizes: inFours, strides };
+  if (size % 4 === 0 && strides.slice(0, last).every((s) => s % 4 === 0)) {
+    return { mode: Mode.fours, lanes: 4, sizes: inFours, strides: strides.map((s, d) => (d === last ? 1 : s / 4)) };
+  }
+  return { mode: Mode.each, lanes: 1, sizes, strides };
 }
 
 /** Most dimensions that kernels walk through by strides. */

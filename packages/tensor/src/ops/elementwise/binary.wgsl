@@ -1,29 +1,31 @@
 // y = f(a, b) element by element, with broadcasting; FN says which f.
 //
-// Each operand is laid out as A or B says: like y; one element; a number in params; a row that repeats along y's last
-// dimension; or by strides, 0 where it is broadcast. T and the type of the bindings are specialized: E is T for strides.
+// Each operand is laid out as A or B says: like y; one element; a number in params; or broadcast, where a walk through dimensions
+// finds a vector of four elements (or one that stands for all four), or, where neighbours don't stay together, each element.
 // Mapping: one invocation per four elements of y; buffers are padded, so the last four may reach beyond the tensor.
 // Traffic: a and b are read once (more often where they are broadcast), y written once.
-alias T = f32;       // f32, i32 or u32
-alias E = vec4<f32>; // vec4<T>, or T when an operand has strides
+alias T = f32;        // f32, i32 or u32
+alias AT = vec4<f32>; // what is read of a at once: vec4<T> or T
+alias BT = vec4<f32>; // and of b
 override FN: u32 = 0; // the index in `functions` of apply.ts
 override FLOAT: bool = true; // T is f32
-override A: u32 = 0;  // 0 like y, 1 one element, 2 number, 3 row, 4 strides
+override A: u32 = 0;  // 0 like y, 1 one element, 2 number, 3 broadcast by fours, 4 broadcast
 override B: u32 = 0;
+override A_RANK: u32 = 1; // dimensions to walk through
+override B_RANK: u32 = 1;
 
 struct Params {
   vectors: u32, // elements of y / 4, rounded up
-  row: u32,     // elements of a row / 4
   a_bits: u32,  // the numbers
   b_bits: u32,
-  rank: u32,
-  sizes: array<vec4u, 2>, // of y
-  a_strides: array<vec4u, 2>,
+  a_sizes: array<vec4u, 2>, // of y, dimensions joined where a is walked through in one stride
+  a_strides: array<vec4u, 2>, // 0 where a is broadcast
+  b_sizes: array<vec4u, 2>,
   b_strides: array<vec4u, 2>,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<E>;
-@group(0) @binding(1) var<storage, read> b: array<E>;
+@group(0) @binding(0) var<storage, read> a: array<AT>;
+@group(0) @binding(1) var<storage, read> b: array<BT>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4u>; // [vectors]: the bits of T, or 0 and 1
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -119,12 +121,31 @@ fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
   }
 }
 
-/// Where the four elements of y from `first` on are found in an operand with these strides.
-fn offsets(first: u32, strides: array<vec4u, 2>) -> vec4u {
-  var rest = first + vec4u(0u, 1u, 2u, 3u);
-  var at = vec4u();
-  for (var d = params.rank - 1u; d > 0u; d--) {
-    let size = params.sizes[d / 4u][d % 4u];
+/// Where the fours that are vector i of y are found in an operand; its last dimension is counted in fours.
+fn walk(i: u32, rank: u32, sizes: array<vec4u, 2>, strides: array<vec4u, 2>) -> u32 {
+  var rest = i;
+  var at = 0u;
+  for (var d = rank - 1u; d > 0u; d--) {
+    let size = sizes[d / 4u][d % 4u];
+    let next = rest / size;
+    at += (rest - next * size) * strides[d / 4u][d % 4u];
+    rest = next;
+  }
+  return at + rest * strides[0].x;
+}
+
+/// Where each of the four elements is found. Divisions are dear, so the last dimension takes one, and three comparisons for the
+/// neighbours: how often they step over its end.
+fn walk_each(i: u32, rank: u32, sizes: array<vec4u, 2>, strides: array<vec4u, 2>) -> vec4u {
+  let last = rank - 1u;
+  let size = sizes[last / 4u][last % 4u];
+  let first = 4u * i / size;
+  let column = 4u * i - first * size + vec4u(0u, 1u, 2u, 3u);
+  let over = vec4u(column >= vec4u(size)) + vec4u(column >= vec4u(2u * size)) + vec4u(column >= vec4u(3u * size));
+  var rest = first + over;
+  var at = (column - over * size) * strides[last / 4u][last % 4u];
+  for (var d = last - 1u; d > 0u; d--) {
+    let size = sizes[d / 4u][d % 4u];
     let next = rest / size;
     at += (rest - next * size) * strides[d / 4u][d % 4u];
     rest = next;
@@ -137,9 +158,9 @@ fn operand_a(i: u32) -> vec4<T> {
     case 0u: { return vec4<T>(a[i]); }
     case 1u: { return vec4<T>(vec4<T>(a[0]).x); }
     case 2u: { return vec4<T>(bitcast<T>(params.a_bits)); }
-    case 3u: { return vec4<T>(a[i % params.row]); }
+    case 3u: { return vec4<T>(a[walk(i, A_RANK, params.a_sizes, params.a_strides)]); }
     default: {
-      let at = offsets(4u * i, params.a_strides);
+      let at = walk_each(i, A_RANK, params.a_sizes, params.a_strides);
       return vec4<T>(vec4<T>(a[at.x]).x, vec4<T>(a[at.y]).x, vec4<T>(a[at.z]).x, vec4<T>(a[at.w]).x);
     }
   }
@@ -150,9 +171,9 @@ fn operand_b(i: u32) -> vec4<T> {
     case 0u: { return vec4<T>(b[i]); }
     case 1u: { return vec4<T>(vec4<T>(b[0]).x); }
     case 2u: { return vec4<T>(bitcast<T>(params.b_bits)); }
-    case 3u: { return vec4<T>(b[i % params.row]); }
+    case 3u: { return vec4<T>(b[walk(i, B_RANK, params.b_sizes, params.b_strides)]); }
     default: {
-      let at = offsets(4u * i, params.b_strides);
+      let at = walk_each(i, B_RANK, params.b_sizes, params.b_strides);
       return vec4<T>(vec4<T>(b[at.x]).x, vec4<T>(b[at.y]).x, vec4<T>(b[at.z]).x, vec4<T>(b[at.w]).x);
     }
   }

@@ -108,6 +108,7 @@ describe("functions of one tensor", () => {
       ]);
       expect(await unary.clamp(i, { min: -1, max: 2 }).toArray()).toEqual([-1, 0, 2]);
       expect(unary.exp(i).dtype).toBe("f32");
+      for (const t of [...dtypes, i]) t.dispose(); // floor's shares i's memory: collected later, it would count twice
     });
 
     test("edges: NaN, infinity, zero", async () => {
@@ -139,6 +140,29 @@ describe("functions of two tensors", () => {
     { shapes: [[3, 8], [8]], note: "row of fours" },
     { shapes: [[3, 7], [7]], note: "row" },
     { shapes: [[7], [3, 7]] },
+    { shapes: [[9, 3], [3]], note: "rows of three" },
+    { shapes: [[9, 2], [2]], note: "rows of two" },
+    {
+      shapes: [
+        [2, 3, 8],
+        [3, 1],
+      ],
+      note: "one for each row of fours",
+    },
+    {
+      shapes: [
+        [2, 1, 1, 8],
+        [2, 3, 2, 8],
+      ],
+      note: "a mask of fours",
+    },
+    {
+      shapes: [
+        [2, 1, 1, 6],
+        [2, 3, 2, 6],
+      ],
+      note: "a mask",
+    },
     {
       shapes: [
         [5, 4],
