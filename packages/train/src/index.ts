@@ -24,7 +24,16 @@ export {
   type ClassIds,
   type ClassScores,
   type Scores,
-} from "./metrics.ts";
+} from "./metrics/classification.ts";
+export {
+  averagePrecisionScore,
+  calibration,
+  rocAucScore,
+  rocCurve,
+  type CalibrationBin,
+  type RocPoint,
+} from "./metrics/ranking.ts";
+export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
 export { clipGradNorm, clipGradValue } from "./optim/clip.ts";
 export {

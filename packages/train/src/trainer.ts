@@ -3,7 +3,7 @@ import type { BertForSequenceClassification } from "@gpugrad/bert";
 import { defaultGenerator, device, GpugradError, manualSeed, scope, stack, type Tensor } from "@gpugrad/tensor";
 import { DataLoader, type Batch, type BatchTokenizer } from "./data/data-loader.ts";
 import type { Dataset } from "./data/dataset.ts";
-import { accuracyScore } from "./metrics.ts";
+import { accuracyScore } from "./metrics/classification.ts";
 import { AdamW } from "./optim/adamw.ts";
 import { clipGradNorm } from "./optim/clip.ts";
 import { noDecayGroups } from "./optim/optimizer.ts";

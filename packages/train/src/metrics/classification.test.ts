@@ -9,7 +9,7 @@ import {
   precisionRecallF1,
   precisionRecallF1PerClass,
   type Average,
-} from "./metrics.ts";
+} from "./classification.ts";
 
 test("counts by hand: 3 of 5 right", () => {
   const labels = [0, 0, 1, 1, 1];

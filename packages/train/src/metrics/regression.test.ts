@@ -1,0 +1,20 @@
+import { expect, test } from "vitest";
+import { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./regression.ts";
+
+// Expected values: scikit-learn 1.9 and SciPy on the same numbers.
+const labels = Array.from({ length: 40 }, (_, k) => Math.sin(k * 0.7) * 3);
+const predictions = labels.map((y, k) => Math.round((y + Math.cos(k * 2.1)) * 10) / 10);
+
+test("errors and correlations", () => {
+  expect(meanSquaredError(labels, predictions)).toBeCloseTo(0.5143628332641377, 12);
+  expect(meanAbsoluteError(labels, predictions)).toBeCloseTo(0.6697258188335956, 12);
+  expect(pearsonr(labels, predictions)).toBeCloseTo(0.94729326006477, 12);
+  const tied = labels.map((y) => Math.round(y * 10) / 10);
+  expect(spearmanr(tied, predictions)).toBeCloseTo(0.9447324161903631, 12);
+});
+
+test("a constant has no correlation; nothing can't be scored", () => {
+  expect(pearsonr([1, 1], [1, 2])).toBeNaN();
+  expect(() => meanSquaredError([], [])).toThrow("0 labels and 0 predictions");
+  expect(() => spearmanr([1], [1, 2])).toThrow("1 labels and 2 predictions");
+});

@@ -1,0 +1,71 @@
+/** Metrics of predicted numbers, with the definitions and numbers of scikit-learn and SciPy. */
+import { check } from "@gpugrad/tensor";
+
+function meanOf(values: ArrayLike<number>, f: (value: number, i: number) => number = (v) => v): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += f(values[i]!, i);
+  return sum / values.length;
+}
+
+function checkPairs(what: string, labels: ArrayLike<number>, predictions: ArrayLike<number>): void {
+  check(
+    labels.length === predictions.length && labels.length > 0,
+    () =>
+      `${what}: ${labels.length} labels and ${predictions.length} predictions. One of each per sample, and at least one.`,
+  );
+}
+
+/**
+ * Mean of (prediction − label)².
+ * @throws when the lengths differ or are 0
+ * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.mean_squared_error.html
+ */
+export function meanSquaredError(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkPairs("meanSquaredError", labels, predictions);
+  return meanOf(labels, (label, i) => (predictions[i]! - label) ** 2);
+}
+
+/**
+ * Mean of |prediction − label|.
+ * @throws when the lengths differ or are 0
+ * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.mean_absolute_error.html
+ */
+export function meanAbsoluteError(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkPairs("meanAbsoluteError", labels, predictions);
+  return meanOf(labels, (label, i) => Math.abs(predictions[i]! - label));
+}
+
+/**
+ * Pearson's correlation Σ (x − x̄)(y − ȳ) / √(Σ (x − x̄)² Σ (y − ȳ)²), in [−1, 1]; NaN where either side is constant.
+ * @throws when the lengths differ or are 0
+ * @see https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.pearsonr.html
+ */
+export function pearsonr(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkPairs("pearsonr", labels, predictions);
+  const [x, y] = [meanOf(labels), meanOf(predictions)];
+  const covariance = meanOf(labels, (label, i) => (label - x) * (predictions[i]! - y));
+  const spread = meanOf(labels, (label) => (label - x) ** 2) * meanOf(predictions, (p) => (p - y) ** 2);
+  return spread === 0 ? NaN : covariance / Math.sqrt(spread);
+}
+
+/**
+ * Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank.
+ * @throws when the lengths differ or are 0
+ * @see https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.spearmanr.html
+ */
+export function spearmanr(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkPairs("spearmanr", labels, predictions);
+  return pearsonr(ranksOf(labels), ranksOf(predictions));
+}
+
+function ranksOf(values: ArrayLike<number>): Float64Array {
+  const order = Array.from(values, (_, i) => i).sort((i, j) => values[i]! - values[j]!);
+  const ranks = new Float64Array(values.length);
+  for (let first = 0; first < order.length;) {
+    let end = first + 1;
+    while (end < order.length && values[order[end]!] === values[order[first]!]) end++;
+    for (let k = first; k < end; k++) ranks[order[k]!] = (first + end - 1) / 2;
+    first = end;
+  }
+  return ranks;
+}
