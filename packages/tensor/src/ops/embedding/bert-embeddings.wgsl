@@ -5,9 +5,10 @@
 // three times; the small tables come from cache.
 alias Element = f32;
 alias Bits = u32; // of an Element
+override INNER: u32 = 1; // Elements in a row: known in advance, it is divided by with a multiplication
 override GIVEN_POSITIONS: bool = false;
 
-struct Params { count: u32, inner: u32, length: u32, words: u32, positions: u32, token_types: u32 } // count, inner: in Elements
+struct Params { count: u32, length: u32, words: u32, positions: u32, token_types: u32 } // count: in Elements
 
 @group(0) @binding(0) var<storage, read> word: array<Element>;       // [words, inner]
 @group(0) @binding(1) var<storage, read> position: array<Element>;   // [positions, inner]
@@ -22,14 +23,14 @@ struct Params { count: u32, inner: u32, length: u32, words: u32, positions: u32,
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
   if (i >= params.count) { return; }
-  let row = i / params.inner;
-  let c = i - row * params.inner;
+  let row = i / INNER;
+  let c = i - row * INNER;
   let w = ids[row];
   let t = types[row];
   var p = row % params.length;
   if (GIVEN_POSITIONS) { p = position_ids[row]; }
   if (w < params.words && t < params.token_types && p < params.positions) {
-    let sum = word[w * params.inner + c] + token_type[t * params.inner + c] + position[p * params.inner + c];
+    let sum = word[w * INNER + c] + token_type[t * INNER + c] + position[p * INNER + c];
     y[i] = bitcast<Bits>(sum);
   } else {
     y[i] = Bits(0x7fc00000u); // NaN

@@ -3,6 +3,7 @@ import { scope } from "../../scope.ts";
 import { fromArray, type Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice } from "../../testing/check-op.ts";
 import { arange, ones, zeros } from "../create/create.ts";
+import { addRows } from "../index/rows.ts";
 import { bertEmbeddings, embedding } from "./embedding.ts";
 import { bertEmbeddingsReference, embeddingReference } from "./embedding.reference.ts";
 
@@ -51,7 +52,7 @@ describe("embedding", () => {
   withDevice();
 
   test("the gradient of a large table: sums in float64's neighbourhood, the same bits every time, none for padding", async () => {
-    const [rows, width, count, padding] = [500, 12, 5000, 7];
+    const [rows, width, count, padding] = [500, 12, 5000, 7]; // every id occurs about ten times
     const dyData = Float32Array.from(randomNormal(count * width, 5));
     const list = ids(count, rows);
     const want = new Float64Array(rows * width);
@@ -69,6 +70,34 @@ describe("embedding", () => {
     const first = await gradient().data();
     expectClose(first, want, { rtol: 1e-6, atol: 1e-5 }, "dweight");
     expect(await gradient().data()).toEqual(first);
+  });
+
+  test.each([
+    [1, 4, 300],
+    [2, 4, 4096],
+    [2, 3, 4097],
+    [40_000, 4, 65],
+    [40_000, 4, 20_000],
+    [130, 8, 257],
+  ])("the gradient of a table of %i rows of %i, named by %i ids", async (rows, width, count) => {
+    const dy = Float32Array.from(randomNormal(count * width, count));
+    // Most ids are drawn anew, some are the same all over, and some are no rows of the table.
+    const list = Array.from(randomNormal(count, rows), (v, i) => {
+      if (i % 7 === 0) return rows - 1;
+      if (i % 31 === 0) return i % 2 ? -1 : rows;
+      return Math.floor(Math.abs(v) * 1e6) % rows;
+    });
+    const want = new Float64Array(rows * width);
+    list.forEach((id, i) => {
+      if (id < 0 || id >= rows) return;
+      for (let c = 0; c < width; c++) want[id * width + c]! += dy[i * width + c]!;
+    });
+    const dx = scope(
+      () =>
+      addRows(fromArray(dy, [count, width]), fromArray(list, [count], "i32"), [rows, width], { outer: 1, n: rows, inner: width }), // prettier-ignore
+    );
+    expectClose(await dx.data(), want, { rtol: 1e-6, atol: 1e-6 * count }, "dweight");
+    dx.dispose();
   });
 
   test("positions given, and what is out of range", async () => {

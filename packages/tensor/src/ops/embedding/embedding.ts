@@ -85,13 +85,12 @@ export const bertEmbeddings = defineOp("bert_embeddings", {
       { word, position, token_type: tokenType, ids, types, position_ids: positionIds ?? ids, y },
       {
         count: ids.size * inner,
-        inner,
         length,
         words: word.shape[0]!,
         positions: position.shape[0]!,
         token_types: tokenType.shape[0]!,
       },
-      { threads: ids.size * inner, overrides: { GIVEN_POSITIONS: positionIds ? 1 : 0 } },
+      { threads: ids.size * inner, overrides: { INNER: inner, GIVEN_POSITIONS: positionIds ? 1 : 0 } },
     );
     const shapes = { word: word.shape, position: position.shape, tokenType: tokenType.shape };
     return { output: y, inputs: { word, position, tokenType }, saved: { ids, types, positionIds, shapes, skip } };

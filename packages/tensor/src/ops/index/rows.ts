@@ -1,15 +1,18 @@
 import { check } from "../../errors.ts";
 import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
+import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { zeros } from "../create/create.ts";
 import addRowsCode from "./add-rows.wgsl";
 import joinCode from "./add-rows-join.wgsl";
 import selectRowsCode from "./select-rows.wgsl";
-import sortCode from "./sort-index.wgsl";
+import mergeCode from "./merge-runs.wgsl";
+import sortCode from "./sort-blocks.wgsl";
 
 const selectRowsKernel = kernel("ops/index/select-rows.wgsl", selectRowsCode);
-const sortKernel = kernel("ops/index/sort-index.wgsl", sortCode);
+const sortKernel = kernel("ops/index/sort-blocks.wgsl", sortCode);
+const mergeKernel = kernel("ops/index/merge-runs.wgsl", mergeCode);
 const addRowsKernel = kernel("ops/index/add-rows.wgsl", addRowsCode);
 const joinKernel = kernel("ops/index/add-rows-join.wgsl", joinCode);
 
@@ -37,9 +40,15 @@ export function checkIndex(op: string, index: Tensor): void {
 
 /** y[o, s, c] = x[o, index[s], c], into `y` of [outer, index.size, inner]; any dtype of 32 bits. */
 export function selectRows(x: Tensor, index: Tensor, y: Tensor, { outer, n, inner: width }: Rows): void {
-  const { kernel, inner } = widest(selectRowsKernel, "vec4u", width);
-  const count = outer * index.size * inner;
-  run(kernel, { x, index, y }, { count, inner, m: index.size, n }, { threads: count });
+  if (y.size === 0) return;
+  const { kernel, inner: INNER } = widest(selectRowsKernel, "vec4u", width);
+  const count = outer * index.size * INNER;
+  run(
+    kernel,
+    { x, index, y },
+    { count, m: index.size, n },
+    { threads: count, overrides: { INNER, OUTER: +(outer > 1) } },
+  );
 }
 
 /**
@@ -53,18 +62,46 @@ export function addRows(
   { outer, n, inner: width }: Rows,
   skip?: number,
 ): Tensor {
+  if (dy.size === 0) return zeros(shape);
   const m = index.size;
-  const [keys, order] = [empty([m], "u32"), empty([m], "u32")];
-  run(sortKernel, { index, keys, order }, { m }, { threads: m });
-
-  const { kernel, inner } = widest(addRowsKernel, "vec4f", width);
-  const count = outer * m * inner;
-  const partial = empty(dy.shape);
-  run(kernel, { dy, keys, order, partial }, { count, inner, m }, { threads: count });
-
+  const { keys, order } = sorted(index);
+  const { kernel, inner: INNER } = widest(addRowsKernel, "vec4f", width);
+  const pieces = ceilDiv(m, PIECE);
   const dx = zeros(shape);
-  const join = widest(joinKernel, "vec4f", width).kernel;
+  const partial = empty([outer, pieces, 2, width]);
   const NO_ROW = 0xffffffff;
-  run(join, { partial, keys, dx }, { count, inner, m, n, skip: skip ?? NO_ROW }, { threads: count });
+  const params = { m, n, skip: skip ?? NO_ROW, pieces };
+  const overrides = { PIECE, INNER };
+  const count = outer * m * INNER;
+  run(kernel, { dy, keys, order, dx, partial }, { ...params, count }, { threads: count, overrides });
+
+  const join = widest(joinKernel, "vec4f", width).kernel;
+  const joined = outer * Math.max(0, pieces - 1) * INNER;
+  run(join, { partial, keys, dx }, { ...params, count: joined }, { threads: joined, overrides });
   return dx;
+}
+
+/** Keys that are added up in one go. */
+const PIECE = 64;
+
+/** The numbers of `index` in order, and where they were: blocks sorted by counting, then merged, four at a time. */
+function sorted(index: Tensor): { keys: Tensor; order: Tensor } {
+  const m = index.size;
+  const lists = () => ({ keys: empty([m], "u32"), order: empty([m], "u32") });
+  let list = lists();
+  run(sortKernel, { index, ...list }, { m }, { threads: m });
+  const WAYS = 4;
+  for (let length = sortKernel.constants.get("BLOCK")!; length < m; length *= WAYS) {
+    const { keys, order } = lists();
+    run(
+      mergeKernel,
+      { ...list, merged_keys: keys, merged_order: order },
+      { m, run: length },
+      { threads: m, overrides: { WAYS } },
+    );
+    list.keys.dispose();
+    list.order.dispose();
+    list = { keys, order };
+  }
+  return list;
 }

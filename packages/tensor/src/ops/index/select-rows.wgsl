@@ -4,8 +4,10 @@
 // Mapping: one invocation per element, or per four neighbours (Element = vec4u). Elements are 32-bit words of any type.
 // Traffic: the picked rows are read once, y written once.
 alias Element = u32;
+override INNER: u32 = 1; // Elements in a row: known in advance, it is divided by with a multiplication
+override OUTER: bool = true; // outer > 1
 
-struct Params { count: u32, inner: u32, m: u32, n: u32 } // count, inner: in Elements
+struct Params { count: u32, m: u32, n: u32 } // count: in Elements
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;       // [outer, n, inner]
 @group(0) @binding(1) var<storage, read> index: array<u32>;       // [m]
@@ -16,11 +18,12 @@ struct Params { count: u32, inner: u32, m: u32, n: u32 } // count, inner: in Ele
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
   if (i >= params.count) { return; }
-  let row = i / params.inner;
-  let outer = row / params.m;
+  let row = i / INNER;
+  var outer = 0u;
+  if (OUTER) { outer = row / params.m; }
   let picked = index[row - outer * params.m]; // negative ones are far out of range too
   if (picked < params.n) {
-    y[i] = x[(outer * params.n + picked) * params.inner + (i - row * params.inner)];
+    y[i] = x[(outer * params.n + picked) * INNER + (i - row * INNER)];
   } else {
     y[i] = Element(0x7fc00000u);
   }
