@@ -3,7 +3,8 @@ import "./methods.ts";
 export { autocast, type AutocastOptions, type ComputeType } from "./autocast.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
 export { check, DeviceError, GpugradError, ShaderError } from "./errors.ts";
-export { destroy, device, init, type AdapterInfo, type Device } from "./runtime/device.ts";
+export { destroy, device, init, type AdapterInfo, type Device, type InitOptions } from "./runtime/device.ts";
+export { adapterKey, TUNING_VERSION, type Tuning } from "./runtime/tuning.ts";
 export { debug, type DebugOptions } from "./numerics.ts";
 export { profile } from "./runtime/profile.ts";
 export type { KernelTime } from "./runtime/timestamps.ts";
@@ -69,7 +70,9 @@ export {
 export { dropout, type DropoutOptions } from "./ops/dropout/dropout.ts";
 export {
   bertEmbeddings,
+  bertEmbeddingsNorm,
   embedding,
+  type BertEmbeddingsNormOptions,
   type BertEmbeddingsOptions,
   type EmbeddingOptions,
 } from "./ops/embedding/embedding.ts";

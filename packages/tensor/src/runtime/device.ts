@@ -1,9 +1,10 @@
-import { requestAdapter } from "#platform";
+import { readTuning, requestAdapter } from "#platform";
 import { check, DeviceError, GpugradError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
 import { Queue } from "./queue.ts";
+import { adapterKey, choicesFor, type Tuning } from "./tuning.ts";
 
 /** What `init()` found: for the reader, and for the choice of kernels. */
 export interface AdapterInfo {
@@ -59,6 +60,8 @@ export class Device {
   readonly pool: Pool;
   readonly queue: Queue;
   readonly pipelines: Pipelines;
+  /** Which kernels were measured to be fastest, by what they compute: see {@link Tuning}. */
+  tuning: ReadonlyMap<string, string> = new Map();
   #choice: AdapterChoice;
   #failure: Error | undefined;
   #destroyed = false;
@@ -236,13 +239,22 @@ export class Device {
 let current: Device | undefined;
 let starting: Promise<Device> | undefined;
 
+/** What {@link init} takes. */
+export interface InitOptions {
+  /**
+   * What `pnpm tune` measured; one of another adapter or version is ignored. In Node the file in the cache folder, unless said
+   * otherwise here or by the variable `GPUGRAD_TUNING=off`. `false`: kernels are chosen by the built-in rules alone.
+   */
+  tuning?: Tuning | false;
+}
+
 /**
  * Makes the device that all tensors live on. Call it once, before the first tensor; later calls give the same device.
  * @throws when no adapter is found: the message lists what was tried.
  */
-export async function init(): Promise<Device> {
+export async function init(options: InitOptions = {}): Promise<Device> {
   if (current?.failed) await destroy(); // a lost device is replaced; its tensors are gone
-  starting ??= start().then((device) => (current = device));
+  starting ??= start(options).then((device) => (current = device));
   try {
     return await starting;
   } catch (error) {
@@ -255,8 +267,9 @@ export async function init(): Promise<Device> {
 export const trials: { subgroupMatrix?: () => Promise<void> } = {};
 
 /** A device, and what came of the trials on it. */
-async function start(): Promise<Device> {
+async function start({ tuning }: InitOptions): Promise<Device> {
   const device = await Device.create();
+  device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;
   if (subgroupMatrix && !cpu && trials.subgroupMatrix)
     subgroupMatrix.problem = await problemWith(trials.subgroupMatrix);

@@ -29,3 +29,6 @@ export async function requestAdapter(): Promise<AdapterChoice> {
     info.description || [info.vendor, info.architecture].filter(Boolean).join(" ") || "unnamed adapter";
   return { gpu, adapter, via: "browser", description, tried: [], release: () => {} };
 }
+
+/** A browser has no cache folder: `init({ tuning })` takes what was measured. */
+export const readTuning = (): Promise<unknown> => Promise.resolve(undefined);

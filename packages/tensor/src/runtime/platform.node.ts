@@ -4,6 +4,8 @@ import { throttleDawnPolls } from "./dawn-polls.ts";
 import type { AdapterChoice, AdapterSource } from "./platform.ts";
 import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
+export { readTuning } from "./tuning-file.ts";
+
 /** An adapter, with the `gpu` object that must outlive it. */
 interface Found {
   gpu: GPU;

@@ -389,8 +389,27 @@ const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulKernel[]> = {
     return [matrixKernel(sizes), large ? tiledLarge : tiled];
   },
 };
-/** Which kernel for which device and sizes. */
-export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKernel {
+/** A kernel, and in how many parts it takes k if not by its own rule. */
+interface Choice {
+  kernel: MatmulKernel;
+  splits: number | undefined;
+}
+
+/** What {@link chooseMatmul} looks for among the measured choices. */
+export const tuningKey = ({ M, N, K, batches, precision }: MatmulSizes): string =>
+  `matmul ${[...(batches > 1 ? [batches] : []), M, N, K].join("×")} ${precision}`;
+
+/** A choice as it is kept: `tiledLarge`, or `tiledLarge/8`. */
+export function choiceFrom(text: string): Choice | undefined {
+  const [name, splits] = text.split("/");
+  const kernel = (matmulKernels as Record<string, MatmulKernel>)[name!];
+  return kernel && { kernel, splits: splits === undefined ? undefined : Number(splits) };
+}
+
+/** Which kernel for which device and sizes: the one that was measured to be fastest, else the first of the table that suits. */
+export function chooseMatmul({ adapter, tuning }: Pick<Device, "adapter" | "tuning">, sizes: MatmulSizes): Choice {
+  const measured = choiceFrom(tuning.get(tuningKey(sizes)) ?? "");
+  if (measured?.kernel.suits(adapter, sizes)) return measured;
   const order = table[adapter.cpu ? "cpu" : "gpu"](sizes);
-  return order.find((kernel) => kernel.suits(adapter, sizes)) ?? matmulKernels.naive;
+  return { kernel: order.find((kernel) => kernel.suits(adapter, sizes)) ?? matmulKernels.naive, splits: undefined };
 }

@@ -10,6 +10,7 @@ override SIDE: u32 = 2;            // blocks of 8 × 8 invocations along a side 
 override BLOCKS: u32 = 4;          // of them in the tile: SIDE · SIDE
 override A_ALIGNED: bool = true;   // whatever of A lies together begins at, and is as long as, a multiple of four elements
 override B_ALIGNED: bool = true;
+override UNROLL: bool = true;      // the storing: CPU drivers take seconds to compile what comes of it
 override F16: bool = false;        // round the factors to f16, as mixed precision does
 
 struct Params {
@@ -18,6 +19,7 @@ struct Params {
   a_first: u32, b_first: u32, c_first: u32,        // where the first matrix of the batch begins,
   a_step: u32, b_step: u32, c_step: u32,           // and how far on the next one does
   bias: u32, accumulate: u32,                      // 1: do
+  one: u32,                                        // is 1, which a compiler can't know
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;         // [batches, M, K], or [batches, K, M] if transposed
@@ -130,9 +132,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
     }
   }
 
+  let one = select(p.one, 1u, UNROLL);
   let sums = array(upper_left, upper_right, lower_left, lower_right);
   let width = (p.N + 3u) / 4u;
-  for (var i = 0u; i < 8u; i++) {
+  for (var i = 0u; i < 8u; i += one) {
     for (var half = 0u; half < 2u; half++) {
       let row = (tile.y * LINE + i / 4u * (LINE / 2u) + y) * 4u + i % 4u;
       let col = tile.x * LINE + half * (LINE / 2u) + x;

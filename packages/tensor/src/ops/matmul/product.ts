@@ -34,8 +34,8 @@ export interface Product {
   precision?: ComputeType;
 }
 
-/** For tests: the kernel to take, whatever the device and the shape. */
-export const force: { kernel: MatmulKernel | undefined } = { kernel: undefined };
+/** For tests and measurements: the kernel to take, whatever the device and the shape, and in how many parts it is to take k. */
+export const force: { kernel: MatmulKernel | undefined; splits?: number | undefined } = { kernel: undefined };
 
 /** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */
 export function multiply(product: Product): void {
@@ -60,11 +60,11 @@ export function multiply(product: Product): void {
   const empty = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
   const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
   const sizes = { M, N, K: empty ? 0 : K, batches: inner.size, precision };
-  const kernel = force.kernel ?? chooseMatmul(device().adapter, sizes);
+  const { kernel, splits } = force.kernel ? { ...force, kernel: force.kernel } : chooseMatmul(device(), sizes);
   const fused = kernel.fusesGelu;
   for (const outer of offsets(moving)) {
     for (const [index, term] of terms.entries()) {
-      kernel.compute({
+      const task = {
         ...sizes,
         a: { tensor: a, first: outer.a + term.a, step: inner.a, transposed: transposeA },
         b: { tensor: b, first: outer.b + term.b, step: inner.b, transposed: transposeB },
@@ -72,7 +72,8 @@ export function multiply(product: Product): void {
         bias: index === 0 ? bias : undefined,
         accumulate: index > 0,
         gelu: fused && index === terms.length - 1 ? gelu : undefined,
-      });
+      };
+      kernel.compute(task, splits);
     }
   }
   if (gelu && !fused) applyUnary(gelu.fn, c, undefined, gelu.y);
