@@ -1,0 +1,257 @@
+// Calls of every op, over the shapes and options at which a GPU's choice of kernel or tuning changes. Nothing is computed: the
+// tensors hold whatever they hold. What `pnpm bench` times is called as well (collect.ts), rungs of the ladders included.
+import "@gpugrad/autograd";
+import * as gg from "@gpugrad/tensor";
+import { empty, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
+import { Adam, AdamW, clipGradNorm, clipGradValue, SGD } from "@gpugrad/train";
+import { attentionVariants } from "../../packages/tensor/src/ops/attention/attention.ts";
+import { matmulKernels, type MatmulKernel } from "../../packages/tensor/src/ops/matmul/kernels.ts";
+import { force } from "../../packages/tensor/src/ops/matmul/product.ts";
+
+/** Lengths of rows: odd ones, whole vec4s, and those on either side of a choice. */
+const LENGTHS = [
+  1, 7, 31, 32, 33, 63, 64, 96, 128, 130, 256, 257, 384, 512, 768, 1024, 1025, 2048, 3072, 4096, 4098, 8192, 30522,
+];
+
+/** Likewise of attention's heads. */
+const HEAD_DIMS = [8, 20, 32, 64, 80, 96, 128, 256];
+
+const ints = (...shape: number[]): Tensor => empty(shape, "i32");
+const floats = (...shape: number[]): Tensor => empty(shape);
+
+/** Calls `op` with new tensors of `shapes` that require gradients, and goes back through it. */
+function both(shapes: Shape[], op: (...tensors: Tensor[]) => Tensor): void {
+  const tensors = shapes.map((shape) => empty(shape));
+  for (const t of tensors) t.requiresGrad = true;
+  const y = op(...tensors);
+  y.backward({ gradient: empty(y.shape) });
+}
+
+/** Everything, room by room; a room that fails is told, the others go on. */
+export const rooms: Record<string, () => void> = {
+  elementwise() {
+    const unary = [
+      gg.neg,
+      gg.abs,
+      gg.square,
+      gg.reciprocal,
+      gg.sqrt,
+      gg.rsqrt,
+      gg.exp,
+      gg.log,
+      gg.sin,
+      gg.cos,
+      gg.tanh,
+    ];
+    const more = [gg.sigmoid, gg.relu, gg.gelu, gg.erf, gg.silu, gg.floor, gg.ceil, gg.round, gg.sign];
+    for (const op of [...unary, ...more]) both([[64, 64]], (x) => op(x));
+    both([[64, 64]], (x) => gg.gelu(x, { approximate: "tanh" }));
+    both([[64, 64]], (x) => gg.clamp(x, { min: 0, max: 1 }));
+    const binary = [gg.add, gg.sub, gg.mul, gg.div, gg.pow, gg.maximum, gg.minimum];
+    const operands: [Shape, Shape][] = [
+      [[8, 64], [8, 64]],
+      [[8, 64], [64]],
+      [[8, 64], [1]],
+      [[8, 7], [7]],
+      [[8, 1, 5], [3, 1]],
+    ]; // prettier-ignore
+    for (const op of binary) for (const pair of operands) both(pair, (a, b) => op(a, b));
+    for (const op of binary) both([[8, 64]], (x) => op(x, 2));
+    const compare = [gg.eq, gg.ne, gg.lt, gg.le, gg.gt, gg.ge, gg.logicalAnd, gg.logicalOr];
+    for (const op of compare) for (const [a, b] of operands) op(empty(a), empty(b));
+    for (const dtype of ["i32", "u32"] as const) {
+      for (const op of [gg.add, gg.mul, gg.maximum, gg.eq]) op(empty([8, 64], dtype), empty([8, 64], dtype));
+    }
+    for (const op of [gg.isnan, gg.isinf, gg.isfinite, gg.logicalNot]) op(floats(64, 64));
+    both([[8, 64], [8, 64]], (a, b) => gg.where(empty([8, 64], "bool"), a, b)); // prettier-ignore
+    both([[8, 64]], (x) => gg.maskedFill(x, empty([8, 64], "bool"), 0));
+    gg.addInPlace(floats(8, 64), floats(8, 64));
+    for (const dtype of ["f32", "i32", "u32"] as const) gg.fill(empty([8, 64], dtype), 1);
+  },
+
+  shape() {
+    both([[4, 8, 12, 64]], (x) => gg.permute(x, [0, 2, 1, 3]));
+    both([[3, 5, 7, 9]], (x) => gg.permute(x, [3, 1, 0, 2]));
+    both([[128, 64]], (x) => gg.transpose(x, 0, 1));
+    both([[4, 8], [4, 8]], (a, b) => gg.concat([a, b], { dim: 1 })); // prettier-ignore
+    both([[4, 8]], (x) => gg.flip(x, [1]));
+    both([[4, 8]], (x) => gg.repeat(x, [2, 3]));
+    both([[4, 1, 8]], (x) => gg.expand(x, [4, 5, 8]));
+    both([[4, 9]], (x) => gg.slice(x, [[0, 3], [1, 8, 2]])); // prettier-ignore
+    both([[4, 9]], (x) => gg.pad(x, [1, 2]));
+    for (const op of [gg.tril, gg.triu]) both([[16, 16]], (x) => op(x));
+    const dtypes: DType[] = ["f32", "f16", "bf16", "i32", "u32", "bool"];
+    for (const from of dtypes) for (const to of dtypes) gg.cast(empty([8, 64], from), to);
+  },
+
+  create() {
+    gg.full([8, 8], 1);
+    gg.arange(0, 100);
+    gg.linspace(0, 1, 100);
+    gg.eye(8);
+    gg.rand([64, 64]);
+    gg.randn([64, 64]);
+    gg.randint(0, 9, [64, 64]);
+    gg.bernoulli([64, 64], { p: 0.5 });
+    gg.randomWords([64, 64]);
+    both([[64, 64]], (x) => gg.dropout(x, { p: 0.1 }));
+    both([[64, 64]], (x) => gg.dropout(x, { p: 0.1, mask: empty([64, 64]) }));
+  },
+
+  reduce() {
+    for (const n of [1, 7, 32, 33, 256, 512, 768, 30522]) {
+      for (const op of [gg.sum, gg.mean, gg.prod, gg.amax, gg.amin, gg.logsumexp, gg.variance]) {
+        both([[6, n]], (x) => op(x, { dim: -1 }));
+        both([[n, 6]], (x) => op(x, { dim: 0 }));
+        both([[n, 8]], (x) => op(x, { dim: 0 }));
+      }
+      for (const dim of [0, 1]) {
+        for (const op of [gg.argmax, gg.argmin]) op(floats(n, 6), { dim });
+        both([[n, 6]], (x) => gg.max(x, { dim }).values);
+        both([[n, 6]], (x) => gg.cumsum(x, { dim }));
+      }
+      for (const dtype of ["i32", "u32"] as const) {
+        for (const op of [gg.sum, gg.amax]) op(empty([6, n], dtype), { dim: -1 });
+        gg.argmax(empty([6, n], dtype), { dim: -1 });
+        gg.cumsum(empty([6, n], dtype), { dim: -1 });
+      }
+    }
+  },
+
+  softmax() {
+    for (const n of LENGTHS) both([[70, n]], (x) => gg.softmax(x));
+    for (const n of [7, 33, 768, 30522]) both([[70, n]], (x) => gg.logSoftmax(x)); // the same code but for a logarithm
+    for (const op of [gg.softmax, gg.logSoftmax]) both([[6, 40, 5]], (x) => op(x, { dim: 1 }));
+  },
+
+  norm() {
+    for (const n of LENGTHS) {
+      both([[70, n], [n], [n]], (x, weight, bias) => gg.layerNorm(x, weight, bias));
+      both([[70, n], [70, n], [n], [n]], (x, residual, weight, bias) => gg.addLayerNorm(x, residual, weight, bias));
+      both([[70, n], [n]], (x, weight) => gg.rmsNorm(x, weight));
+      both([[70, n]], (x) => gg.layerNorm(x));
+    }
+  },
+
+  loss() {
+    for (const n of LENGTHS) {
+      for (const weight of [undefined, floats(n)]) {
+        for (const labelSmoothing of [0, 0.1]) {
+          const options = { weight, labelSmoothing };
+          both([[40, n]], (x) => gg.crossEntropy(x, ints(40), options));
+          both([[40, n]], (x) => gg.crossEntropy(x, floats(40, n), options));
+          both([[40, n]], (x) => gg.crossEntropy(x, ints(40), { ...options, reduction: "none" }));
+        }
+      }
+    }
+    both([[4, 10, 7]], (x) => gg.crossEntropy(x, ints(4, 7), { reduction: "sum" }));
+    for (const reduction of ["mean", "none"] as const) {
+      for (const op of [gg.mseLoss, gg.l1Loss, gg.smoothL1Loss]) {
+        both([[8, 64], [8, 64]], (x, t) => op(x, t, { reduction })); // prettier-ignore
+      }
+      for (const logTarget of [false, true])
+        both([[8, 64]], (x) => gg.klDiv(x, floats(8, 64), { reduction, logTarget }));
+      both([[8, 64]], (x) => gg.bceWithLogits(x, floats(8, 64), { reduction }));
+      const weights = { weight: floats(64), posWeight: floats(64) };
+      both([[8, 64]], (x) => gg.bceWithLogits(x, floats(8, 64), { reduction, ...weights }));
+      both([[8, 64], [8, 64]], (a, b) => gg.cosineEmbeddingLoss(a, b, floats(8), { reduction })); // prettier-ignore
+    }
+    both([[8, 64], [8, 64]], (a, b) => gg.cosineSimilarity(a, b)); // prettier-ignore
+    both([[8, 64]], (x) => gg.distillationLoss(x, floats(8, 64)));
+  },
+
+  index() {
+    for (const width of [7, 64]) {
+      both([[50, width]], (x) => gg.indexSelect(x, 0, ints(30)));
+      both([[50, width]], (x) => gg.gather(x, 1, ints(50, 20)));
+      both([[2048, width]], (x) => gg.gather(x, 1, ints(2048, 20)));
+      both(
+        [
+          [50, width],
+          [50, 20],
+        ],
+        (x, src) => gg.scatterAdd(x, 1, ints(50, 20), src),
+      );
+      both([[50, width]], (weight) => gg.embedding(weight, ints(4, 9), { paddingIdx: 0 }));
+      for (const positionIds of [undefined, ints(4, 9)]) {
+        both([[50, width], [16, width], [2, width]], (word, position, type) =>
+          gg.bertEmbeddings(word, position, type, ints(4, 9), ints(4, 9), { positionIds }),
+        ); // prettier-ignore
+      }
+    }
+    gg.oneHot(ints(9), { numClasses: 5 });
+    gg.permutation(64);
+  },
+
+  matmul() {
+    const sizes = [1, 7, 15, 16, 30, 33, 64, 100, 128, 256, 384, 768, 1024, 2048, 3072];
+    const products = (): void => {
+      for (const n of sizes) {
+        for (const k of [5, 64, 4096]) {
+          for (const transposeA of [false, true]) {
+            for (const transposeB of [false, true]) {
+              const a = transposeA ? floats(k, n) : floats(n, k);
+              const b = transposeB ? floats(n, k) : floats(k, n);
+              gg.matmul(a, b, { transposeA, transposeB });
+            }
+          }
+        }
+        both([[n, 64], [64, 64], [64]], gg.linear);
+        both([[64, 64], [n, 64], [n]], gg.linear);
+        for (const approximate of ["none", "tanh"] as const) {
+          both([[n, 64], [64, 64], [64]], (x, w, b) => gg.linearGelu(x, w, b, { approximate }));
+        }
+      }
+      both([[4, 12, 128, 64], [4, 12, 64, 128]], (a, b) => gg.matmul(a, b)); // prettier-ignore
+      both([[4, 12, 33, 5], [5, 70]], (a, b) => gg.matmul(a, b)); // prettier-ignore
+      both([[2048, 768], [3072, 768], [3072]], gg.linear);
+      both([[2048, 3072], [768, 3072], [768]], gg.linear);
+    };
+    // Whatever is in the table, and not only what is chosen: tests at start-up of the device say no here, where nothing is computed.
+    for (const kernel of [undefined, ...Object.values(matmulKernels as Record<string, MatmulKernel>)]) {
+      force.kernel = kernel && { ...kernel, suits: () => true };
+      products();
+      gg.autocast(products);
+    }
+    force.kernel = undefined;
+  },
+
+  attention() {
+    const keys = { mask: empty([2, 1, 1, 40], "bool") };
+    const scores = { mask: floats(2, 1, 40, 40) };
+    const usual: gg.AttentionOptions[] = [keys, { ...keys, dropoutP: 0.1 }];
+    const every = [{}, keys, scores]
+      .flatMap((o) => [o, { ...o, isCausal: true }])
+      .flatMap((o) => [o, { ...o, dropoutP: 0.1 }]);
+    for (const variant of Object.keys(attentionVariants) as (keyof typeof attentionVariants)[]) {
+      for (const headDim of HEAD_DIMS) {
+        for (const options of headDim === 64 ? every : usual) {
+          const shape = [2, 3, 40, headDim];
+          const call = (): void =>
+            both([shape, shape, shape], (q, k, v) => gg.scaledDotProductAttention(q, k, v, { ...options, variant }));
+          call();
+          gg.autocast(call);
+        }
+      }
+    }
+    const mask = floats(2, 1, 40, 40);
+    mask.requiresGrad = true;
+    both([[2, 3, 40, 64]], (q) => gg.scaledDotProductAttention(q, q, q, { mask }));
+    gg.scaledDotProductAttentionWithLse(floats(2, 3, 40, 64), floats(2, 3, 40, 64), floats(2, 3, 40, 64));
+  },
+
+  optim() {
+    const parameters = [[64, 64], [64], [7]].map((shape, i): [string, Tensor] => [`p${i}`, empty(shape)]); // prettier-ignore
+    for (const [, p] of parameters) {
+      p.requiresGrad = true;
+      p.grad = empty(p.shape);
+    }
+    const tensors = parameters.map(([, p]) => p);
+    for (const normType of [1, 2, Infinity] as const) clipGradNorm(tensors, 1, { normType });
+    clipGradValue(tensors, 1);
+    new AdamW(parameters).step();
+    new Adam(parameters).step();
+    new SGD(parameters, { lr: 1e-3 }).step();
+    new SGD(parameters, { lr: 1e-3, momentum: 0.9, nesterov: true }).step();
+  },
+};

@@ -1,0 +1,108 @@
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Collection } from "./collect.ts";
+import { hotLoop, mixOf, readDisassembly, readStatistics } from "./machine-code.ts";
+import { gpus, pretend, Unavailable, type Gpu } from "./pretend.ts";
+import { collect, compile, defects } from "./xray.ts";
+
+function reasonToSkip(): string | undefined {
+  try {
+    pretend("NAVI31", 64);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Unavailable) return error.message;
+    throw error;
+  }
+}
+
+/** Kernels for GPUs in the packages' sources, as they name themselves. */
+function kernelFiles(): string[] {
+  return ["tensor", "train"].flatMap((name) => {
+    const folder = fileURLToPath(new URL(`../../packages/${name}/src/`, import.meta.url));
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    const kernels = files.filter((file) => /(?<!\.cpu)\.wgsl$/.test(file));
+    return kernels.map((file) => (name === "tensor" ? file : `${name}/${file}`));
+  });
+}
+
+/** WGSL that is no kernel of its own, and one that debugging uses. */
+const NOT_CALLED = /epilogue-|numerics\.wgsl$/;
+
+const reason = reasonToSkip();
+if (reason) console.warn(reason);
+
+describe.skipIf(reason)("every kernel at every tuning that a GPU can pick", () => {
+  for (const gpu of ["NAVI31", "NAVI21"] satisfies Gpu[]) {
+    describe(`on ${gpu} (${gpus[gpu]})`, () => {
+      let found: Collection;
+      beforeAll(async () => void (found = await collect(gpu)));
+
+      test("all are known", () => {
+        expect(found.problems).toEqual([]);
+        const seen = new Set(found.variants.map(({ file }) => file));
+        const missing = kernelFiles().filter((file) => !seen.has(file) && !NOT_CALLED.test(file));
+        expect(missing, "kernels that neither calls.ts nor a bench starts: call them, or name them .cpu.wgsl").toEqual(
+          [],
+        );
+      });
+
+      for (const subgroupSize of [64, 32] as const) {
+        test(`no spill and no scratch memory at ${subgroupSize} lanes`, async () => {
+          const reports = await compile(found.variants, gpu, subgroupSize);
+          const bad = reports.flatMap((report) => {
+            const { file, tuning } = report.variant;
+            return defects(report).map((defect) => `${file} ${tuning}: ${defect}`);
+          });
+          expect(bad).toEqual([]);
+        });
+      }
+    });
+  }
+});
+
+// As RADV prints it, shortened.
+const output = `disasm:
+BB0:
+	v_mov_b32_e32 v4, 0                                         ; 7e080280
+	s_nop 0                                                     ; bf800000
+	(then repeated 2 times)
+BB1:
+	buffer_load_b128 v[0:3], v8, s[4:7], 0 offen                ; e0500000 80484c4c
+	ds_load_b128 v[12:15], v9                                   ; db7c0000 00000402
+BB2:
+	v_dual_fmac_f32 v4, v0, v12 :: v_dual_fmac_f32 v5, v1, v13  ; c8000000
+	v_fma_mix_f32 v6, v2, v14, v6                               ; c8000000
+	v_add_nc_u32_e32 v9, 16, v9                                 ; 4a120000
+	s_cbranch_scc1 BB2                                          ; bfa1fffe
+	s_cbranch_scc1 BB1                                          ; bfa1fffe
+	s_endpgm                                                    ; bfb00000
+
+*** SHADER STATS ***
+SGPRs: 128
+VGPRs: 48
+Spilled SGPRs: 1
+Spilled VGPRs: 2
+Code size: 4336
+LDS size: 8704
+Scratch size: 64
+Subgroups per SIMD: 8
+`;
+
+describe("reading what the driver prints", () => {
+  test("statistics", () => {
+    expect(readStatistics(output)).toEqual({
+      ...{ registers: 48, spills: 3, scratch: 64, workgroupMemory: 8704, subgroupsPerSimd: 8, codeBytes: 4336 },
+    });
+    expect(readStatistics("")).toBeUndefined();
+  });
+
+  test("the hot loop, and its instructions", () => {
+    const code = readDisassembly(output);
+    expect(code.filter((line) => line === "s_nop 0")).toHaveLength(3);
+    const loop = hotLoop(code);
+    expect(loop[0]).toBe("BB2:");
+    expect(mixOf(loop)).toMatchObject({ fma: 3, fmaShare: 2 / 3, instructions: 4, loads: 0 });
+    expect(mixOf(code)).toMatchObject({ loads: 1, bytesPerLoad: 16, workgroupAccesses: 1 });
+  });
+});
