@@ -1,4 +1,4 @@
-import { bertEmbeddings, check, fromArray, reshape, select, tanh, zeros, type Tensor } from "@gpugrad/tensor";
+import { bertEmbeddingsNorm, check, fromArray, reshape, select, tanh, zeros, type Tensor } from "@gpugrad/tensor";
 import type { BertConfig } from "../config.ts";
 import { Dropout, Embedding, LayerNorm, Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
@@ -45,15 +45,17 @@ export class BertEmbeddings extends Module {
 
   /** @param ids [B, T] @param types [B, T] @returns [B, T, C] */
   forward(ids: Tensor, types: Tensor): Tensor {
-    const sum = bertEmbeddings(
+    const { weight, bias, eps } = this.LayerNorm;
+    return bertEmbeddingsNorm(
       this.word_embeddings.weight,
       this.position_embeddings.weight,
       this.token_type_embeddings.weight,
+      weight,
+      bias,
       ids,
       types,
-      { paddingIdx: this.word_embeddings.paddingIdx ?? null },
+      { paddingIdx: this.word_embeddings.paddingIdx ?? null, eps, dropoutP: this.dropout.activeP },
     );
-    return this.dropout.forward(this.LayerNorm.forward(sum));
   }
 }
 

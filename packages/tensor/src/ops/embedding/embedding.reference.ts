@@ -1,4 +1,6 @@
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
+import { keptReference, layerNormReference } from "../norm/norm.reference.ts";
+import type { BertEmbeddingsNormOptions } from "./embedding.ts";
 
 /** y[…, :] = weight[ids[…], :]. */
 export function embeddingReference(weight: NdArray, ids: NdArray): NdArray {
@@ -30,5 +32,25 @@ export function bertEmbeddingsReference(
   return ndArray(
     parts[0]!.shape,
     parts[0]!.data.map((_, i) => parts.reduce((sum, part) => sum + part.data[i]!, 0)),
+  );
+}
+
+/** dropout(layerNorm(the sum of embeddings)). */
+export function bertEmbeddingsNormReference(
+  word: NdArray,
+  position: NdArray,
+  tokenType: NdArray,
+  weight: NdArray,
+  bias: NdArray,
+  ids: NdArray,
+  types: NdArray,
+  { eps, dropoutP = 0, generator }: BertEmbeddingsNormOptions = {},
+): NdArray {
+  const h = bertEmbeddingsReference(word, position, tokenType, ids, types);
+  const y = layerNormReference(h, weight, bias, { ...(eps !== undefined && { eps }) });
+  const kept = keptReference(y.data.length, dropoutP, generator);
+  return ndArray(
+    y.shape,
+    y.data.map((v, i) => v * kept[i]!),
   );
 }

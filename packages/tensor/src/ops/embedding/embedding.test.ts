@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
+import { Generator } from "../../random.ts";
 import { scope } from "../../scope.ts";
 import { fromArray, type Tensor } from "../../tensor.ts";
-import { checkOp, expectClose, randomNormal, withDevice } from "../../testing/check-op.ts";
+import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels } from "../../testing/check-op.ts";
 import { arange, ones, zeros } from "../create/create.ts";
 import { addRows } from "../index/rows.ts";
-import { bertEmbeddings, embedding } from "./embedding.ts";
-import { bertEmbeddingsReference, embeddingReference } from "./embedding.reference.ts";
+import { bertEmbeddings, bertEmbeddingsNorm, embedding } from "./embedding.ts";
+import { bertEmbeddingsNormReference, bertEmbeddingsReference, embeddingReference } from "./embedding.reference.ts";
 
 const ids = (count: number, n: number): number[] => Array.from({ length: count }, (_, i) => (i * i + 3 * i) % n);
 
@@ -47,6 +48,26 @@ checkOp(bertEmbeddings, bertEmbeddingsReference, {
     },
   ],
 });
+
+/** A generator that gives the same numbers every time. */
+const sameAgain = Object.assign(new Generator(0), {
+  draw: (n: number) => new Generator(5).draw(n),
+  words: (n: number) => new Generator(5).words(n),
+});
+const checkNorm = (): void =>
+  checkOp(bertEmbeddingsNorm, bertEmbeddingsNormReference, {
+    cases: [3, 8, 36].flatMap((C) =>
+      [0, 0.3, 1].map((dropoutP) => ({
+        shapes: [[6, C], [5, C], [2, C], [C], [C], [2, 4], [2, 4]], // prettier-ignore
+        values: [...new Array<undefined>(5).fill(undefined), ids(8, 6), [0, 0, 1, 1, 0, 1, 1, 1]],
+        dtypes: ["f32", "f32", "f32", "f32", "f32", "i32", "i32"] as const,
+        args: [{ eps: 1e-12, dropoutP, generator: sameAgain }],
+        ...(C === 3 && { atol: 1e-5 }), // rows of three are nearly constant now and then
+      })),
+    ),
+  });
+checkNorm();
+withGpuKernels(checkNorm);
 
 describe("embedding", () => {
   withDevice();

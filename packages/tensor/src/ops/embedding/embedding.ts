@@ -1,10 +1,15 @@
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
+import { defaultGenerator } from "../../random.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
+import { drawDrop } from "../dropout/draw.ts";
+import { applyDrop } from "../dropout/dropout.ts";
 import { addRows, checkIndex, selectRows } from "../index/rows.ts";
+import type { AddLayerNormOptions } from "../norm/layer-norm.ts";
+import { checkRow, normalize, normGradients } from "../norm/norm.ts";
 import bertCode from "./bert-embeddings.wgsl";
 import positionCode from "./position-backward.wgsl";
 
@@ -40,9 +45,24 @@ export interface BertEmbeddingsOptions extends EmbeddingOptions {
   positionIds?: Tensor | undefined;
 }
 
+interface Tables {
+  word: Tensor;
+  position: Tensor;
+  tokenType: Tensor;
+}
+
+/** Which rows of the tables are added up, and which row of `word` has no gradient. */
+interface Places {
+  ids: Tensor;
+  types: Tensor;
+  positionIds: Tensor | undefined;
+  shapes: Record<keyof Tables, readonly number[]>;
+  skip: number | undefined;
+}
+
 /**
  * y[b, t] = word[ids[b, t]] + tokenType[types[b, t]] + position[t], in one pass: tables [rows, C] f32, ids and types [B, T] (i32 or
- * u32), y f32 [B, T, C]. Layer norm and dropout come after it. An id out of range gives a row of NaN.
+ * u32), y f32 [B, T, C]. An id out of range gives a row of NaN.
  * @throws when T is more than `position` has rows
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertEmbeddings)
  */
@@ -53,60 +73,119 @@ export const bertEmbeddings = defineOp("bert_embeddings", {
     tokenType: Tensor,
     ids: Tensor,
     types: Tensor,
-    { paddingIdx, positionIds }: BertEmbeddingsOptions = {},
+    options: BertEmbeddingsOptions = {},
   ) {
-    const op = "bert_embeddings";
-    for (const [name, table] of Object.entries({ word, position, tokenType })) {
-      checkTable(op, name, table);
-      check(
-        table.shape[1] === word.shape[1],
-        () => `${op}: ${name} is ${showShape(table.shape)}, word ${showShape(word.shape)}: rows of different length.`,
-      );
-    }
-    for (const index of [ids, types, positionIds ?? ids]) {
-      checkIndex(op, index);
-      check(
-        index.rank === 2 && sameShape(index.shape, ids.shape),
-        () => `${op}: ids ${showShape(ids.shape)}, but types or positionIds ${showShape(index.shape)}: all are [B,T].`,
-      );
-    }
-    const [rows, length] = ids.shape as [number, number];
-    check(
-      positionIds || length <= position.shape[0]!,
-      () => `${op}: ${length} tokens, but position has ${position.shape[0]} rows. Truncate the input.`,
-    );
-    const skip = paddingRow(op, paddingIdx, word.shape[0]!);
-    const width = word.shape[1]!;
-    const wide = width % 4 === 0;
-    const inner = wide ? width / 4 : width;
-    const y = empty([rows, length, width]);
-    run(
-      wide ? specialize(bertKernel, { Element: "vec4f", Bits: "vec4u" }) : bertKernel,
-      { word, position, token_type: tokenType, ids, types, position_ids: positionIds ?? ids, y },
-      {
-        count: ids.size * inner,
-        length,
-        words: word.shape[0]!,
-        positions: position.shape[0]!,
-        token_types: tokenType.shape[0]!,
-      },
-      { threads: ids.size * inner, overrides: { INNER: inner, GIVEN_POSITIONS: positionIds ? 1 : 0 } },
-    );
-    const shapes = { word: word.shape, position: position.shape, tokenType: tokenType.shape };
-    return { output: y, inputs: { word, position, tokenType }, saved: { ids, types, positionIds, shapes, skip } };
+    const tables = { word, position, tokenType };
+    const { y, places } = addTables("bert_embeddings", tables, ids, types, options);
+    return { output: y, inputs: tables, saved: places };
   },
-  backward({ ids, types, positionIds, shapes, skip }, dy, needs) {
-    return {
-      word: needs.word ? tableGradient(dy, ids, shapes.word, skip) : undefined,
-      tokenType: needs.tokenType ? tableGradient(dy, types, shapes.tokenType) : undefined,
-      position: !needs.position
-        ? undefined
-        : positionIds
-          ? tableGradient(dy, positionIds, shapes.position)
-          : positionGradient(dy, shapes.position),
-    };
+  backward: (places, dy, needs) => tableGradients(places, dy, needs),
+});
+
+export interface BertEmbeddingsNormOptions extends BertEmbeddingsOptions, AddLayerNormOptions {}
+
+/**
+ * dropout(layerNorm({@link bertEmbeddings})), which is all that comes before BERT's first layer, as one op: weight and bias [C]. Drops
+ * what the op `dropout` would drop with the same generator.
+ *
+ * Two kernels, since one would bind eleven buffers and WebGPU promises eight: the sum h, which backward wants anyway, then the norm
+ * with its dropout. Saves h, and where the generator stood.
+ */
+export const bertEmbeddingsNorm = defineOp("bert_embeddings_norm", {
+  forward(
+    word: Tensor,
+    position: Tensor,
+    tokenType: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ids: Tensor,
+    types: Tensor,
+    { eps = 1e-5, dropoutP = 0, generator = defaultGenerator, ...options }: BertEmbeddingsNormOptions = {},
+  ) {
+    const op = "bert_embeddings_norm";
+    const tables = { word, position, tokenType };
+    const { y: h, places } = addTables(op, tables, ids, types, options);
+    const shape = h.shape.slice(-1);
+    checkRow(op, "weight", weight, shape);
+    checkRow(op, "bias", bias, shape);
+    const drop = drawDrop(op, h.size, dropoutP, generator);
+    const { y, saved: norm } = normalize({ x: h, weight, bias, cols: shape[0]!, center: true, drop }, eps);
+    return { output: y, inputs: { ...tables, weight, bias }, saved: { places, norm, drop } };
+  },
+  backward({ places, norm, drop }, dy, needs) {
+    const tables = needs.word || needs.position || needs.tokenType;
+    const upstream = drop ? applyDrop(dy, drop) : dy;
+    const { x: dh, ...affine } = normGradients(norm, dy.shape.slice(-1), upstream, {
+      ...needs,
+      x: tables,
+      residual: false,
+    });
+    return { ...(dh && tableGradients(places, dh, needs)), weight: affine.weight, bias: affine.bias };
   },
 });
+
+/** The sum of the three tables' rows. */
+function addTables(
+  op: string,
+  tables: Tables,
+  ids: Tensor,
+  types: Tensor,
+  { paddingIdx, positionIds }: BertEmbeddingsOptions,
+): { y: Tensor; places: Places } {
+  const { word, position, tokenType } = tables;
+  for (const [name, table] of Object.entries(tables) as [string, Tensor][]) {
+    checkTable(op, name, table);
+    check(
+      table.shape[1] === word.shape[1],
+      () => `${op}: ${name} is ${showShape(table.shape)}, word ${showShape(word.shape)}: rows of different length.`,
+    );
+  }
+  for (const index of [ids, types, positionIds ?? ids]) {
+    checkIndex(op, index);
+    check(
+      index.rank === 2 && sameShape(index.shape, ids.shape),
+      () => `${op}: ids ${showShape(ids.shape)}, but types or positionIds ${showShape(index.shape)}: all are [B,T].`,
+    );
+  }
+  const [rows, length] = ids.shape as [number, number];
+  check(
+    positionIds || length <= position.shape[0]!,
+    () => `${op}: ${length} tokens, but position has ${position.shape[0]} rows. Truncate the input.`,
+  );
+  const skip = paddingRow(op, paddingIdx, word.shape[0]!);
+  const width = word.shape[1]!;
+  const wide = width % 4 === 0;
+  const INNER = wide ? width / 4 : width;
+  const y = empty([rows, length, width]);
+  const count = ids.size * INNER;
+  const kernel = wide ? specialize(bertKernel, { Element: "vec4f", Bits: "vec4u" }) : bertKernel;
+  const sizes = { words: word.shape[0]!, positions: position.shape[0]!, token_types: tokenType.shape[0]! };
+  if (count > 0) {
+    run(
+      kernel,
+      { word, position, token_type: tokenType, ids, types, position_ids: positionIds ?? ids, y },
+      { count, length, ...sizes },
+      { threads: count, overrides: { INNER, GIVEN_POSITIONS: positionIds ? 1 : 0 } },
+    );
+  }
+  const shapes = { word: word.shape, position: position.shape, tokenType: tokenType.shape };
+  return { y, places: { ids, types, positionIds, shapes, skip } };
+}
+
+/** The gradients of the tables from that of their sum. */
+function tableGradients(
+  { ids, types, positionIds, shapes, skip }: Places,
+  dy: Tensor,
+  needs: Record<keyof Tables, boolean>,
+): Partial<Tables> {
+  return {
+    ...(needs.word && { word: tableGradient(dy, ids, shapes.word, skip) }),
+    ...(needs.tokenType && { tokenType: tableGradient(dy, types, shapes.tokenType) }),
+    ...(needs.position && {
+      position: positionIds ? tableGradient(dy, positionIds, shapes.position) : positionGradient(dy, shapes.position),
+    }),
+  };
+}
 
 /** dtable[id] = Σ dy over the places where `ids` names the row. */
 function tableGradient(dy: Tensor, ids: Tensor, shape: readonly number[], skip?: number): Tensor {
