@@ -12,7 +12,15 @@ export type { DataFolder } from "./data/folder.ts";
 export { dataFolder, loadDataset, loadDatasetDict, type LoadOptions } from "./data/load-dataset.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatRate } from "./format.ts";
-export { initGradScaler, updateGradScaler, type GradScalerOptions, type GradScalerState } from "./grad-scaler.ts";
+export {
+  GradScaler,
+  initGradScaler,
+  updateGradScaler,
+  type GradScalerOptions,
+  type GradScalerState,
+  type GradScalerStateDict,
+  type ScaledStepOptions,
+} from "./grad-scaler.ts";
 export {
   accuracyScore,
   classificationReport,
@@ -35,10 +43,11 @@ export {
 } from "./metrics/ranking.ts";
 export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
-export { clipGradNorm, clipGradValue } from "./optim/clip.ts";
+export { clipFactor, clipGradNorm, clipGradValue, type NormOptions } from "./optim/clip.ts";
 export {
   noDecayGroups,
   Optimizer,
+  type GradientFactor,
   type NamedParameters,
   type OptimizerOptions,
   type ParamGroup,

@@ -1,11 +1,21 @@
 import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
-import { defaultGenerator, device, GpugradError, manualSeed, scope, stack, type Tensor } from "@gpugrad/tensor";
+import {
+  autocast,
+  concat,
+  defaultGenerator,
+  device,
+  GpugradError,
+  manualSeed,
+  scope,
+  stack,
+  type Tensor,
+} from "@gpugrad/tensor";
 import { DataLoader, type Batch, type BatchTokenizer } from "./data/data-loader.ts";
 import type { Dataset } from "./data/dataset.ts";
+import { GradScaler } from "./grad-scaler.ts";
 import { accuracyScore } from "./metrics/classification.ts";
 import { AdamW } from "./optim/adamw.ts";
-import { clipGradNorm } from "./optim/clip.ts";
 import { noDecayGroups } from "./optim/optimizer.ts";
 import { getScheduler } from "./schedule.ts";
 import { trainingArguments, type TrainingArguments } from "./training-arguments.ts";
@@ -16,7 +26,7 @@ export interface StepEvent {
   step: number;
   totalSteps: number;
   loss: number;
-  /** Norm of all gradients together, before clipping. */
+  /** Norm of all gradients together, without the loss scale and before clipping. */
   gradNorm: number;
   /** The rate that this update used. */
   learningRate: number;
@@ -26,6 +36,10 @@ export interface StepEvent {
   tokensPerSecond: number;
   /** Until the last update, at the pace so far. */
   secondsLeft: number;
+  /** With `fp16`: what the loss was multiplied by. */
+  lossScale?: number;
+  /** With `fp16`: updates so far that were left out, since a gradient was infinite or NaN. */
+  skippedSteps?: number;
 }
 
 /** One batch of an evaluation. */
@@ -84,7 +98,8 @@ const STEPS_IN_FLIGHT = 2;
 /**
  * Trains and evaluates a classifier as Hugging Face's Trainer does: AdamW, a schedule, clipping by the global norm.
  *
- * A step only records work; its loss is read a step later, so host and device work at the same time.
+ * A step only records work; its loss is read a step later, so host and device work at the same time. With `fp16` that goes for what the
+ * loss scale decides, too.
  */
 export class Trainer {
   readonly model: BertForSequenceClassification;
@@ -154,6 +169,7 @@ export class Trainer {
       numWarmupSteps: args.warmupSteps < 1 ? Math.ceil(args.warmupSteps * totalSteps) : args.warmupSteps,
       numTrainingSteps: totalSteps,
     });
+    const scaler = new GradScaler({ enabled: args.fp16 });
     manualSeed(args.seed);
     model.train();
     const start = performance.now();
@@ -161,7 +177,9 @@ export class Trainer {
     let samples = 0;
     let tokens = 0;
     let step = 0;
-    const inFlight: Promise<void>[] = [];
+    let skippedSteps = 0;
+    let schedulesAhead = 0; // skipped steps that the schedule has counted
+    const inFlight: Promise<{ skipped: boolean }>[] = [];
     try {
       training: for (let epoch = 0; step < totalSteps; epoch++) {
         let batches = 0;
@@ -179,12 +197,15 @@ export class Trainer {
           samples += batch.shape[0];
           tokens += batch.shape[0] * batch.shape[1];
           const tokensSoFar = tokens;
-          const result = this.#step(batch, optimizer);
-          schedule.step();
+          const result = this.#step(batch, optimizer, scaler);
+          if (schedulesAhead > 0) schedulesAhead--;
+          else schedule.step();
           inFlight.push(
             awaitedLater(
-              result.then(({ 0: loss, 1: gradNorm }) => {
+              result.then(({ 0: loss, 1: gradNorm, 2: lossScale, 3: foundInf }) => {
                 lossSum += loss!;
+                const skipped = foundInf !== 0;
+                if (skipped) skippedSteps++;
                 const elapsed = (performance.now() - start) / 1000;
                 onStep?.({
                   ...event,
@@ -192,11 +213,14 @@ export class Trainer {
                   gradNorm: gradNorm!,
                   tokensPerSecond: tokensSoFar / elapsed,
                   secondsLeft: (elapsed / event.step) * (totalSteps - event.step),
+                  ...(args.fp16 && { lossScale: lossScale!, skippedSteps }),
                 });
+                return { skipped };
               }),
             ),
           );
-          if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
+          // The schedule counts steps that were taken. Whether one was is heard a step later: then it waits for one.
+          if (inFlight.length >= STEPS_IN_FLIGHT && (await inFlight.shift())!.skipped) schedulesAhead++;
         }
       }
       await Promise.all(inFlight);
@@ -204,6 +228,7 @@ export class Trainer {
       await Promise.allSettled(inFlight);
       optimizer.zeroGrad();
       optimizer.dispose();
+      scaler.dispose();
       model.eval();
     }
     const seconds = (performance.now() - start) / 1000;
@@ -222,15 +247,16 @@ export class Trainer {
     };
   }
 
-  /** Records one update, and reads its loss and gradient norm. */
-  #step(batch: Batch, optimizer: AdamW): Promise<ArrayLike<number>> {
+  /** Records one update, and reads its loss, its gradient norm, the loss scale and whether the device left it out. */
+  #step(batch: Batch, optimizer: AdamW, scaler: GradScaler): Promise<ArrayLike<number>> {
     const result = scope(() => {
       const loss = this.#loss(batch);
-      loss.backward();
-      const norm = clipGradNorm(optimizer.parameters, this.args.maxGradNorm || Infinity);
-      optimizer.step();
+      scaler.scale(loss).backward();
+      const norm = scaler.step(optimizer, { maxNorm: this.args.maxGradNorm || Infinity });
       optimizer.zeroGrad();
-      return noGrad(() => stack([loss, norm]));
+      const told = noGrad(() => concat([stack([loss, norm]), scaler.report()]));
+      scaler.update();
+      return told;
     });
     const values = result.data();
     result.dispose(); // the read is recorded; the memory may go
@@ -238,12 +264,17 @@ export class Trainer {
   }
 
   #loss(batch: Batch): Tensor {
-    const { loss } = this.model.forward(inputsOf(batch));
+    const { loss } = this.#forward(batch);
     if (!loss)
       throw new GpugradError(
         `Trainer: row ${batch.rows[0]} of ${this.#options.trainDataset?.name} has no label to train on.`,
       );
     return loss;
+  }
+
+  /** The model's forward, in the precision that was asked for. */
+  #forward(batch: Batch): ReturnType<BertForSequenceClassification["forward"]> {
+    return autocast(() => this.model.forward(inputsOf(batch)), { dtype: this.args.fp16 ? "f16" : "f32" });
   }
 
   /** Logits of every row, with loss and accuracy where the rows have labels. */
@@ -275,7 +306,7 @@ export class Trainer {
         labels.push(...(batch.labels ?? []));
         const { logits, loss } = scope(() =>
           noGrad(() => {
-            const output = model.forward(inputsOf(batch));
+            const output = this.#forward(batch);
             return { logits: output.logits.data(), loss: output.loss?.item() };
           }),
         );
@@ -354,7 +385,7 @@ export class Trainer {
 }
 
 /** A promise that is awaited after the next batch has come: until then a failure of it is not one that nobody handles. */
-function awaitedLater(work: Promise<void>): Promise<void> {
+function awaitedLater<T>(work: Promise<T>): Promise<T> {
   work.catch(() => undefined);
   return work;
 }

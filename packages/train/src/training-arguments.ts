@@ -25,6 +25,8 @@ export interface TrainingArguments {
   adamEpsilon: number;
   /** Gradients are scaled down to this norm; 0 leaves them alone. */
   maxGradNorm: number;
+  /** Mixed precision: factors of products rounded to f16, here and in evaluation, and a loss scale. See `autocast` and `GradScaler`. */
+  fp16: boolean;
   /** For the order of rows, dropout and fresh weights. */
   seed: number;
   /** Tokens per example at most. */
@@ -51,6 +53,7 @@ const defaults: TrainingArguments = {
   adamBeta2: 0.999,
   adamEpsilon: 1e-8,
   maxGradNorm: 1,
+  fp16: false,
   seed: 42,
   maxLength: 512,
   padding: "longest",

@@ -12,7 +12,7 @@ import { destroy, fromArray, init, memory, scope, sum, type Tensor } from "@gpug
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getScheduler } from "../schedule.ts";
 import { Adam, AdamW } from "./adamw.ts";
-import { clipGradNorm, clipGradValue } from "./clip.ts";
+import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";
 import { noDecayGroups } from "./optimizer.ts";
 import { SGD } from "./sgd.ts";
 
@@ -27,47 +27,64 @@ function parameter(values: number[], gradient: number[]): Tensor {
   return p;
 }
 
-const close = async (t: Tensor, want: number[], relative = 2e-6): Promise<void> => {
+const close = async (t: Tensor, want: number[], relative = 2e-6, absolute = 1e-9): Promise<void> => {
   const got = await t.data();
+  expect(got.length).toBe(want.length);
   want.forEach((w, i) => {
-    if (!(Math.abs(got[i]! - w) <= 1e-9 + relative * Math.abs(w))) expect.fail(`element ${i} is ${got[i]}, not ${w}`);
+    if (!(Math.abs(got[i]! - w) <= absolute + relative * Math.abs(w)))
+      expect.fail(`element ${i} is ${got[i]}, not ${w}`);
   });
 };
 
+/** A test that gives back what it makes. */
+const scopedTest = (name: string, work: () => Promise<void>): void => test(name, () => scope(work));
+
+/** Numbers within −1 … 1 that look random, the same for the same seed. */
+const noise = (count: number, seed: number): number[] =>
+  Array.from({ length: count }, (_, i) => Math.fround(Math.sin(12.9898 * (i + 1) + 78.233 * seed) ** 3));
+
 describe("formulas, by float64 on the host", () => {
-  const p0 = [0.5, -2, 3];
-  const gradients = [
-    [0.1, -0.3, 0],
-    [0.2, 1e-9, -4],
-  ];
+  const sizes = [3, 16_387, 5, 1, 16_384, 7, 0]; // five small ones: a dispatch of three, and one of two; and one with a tail
 
   test.each([
     ["AdamW", true],
     ["Adam", false],
-  ] as const)("%s", async (_name, decoupled) => {
-    const options = { lr: 0.01, betas: [0.8, 0.98] as const, eps: 1e-6, weightDecay: 0.1 };
-    const want = [...p0];
-    const m = [0, 0, 0];
-    const v = [0, 0, 0];
-    const p = parameter(p0, gradients[0]!);
-    const optimizer = new (decoupled ? AdamW : Adam)([["p", p]], options);
-    for (const [t, g] of gradients.entries()) {
-      p.grad!.write(g);
-      optimizer.step();
-      for (let i = 0; i < want.length; i++) {
-        let gi = Math.fround(g[i]!);
-        if (decoupled) want[i]! *= 1 - options.lr * options.weightDecay;
-        else gi += options.weightDecay * want[i]!;
-        m[i] = 0.8 * m[i]! + 0.2 * gi;
-        v[i] = 0.98 * v[i]! + 0.02 * gi * gi;
-        const step = m[i]! / (1 - 0.8 ** (t + 1));
-        want[i]! -= (options.lr * step) / (Math.sqrt(v[i]! / (1 - 0.98 ** (t + 1))) + options.eps);
+  ] as const)("%s, of small parameters and a large one", (_name, decoupled) =>
+    scope(async () => {
+      const options = { lr: 0.01, betas: [0.8, 0.98] as const, eps: 1e-6, weightDecay: 0.1 };
+      const parameters = sizes.map((n, k) => parameter(noise(n, k), noise(n, 10 + k)));
+      const optimizer = new (decoupled ? AdamW : Adam)(
+        parameters.map((p, k) => [`p${k}`, p]),
+        options,
+      );
+      const want = sizes.map((n, k) => ({ p: noise(n, k), m: noise(n, 0).fill(0), v: noise(n, 0).fill(0) }));
+      for (const t of [1, 2]) {
+        const gradients = sizes.map((n, k) =>
+          noise(n, 10 * t + k).map((g, i) => (i % 5 === 1 ? 0 : i % 7 === 2 ? g / 1e9 : g)),
+        );
+        parameters.forEach((p, k) => p.grad!.write(gradients[k]!));
+        optimizer.step();
+        want.forEach(({ p, m, v }, k) =>
+          gradients[k]!.forEach((given, i) => {
+            let g = Math.fround(given);
+            if (decoupled) p[i]! *= 1 - options.lr * options.weightDecay;
+            else g += options.weightDecay * p[i]!;
+            m[i] = 0.8 * m[i]! + 0.2 * g;
+            v[i] = 0.98 * v[i]! + 0.02 * g * g;
+            p[i]! -= (options.lr * m[i]) / (1 - 0.8 ** t) / (Math.sqrt(v[i] / (1 - 0.98 ** t)) + options.eps);
+          }),
+        );
       }
-    }
-    await close(p, want);
-    expect([...optimizer.state().keys()]).toEqual(["exp_avg.p", "exp_avg_sq.p"]);
-    optimizer.dispose();
-  });
+      const state = optimizer.state();
+      expect([...state.keys()].slice(0, 2)).toEqual(["exp_avg.p0", "exp_avg_sq.p0"]);
+      for (const [k, { p, m, v }] of want.entries()) {
+        await close(parameters[k]!, p, 5e-6, 1e-7);
+        await close(state.get(`exp_avg.p${k}`)!, m, 5e-6, 1e-8);
+        await close(state.get(`exp_avg_sq.p${k}`)!, v, 5e-6, 1e-8);
+      }
+      optimizer.dispose();
+    }),
+  );
 
   test("SGD with momentum, dampening and Nesterov: the first buffer is the gradient itself", async () => {
     const p = parameter([1], [2]);
@@ -143,6 +160,31 @@ describe("clipping", () => {
     await close(clipGradNorm([p], 1e9), [Math.sqrt(values.reduce((s, v) => s + v * v, 0))]);
     await close(clipGradNorm([p], 1e9, { normType: 1 }), [values.reduce((s, v) => s + Math.abs(v), 0)]);
     await close(clipGradNorm([p], 1e9, { normType: Infinity }), [0.75]);
+  });
+
+  scopedTest("in a step: the same bits as in place, for any mixture of sizes; gradients stay", async () => {
+    const sizes = [1, 2, 3, 16_384, 4, 5, 63, 0, 257, 16_385, 64, 40_003];
+    const make = (): Tensor[] => sizes.map((n, k) => parameter(noise(n, k), noise(n, 20 + k)));
+    const [inPlace, inStep] = [make(), make()];
+    const named = (parameters: Tensor[]) => parameters.map((p, k) => [`p${k}`, p] as const);
+    const [one, other] = [new AdamW(named(inPlace)), new AdamW(named(inStep))];
+    const norm = clipGradNorm(inPlace, 0.5);
+    one.step();
+    const by = clipFactor(inStep, 0.5);
+    other.step(by);
+    const squares = sizes.flatMap((n, k) => noise(n, 20 + k)).reduce((s, g) => s + g * g, 0);
+    await close(norm, [Math.sqrt(squares)]);
+    expect(await by.norm.item()).toBe(await norm.item());
+    for (const [k, p] of inStep.entries()) {
+      expect(await p.data()).toEqual(await inPlace[k]!.data());
+      expect(await p.grad!.data()).toEqual(Float32Array.from(noise(sizes[k]!, 20 + k)));
+    }
+    one.dispose();
+    other.dispose();
+  });
+
+  test("no gradient at all: norm 0", async () => {
+    expect(await clipGradNorm([fromArray([1], [1])], 1).item()).toBe(0);
   });
 
   test("by value: infinities become the bound", async () => {
