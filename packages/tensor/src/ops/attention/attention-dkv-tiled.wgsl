@@ -1,22 +1,23 @@
 // dk and dv of attention: dv_j = Σ_i p_ij dy_i, dk_j = scale Σ_i ds_ij q_i, with p and ds as in attention-dq-tiled.wgsl. For any adapter; meant for GPUs.
 //
-// The mirror image of dq: an invocation holds a key, and the queries go by in tiles. p is computed again here as well: two kernels
-// that each own their rows need no atomics, so sums are made in the same order every time.
-// Mapping: a workgroup takes ROWS keys of one head. SLICES invocations share a key: each holds SLICE of its D dimensions.
-// Traffic: k, v, dk, dv once; q and dy once per ROWS keys.
-const HEAD_DIM = 64u; // D
-const SLICE = 32u;    // dimensions held by one invocation
-const SLICES = 2u;    // SLICE · SLICES ≥ D
-const TILE4 = 2u;     // queries in a tile / 4
-override ROWS: u32 = 32; // keys in a workgroup
-override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
-override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
+// The mirror image of dq: a workgroup owns 64 keys of one head, and the queries go by in tiles. p is computed again here as well: two
+// kernels that each own their rows need no atomics, so sums are made in the same order every time.
+// Mapping, tiles and blocks: as in attention-tiled.wgsl, with queries and keys in each other's place. Four products share `left` and
+// `right`: k qᵀ, v dyᵀ, pᵀ dy, dsᵀ q. The keys of a block are neighbours in a row of p, so that one block of random numbers serves four.
+// Traffic: dk and dv once; q and dy twice per 64 keys; k and v once per 64 queries, from cache.
+const VECTORS = 16u; // D / 4
+const OWN = 2u;      // vec4s of a row of the result that an invocation adds up: OWN · 8 ≥ VECTORS
+const DEPTH = 8u;    // vec4s of a row in workgroup memory at a time: at most 8
+const RUNS = 2u;     // 4 × 4 blocks of scores that an invocation holds; a tile has RUNS · 32 queries
+override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
+override KEY_MASK: bool = false; // the mask is the same for all queries, so rows.w says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
-override UNROLL: bool = true; // GPUs keep arrays in registers only if loops over them are unrolled; CPU drivers compile that for minutes
+override F16: bool = false;      // round the factors of products to f16, as mixed precision does
+override UNROLL: bool = true;    // loops with a known number of rounds: CPU drivers take minutes to compile what comes of it
 
 struct Params {
-  q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
+  q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
   k_strides: vec4u,    // of k and v, likewise; then Tk
   mask_strides: vec4u, // of batch, head, query, key: 0 where the mask is broadcast
   counter: vec4u,      // dropout: of the first block of random numbers
@@ -26,28 +27,29 @@ struct Params {
   batch_heads: u32, // B · H
   heads: u32,       // H
   scale: f32,
-  slice: u32,       // SLICE, where the compiler can't see it
+  one: u32,         // 1, where the compiler can't see it
 }
 
-@group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
-@group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
-@group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
 @group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
-@group(0) @binding(6) var<storage, read_write> dk: array<f32>; // like k
-@group(0) @binding(7) var<storage, read_write> dv: array<f32>; // like k
+@group(0) @binding(6) var<storage, read_write> dk: array<vec4f>; // like k
+@group(0) @binding(7) var<storage, read_write> dv: array<vec4f>; // like k
 @group(0) @binding(8) var<uniform> params: Params;
 
 const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
-const D = SLICE * SLICES;
-var<workgroup> q_tile: array<vec4f, D * TILE4>; // [D, TILE4] four queries
-var<workgroup> dy_tile: array<vec4f, D * TILE4>;
-var<workgroup> row_tile: array<vec4f, 4 * TILE4>;
-var<workgroup> s_parts: array<vec4f, SLICES * ROWS * TILE4>;
-var<workgroup> dp_parts: array<vec4f, SLICES * ROWS * TILE4>;
+const ROWS = 64u;        // keys of a workgroup
+const QUERIES = RUNS * 32u; // queries in a tile
+const THREADS = 128u;
+const LINE = 9u;
+const SPREAD = RUNS * 8u; // for queries; for keys 16
+var<workgroup> left: array<vec4f, ROWS * LINE>;                       // part of k or v, then p or ds of 32 queries
+var<workgroup> right: array<vec4f, max(QUERIES * LINE, 32u * OWN * 8u)>; // part of q or dy, then 32 rows of them
 
-@compute @workgroup_size(ROWS, SLICES)
+@compute @workgroup_size(8, 16)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
@@ -59,121 +61,181 @@ fn main(
   let tiles = (keys + ROWS - 1u) / ROWS;
   let index = group.x + group.y * workgroups.x;
   let head = index / tiles; // of B · H
+  if (head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
   let first = (index % tiles) * ROWS;
-  let j = first + local.x;
+  var one = 1u;
+  if (!UNROLL) { one = params.one; }
   let at = vec2u(head / params.heads, head % params.heads);
-  let inside = j < keys && head < params.batch_heads; // the launch may be a few workgroups too many
-  let slice = select(params.slice, SLICE, UNROLL);
-  let own = SLICE * local.y; // this invocation's first dimension
   let q_at = dot(at, params.q_strides.xy);
-  let k_at = dot(at, params.k_strides.xy) + j * params.k_strides.z + own;
-  let mask_at = dot(at, params.mask_strides.xy) + j * params.mask_strides.w;
+  let k_at = dot(at, params.k_strides.xy);
+  let mask_at = dot(at, params.mask_strides.xy);
 
-  var key: array<f32, SLICE>;
-  var value: array<f32, SLICE>;
-  var key_sum: array<f32, SLICE>;
-  var value_sum: array<f32, SLICE>;
-  for (var d = 0u; d < slice; d++) {
-    if (inside && own + d < HEAD_DIM) {
-      key[d] = k[k_at + d];
-      value[d] = v[k_at + d];
-    }
-  }
+  var key_sum = array<mat4x4f, OWN>(); // column r belongs to key 4 y + r, as everywhere
+  var value_sum = array<mat4x4f, OWN>();
+  let j = first + local.y * 4u;
 
   var start = 0u;
   if (CAUSAL) { start = first; } // no query before sees a key of this workgroup
-  if (KEY_MASK) { start = select(start, queries, first >= u32(rows[head * queries].w)); }
-  for (var tile = start; tile < queries; tile += 4u * TILE4) {
-    workgroupBarrier(); // the tile before has been read by all
-    for (var n = thread; n < D * TILE4; n += ROWS * SLICES) {
-      let d = n % D;
-      let i = tile + n / D * 4u;
-      var query = vec4f();
-      var upstream = vec4f();
-      for (var c = 0u; c < 4u; c++) {
-        if (i + c < queries && d < HEAD_DIM) {
-          let source = q_at + (i + c) * params.q_strides.z + d;
-          query[c] = q[source];
-          upstream[c] = dy[source];
-        }
+  if (KEY_MASK) { start = select(start, queries, first >= u32(rows[head * queries].w)); } // no query sees any
+  for (var tile = start; tile < queries; tile += QUERIES) {
+    var p = array<mat4x4f, RUNS>();
+    var ds = array<mat4x4f, RUNS>();
+    for (var d = 0u; d < VECTORS; d += DEPTH * one) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var n = thread; n < ROWS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (first + row < keys && d + n % DEPTH < VECTORS) { four = k[k_at + (first + row) * params.k_strides.z + d + n % DEPTH]; }
+        left[(row % 4u * 16u + row / 4u) * LINE + n % DEPTH] = rounded(four);
       }
-      q_tile[d * TILE4 + n / D] = query;
-      dy_tile[d * TILE4 + n / D] = upstream;
-    }
-    for (var n = thread; n < 4u * TILE4; n += ROWS * SLICES) {
-      var row = vec4f();
-      if (tile + n < queries) { row = rows[head * queries + tile + n]; }
-      row_tile[n] = row;
-    }
-    workgroupBarrier(); // the tile is there
-
-    var s = array<vec4f, TILE4>();
-    var dp = array<vec4f, TILE4>();
-    for (var d = 0u; d < slice; d++) {
-      for (var g = 0u; g < TILE4; g++) {
-        s[g] += key[d] * q_tile[(own + d) * TILE4 + g];
-        dp[g] += value[d] * dy_tile[(own + d) * TILE4 + g];
+      for (var n = thread; n < QUERIES * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (tile + row < queries && d + n % DEPTH < VECTORS) { four = q[q_at + (tile + row) * params.q_strides.z + d + n % DEPTH]; }
+        right[(row % 4u * SPREAD + row / 4u) * LINE + n % DEPTH] = rounded(four);
       }
-    }
-    if (SLICES > 1u) {
-      for (var g = 0u; g < TILE4; g++) {
-        s_parts[(local.y * TILE4 + g) * ROWS + local.x] = s[g];
-        dp_parts[(local.y * TILE4 + g) * ROWS + local.x] = dp[g];
-      }
-      workgroupBarrier(); // all parts are there; the barriers above keep them from being overwritten
-      for (var g = 0u; g < TILE4; g++) {
-        s[g] = s_parts[g * ROWS + local.x];
-        dp[g] = dp_parts[g * ROWS + local.x];
-        for (var c = 1u; c < SLICES; c++) {
-          s[g] += s_parts[(c * TILE4 + g) * ROWS + local.x];
-          dp[g] += dp_parts[(c * TILE4 + g) * ROWS + local.x];
+      workgroupBarrier(); // these dimensions of k and q are there
+      for (var n = 0u; n < DEPTH; n++) {
+        let key = local.y * LINE + n;
+        let key4 = mat4x4f(left[key], left[key + 16u * LINE], left[key + 32u * LINE], left[key + 48u * LINE]);
+        for (var c = 0u; c < RUNS; c++) {
+          let query = (c * 8u + local.x) * LINE + n;
+          let query4 = mat4x4f(right[query], right[query + SPREAD * LINE], right[query + 2u * SPREAD * LINE], right[query + 3u * SPREAD * LINE]);
+          p[c] = multiply_add(p[c], transpose(query4), key4);
         }
       }
     }
-
-    for (var g = 0u; g < TILE4; g++) {
-      let i = tile + 4u * g;
-      let saved = transpose(mat4x4f(row_tile[4u * g], row_tile[4u * g + 1u], row_tile[4u * g + 2u], row_tile[4u * g + 3u]));
-      let bits = mask_bits(mask_at + i * params.mask_strides.z);
-      let visible = seen(i, j, bits);
-      let p = select(vec4f(), exp_negative(min(s[g] * params.scale + bias(bits) - saved[0], vec4f())) * saved[1], visible);
-      var keep = vec4f(1.0);
-      if (DROPOUT) {
-        for (var c = 0u; c < 4u; c++) { keep[c] = select(0.0, params.rescale, kept((head * queries + i + c) * keys + j)); }
+    for (var d = 0u; d < VECTORS; d += DEPTH * one) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var n = thread; n < ROWS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (first + row < keys && d + n % DEPTH < VECTORS) { four = v[k_at + (first + row) * params.k_strides.z + d + n % DEPTH]; }
+        left[(row % 4u * 16u + row / 4u) * LINE + n % DEPTH] = rounded(four);
       }
-      s[g] = p * keep;
-      dp[g] = p * (dp[g] * keep - saved[2]); // ds
+      for (var n = thread; n < QUERIES * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (tile + row < queries && d + n % DEPTH < VECTORS) { four = dy[q_at + (tile + row) * params.q_strides.z + d + n % DEPTH]; }
+        right[(row % 4u * SPREAD + row / 4u) * LINE + n % DEPTH] = rounded(four);
+      }
+      workgroupBarrier(); // these dimensions of v and dy are there
+      for (var n = 0u; n < DEPTH; n++) {
+        let value = local.y * LINE + n;
+        let value4 = mat4x4f(left[value], left[value + 16u * LINE], left[value + 32u * LINE], left[value + 48u * LINE]);
+        for (var c = 0u; c < RUNS; c++) {
+          let upstream = (c * 8u + local.x) * LINE + n;
+          let upstream4 = mat4x4f(right[upstream], right[upstream + SPREAD * LINE], right[upstream + 2u * SPREAD * LINE], right[upstream + 3u * SPREAD * LINE]);
+          ds[c] = multiply_add(ds[c], transpose(upstream4), value4);
+        }
+      }
     }
-    for (var d = 0u; d < slice; d++) {
-      for (var g = 0u; g < TILE4; g++) {
-        value_sum[d] += dot(s[g], dy_tile[(own + d) * TILE4 + g]);
-        key_sum[d] += dot(dp[g], q_tile[(own + d) * TILE4 + g]);
+
+    for (var c = 0u; c < RUNS * one; c++) {
+      let s4 = transpose(p[c]); // column e belongs to query e of the run: its four keys are neighbours
+      let dp4 = transpose(ds[c]);
+      var p4: mat4x4f;
+      var ds4: mat4x4f;
+      for (var e = 0u; e < 4u; e++) {
+        let i = tile + (c * 8u + local.x) * 4u + e;
+        if (i < queries) {
+          let saved = rows[head * queries + i];
+          let bits = mask_bits(mask_at, i, j);
+          let score = s4[e] * params.scale + bias(bits);
+          let weight = select(vec4f(), exp_negative(min(score - saved.x, vec4f())) * saved.y, sees(i, j, bits));
+          var keep = vec4f(1.0);
+          if (DROPOUT) { keep = select(vec4f(), vec4f(params.rescale), kept((head * queries + i) * keys + j)); }
+          p4[e] = weight * keep;
+          ds4[e] = weight * (dp4[e] * keep - saved.z);
+        }
+      }
+      p[c] = transpose(p4);
+      ds[c] = transpose(ds4);
+    }
+
+    for (var run = 0u; run < RUNS * one; run++) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var r = 0u; r < 4u; r++) { left[(r * 16u + local.y) * LINE + local.x] = rounded(p[run][r]); }
+      for (var n = thread; n < 32u * OWN * 8u * one; n += THREADS) {
+        let row = tile + run * 32u + n / (OWN * 8u);
+        let d = n % (OWN * 8u);
+        var four = vec4f();
+        if (row < queries && d < VECTORS) { four = dy[q_at + row * params.q_strides.z + d]; }
+        right[n] = rounded(four);
+      }
+      workgroupBarrier(); // p and dy of 32 queries are there
+      for (var n = 0u; n < 8u; n++) {
+        let key = local.y * LINE + n;
+        let p4 = mat4x4f(left[key], left[key + 16u * LINE], left[key + 32u * LINE], left[key + 48u * LINE]);
+        for (var c = 0u; c < OWN; c++) {
+          let query = n * 4u * OWN * 8u + c * 8u + local.x;
+          let query4 = mat4x4f(right[query], right[query + OWN * 8u], right[query + 2u * OWN * 8u], right[query + 3u * OWN * 8u]);
+          value_sum[c] = multiply_add(value_sum[c], query4, p4);
+        }
+      }
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var r = 0u; r < 4u; r++) { left[(r * 16u + local.y) * LINE + local.x] = rounded(ds[run][r]); }
+      for (var n = thread; n < 32u * OWN * 8u * one; n += THREADS) {
+        let row = tile + run * 32u + n / (OWN * 8u);
+        let d = n % (OWN * 8u);
+        var four = vec4f();
+        if (row < queries && d < VECTORS) { four = q[q_at + row * params.q_strides.z + d]; }
+        right[n] = rounded(four);
+      }
+      workgroupBarrier(); // ds and q of 32 queries are there
+      for (var n = 0u; n < 8u; n++) {
+        let key = local.y * LINE + n;
+        let ds4 = mat4x4f(left[key], left[key + 16u * LINE], left[key + 32u * LINE], left[key + 48u * LINE]);
+        for (var c = 0u; c < OWN; c++) {
+          let query = n * 4u * OWN * 8u + c * 8u + local.x;
+          let query4 = mat4x4f(right[query], right[query + OWN * 8u], right[query + 2u * OWN * 8u], right[query + 3u * OWN * 8u]);
+          key_sum[c] = multiply_add(key_sum[c], query4, ds4);
+        }
       }
     }
   }
 
-  if (!inside) { return; }
-  for (var d = 0u; d < slice; d++) {
-    if (own + d < HEAD_DIM) {
-      dk[k_at + d] = key_sum[d] * params.scale;
-      dv[k_at + d] = value_sum[d];
+  for (var r = 0u; r < 4u; r++) {
+    for (var c = 0u; c < OWN; c++) {
+      let d = c * 8u + local.x;
+      if (j + r < keys && d < VECTORS) {
+        dk[k_at + (j + r) * params.k_strides.z + d] = key_sum[c][r] * params.scale;
+        dv[k_at + (j + r) * params.k_strides.z + d] = value_sum[c][r];
+      }
     }
   }
 }
 
-// The mask of key j for the queries i … i+3, or all ones.
-fn mask_bits(first: u32) -> vec4u {
+// sum + a · b, as a chain of multiply-adds.
+fn multiply_add(sum: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    sum[0] + a[0] * b[0].x + a[1] * b[0].y + a[2] * b[0].z + a[3] * b[0].w,
+    sum[1] + a[0] * b[1].x + a[1] * b[1].y + a[2] * b[1].z + a[3] * b[1].w,
+    sum[2] + a[0] * b[2].x + a[1] * b[2].y + a[2] * b[2].z + a[3] * b[2].w,
+    sum[3] + a[0] * b[3].x + a[1] * b[3].y + a[2] * b[3].z + a[3] * b[3].w,
+  );
+}
+
+fn rounded(x: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(x); }
+  return x;
+}
+
+// The mask of query i and the keys j … j+3, or all ones. What lies beyond the last key is not stored anyway.
+fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
   if (MASK == 0u) { return vec4u(1u); }
-  let step = params.mask_strides.z;
-  return vec4u(mask[first], mask[first + step], mask[first + 2u * step], mask[first + 3u * step]);
+  let at = first + select(i * params.mask_strides.z, 0u, KEY_MASK) + j * params.mask_strides.w;
+  let step = params.mask_strides.w;
+  return vec4u(mask[at], mask[at + step], mask[at + 2u * step], mask[at + 3u * step]);
 }
 
-// Which of the queries i … i+3 sees key j.
-fn seen(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
-  let query = vec4u(i, i + 1u, i + 2u, i + 3u);
-  let start = select(0u, j, CAUSAL);
+// Which of the keys j … j+3 query i sees.
+fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
+  let key = vec4u(j, j + 1u, j + 2u, j + 3u);
+  var end = params.k_strides.w;
+  if (CAUSAL) { end = min(end, i + 1u); }
   let hidden = select(0u, MINUS_INFINITY, MASK == 2u);
-  return (query >= vec4u(start)) & (query < vec4u(params.q_strides.w)) & (bits != vec4u(hidden));
+  return (key < vec4u(end)) & (bits != vec4u(hidden));
 }
 
 // What an additive mask adds.
@@ -220,7 +282,15 @@ fn block(i: u32) -> vec4u {
   return philox(c, params.key);
 }
 
-// Whether dropout keeps element e of [B, H, Tq, Tk]: as in dropout.wgsl, word e % 4 of block e / 4 decides.
-fn kept(e: u32) -> bool {
-  return (block(e / 4u)[e % 4u] >> 8u) >= params.threshold;
+// Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: as in dropout.wgsl, word e % 4 of block e / 4 decides about element e.
+fn kept(e: u32) -> vec4<bool> {
+  var words = block(e / 4u);
+  let shift = e % 4u;
+  if (shift > 0u) { // not aligned: Tk is no multiple of 4
+    let next = block(e / 4u + 1u);
+    if (shift == 1u) { words = vec4u(words.yzw, next.x); }
+    else if (shift == 2u) { words = vec4u(words.zw, next.xy); }
+    else { words = vec4u(words.w, next.xyz); }
+  }
+  return (words >> vec4u(8u)) >= vec4u(params.threshold);
 }

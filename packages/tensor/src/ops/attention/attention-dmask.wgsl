@@ -3,10 +3,9 @@
 // The scores aren't kept, so each ds is computed from q, k, v and dy again: 4 D operations an element. Only a learned mask wants this.
 // Mapping: one invocation per element of the mask, which adds up all ds it had a part in: the same order every time.
 // Traffic: mostly from cache.
-override HEAD_DIM: u32 = 64; // D
-override SLICE: u32 = 32;    // sums run in parts of SLICE, as in the other kernels
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
+override F16: bool = false;  // round the factors of products to f16, as mixed precision does
 
 struct Params {
   q_strides: vec4u,   // of q and dy: elements from one batch, head, token to the next; then Tq
@@ -19,6 +18,7 @@ struct Params {
   rescale: f32,       // 1 / (1 − p)
   size: u32,          // elements of the mask
   scale: f32,
+  head_dim: u32,      // D
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
@@ -59,19 +59,18 @@ fn ds(at: vec4u, bias: f32) -> f32 {
   let k_at = dot(at.xyw, params.k_strides.xyz);
   var s = 0.0;
   var dp = 0.0;
-  for (var slice = 0u; slice < HEAD_DIM; slice += SLICE) {
-    var s_part = 0.0;
-    var dp_part = 0.0;
-    for (var d = slice; d < min(slice + SLICE, HEAD_DIM); d++) {
-      s_part += q[q_at + d] * k[k_at + d];
-      dp_part += dy[q_at + d] * v[k_at + d];
-    }
-    s += s_part;
-    dp += dp_part;
+  for (var d = 0u; d < params.head_dim; d++) {
+    s += rounded(q[q_at + d]) * rounded(k[k_at + d]);
+    dp += rounded(dy[q_at + d]) * rounded(v[k_at + d]);
   }
   let p = exp_negative(min(s * params.scale + bias - rows[row].x, 0.0)) * rows[row].y;
   if (DROPOUT) { dp = select(0.0, dp * params.rescale, kept(row * params.k_strides.w + at.w)); }
   return p * (dp - rows[row].z);
+}
+
+fn rounded(x: f32) -> f32 {
+  if (F16) { return quantizeToF16(x); }
+  return x;
 }
 
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.

@@ -1,22 +1,23 @@
 // dq of attention: dq_i = scale Σ_j ds_ij k_j, where ds = p ∘ (dp − δ), dp_ij = dy_i · v_j, δ_i = y_i · dy_i. For any adapter; meant for GPUs.
 //
-// p_ij = exp(s_ij − m_i) / l_i is computed again from q, k and the saved m and l: cheaper than having stored it. With dropout, p
-// and dp are those of the kept elements, over 1 − the probability to drop; δ is the same.
-// Mapping and tiles: as in attention-tiled.wgsl, whose names stand here too. Nobody else adds to these rows of dq: no atomics.
-// Traffic: q, dy and dq once; k and v once per ROWS queries.
-const HEAD_DIM = 64u; // D
-const SLICE = 32u;    // dimensions held by one invocation
-const SLICES = 2u;    // SLICE · SLICES ≥ D
-const TILE4 = 2u;     // keys in a tile / 4
-override ROWS: u32 = 32; // queries in a workgroup
-override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
-override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
+// p_ij = exp(s_ij − m_i) / l_i is computed again from q, k and the saved m and l: cheaper than having stored it. With dropout, dp is that
+// of the kept elements, over 1 − the probability to drop; δ is the same.
+// Mapping, tiles and blocks: as in attention-tiled.wgsl. Three products share `left` and `right`: q kᵀ, dy vᵀ, ds k. Nobody else adds to
+// these rows of dq: no atomics.
+// Traffic: dq once; k twice and v once per 64 queries; q and dy once per 64 keys, from cache.
+const VECTORS = 16u; // D / 4
+const OWN = 2u;      // vec4s of a row of the result that an invocation adds up: OWN · 8 ≥ VECTORS
+const DEPTH = 8u;    // vec4s of a row in workgroup memory at a time: at most 8
+const RUNS = 2u;     // 4 × 4 blocks of scores that an invocation holds; a tile has RUNS · 32 keys
+override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
+override KEY_MASK: bool = false; // the mask is the same for all queries, so rows.w says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
-override UNROLL: bool = true; // GPUs keep arrays in registers only if loops over them are unrolled; CPU drivers compile that for minutes
+override F16: bool = false;      // round the factors of products to f16, as mixed precision does
+override UNROLL: bool = true;    // loops with a known number of rounds: CPU drivers take minutes to compile what comes of it
 
 struct Params {
-  q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
+  q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
   k_strides: vec4u,    // of k and v, likewise; then Tk
   mask_strides: vec4u, // of batch, head, query, key: 0 where the mask is broadcast
   counter: vec4u,      // dropout: of the first block of random numbers
@@ -26,26 +27,28 @@ struct Params {
   batch_heads: u32, // B · H
   heads: u32,       // H
   scale: f32,
-  slice: u32,       // SLICE, where the compiler can't see it
+  one: u32,         // 1, where the compiler can't see it
 }
 
-@group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
-@group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
-@group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
 @group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
-@group(0) @binding(6) var<storage, read_write> dq: array<f32>; // like q
+@group(0) @binding(6) var<storage, read_write> dq: array<vec4f>; // like q
 @group(0) @binding(7) var<uniform> params: Params;
 
 const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
-const D = SLICE * SLICES;
-var<workgroup> k_tile: array<vec4f, D * TILE4>; // [D, TILE4] four keys
-var<workgroup> v_tile: array<vec4f, D * TILE4>;
-var<workgroup> s_parts: array<vec4f, SLICES * ROWS * TILE4>;
-var<workgroup> dp_parts: array<vec4f, SLICES * ROWS * TILE4>;
+const ROWS = 64u;        // queries of a workgroup
+const KEYS = RUNS * 32u; // keys in a tile
+const THREADS = 128u;
+const LINE = 9u;
+const SPREAD = RUNS * 8u; // for keys; for queries 16
+var<workgroup> left: array<vec4f, ROWS * LINE>;                       // part of q or dy, then ds of 32 keys
+var<workgroup> right: array<vec4f, max(KEYS * LINE, 32u * OWN * 8u)>; // part of k or v, then 32 rows of k
 
-@compute @workgroup_size(ROWS, SLICES)
+@compute @workgroup_size(8, 16)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
@@ -57,98 +60,145 @@ fn main(
   let tiles = (queries + ROWS - 1u) / ROWS;
   let index = group.x + group.y * workgroups.x;
   let head = index / tiles; // of B · H
+  if (head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
   let first = (index % tiles) * ROWS;
-  let i = first + local.x;
-  let row = head * queries + i;
+  var one = 1u;
+  if (!UNROLL) { one = params.one; }
   let at = vec2u(head / params.heads, head % params.heads);
-  let inside = i < queries && head < params.batch_heads; // the launch may be a few workgroups too many
-  let slice = select(params.slice, SLICE, UNROLL);
-  let own = SLICE * local.y; // this invocation's first dimension
-  let q_at = dot(at, params.q_strides.xy) + i * params.q_strides.z + own;
+  let q_at = dot(at, params.q_strides.xy);
   let k_at = dot(at, params.k_strides.xy);
-  let mask_at = dot(at, params.mask_strides.xy) + i * params.mask_strides.z;
+  let mask_at = dot(at, params.mask_strides.xy);
 
-  var query: array<f32, SLICE>;
-  var upstream: array<f32, SLICE>;
-  var sum: array<f32, SLICE>;
-  for (var d = 0u; d < slice; d++) {
-    if (inside && own + d < HEAD_DIM) {
-      query[d] = q[q_at + d];
-      upstream[d] = dy[q_at + d];
-    }
+  var sum = array<mat4x4f, OWN>(); // column r belongs to query 4 y + r, as everywhere
+  var saved: array<vec4f, 4>;      // of a query beyond the last 1 / l is 0, so p = 0
+  for (var r = 0u; r < 4u; r++) {
+    let i = first + local.y * 4u + r;
+    if (i < queries) { saved[r] = rows[head * queries + i]; }
   }
-  var saved: vec4f; // a query outside has 1 / l = 0, so p = 0
-  if (inside) { saved = rows[row]; }
 
   var end = keys;
   if (KEY_MASK) { end = u32(rows[head * queries].w); }
   if (CAUSAL) { end = min(end, first + ROWS); } // no query of this workgroup sees further
-  for (var tile = 0u; tile < end; tile += 4u * TILE4) {
-    workgroupBarrier(); // the tile before has been read by all
-    for (var n = thread; n < D * TILE4; n += ROWS * SLICES) {
-      let d = n % D;
-      let j = tile + n / D * 4u;
-      var key = vec4f();
-      var value = vec4f();
-      for (var c = 0u; c < 4u; c++) {
-        if (j + c < keys && d < HEAD_DIM) {
-          let source = k_at + (j + c) * params.k_strides.z + d;
-          key[c] = k[source];
-          value[c] = v[source];
-        }
+  for (var tile = 0u; tile < end; tile += KEYS) {
+    var s = array<mat4x4f, RUNS>();
+    var dp = array<mat4x4f, RUNS>();
+    for (var d = 0u; d < VECTORS; d += DEPTH * one) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var n = thread; n < ROWS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (first + row < queries && d + n % DEPTH < VECTORS) { four = q[q_at + (first + row) * params.q_strides.z + d + n % DEPTH]; }
+        left[(row % 4u * 16u + row / 4u) * LINE + n % DEPTH] = rounded(four);
       }
-      k_tile[d * TILE4 + n / D] = key;
-      v_tile[d * TILE4 + n / D] = value;
-    }
-    workgroupBarrier(); // the tile is there
-
-    var s = array<vec4f, TILE4>();
-    var dp = array<vec4f, TILE4>();
-    for (var d = 0u; d < slice; d++) {
-      for (var g = 0u; g < TILE4; g++) {
-        s[g] += query[d] * k_tile[(own + d) * TILE4 + g];
-        dp[g] += upstream[d] * v_tile[(own + d) * TILE4 + g];
+      for (var n = thread; n < KEYS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (tile + row < keys && d + n % DEPTH < VECTORS) { four = k[k_at + (tile + row) * params.k_strides.z + d + n % DEPTH]; }
+        right[(row % 4u * SPREAD + row / 4u) * LINE + n % DEPTH] = rounded(four);
       }
-    }
-    if (SLICES > 1u) {
-      for (var g = 0u; g < TILE4; g++) {
-        s_parts[(local.y * TILE4 + g) * ROWS + local.x] = s[g];
-        dp_parts[(local.y * TILE4 + g) * ROWS + local.x] = dp[g];
-      }
-      workgroupBarrier(); // all parts are there; the barriers above keep them from being overwritten
-      for (var g = 0u; g < TILE4; g++) {
-        s[g] = s_parts[g * ROWS + local.x];
-        dp[g] = dp_parts[g * ROWS + local.x];
-        for (var c = 1u; c < SLICES; c++) {
-          s[g] += s_parts[(c * TILE4 + g) * ROWS + local.x];
-          dp[g] += dp_parts[(c * TILE4 + g) * ROWS + local.x];
+      workgroupBarrier(); // these dimensions of q and k are there
+      for (var n = 0u; n < DEPTH; n++) {
+        let query = local.y * LINE + n;
+        let query4 = mat4x4f(left[query], left[query + 16u * LINE], left[query + 32u * LINE], left[query + 48u * LINE]);
+        for (var c = 0u; c < RUNS; c++) {
+          let key = (c * 8u + local.x) * LINE + n;
+          let key4 = mat4x4f(right[key], right[key + SPREAD * LINE], right[key + 2u * SPREAD * LINE], right[key + 3u * SPREAD * LINE]);
+          s[c] = multiply_add(s[c], transpose(key4), query4);
         }
       }
     }
-
-    for (var g = 0u; g < TILE4; g++) {
-      let j = tile + 4u * g;
-      let bits = mask_bits(mask_at + j * params.mask_strides.w);
-      let p = exp_negative(min(s[g] * params.scale + bias(bits) - saved.x, vec4f())) * saved.y;
-      if (DROPOUT) { dp[g] = select(vec4f(), dp[g] * params.rescale, kept(row * keys + j)); }
-      s[g] = select(vec4f(), p * (dp[g] - saved.z), sees(i, j, bits)); // ds
+    for (var d = 0u; d < VECTORS; d += DEPTH * one) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var n = thread; n < ROWS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (first + row < queries && d + n % DEPTH < VECTORS) { four = dy[q_at + (first + row) * params.q_strides.z + d + n % DEPTH]; }
+        left[(row % 4u * 16u + row / 4u) * LINE + n % DEPTH] = rounded(four);
+      }
+      for (var n = thread; n < KEYS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var four = vec4f();
+        if (tile + row < keys && d + n % DEPTH < VECTORS) { four = v[k_at + (tile + row) * params.k_strides.z + d + n % DEPTH]; }
+        right[(row % 4u * SPREAD + row / 4u) * LINE + n % DEPTH] = rounded(four);
+      }
+      workgroupBarrier(); // these dimensions of dy and v are there
+      for (var n = 0u; n < DEPTH; n++) {
+        let upstream = local.y * LINE + n;
+        let upstream4 = mat4x4f(left[upstream], left[upstream + 16u * LINE], left[upstream + 32u * LINE], left[upstream + 48u * LINE]);
+        for (var c = 0u; c < RUNS; c++) {
+          let value = (c * 8u + local.x) * LINE + n;
+          let value4 = mat4x4f(right[value], right[value + SPREAD * LINE], right[value + 2u * SPREAD * LINE], right[value + 3u * SPREAD * LINE]);
+          dp[c] = multiply_add(dp[c], transpose(value4), upstream4);
+        }
+      }
     }
-    for (var d = 0u; d < slice; d++) {
-      for (var g = 0u; g < TILE4; g++) { sum[d] += dot(s[g], k_tile[(own + d) * TILE4 + g]); }
+
+    for (var c = 0u; c < RUNS * one; c++) {
+      let j = tile + (c * 8u + local.x) * 4u;
+      for (var r = 0u; r < 4u; r++) {
+        let i = first + local.y * 4u + r;
+        let bits = mask_bits(mask_at, i, j);
+        let score = s[c][r] * params.scale + bias(bits);
+        let p = select(vec4f(), exp_negative(min(score - saved[r].x, vec4f())) * saved[r].y, sees(i, j, bits));
+        var upstream = dp[c][r];
+        if (DROPOUT) { upstream = select(vec4f(), upstream * params.rescale, kept((head * queries + i) * keys + j)); }
+        s[c][r] = p * (upstream - saved[r].z); // ds
+      }
+    }
+
+    for (var run = 0u; run < RUNS * one; run++) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var r = 0u; r < 4u; r++) { left[(r * 16u + local.y) * LINE + local.x] = rounded(s[run][r]); }
+      for (var n = thread; n < 32u * OWN * 8u * one; n += THREADS) {
+        let row = tile + run * 32u + n / (OWN * 8u);
+        let d = n % (OWN * 8u);
+        var four = vec4f();
+        if (row < keys && d < VECTORS) { four = k[k_at + row * params.k_strides.z + d]; }
+        right[n] = rounded(four);
+      }
+      workgroupBarrier(); // ds and k of 32 keys are there
+      for (var n = 0u; n < 8u; n++) {
+        let query = local.y * LINE + n;
+        let ds4 = mat4x4f(left[query], left[query + 16u * LINE], left[query + 32u * LINE], left[query + 48u * LINE]);
+        for (var c = 0u; c < OWN; c++) {
+          let key = n * 4u * OWN * 8u + c * 8u + local.x;
+          let key4 = mat4x4f(right[key], right[key + OWN * 8u], right[key + 2u * OWN * 8u], right[key + 3u * OWN * 8u]);
+          sum[c] = multiply_add(sum[c], key4, ds4);
+        }
+      }
     }
   }
 
-  if (!inside) { return; }
-  for (var d = 0u; d < slice; d++) {
-    if (own + d < HEAD_DIM) { dq[q_at + d] = sum[d] * params.scale; }
+  for (var r = 0u; r < 4u; r++) {
+    let i = first + local.y * 4u + r;
+    for (var c = 0u; c < OWN; c++) {
+      let d = c * 8u + local.x;
+      if (i < queries && d < VECTORS) { dq[q_at + i * params.q_strides.z + d] = sum[c][r] * params.scale; }
+    }
   }
 }
 
-// The mask of four keys, or all ones.
-fn mask_bits(first: u32) -> vec4u {
+// sum + a · b, as a chain of multiply-adds.
+fn multiply_add(sum: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    sum[0] + a[0] * b[0].x + a[1] * b[0].y + a[2] * b[0].z + a[3] * b[0].w,
+    sum[1] + a[0] * b[1].x + a[1] * b[1].y + a[2] * b[1].z + a[3] * b[1].w,
+    sum[2] + a[0] * b[2].x + a[1] * b[2].y + a[2] * b[2].z + a[3] * b[2].w,
+    sum[3] + a[0] * b[3].x + a[1] * b[3].y + a[2] * b[3].z + a[3] * b[3].w,
+  );
+}
+
+fn rounded(x: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(x); }
+  return x;
+}
+
+// The mask of query i and the keys j … j+3, or all ones. What lies beyond the last key is not visible anyway.
+fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
   if (MASK == 0u) { return vec4u(1u); }
+  let at = first + select(i * params.mask_strides.z, 0u, KEY_MASK) + j * params.mask_strides.w;
   let step = params.mask_strides.w;
-  return vec4u(mask[first], mask[first + step], mask[first + 2u * step], mask[first + 3u * step]);
+  return vec4u(mask[at], mask[at + step], mask[at + 2u * step], mask[at + 3u * step]);
 }
 
 // Which of the keys j … j+3 query i sees.

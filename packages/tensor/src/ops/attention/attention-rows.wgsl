@@ -1,14 +1,12 @@
 // What backward needs of each query: m, 1 / l, δ = y · dy, and the number of keys worth looking at, in one vec4.
 //
 // δ_i = Σ_j p_ij dp_ij is what the softmax's gradient subtracts; Σ_j p_ij (dy_i · v_j) = dy_i · y_i needs no keys at all.
-// The sum runs in the order in which the kernels behind it compute dp_ij, in parts of SLICE: where a query sees one key, y is v_j,
-// and dp − δ is to be exactly 0.
+// The sum runs in the order in which the kernels behind it compute dp_ij: where a query sees one key, y is v_j, and dp − δ is to be exactly 0.
 // Mapping: one invocation per query. Traffic: y and dy once.
-override HEAD_DIM: u32 = 64;
-override SLICE: u32 = 32;
 override KEY_MASK: bool = false; // whether `lengths` is given
+override F16: bool = false;      // round dy to f16, as the kernels behind do
 
-struct Params { strides: vec4u, batch_heads: u32, heads: u32 } // of y and dy, as in attention-tiled.wgsl
+struct Params { strides: vec4u, batch_heads: u32, heads: u32, head_dim: u32 } // of y and dy, as in attention-tiled.wgsl
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;       // [B, H, Tq, D] or [B, Tq, H, D]
 @group(0) @binding(1) var<storage, read> dy: array<f32>;      // like y
@@ -26,13 +24,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let at = vec3u(head / params.heads, head % params.heads, row % queries);
   let first = dot(at, params.strides.xyz);
   var delta = 0.0;
-  for (var slice = 0u; slice < HEAD_DIM; slice += SLICE) {
-    var part = 0.0;
-    for (var d = slice; d < min(slice + SLICE, HEAD_DIM); d++) { part += dy[first + d] * y[first + d]; }
-    delta += part;
-  }
+  for (var d = 0u; d < params.head_dim; d++) { delta += rounded(dy[first + d]) * y[first + d]; }
   let m_l = stats[row];
   var length = 0.0;
   if (KEY_MASK) { length = f32(lengths[head]); }
   rows[row] = vec4f(m_l.x, select(0.0, 1.0 / m_l.y, m_l.y > 0.0), delta, length);
+}
+
+fn rounded(x: f32) -> f32 {
+  if (F16) { return quantizeToF16(x); }
+  return x;
 }

@@ -1,24 +1,25 @@
 // y = softmax(q kᵀ scale + mask) v, for each batch and head, without ever storing the Tq × Tk scores. For any adapter; meant for GPUs.
 //
-// Online softmax: the keys go by in tiles. A query keeps the largest score so far, m, the sum l = Σ exp(s − m), and o = Σ exp(s − m) v. When a tile
-// brings a larger score, l and o are multiplied by exp(m_old − m_new): as if m_new had been subtracted from the start. At the end y = o / l.
-// Mapping: a workgroup takes ROWS queries of one head. SLICES invocations share a query: each holds SLICE of its D dimensions in registers.
-// Workgroup memory: the tile of keys and values, transposed, so that one vec4 holds four keys; and each slice's part of the scores.
-// Traffic: q and y once; k and v once per ROWS queries. Saved for backward: m and l apart, since m + ln l would lose l where a mask
-// of −3.4e38 makes m huge.
-const HEAD_DIM = 64u; // D
-const SLICE = 32u;    // dimensions held by one invocation
-const SLICES = 2u;    // SLICE · SLICES ≥ D
-const TILE4 = 2u;     // keys in a tile / 4
-override ROWS: u32 = 32;       // queries in a workgroup
-override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
+// Online softmax (attention-online.wgsl) by tiles: a workgroup takes 64 queries of one head, and the keys go by 64 at a time. Both products
+// are made as in matmul-tiled.wgsl: what they need lies in workgroup memory, and an invocation makes 4 × 4 blocks from it.
+// Mapping: invocation (x, y) holds the scores of queries 4 y … 4 y + 3 with the keys 4 x … 4 x + 3 of each half tile, then vec4s x, x + 8 …
+// of the same queries' results. Four neighbours of a tile lie SPREAD rows apart in workgroup memory and a row is 9 vec4s long, so
+// that what neighbours read at once lies in different banks.
+// Traffic: y once; k and v once per 64 queries; q once per 64 keys, from cache. Saved for backward: m and l apart, since m + ln l would
+// lose l where a mask of −3.4e38 makes m huge.
+const VECTORS = 16u; // D / 4
+const OWN = 2u;      // vec4s of a row of the result that an invocation adds up: OWN · 8 ≥ VECTORS
+const DEPTH = 8u;    // vec4s of a row in workgroup memory at a time: at most 8
+const RUNS = 2u;     // 4 × 4 blocks of scores that an invocation holds; a tile has RUNS · 32 keys
+override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
-override UNROLL: bool = true; // GPUs keep arrays in registers only if loops over them are unrolled; CPU drivers compile that for minutes
+override F16: bool = false;      // round the factors of products to f16, as mixed precision does
+override UNROLL: bool = true;    // loops with a known number of rounds: CPU drivers take minutes to compile what comes of it
 
 struct Params {
-  q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
+  q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
   k_strides: vec4u,    // of k and v, likewise; then Tk
   mask_strides: vec4u, // of batch, head, query, key: 0 where the mask is broadcast
   counter: vec4u,      // dropout: of the first block of random numbers
@@ -28,26 +29,30 @@ struct Params {
   batch_heads: u32, // B · H
   heads: u32,       // H
   scale: f32,
-  slice: u32,       // SLICE, where the compiler can't see it
+  one: u32,         // 1, where the compiler can't see it
 }
 
-@group(0) @binding(0) var<storage, read> q: array<f32>;           // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<f32>;           // [B, H, Tk, D] or [B, Tk, H, D]
-@group(0) @binding(2) var<storage, read> v: array<f32>;           // like k
-@group(0) @binding(3) var<storage, read> mask: array<u32>;        // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
-@group(0) @binding(4) var<storage, read> lengths: array<u32>;     // [B, H]: keys worth looking at
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;     // like q
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;           // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;           // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;           // like k
+@group(0) @binding(3) var<storage, read> mask: array<u32>;          // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
+@group(0) @binding(4) var<storage, read> lengths: array<u32>;       // [B, H]: keys worth looking at
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;     // like q
 @group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // [B, H, Tq]: m and l
 @group(0) @binding(7) var<uniform> params: Params;
 
 const LOWEST = -3.4028234663852886e38;
 const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
-const D = SLICE * SLICES;
-var<workgroup> k_tile: array<vec4f, D * TILE4>; // [D, TILE4] four keys
-var<workgroup> v_tile: array<vec4f, D * TILE4>;
-var<workgroup> parts: array<vec4f, SLICES * ROWS * TILE4>;
+const ROWS = 64u;        // queries of a workgroup
+const KEYS = RUNS * 32u; // keys in a tile
+const THREADS = 128u;
+const LINE = 9u;
+const SPREAD = RUNS * 8u; // for keys; for queries 16
+var<workgroup> left: array<vec4f, ROWS * LINE>;                            // part of q, then p of 32 keys
+var<workgroup> right: array<vec4f, max(KEYS * LINE, 32u * OWN * 8u)>;      // part of k, then 32 rows of v
+var<workgroup> parts: array<vec4f, THREADS>;                               // what an invocation knows of its four queries
 
-@compute @workgroup_size(ROWS, SLICES)
+@compute @workgroup_size(8, 16)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
@@ -59,97 +64,143 @@ fn main(
   let tiles = (queries + ROWS - 1u) / ROWS;
   let index = group.x + group.y * workgroups.x;
   let head = index / tiles; // of B · H
+  if (head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
   let first = (index % tiles) * ROWS;
-  let i = first + local.x;
-  let row = head * queries + i;
+  var one = 1u;
+  if (!UNROLL) { one = params.one; }
   let at = vec2u(head / params.heads, head % params.heads);
-  let inside = i < queries && head < params.batch_heads; // the launch may be a few workgroups too many
-  let slice = select(params.slice, SLICE, UNROLL);
-  let own = SLICE * local.y; // this invocation's first dimension
-  let q_at = dot(at, params.q_strides.xy) + i * params.q_strides.z + own;
+  let q_at = dot(at, params.q_strides.xy);
   let k_at = dot(at, params.k_strides.xy);
-  let mask_at = dot(at, params.mask_strides.xy) + i * params.mask_strides.z;
+  let mask_at = dot(at, params.mask_strides.xy);
 
-  var query: array<f32, SLICE>;
-  var o: array<f32, SLICE>;
-  for (var d = 0u; d < slice; d++) {
-    if (inside && own + d < HEAD_DIM) { query[d] = q[q_at + d]; }
-  }
-  var m = LOWEST;
-  var l = 0.0;
+  var o = array<mat4x4f, OWN>(); // column r belongs to query 4 y + r, as everywhere
+  var m = vec4f(LOWEST);
+  var l = vec4f();
 
   var end = keys;
   if (KEY_MASK) { end = lengths[head]; }
   if (CAUSAL) { end = min(end, first + ROWS); } // no query of this workgroup sees further
-  for (var tile = 0u; tile < end; tile += 4u * TILE4) {
-    workgroupBarrier(); // the tile before has been read by all
-    for (var n = thread; n < D * TILE4; n += ROWS * SLICES) {
-      let d = n % D;
-      let j = tile + n / D * 4u;
-      var key = vec4f();
-      var value = vec4f();
-      for (var c = 0u; c < 4u; c++) {
-        if (j + c < keys && d < HEAD_DIM) {
-          let source = k_at + (j + c) * params.k_strides.z + d;
-          key[c] = k[source];
-          value[c] = v[source];
+  for (var tile = 0u; tile < end; tile += KEYS) {
+    var s = array<mat4x4f, RUNS>();
+    for (var d = 0u; d < VECTORS; d += DEPTH * one) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var n = thread; n < ROWS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var query = vec4f();
+        if (first + row < queries && d + n % DEPTH < VECTORS) { query = q[q_at + (first + row) * params.q_strides.z + d + n % DEPTH]; }
+        left[(row % 4u * 16u + row / 4u) * LINE + n % DEPTH] = rounded(query);
+      }
+      for (var n = thread; n < KEYS * DEPTH * one; n += THREADS) {
+        let row = n / DEPTH;
+        var key = vec4f();
+        if (tile + row < keys && d + n % DEPTH < VECTORS) { key = k[k_at + (tile + row) * params.k_strides.z + d + n % DEPTH]; }
+        right[(row % 4u * SPREAD + row / 4u) * LINE + n % DEPTH] = rounded(key);
+      }
+      workgroupBarrier(); // these dimensions of q and k are there
+      for (var n = 0u; n < DEPTH; n++) {
+        let query = local.y * LINE + n;
+        let q4 = mat4x4f(left[query], left[query + 16u * LINE], left[query + 32u * LINE], left[query + 48u * LINE]);
+        for (var c = 0u; c < RUNS; c++) {
+          let key = (c * 8u + local.x) * LINE + n;
+          let k4 = mat4x4f(right[key], right[key + SPREAD * LINE], right[key + 2u * SPREAD * LINE], right[key + 3u * SPREAD * LINE]);
+          s[c] = multiply_add(s[c], transpose(k4), q4);
         }
       }
-      k_tile[d * TILE4 + n / D] = key;
-      v_tile[d * TILE4 + n / D] = value;
     }
-    workgroupBarrier(); // the tile is there
 
-    var s = array<vec4f, TILE4>();
-    for (var d = 0u; d < slice; d++) {
-      for (var g = 0u; g < TILE4; g++) { s[g] += query[d] * k_tile[(own + d) * TILE4 + g]; }
-    }
-    if (SLICES > 1u) {
-      for (var g = 0u; g < TILE4; g++) { parts[(local.y * TILE4 + g) * ROWS + local.x] = s[g]; }
-      workgroupBarrier(); // all parts are there; the barriers above keep them from being overwritten
-      for (var g = 0u; g < TILE4; g++) {
-        s[g] = parts[g * ROWS + local.x];
-        for (var c = 1u; c < SLICES; c++) { s[g] += parts[(c * TILE4 + g) * ROWS + local.x]; }
+    // p = exp(s − m), in the place of s; what came before shrinks to the new m.
+    var largest = m;
+    for (var c = 0u; c < RUNS * one; c++) {
+      let j = tile + (c * 8u + local.x) * 4u;
+      for (var r = 0u; r < 4u; r++) {
+        let i = first + local.y * 4u + r;
+        let bits = mask_bits(mask_at, i, j);
+        let score = select(vec4f(LOWEST), s[c][r] * params.scale + bias(bits), sees(i, j, bits));
+        s[c][r] = score;
+        largest[r] = max(max(largest[r], max(score.x, score.y)), max(score.z, score.w));
       }
     }
-
-    var visible = array<vec4<bool>, TILE4>();
-    var largest = m;
-    for (var g = 0u; g < TILE4; g++) {
-      let j = tile + 4u * g;
-      let bits = mask_bits(mask_at + j * params.mask_strides.w);
-      visible[g] = sees(i, j, bits);
-      s[g] = select(vec4f(LOWEST), s[g] * params.scale + bias(bits), visible[g]);
-      largest = max(max(largest, max(s[g].x, s[g].y)), max(s[g].z, s[g].w));
-    }
-    let shrink = exp_negative(vec4f(m - largest)).x;
+    parts[thread] = largest;
+    workgroupBarrier(); // the eight that share four queries have told their largest scores
+    for (var x = 0u; x < 8u * one; x++) { largest = max(largest, parts[local.y * 8u + x]); }
+    let shrink = exp_negative(m - largest);
     m = largest;
-    l *= shrink;
-    for (var g = 0u; g < TILE4; g++) {
-      s[g] = select(vec4f(), exp_negative(s[g] - m), visible[g]);
-      l += (s[g].x + s[g].y) + (s[g].z + s[g].w);
-      if (DROPOUT) { s[g] = select(vec4f(), s[g], kept(row * keys + tile + 4u * g)); }
+    l *= shrink; // each adds up its own keys; the sums of the eight meet at the end
+    for (var c = 0u; c < RUNS * one; c++) {
+      let j = tile + (c * 8u + local.x) * 4u;
+      for (var r = 0u; r < 4u; r++) {
+        let i = first + local.y * 4u + r;
+        var p = select(vec4f(), exp_negative(s[c][r] - m[r]), sees(i, j, mask_bits(mask_at, i, j)));
+        l[r] += (p.x + p.y) + (p.z + p.w);
+        if (DROPOUT) { p = select(vec4f(), p, kept((head * queries + i) * keys + j)); }
+        s[c][r] = p;
+      }
     }
-    for (var d = 0u; d < slice; d++) {
-      var sum = 0.0;
-      for (var g = 0u; g < TILE4; g++) { sum += dot(s[g], v_tile[(own + d) * TILE4 + g]); }
-      o[d] = o[d] * shrink + sum;
+    for (var c = 0u; c < OWN; c++) {
+      for (var r = 0u; r < 4u; r++) { o[c][r] *= shrink[r]; }
+    }
+
+    for (var run = 0u; run < RUNS * one; run++) {
+      workgroupBarrier(); // all have read what is to be overwritten
+      for (var r = 0u; r < 4u; r++) { left[(r * 16u + local.y) * LINE + local.x] = rounded(s[run][r]); }
+      for (var n = thread; n < 32u * OWN * 8u * one; n += THREADS) {
+        let j = tile + run * 32u + n / (OWN * 8u);
+        let d = n % (OWN * 8u);
+        var value = vec4f();
+        if (j < keys && d < VECTORS) { value = v[k_at + j * params.k_strides.z + d]; }
+        right[n] = rounded(value);
+      }
+      workgroupBarrier(); // p and v of 32 keys are there
+      for (var n = 0u; n < 8u; n++) {
+        let query = local.y * LINE + n;
+        let p4 = mat4x4f(left[query], left[query + 16u * LINE], left[query + 32u * LINE], left[query + 48u * LINE]);
+        for (var c = 0u; c < OWN; c++) {
+          let key = n * 4u * OWN * 8u + c * 8u + local.x;
+          let v4 = mat4x4f(right[key], right[key + OWN * 8u], right[key + 2u * OWN * 8u], right[key + 3u * OWN * 8u]);
+          o[c] = multiply_add(o[c], v4, p4);
+        }
+      }
     }
   }
 
-  if (!inside) { return; }
-  let norm = select(0.0, 1.0 / l, l > 0.0) * params.rescale; // a query that sees no key gets 0
-  for (var d = 0u; d < slice; d++) {
-    if (own + d < HEAD_DIM) { y[q_at + d] = o[d] * norm; }
+  parts[thread] = l; // the barriers above keep it from being overwritten too early
+  workgroupBarrier(); // all sums are there
+  l = vec4f();
+  for (var x = 0u; x < 8u * one; x++) { l += parts[local.y * 8u + x]; }
+  let norm = select(vec4f(), 1.0 / l, l > vec4f()) * params.rescale; // a query that sees no key gets 0
+  for (var r = 0u; r < 4u; r++) {
+    let i = first + local.y * 4u + r;
+    if (i < queries) {
+      for (var c = 0u; c < OWN; c++) {
+        let d = c * 8u + local.x;
+        if (d < VECTORS) { y[q_at + i * params.q_strides.z + d] = o[c][r] * norm[r]; }
+      }
+      if (local.x == 0u) { stats[head * queries + i] = vec2f(m[r], l[r]); }
+    }
   }
-  if (local.y == 0u) { stats[row] = vec2f(m, l); }
 }
 
-// The mask of four keys, or all ones.
-fn mask_bits(first: u32) -> vec4u {
+// sum + a · b, as a chain of multiply-adds.
+fn multiply_add(sum: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    sum[0] + a[0] * b[0].x + a[1] * b[0].y + a[2] * b[0].z + a[3] * b[0].w,
+    sum[1] + a[0] * b[1].x + a[1] * b[1].y + a[2] * b[1].z + a[3] * b[1].w,
+    sum[2] + a[0] * b[2].x + a[1] * b[2].y + a[2] * b[2].z + a[3] * b[2].w,
+    sum[3] + a[0] * b[3].x + a[1] * b[3].y + a[2] * b[3].z + a[3] * b[3].w,
+  );
+}
+
+fn rounded(x: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(x); }
+  return x;
+}
+
+// The mask of query i and the keys j … j+3, or all ones. What lies beyond the last key is not visible anyway.
+fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
   if (MASK == 0u) { return vec4u(1u); }
+  let at = first + select(i * params.mask_strides.z, 0u, KEY_MASK) + j * params.mask_strides.w;
   let step = params.mask_strides.w;
-  return vec4u(mask[first], mask[first + step], mask[first + 2u * step], mask[first + 3u * step]);
+  return vec4u(mask[at], mask[at + step], mask[at + 2u * step], mask[at + 3u * step]);
 }
 
 // Which of the keys j … j+3 query i sees.

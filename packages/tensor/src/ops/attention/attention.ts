@@ -1,3 +1,4 @@
+import { computeType } from "../../autocast.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { defaultGenerator, type Generator } from "../../random.ts";
@@ -7,15 +8,19 @@ import { run } from "../../runtime/run.ts";
 import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
-import dkvSubgroupCode from "./attention-dkv-subgroup.wgsl";
+import dkvNaiveCode from "./attention-dkv-naive.wgsl";
+import dkvSubgroupCode from "./attention-dkv-subgroup.cpu.wgsl";
 import dkvTiledCode from "./attention-dkv-tiled.wgsl";
 import dmaskCode from "./attention-dmask.wgsl";
-import dqSubgroupCode from "./attention-dq-subgroup.wgsl";
+import dqNaiveCode from "./attention-dq-naive.wgsl";
+import dqSubgroupCode from "./attention-dq-subgroup.cpu.wgsl";
 import dqTiledCode from "./attention-dq-tiled.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
+import naiveCode from "./attention-naive.wgsl";
+import onlineCode from "./attention-online.wgsl";
 import rowsCode from "./attention-rows.wgsl";
-import subgroupCode from "./attention-subgroup.wgsl";
+import subgroupCode from "./attention-subgroup.cpu.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
 
 const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode);
@@ -41,7 +46,7 @@ export interface AttentionOptions {
   /** Order of the dimensions of q, k, v and the result: heads before tokens, or tokens before heads. */
   layout?: "BHTD" | "BTHD";
   /** Which kernels compute it. For tests and measurements: the choice by device and shape is made otherwise. */
-  variant?: VariantName;
+  variant?: AttentionVariant;
 }
 
 type Pass = "forward" | "dq" | "dkv";
@@ -49,7 +54,7 @@ type Pass = "forward" | "dq" | "dkv";
 /** How a kernel is made for a head dimension, and started. */
 interface Tuning {
   /** Values of its constants. */
-  consts: Record<string, number>;
+  consts?: Record<string, number>;
   overrides?: Record<string, number>;
   /** Fields of Params that only this variant has. */
   params?: Params;
@@ -57,33 +62,67 @@ interface Tuning {
   rows: number;
 }
 
-/** Three kernels that belong together: they agree on the order of their sums. */
+/** A rung of the ladder: three kernels. All rungs give the same results, up to rounding. */
 interface Variant {
   kernels: Record<Pass, Kernel>;
-  /** Whether this device can run it, and gains by it. */
+  /** Whether this device can run it. */
   suits: (headDim: number, adapter: AdapterInfo) => boolean;
   /** Elements that one index of a binding stands for. */
   width: 1 | 4;
-  /** Dot products are sums of sums over this many dimensions. */
-  slice: (headDim: number) => number;
   tuning: (pass: Pass, headDim: number) => Tuning;
 }
 
-/** D in equal parts of at most 32: what an invocation of the tiled kernels can hold in a GPU's registers, up to four times over. */
-const sliceOf = (headDim: number): number => ceilDiv(headDim, ceilDiv(headDim, 32));
+const naiveBackward = {
+  dq: kernel("ops/attention/attention-dq-naive.wgsl", dqNaiveCode),
+  dkv: kernel("ops/attention/attention-dkv-naive.wgsl", dkvNaiveCode),
+};
 
-/** The first that suits is taken. */
+/** One invocation per row: any head dimension, any adapter. */
+const plain = {
+  suits: () => true,
+  width: 1,
+  tuning: (_pass, headDim) => ({ params: { head_dim: headDim }, rows: 64 }),
+} satisfies Omit<Variant, "kernels">;
+
+/** The ladder: the same result from ever fewer reads. */
 export const attentionVariants = {
+  /** Two passes over the keys for each query. */
+  naive: {
+    ...plain,
+    kernels: { forward: kernel("ops/attention/attention-naive.wgsl", naiveCode), ...naiveBackward },
+  },
+  /** One pass: online softmax. Backward has no softmax to make, so it is the naive one. */
+  online: {
+    ...plain,
+    kernels: { forward: kernel("ops/attention/attention-online.wgsl", onlineCode), ...naiveBackward },
+  },
+  /** Tiles in workgroup memory: for GPUs. */
+  tiled: {
+    kernels: {
+      forward: kernel("ops/attention/attention-tiled.wgsl", tiledCode),
+      dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
+      dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
+    },
+    suits: (headDim) => headDim % 4 === 0 && headDim <= 128,
+    width: 4,
+    tuning(pass, headDim) {
+      const VECTORS = headDim / 4;
+      const DEPTH = ceilDiv(VECTORS, ceilDiv(VECTORS, 8));
+      const RUNS = pass === "dkv" && headDim > 64 ? 1 : 2; // its two sums fill the registers
+      const overrides = { UNROLL: device().adapter.cpu ? 0 : 1 };
+      return { consts: { VECTORS, OWN: ceilDiv(VECTORS, 8), DEPTH, RUNS }, overrides, params: { one: 1 }, rows: 64 };
+    },
+  },
+  /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
   subgroup: {
     kernels: {
-      forward: kernel("ops/attention/attention-subgroup.wgsl", subgroupCode),
-      dq: kernel("ops/attention/attention-dq-subgroup.wgsl", dqSubgroupCode),
-      dkv: kernel("ops/attention/attention-dkv-subgroup.wgsl", dkvSubgroupCode),
+      forward: kernel("ops/attention/attention-subgroup.cpu.wgsl", subgroupCode),
+      dq: kernel("ops/attention/attention-dq-subgroup.cpu.wgsl", dqSubgroupCode),
+      dkv: kernel("ops/attention/attention-dkv-subgroup.cpu.wgsl", dkvSubgroupCode),
     },
     suits: (headDim, { cpu, subgroupSize: [min, max] }) =>
       cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
     width: 4,
-    slice: (headDim) => headDim,
     tuning(pass, headDim) {
       const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache
       const step = headDim % 8 === 0 ? 4 : 8; // the lanes share its loads evenly
@@ -95,40 +134,18 @@ export const attentionVariants = {
       return { consts, params: { vectors: VECTORS * own }, rows: 8 * own };
     },
   },
-  tiled: {
-    kernels: {
-      forward: kernel("ops/attention/attention-tiled.wgsl", tiledCode),
-      dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
-      dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
-    },
-    suits: () => true,
-    width: 1,
-    slice: sliceOf,
-    tuning(_pass, headDim) {
-      const SLICE = sliceOf(headDim);
-      const SLICES = ceilDiv(headDim, SLICE);
-      const ROWS = Math.max(4, Math.min(32, 2 ** Math.floor(Math.log2(64 / SLICES))));
-      const TILE4 = headDim <= 128 ? 2 : 1;
-      const bytes = (2 * SLICE * SLICES + 2 * SLICES * ROWS + 4) * TILE4 * 16; // the tiles, the parts, the rows of a tile
-      const limit = device().gpu.limits.maxComputeWorkgroupStorageSize;
-      check(
-        bytes <= limit,
-        () =>
-          `scaledDotProductAttention: a head dimension of ${headDim} takes ${bytes} bytes of workgroup memory, of which this ` +
-          `adapter has ${limit}. Use more and smaller heads, or matmul and softmax.`,
-      );
-      const overrides = { ROWS, UNROLL: device().adapter.cpu ? 0 : 1 };
-      return { consts: { HEAD_DIM: headDim, SLICE, SLICES, TILE4 }, overrides, params: { slice: SLICE }, rows: ROWS };
-    },
-  },
 } satisfies Record<string, Variant>;
 
-type VariantName = keyof typeof attentionVariants;
+export type AttentionVariant = keyof typeof attentionVariants;
 
-const variantOf = (name: VariantName): Variant => attentionVariants[name];
+const variantOf = (name: AttentionVariant): Variant => attentionVariants[name];
 
-const choose = (headDim: number): VariantName =>
-  (Object.keys(attentionVariants) as VariantName[]).find((name) => variantOf(name).suits(headDim, device().adapter))!;
+/** Which rung for which device and head dimension: the first that suits. */
+function choose(headDim: number): AttentionVariant {
+  const { adapter } = device();
+  const order: AttentionVariant[] = adapter.cpu ? ["subgroup"] : ["tiled"];
+  return order.find((name) => variantOf(name).suits(headDim, adapter)) ?? "online";
+}
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
 function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
@@ -183,6 +200,7 @@ function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options
       KEY_MASK: masking > 0 && maskStrides[2] === 0 ? 1 : 0,
       CAUSAL: isCausal ? 1 : 0,
       DROPOUT: dropoutP > 0 ? 1 : 0,
+      F16: computeType() === "f16" ? 1 : 0,
     },
     dropout: {
       ...(dropoutP > 0
@@ -204,7 +222,7 @@ function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, 
   const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
   const inVectors = (strides: readonly number[]) => strides.map((n, dim) => (dim < 3 ? n / width : n)); // the last is T
   run(
-    specialize(kernels[pass], consts),
+    consts ? specialize(kernels[pass], consts) : kernels[pass],
     tensors,
     {
       q_strides: inVectors(plan.qStrides),
@@ -245,13 +263,15 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
     backward({ p, q, k, v, mask, y, stats, lengths }, dy, needs) {
       const [B, H, Tq, Tk] = p.full as [number, number, number, number];
       if (p.headDim === 0) return { q: empty(q.shape), k: empty(k.shape), v: empty(v.shape) };
-      const slice = variantOf(p.variant).slice(p.headDim);
       const rows = empty([B, H, Tq, 4]);
       run(
         rowsKernel,
         { y, dy, stats, lengths: lengths ?? y, rows },
-        { strides: p.qStrides, batch_heads: B * H, heads: H },
-        { threads: B * H * Tq, overrides: { HEAD_DIM: p.headDim, SLICE: slice, KEY_MASK: p.overrides.KEY_MASK } },
+        { strides: p.qStrides, batch_heads: B * H, heads: H, head_dim: p.headDim },
+        {
+          threads: B * H * Tq,
+          overrides: { KEY_MASK: p.overrides.KEY_MASK, F16: p.overrides.F16 },
+        },
       );
       const shared = { q, k, v, mask: mask ?? q, dy, rows };
       const gradients: { q?: Tensor; k?: Tensor; v?: Tensor; mask?: Tensor } = {};
@@ -261,6 +281,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
       }
       if (needs.mask && mask?.dtype === "f32") {
         gradients.mask = empty(mask.shape);
+        const { CAUSAL, DROPOUT, F16 } = p.overrides;
         run(
           dmaskKernel,
           { ...shared, dmask: gradients.mask },
@@ -272,10 +293,11 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
             ...p.dropout,
             size: mask.size,
             scale: p.scale,
+            head_dim: p.headDim,
           },
           {
             threads: mask.size,
-            overrides: { HEAD_DIM: p.headDim, SLICE: slice, CAUSAL: p.overrides.CAUSAL, DROPOUT: p.overrides.DROPOUT },
+            overrides: { CAUSAL, DROPOUT, F16 },
           },
         );
       }
@@ -299,7 +321,8 @@ const readable = (mask: Tensor | undefined): Tensor | undefined =>
 
 /**
  * y = softmax(q kᵀ · scale + mask) v for each batch and head, in one pass that never writes the Tq × Tk scores: f32 of q's shape.
- * A query that sees no key gets 0, and passes no gradient. Backward computes the scores again; dropout's mask too.
+ * A query that sees no key gets 0, and passes no gradient. Backward computes the scores again; dropout's mask too. Inside `autocast()`
+ * the factors of all products are rounded to f16, the attention weights among them; softmax and sums stay f32.
  *
  * @param q [B, H, Tq, D], or [B, Tq, H, D] with `layout: "BTHD"`
  * @param k [B, H, Tk, D], likewise

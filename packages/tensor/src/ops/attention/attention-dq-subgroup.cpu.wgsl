@@ -1,11 +1,9 @@
-// y = softmax(q kᵀ scale + mask) v by online softmax (attention-tiled.wgsl explains it), for a CPU adapter with subgroups of eight lanes.
+// dq of attention: dq_i = scale Σ_j ds_ij k_j, ds = p ∘ (dp − δ), dp_ij = dy_i · v_j, δ_i = y_i · dy_i, for a CPU adapter with subgroups of eight lanes.
 //
-// There a load costs as much as dozens of multiplications, whoever asks for it, and a value in one lane reaches the others for
-// almost nothing. So a lane holds ROWS queries in registers, with their sums; the subgroup loads KEYS keys together, each lane
-// a share, and every number of a key is broadcast once and used for 8 · ROWS queries. No workgroup memory, no barriers.
-// Mapping: one subgroup per 8 · ROWS queries of a head; query first + 8 r + lane is the lane's r-th. D is a multiple of 4.
-// Arrays become registers only where every index is a constant in the end: compilers unroll small loops, but not a large one, so its
-// body is a function here, called with each number. Traffic: q and y once; k and v once per 8 · ROWS queries.
+// p_ij = exp(s_ij − m_i) / l_i is computed again from q, k and the saved m and l: cheaper than having stored it. With dropout, p
+// and dp are those of the kept elements, over 1 − the probability to drop; δ is the same.
+// Mapping, loads, unrolling: as in attention-subgroup.cpu.wgsl. Nobody else adds to these rows of dq: no atomics.
+// Traffic: q, dy and dq once; k and v once per 8 · ROWS queries.
 enable subgroups;
 
 const VECTORS = 8u; // D / 4
@@ -15,6 +13,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
+override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
   q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
@@ -30,49 +29,51 @@ struct Params {
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;          // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;          // [B, H, Tk, D] or [B, Tk, H, D]
-@group(0) @binding(2) var<storage, read> v: array<vec4f>;          // like k
-@group(0) @binding(3) var<storage, read> mask: array<u32>;         // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
-@group(0) @binding(4) var<storage, read> lengths: array<u32>;      // [B, H]: keys worth looking at
-@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;    // like q
-@group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // [B, H, Tq]: m and l
+@group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
+@group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
+@group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
+@group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
+@group(0) @binding(6) var<storage, read_write> dq: array<vec4f>; // like q
 @group(0) @binding(7) var<uniform> params: Params;
 
 const LANES = 8u;
 const LOADS = KEYS * VECTORS / LANES; // vec4s of a step's keys that one lane loads
-const LOWEST = -3.4028234663852886e38;
 const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
 
 // What a lane holds.
-var<private> query: array<vec4f, ROWS * VECTORS>; // its queries
-var<private> o: array<vec4f, ROWS * VECTORS>;     // their Σ p v
-var<private> key: array<vec4f, LOADS>;            // its share of the step's keys: vec4 n · 8 + lane of [KEYS, VECTORS]
+var<private> query: array<vec4f, ROWS * VECTORS>;    // its queries
+var<private> upstream: array<vec4f, ROWS * VECTORS>; // their dy
+var<private> sum: array<vec4f, ROWS * VECTORS>;      // their Σ ds k
+var<private> key: array<vec4f, LOADS>;               // its share of the step's keys: vec4 n · 8 + lane of [KEYS, VECTORS]
 var<private> value: array<vec4f, LOADS>;
-var<private> s: array<f32, ROWS * KEYS>;          // scores, then p
-var<private> shrink: array<f32, ROWS>;            // exp(m_old − m_new)
+var<private> s: array<f32, ROWS * KEYS>;             // scores, then ds
+var<private> dp: array<f32, ROWS * KEYS>;
 
-// s += the part of q · k that dimensions 4 d … 4 d + 3 give.
-fn add_scores(d: u32) {
+// s += the part of q · k, and dp += the part of dy · v, that dimensions 4 d … 4 d + 3 give.
+fn add_products(d: u32) {
   if (d >= VECTORS) { return; }
   for (var n = 0u; n < KEYS; n++) {
     let share = n * VECTORS + d;
     let k4 = subgroupShuffle(key[share / LANES], share % LANES);
+    let v4 = subgroupShuffle(value[share / LANES], share % LANES);
     for (var r = 0u; r < ROWS; r++) {
       let q4 = query[r * VECTORS + d];
+      let u4 = upstream[r * VECTORS + d];
       s[r * KEYS + n] = s[r * KEYS + n] + q4.x * k4.x + q4.y * k4.y + q4.z * k4.z + q4.w * k4.w;
+      dp[r * KEYS + n] = dp[r * KEYS + n] + u4.x * v4.x + u4.y * v4.y + u4.z * v4.z + u4.w * v4.w;
     }
   }
 }
 
-// o = o shrink + p v in dimensions 4 d … 4 d + 3.
-fn add_values(d: u32) {
+// sum += ds k in dimensions 4 d … 4 d + 3.
+fn add_keys(d: u32) {
   if (d >= VECTORS) { return; }
-  for (var r = 0u; r < ROWS; r++) { o[r * VECTORS + d] *= shrink[r]; }
   for (var n = 0u; n < KEYS; n++) {
     let share = n * VECTORS + d;
-    let v4 = subgroupShuffle(value[share / LANES], share % LANES);
-    for (var r = 0u; r < ROWS; r++) { o[r * VECTORS + d] += s[r * KEYS + n] * v4; }
+    let k4 = subgroupShuffle(key[share / LANES], share % LANES);
+    for (var r = 0u; r < ROWS; r++) { sum[r * VECTORS + d] += s[r * KEYS + n] * k4; }
   }
 }
 
@@ -95,89 +96,83 @@ fn main(
   let k_at = dot(at, params.k_strides.xy);
   let mask_at = dot(at, params.mask_strides.xy);
 
-  var load: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so it stays in memory
+  var load_q: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so they stay in memory
+  var load_dy: array<vec4f, ROWS * VECTORS>;
   for (var n = 0u; n < params.vectors; n++) {
     let i = min(first + LANES * (n / VECTORS) + lane, queries - 1u);
-    load[n] = q[q_at + i * params.q_strides.z + n % VECTORS];
+    load_q[n] = rounded(q[q_at + i * params.q_strides.z + n % VECTORS]);
+    load_dy[n] = rounded(dy[q_at + i * params.q_strides.z + n % VECTORS]);
   }
+  var saved: array<vec4f, ROWS>;
   for (var r = 0u; r < ROWS; r++) {
     for (var d = 0u; d < VECTORS; d++) {
-      query[r * VECTORS + d] = load[r * VECTORS + d];
-      o[r * VECTORS + d] = vec4f();
+      query[r * VECTORS + d] = load_q[r * VECTORS + d];
+      upstream[r * VECTORS + d] = load_dy[r * VECTORS + d];
+      sum[r * VECTORS + d] = vec4f();
     }
+    saved[r] = rows[head * queries + min(first + LANES * r + lane, queries - 1u)];
   }
-  var m: array<f32, ROWS>;
-  var l: array<f32, ROWS>;
-  for (var r = 0u; r < ROWS; r++) { m[r] = LOWEST; l[r] = 0.0; }
 
   var end = keys;
-  if (KEY_MASK) { end = lengths[head]; }
+  if (KEY_MASK) { end = u32(rows[head * queries].w); }
   if (CAUSAL) { end = min(end, first + LANES * ROWS); } // no query of this workgroup sees further
   for (var j = 0u; j < end; j += KEYS) {
     for (var n = 0u; n < LOADS; n++) {
       let share = n * LANES + lane;
       let source = k_at + min(j + share / VECTORS, keys - 1u) * params.k_strides.z + share % VECTORS;
-      key[n] = k[source];
-      value[n] = v[source];
+      key[n] = rounded(k[source]);
+      value[n] = rounded(v[source]);
     }
     var key_bits = 1u;
     if (KEY_MASK) { key_bits = mask[mask_at + (j + lane) * params.mask_strides.w]; }
 
     for (var n = 0u; n < KEYS; n++) {
-      for (var r = 0u; r < ROWS; r++) { s[r * KEYS + n] = 0.0; }
+      for (var r = 0u; r < ROWS; r++) { s[r * KEYS + n] = 0.0; dp[r * KEYS + n] = 0.0; }
     }
-    add_scores(0u); add_scores(1u); add_scores(2u); add_scores(3u); add_scores(4u); add_scores(5u); add_scores(6u); add_scores(7u);
-    if (VECTORS > 8u) { add_scores(8u); add_scores(9u); add_scores(10u); add_scores(11u); add_scores(12u); add_scores(13u); add_scores(14u); add_scores(15u); }
-    if (VECTORS > 16u) { add_scores(16u); add_scores(17u); add_scores(18u); add_scores(19u); add_scores(20u); add_scores(21u); add_scores(22u); add_scores(23u); }
-    if (VECTORS > 24u) { add_scores(24u); add_scores(25u); add_scores(26u); add_scores(27u); add_scores(28u); add_scores(29u); add_scores(30u); add_scores(31u); }
+    add_products(0u); add_products(1u); add_products(2u); add_products(3u); add_products(4u); add_products(5u); add_products(6u); add_products(7u);
+    if (VECTORS > 8u) { add_products(8u); add_products(9u); add_products(10u); add_products(11u); add_products(12u); add_products(13u); add_products(14u); add_products(15u); }
+    if (VECTORS > 16u) { add_products(16u); add_products(17u); add_products(18u); add_products(19u); add_products(20u); add_products(21u); add_products(22u); add_products(23u); }
+    if (VECTORS > 24u) { add_products(24u); add_products(25u); add_products(26u); add_products(27u); add_products(28u); add_products(29u); add_products(30u); add_products(31u); }
 
-    // p = exp(s − m), in the place of s; what came before shrinks to the new m.
     for (var r = 0u; r < ROWS; r++) {
       let i = first + LANES * r + lane;
-      var visible: array<bool, KEYS>;
-      var largest = m[r];
-      for (var n = 0u; n < KEYS; n++) {
-        var bits = subgroupShuffle(key_bits, n);
-        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + (j + n) * params.mask_strides.w]; }
-        visible[n] = j + n < keys && (!CAUSAL || j + n <= i) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
-        var score = s[r * KEYS + n] * params.scale;
-        if (MASK == 2u) { score += bitcast<f32>(bits); }
-        s[r * KEYS + n] = select(LOWEST, score, visible[n]);
-        largest = max(largest, s[r * KEYS + n]);
-      }
-      shrink[r] = exp_negative(m[r] - largest);
-      m[r] = largest;
-      var sum = 0.0;
-      for (var n = 0u; n < KEYS; n++) {
-        s[r * KEYS + n] = select(0.0, exp_negative(s[r * KEYS + n] - largest), visible[n]);
-        sum += s[r * KEYS + n];
-      }
-      l[r] = l[r] * shrink[r] + sum;
       if (DROPOUT) {
         for (var n = 0u; n < KEYS; n += 4u) {
           let keep = kept((head * queries + i) * keys + j + n);
-          for (var c = 0u; c < 4u; c++) { s[r * KEYS + n + c] = select(0.0, s[r * KEYS + n + c], keep[c]); }
+          for (var c = 0u; c < 4u; c++) { dp[r * KEYS + n + c] *= select(0.0, params.rescale, keep[c]); }
         }
+      }
+      for (var n = 0u; n < KEYS; n++) {
+        var bits = subgroupShuffle(key_bits, n);
+        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + (j + n) * params.mask_strides.w]; }
+        let visible = j + n < keys && (!CAUSAL || j + n <= i) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
+        var score = s[r * KEYS + n] * params.scale;
+        if (MASK == 2u) { score += bitcast<f32>(bits); }
+        let p = exp_negative(min(score - saved[r].x, 0.0)) * saved[r].y;
+        s[r * KEYS + n] = select(0.0, p * (dp[r * KEYS + n] - saved[r].z), visible);
+        if (F16) { s[r * KEYS + n] = quantizeToF16(s[r * KEYS + n]); }
       }
     }
 
-    add_values(0u); add_values(1u); add_values(2u); add_values(3u); add_values(4u); add_values(5u); add_values(6u); add_values(7u);
-    if (VECTORS > 8u) { add_values(8u); add_values(9u); add_values(10u); add_values(11u); add_values(12u); add_values(13u); add_values(14u); add_values(15u); }
-    if (VECTORS > 16u) { add_values(16u); add_values(17u); add_values(18u); add_values(19u); add_values(20u); add_values(21u); add_values(22u); add_values(23u); }
-    if (VECTORS > 24u) { add_values(24u); add_values(25u); add_values(26u); add_values(27u); add_values(28u); add_values(29u); add_values(30u); add_values(31u); }
+    add_keys(0u); add_keys(1u); add_keys(2u); add_keys(3u); add_keys(4u); add_keys(5u); add_keys(6u); add_keys(7u);
+    if (VECTORS > 8u) { add_keys(8u); add_keys(9u); add_keys(10u); add_keys(11u); add_keys(12u); add_keys(13u); add_keys(14u); add_keys(15u); }
+    if (VECTORS > 16u) { add_keys(16u); add_keys(17u); add_keys(18u); add_keys(19u); add_keys(20u); add_keys(21u); add_keys(22u); add_keys(23u); }
+    if (VECTORS > 24u) { add_keys(24u); add_keys(25u); add_keys(26u); add_keys(27u); add_keys(28u); add_keys(29u); add_keys(30u); add_keys(31u); }
   }
 
   var store: array<vec4f, ROWS * VECTORS>; // likewise in memory
   for (var r = 0u; r < ROWS; r++) {
-    let i = first + LANES * r + lane;
-    let norm = select(0.0, 1.0 / l[r], l[r] > 0.0) * params.rescale; // a query that sees no key gets 0
-    for (var d = 0u; d < VECTORS; d++) { store[r * VECTORS + d] = o[r * VECTORS + d] * norm; }
-    if (i < queries) { stats[head * queries + i] = vec2f(m[r], l[r]); }
+    for (var d = 0u; d < VECTORS; d++) { store[r * VECTORS + d] = sum[r * VECTORS + d] * params.scale; }
   }
   for (var n = 0u; n < params.vectors; n++) {
     let i = first + LANES * (n / VECTORS) + lane;
-    if (i < queries) { y[q_at + i * params.q_strides.z + n % VECTORS] = store[n]; }
+    if (i < queries) { dq[q_at + i * params.q_strides.z + n % VECTORS] = store[n]; }
   }
+}
+
+fn rounded(x: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(x); }
+  return x;
 }
 
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.

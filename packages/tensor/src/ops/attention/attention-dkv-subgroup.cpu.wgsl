@@ -1,10 +1,10 @@
-// dk and dv of attention: dv_j = Σ_i p_ij dy_i, dk_j = scale Σ_i ds_ij q_i, with p and ds as in attention-dq-subgroup.wgsl, for a CPU adapter with subgroups
+// dk and dv of attention: dv_j = Σ_i p_ij dy_i, dk_j = scale Σ_i ds_ij q_i, with p and ds as in attention-dq-subgroup.cpu.wgsl, for a CPU adapter with subgroups
 // of eight lanes.
 //
 // The mirror image of dq: a lane holds keys, and the queries go by. p is computed again here as well: two kernels that each own
 // their rows need no atomics, so sums are made in the same order every time.
 // Mapping: one subgroup per 8 · KEYS keys of a head; a lane's keys are neighbours, so that one block of random numbers serves four.
-// Loads and unrolling: as in attention-subgroup.wgsl. Traffic: k, v, dk, dv once; q and dy once per 8 · KEYS keys.
+// Loads and unrolling: as in attention-subgroup.cpu.wgsl. Traffic: k, v, dk, dv once; q and dy once per 8 · KEYS keys.
 enable subgroups;
 
 const VECTORS = 8u; // D / 4
@@ -14,6 +14,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
+override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
   q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
@@ -106,8 +107,8 @@ fn main(
   var load_v: array<vec4f, KEYS * VECTORS>;
   for (var n = 0u; n < params.vectors; n++) {
     let source = k_at + min(first + KEYS * lane + n / VECTORS, keys - 1u) * params.k_strides.z + n % VECTORS;
-    load_k[n] = k[source];
-    load_v[n] = v[source];
+    load_k[n] = rounded(k[source]);
+    load_v[n] = rounded(v[source]);
   }
   var key_bits: array<u32, KEYS>;
   for (var r = 0u; r < KEYS; r++) {
@@ -128,8 +129,8 @@ fn main(
     for (var n = 0u; n < LOADS; n++) {
       let share = n * LANES + lane;
       let source = q_at + min(i + share / VECTORS, queries - 1u) * params.q_strides.z + share % VECTORS;
-      query[n] = q[source];
-      upstream[n] = dy[source];
+      query[n] = rounded(q[source]);
+      upstream[n] = rounded(dy[source]);
     }
     let lane_row = rows[head * queries + min(i + lane, queries - 1u)];
 
@@ -156,6 +157,10 @@ fn main(
         let factor = select(1.0, select(0.0, params.rescale, keep[r]), DROPOUT);
         p[r * QUERIES + n] = weight * factor;
         ds[r * QUERIES + n] = select(0.0, weight * (ds[r * QUERIES + n] * factor - row.z), visible);
+        if (F16) {
+          p[r * QUERIES + n] = quantizeToF16(p[r * QUERIES + n]);
+          ds[r * QUERIES + n] = quantizeToF16(ds[r * QUERIES + n]);
+        }
       }
     }
 
@@ -181,6 +186,11 @@ fn main(
       dv[target_at] = store_v[n];
     }
   }
+}
+
+fn rounded(x: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(x); }
+  return x;
 }
 
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.

@@ -1,0 +1,142 @@
+// dk and dv of attention: dv_j = Σ_i p_ij dy_i, dk_j = scale Σ_i ds_ij q_i, with p and ds as in attention-dq-naive.wgsl. For any head dimension.
+//
+// The mirror image of dq: an invocation owns a key, and walks through the queries. p is computed again here as well: two kernels that
+// each own their rows need no atomics, so sums are made in the same order every time.
+// Mapping: one invocation per key; dk and dv themselves are what it adds up in. Traffic: for each key q and dy once, dk and dv once per query.
+override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
+override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
+override CAUSAL: bool = false;
+override DROPOUT: bool = false;
+override F16: bool = false;      // round the factors of products to f16, as mixed precision does
+
+struct Params {
+  q_strides: vec4u,    // of q and y: elements from one batch, head, token to the next; then Tq
+  k_strides: vec4u,    // of k and v, likewise; then Tk
+  mask_strides: vec4u, // of batch, head, query, key: 0 where the mask is broadcast
+  counter: vec4u,      // dropout: of the first block of random numbers
+  key: vec2u,
+  threshold: u32,      // 2^24 times the probability p to drop
+  rescale: f32,        // 1 / (1 − p)
+  batch_heads: u32, // B · H
+  heads: u32,       // H
+  scale: f32,
+  head_dim: u32,    // D
+}
+
+@group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
+@group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
+@group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
+@group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
+@group(0) @binding(6) var<storage, read_write> dk: array<f32>; // like k
+@group(0) @binding(7) var<storage, read_write> dv: array<f32>; // like k
+@group(0) @binding(8) var<uniform> params: Params;
+
+const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let queries = params.q_strides.w;
+  let keys = params.k_strides.w;
+  let row = id.x + id.y * workgroups.x * 64u;
+  let head = row / keys; // of B · H
+  if (head >= params.batch_heads) { return; }
+  let j = row % keys;
+  let at = vec2u(head / params.heads, head % params.heads);
+  let q_first = dot(at, params.q_strides.xy);
+  let k_at = dot(at, params.k_strides.xy) + j * params.k_strides.z;
+  let mask_first = dot(at, params.mask_strides.xy) + j * params.mask_strides.w;
+  var start = 0u;
+  if (CAUSAL) { start = j; }
+  if (KEY_MASK && j >= u32(rows[head * queries].w)) { start = queries; } // no query sees this key
+
+  for (var d = 0u; d < params.head_dim; d++) { dk[k_at + d] = 0.0; dv[k_at + d] = 0.0; }
+  for (var i = start; i < queries; i++) {
+    let q_at = q_first + i * params.q_strides.z;
+    let mask_at = mask_first + i * params.mask_strides.z;
+    if (sees(mask_at)) {
+      let saved = rows[head * queries + i];
+      let weight = exp_negative(min(score(q_at, k_at, mask_at) - saved.x, 0.0)) * saved.y;
+      var keep = 1.0;
+      if (DROPOUT) { keep = select(0.0, params.rescale, kept((head * queries + i) * keys + j)); }
+      let p = weight * keep;
+      let ds = weight * (upstream(q_at, k_at) * keep - saved.z);
+      for (var d = 0u; d < params.head_dim; d++) {
+        dk[k_at + d] += rounded(ds) * rounded(q[q_at + d]);
+        dv[k_at + d] += rounded(p) * rounded(dy[q_at + d]);
+      }
+    }
+  }
+  for (var d = 0u; d < params.head_dim; d++) { dk[k_at + d] *= params.scale; }
+}
+
+// Whether the mask lets this pair of a query and a key through.
+fn sees(mask_at: u32) -> bool {
+  if (MASK == 0u) { return true; }
+  return mask[mask_at] != select(0u, MINUS_INFINITY, MASK == 2u);
+}
+
+// The score of such a pair.
+fn score(q_at: u32, k_at: u32, mask_at: u32) -> f32 {
+  var s = 0.0;
+  for (var d = 0u; d < params.head_dim; d++) { s += rounded(q[q_at + d]) * rounded(k[k_at + d]); }
+  if (MASK == 2u) { return s * params.scale + bitcast<f32>(mask[mask_at]); }
+  return s * params.scale;
+}
+
+// What the loss gains by p_ij: dy_i · v_j.
+fn upstream(q_at: u32, k_at: u32) -> f32 {
+  var sum = 0.0;
+  for (var d = 0u; d < params.head_dim; d++) { sum += rounded(dy[q_at + d]) * rounded(v[k_at + d]); }
+  return sum;
+}
+
+fn rounded(x: f32) -> f32 {
+  if (F16) { return quantizeToF16(x); }
+  return x;
+}
+
+// exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
+fn exp_negative(x: f32) -> f32 {
+  let n = round(max(x, -87.0) * 1.44269504);
+  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+}
+
+// Upper words of two products of 32-bit numbers, from their halves.
+fn mul_high(a: vec2u, b: vec2u) -> vec2u {
+  let al = a & vec2u(0xffffu);
+  let ah = a >> vec2u(16u);
+  let bl = b & vec2u(0xffffu);
+  let bh = b >> vec2u(16u);
+  let middle = ah * bl + ((al * bl) >> vec2u(16u));
+  let other = al * bh + (middle & vec2u(0xffffu));
+  return ah * bh + (middle >> vec2u(16u)) + (other >> vec2u(16u));
+}
+
+fn philox(counter: vec4u, key: vec2u) -> vec4u {
+  let multipliers = vec2u(0xd2511f53u, 0xcd9e8d57u);
+  var c = counter;
+  var k = key;
+  for (var round = 0u; round < 10u; round++) {
+    let high = mul_high(multipliers, c.xz);
+    let low = multipliers * c.xz;
+    c = vec4u(high.y ^ c.y ^ k.x, low.y, high.x ^ c.w ^ k.y, low.x);
+    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+fn block(i: u32) -> vec4u {
+  var c = params.counter;
+  c.x += i;
+  if (c.x < i) { c.y++; if (c.y == 0u) { c.z++; if (c.z == 0u) { c.w++; } } } // carry
+  return philox(c, params.key);
+}
+
+// Whether dropout keeps element e of [B, H, Tq, Tk]: as in dropout.wgsl, word e % 4 of block e / 4 decides.
+fn kept(e: u32) -> bool {
+  return (block(e / 4u)[e % 4u] >> 8u) >= params.threshold;
+}
