@@ -1,6 +1,6 @@
 import { check } from "../errors.ts";
 import { device } from "./device.ts";
-import type { KernelTime } from "./timestamps.ts";
+import { totalsOf, type DispatchTime, type KernelTime } from "./timestamps.ts";
 
 /**
  * Runs `work` and tells how long each kernel took on the device. Each dispatch gets a pass of its own, so the whole takes a little
@@ -8,6 +8,15 @@ import type { KernelTime } from "./timestamps.ts";
  * @throws when the adapter has no timestamp queries
  */
 export async function profile(work: () => unknown): Promise<KernelTime[]> {
+  return totalsOf(await traceDispatches(work));
+}
+
+/**
+ * Runs `work` and tells of each dispatch when it began and ended on the device, in the order in which they were recorded; as
+ * {@link profile} does, which adds them up.
+ * @throws when the adapter has no timestamp queries
+ */
+export async function traceDispatches(work: () => unknown): Promise<DispatchTime[]> {
   const { gpu, queue } = device();
   check(gpu.features.has("timestamp-query"), "profile: this adapter has no timestamp queries.");
   const timestamps = queue.time();
@@ -17,5 +26,5 @@ export async function profile(work: () => unknown): Promise<KernelTime[]> {
     queue.stopTiming();
     await device().finish();
   }
-  return timestamps.totals();
+  return timestamps.finish();
 }

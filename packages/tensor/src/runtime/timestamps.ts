@@ -1,3 +1,6 @@
+import type { Params } from "./kernel.ts";
+import type { PooledBuffer } from "./pool.ts";
+
 /** What one kernel took on the device, over all its dispatches. */
 export interface KernelTime {
   /** Its file. */
@@ -7,14 +10,34 @@ export interface KernelTime {
   ms: number;
 }
 
+/** One dispatch on the device. */
+export interface DispatchTime {
+  /** The kernel's file. */
+  kernel: string;
+  /**
+   * Milliseconds on the scale of `performance.now()`, by timestamp queries. Host and device have clocks of their own: they are set equal
+   * where the first dispatch begins, which is taken to be when it was submitted.
+   */
+  begin: number;
+  end: number;
+  /** Of all buffers that it was given: its memory traffic, if it touches everything once. Buffers are up to 25 % larger than tensors. */
+  bytes: number;
+  /** 2·M·N·K·batches of a product; undefined for other kernels. */
+  flops: number | undefined;
+}
+
+type Work = Pick<DispatchTime, "kernel" | "bytes" | "flops">;
+
 /** Timestamps of the dispatches of one batch: a beginning and an end each. */
 export class Timestamps {
   readonly #device: GPUDevice;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
-  readonly #totals = new Map<string, KernelTime>();
-  readonly #reads: Promise<void>[] = [];
-  #kernels: string[] = [];
+  readonly #dispatches: DispatchTime[] = [];
+  #reading: Promise<void> = Promise.resolve();
+  #batch: Work[] = [];
+  /** Host time minus device time, in milliseconds. */
+  #offset: number | undefined;
 
   constructor(device: GPUDevice, dispatchesPerBatch: number) {
     this.#device = device;
@@ -26,41 +49,63 @@ export class Timestamps {
   }
 
   /** For the pass of the next dispatch, which is to hold no other. */
-  next(kernel: string): GPUComputePassTimestampWrites {
-    const index = 2 * this.#kernels.length;
-    this.#kernels.push(kernel);
+  next(kernel: string, buffers: readonly PooledBuffer[], params: Params): GPUComputePassTimestampWrites {
+    const index = 2 * this.#batch.length;
+    this.#batch.push({ kernel, bytes: buffers.reduce((sum, b) => sum + b.bytes, 0), flops: flopsOf(params) });
     return { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
   }
 
   /** Ends a batch; the function it gives reads the times, and is to be called once the batch is submitted. */
   resolve(encoder: GPUCommandEncoder): () => void {
-    const kernels = this.#kernels;
-    this.#kernels = [];
-    if (kernels.length === 0) return () => undefined;
+    const batch = this.#batch;
+    this.#batch = [];
+    if (batch.length === 0) return () => undefined;
     const staging = this.#device.createBuffer({
-      size: 16 * kernels.length,
+      size: 16 * batch.length,
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
-    encoder.resolveQuerySet(this.#queries, 0, 2 * kernels.length, this.#resolved, 0);
+    encoder.resolveQuerySet(this.#queries, 0, 2 * batch.length, this.#resolved, 0);
     encoder.copyBufferToBuffer(this.#resolved, 0, staging, 0, staging.size);
-    return () => this.#reads.push(this.#read(staging, kernels));
+    return () => {
+      const submitted = performance.now();
+      const mapped = staging.mapAsync(GPUMapMode.READ);
+      this.#reading = this.#reading.then(() => mapped).then(() => this.#read(staging, batch, submitted));
+    };
   }
 
-  async #read(staging: GPUBuffer, kernels: readonly string[]): Promise<void> {
-    await staging.mapAsync(GPUMapMode.READ);
-    const times = new BigUint64Array(staging.getMappedRange());
-    for (const [i, kernel] of kernels.entries()) {
-      const total = this.#totals.get(kernel) ?? { kernel, dispatches: 0, ms: 0 };
-      this.#totals.set(kernel, total);
-      total.dispatches++;
-      total.ms += Number(times[2 * i + 1]! - times[2 * i]!) / 1e6;
+  #read(staging: GPUBuffer, batch: readonly Work[], submitted: number): void {
+    const nanoseconds = new BigUint64Array(staging.getMappedRange());
+    const times = Array.from(nanoseconds, (t) => Number(t) / 1e6);
+    const offset = (this.#offset ??= submitted - times[0]!);
+    for (const [i, work] of batch.entries()) {
+      this.#dispatches.push({ ...work, begin: offset + times[2 * i]!, end: offset + times[2 * i + 1]! });
     }
     staging.destroy();
   }
 
-  /** Times of all batches so far, longest first. */
-  async totals(): Promise<KernelTime[]> {
-    await Promise.all(this.#reads);
-    return [...this.#totals.values()].sort((a, b) => b.ms - a.ms);
+  /** Gives the dispatches of all batches so far, in their order; nothing can be timed after it. */
+  async finish(): Promise<DispatchTime[]> {
+    await this.#reading;
+    this.#queries.destroy();
+    this.#resolved.destroy();
+    return this.#dispatches;
   }
+}
+
+/** Kernels of products say their sizes by these names. Without `batches` there is one, or it is not known. */
+function flopsOf({ M, N, K, batches }: Params): number | undefined {
+  const sizes = [M, N, K, batches].filter((size) => typeof size === "number");
+  return sizes.length === 4 ? sizes.reduce((product, size) => product * size, 2) : undefined;
+}
+
+/** Times by kernel, longest first. */
+export function totalsOf(dispatches: readonly DispatchTime[]): KernelTime[] {
+  const totals = new Map<string, KernelTime>();
+  for (const { kernel, begin, end } of dispatches) {
+    const total = totals.get(kernel) ?? { kernel, dispatches: 0, ms: 0 };
+    totals.set(kernel, total);
+    total.dispatches++;
+    total.ms += end - begin;
+  }
+  return [...totals.values()].sort((a, b) => b.ms - a.ms);
 }
