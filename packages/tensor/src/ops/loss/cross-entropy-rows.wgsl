@@ -2,15 +2,22 @@
 // the target and 0 elsewhere, or weight · probability; label smoothing moves the part s of it evenly to all classes.
 //
 // Written as Σ q (m − x_c) + Σq · ln Σ exp(x − m) with m = max x: nothing overflows, and the logarithm keeps its digits.
-// Mapping: one invocation per row, for CPU adapters. Traffic: x is read twice (three times if q has many classes).
+// Online: maximum and sum in one pass; when a larger m' turns up, what was summed is brought to it by exp(m − m').
+// Mapping: one invocation per row, for CPU adapters. Traffic: x is read once; once more, from cache, if q has many classes.
+alias Lanes = f32;  // elements that are read at once: vec4f where rows are contiguous; the first and last may reach into other rows
+alias Places = u32; // as many
+const WIDTH = 1u;   // how many these are
+const OFFSETS = 0u; // of Places from the first: vec4u(0, 1, 2, 3)
 override SOFT: bool = false;      // the target holds probabilities, not class indices
 override WEIGHT: bool = false;    // classes have weights
 override SMOOTHING: bool = false; // label smoothing is on
 override ROWS_PER_GROUP: u32 = 8; // invocations in a workgroup
 
+const LOWEST = -0x1.fffffep+127; // finite: from −∞, the maximum of a row that begins with −∞ would become NaN
+
 struct Params { rows: u32, cols: u32, inner: u32, ignore_index: i32, smoothing: f32, nan: u32 } // inner: elements between classes
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;             // [rows / inner, cols, inner]
+@group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows / inner, cols, inner]
 @group(0) @binding(1) var<storage, read> target_of: array<u32>;     // [rows] indices, or bits of probabilities in x's shape
 @group(0) @binding(2) var<storage, read> weight: array<f32>;        // [cols]
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;    // [rows]
@@ -21,6 +28,16 @@ fn weight_of(c: u32) -> f32 {
   if (WEIGHT) { return weight[c]; }
   return 1.0;
 }
+
+// The largest lane, and the sum of all; vec4f(v) repeats an f32 four times.
+fn max_of(v: Lanes) -> f32 {
+  let w = vec4f(v);
+  return max(max(w.x, w.y), max(w.z, w.w));
+}
+fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+
+// Element i of x.
+fn logit(i: u32) -> f32 { return vec4f(x[i / WIDTH])[i % WIDTH]; }
 
 // q_c; `i` is the element of x, `label` the target's class.
 fn mass(c: u32, i: u32, label: u32) -> f32 {
@@ -36,7 +53,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   if (row >= params.rows) { return; }
   let step = params.inner;
   let first = (row / step) * params.cols * step + row % step;
-  let end = first + params.cols * step;
 
   var label = 0u;
   var divisor = 1.0;
@@ -55,13 +71,23 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     divisor = weight_of(label);
   }
 
-  var m = x[first];
-  for (var i = first + step; i < end; i += step) { m = max(m, x[i]); }
+  var m = LOWEST;
   var sum = 0.0;
-  for (var i = first; i < end; ) { // in runs of 64, so that rounding grows with the root of a long row
-    let stop = min(end, i + 64u * step);
+  let end = first + params.cols * step;
+  let last = (end + WIDTH - 1u) / WIDTH;
+  for (var i = first / WIDTH; i < last; ) { // in runs of 16, so that rounding grows with the root of a long row
+    let stop = min(last, i + 16u * step);
     var run = 0.0;
-    for (; i < stop; i += step) { run += exp(x[i] - m); }
+    for (; i < stop; i += step) {
+      let place = Places(WIDTH * i) + OFFSETS;
+      let inside = (place >= Places(first)) & (place < Places(end));
+      let v = select(Lanes(LOWEST), x[i], inside);
+      let top = max(m, max_of(v));
+      let shrink = exp(m - top);
+      run = run * shrink + sum_of(select(Lanes(), exp(v - top), inside));
+      sum *= shrink;
+      m = top;
+    }
     sum += run;
   }
   let log_sum = log(sum);
@@ -75,14 +101,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
       for (; c < stop; c++) {
         let i = first + c * step;
         let q_c = mass(c, i, label);
-        run += vec2f(q_c * (m - x[i]), q_c);
+        run += vec2f(q_c * (m - logit(i)), q_c);
       }
       distance += run.x;
       q += run.y;
     }
   } else {
     q = divisor;
-    distance = q * (m - x[first + label * step]);
+    distance = q * (m - logit(first + label * step));
   }
   loss[row] = distance + q * log_sum;
   stats[row] = vec4f(m, log_sum, q, divisor);

@@ -3,17 +3,18 @@
 //
 // Online: maximum and Σ exp(x − m) in one pass; when a larger m' turns up, what was summed is brought to it by exp(m − m').
 // Mapping: one workgroup per row, neighbours reading neighbours; a tree in workgroup memory joins what they found, which holds at
-// every subgroup size. Traffic: x is read once; once more, from cache, if q has many classes.
-alias Lanes = f32; // elements that are read at once: vec4f where rows are whole vec4s
-const WIDTH = 1u;  // how many these are
+// every subgroup size. Traffic: x is read once, by vec4, of which a row's first and last
+// may reach into other rows; once more, from cache, if q has many classes.
 override SOFT: bool = false;      // the target holds probabilities, not class indices
 override WEIGHT: bool = false;    // classes have weights
 override SMOOTHING: bool = false; // label smoothing is on
 override SIZE: u32 = 256;         // invocations in a workgroup, a power of two
 
+const LOWEST = -0x1.fffffep+127; // finite: from −∞, the maximum of a row that begins with −∞ would become NaN
+
 struct Params { rows: u32, cols: u32, ignore_index: i32, smoothing: f32, nan: u32 }
 
-@group(0) @binding(0) var<storage, read> x: array<Lanes>;           // [rows, cols / WIDTH]
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;           // [rows · cols / 4]
 @group(0) @binding(1) var<storage, read> target_of: array<u32>;     // [rows] indices, or [rows, cols] bits of probabilities
 @group(0) @binding(2) var<storage, read> weight: array<f32>;        // [cols]
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;    // [rows]
@@ -50,15 +51,11 @@ fn sum_all(mine: vec2f, lane: u32) -> vec2f {
   return workgroupUniformLoad(&tree[0]);
 }
 
-// The largest lane, and the sum of all; vec4f(v) repeats an f32 four times.
-fn max_of(v: Lanes) -> f32 {
-  let w = vec4f(v);
-  return max(max(w.x, w.y), max(w.z, w.w));
-}
-fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
+fn max_of(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+fn sum_of(v: vec4f) -> f32 { return dot(v, vec4f(1.0)); }
 
-// x_c of the row that begins at vector `first`.
-fn logit(first: u32, c: u32) -> f32 { return vec4f(x[first + c / WIDTH])[c % WIDTH]; }
+// Element i of x.
+fn logit(i: u32) -> f32 { return x[i / 4u][i % 4u]; }
 
 fn weight_of(c: u32) -> f32 {
   if (WEIGHT) { return weight[c]; }
@@ -81,16 +78,18 @@ fn main(
 ) {
   let row = group.x + group.y * workgroups.x;
   if (row >= params.rows) { return; } // the whole workgroup
-  let vectors = params.cols / WIDTH;
-  let first = row * vectors;
+  let first = row * params.cols;
+  let end = first + params.cols;
   var label = 0u;
   if (!SOFT) { label = target_of[row]; }
 
-  var mine = Online(-0x1.fffffep+127, 0.0); // the lowest finite one: from −∞, a row that begins with −∞ would become NaN
-  for (var i = first + lane; i < first + vectors; i += SIZE) {
-    let v = x[i];
+  var mine = Online(LOWEST, 0.0);
+  for (var i = first / 4u + lane; i < (end + 3u) / 4u; i += SIZE) {
+    let place = 4u * i + vec4u(0u, 1u, 2u, 3u);
+    let inside = (place >= vec4u(first)) & (place < vec4u(end));
+    let v = select(vec4f(LOWEST), x[i], inside);
     let m = max(mine.m, max_of(v));
-    mine = Online(m, mine.sum * exp(mine.m - m) + sum_of(exp(v - m)));
+    mine = Online(m, mine.sum * exp(mine.m - m) + sum_of(select(vec4f(), exp(v - m), inside)));
   }
   let all = join_all(mine, lane);
   let m = all.m;
@@ -100,7 +99,7 @@ fn main(
   if (SOFT || SMOOTHING) {
     for (var c = lane; c < params.cols; c += SIZE) {
       let q_c = mass(row, c, label);
-      sums += vec2f(q_c * (m - logit(first, c)), q_c);
+      sums += vec2f(q_c * (m - logit(first + c)), q_c);
     }
     sums = sum_all(sums, lane);
   }
@@ -119,7 +118,7 @@ fn main(
       return;
     }
     divisor = weight_of(label);
-    if (!SMOOTHING) { sums = vec2f(divisor * (m - logit(first, label)), divisor); }
+    if (!SMOOTHING) { sums = vec2f(divisor * (m - logit(first + label)), divisor); }
   }
   loss[row] = sums.x + sums.y * log_sum;
   stats[row] = vec4f(m, log_sum, sums.y, divisor);

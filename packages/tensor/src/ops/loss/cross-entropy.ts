@@ -3,10 +3,10 @@ import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { sameShape, showShape } from "../../shape.ts";
+import { ceilDiv, sameShape, showShape } from "../../shape.ts";
 import { empty, fromArray, type Tensor } from "../../tensor.ts";
 import { device } from "../../runtime/device.ts";
-import { lanesOf, widthOf, workgroupFor, type Lines } from "../softmax/kernels.ts";
+import { workgroupFor, type Lines } from "../softmax/kernels.ts";
 import { linesAlong } from "../softmax/softmax.ts";
 import rowsBackwardCode from "./cross-entropy-rows-backward.wgsl";
 import rowsCode from "./cross-entropy-rows.wgsl";
@@ -35,9 +35,8 @@ export interface CrossEntropyOptions {
 /** Whether sharing a row pays: on a GPU, for contiguous rows of some length. Else each gets one invocation. */
 const wantsWorkgroups = ({ cols, inner }: Lines): boolean => !device().adapter.cpu && inner === 1 && cols >= 32;
 
-/** The specialization of backward for so many classes at once. */
-const classesOf = (width: 1 | 4) =>
-  width === 4 ? { Classes: "vec4u", OFFSETS: "vec4u(0, 1, 2, 3)" } : { Classes: "u32", OFFSETS: "0u" };
+/** The specialization of forward for contiguous rows. */
+const byVec4 = { Lanes: "vec4f", Places: "vec4u", WIDTH: 4, OFFSETS: "vec4u(0, 1, 2, 3)" };
 
 const QUIET_NAN = 0x7fc00000;
 
@@ -89,9 +88,10 @@ export const crossEntropy = defineOp("cross_entropy", {
     const switches = { SOFT: +soft, WEIGHT: +!!weight, SMOOTHING: +(labelSmoothing > 0) };
     if (wantsWorkgroups(lines)) {
       const overrides = { ...switches, SIZE: workgroupFor(cols) };
-      run(specialize(workgroupKernel, lanesOf(widthOf(lines))), tensors, params, { workgroups: rows, overrides });
+      run(workgroupKernel, tensors, params, { workgroups: rows, overrides });
     } else {
-      run(rowsKernel, tensors, { ...params, inner }, { threads: rows, overrides: switches });
+      const code = inner === 1 ? specialize(rowsKernel, byVec4) : rowsKernel;
+      run(code, tensors, { ...params, inner }, { threads: rows, overrides: switches });
     }
     const saved = { x, target, weight, stats, switches, lines, labelSmoothing };
     if (reduction === "none") {
@@ -110,9 +110,7 @@ export const crossEntropy = defineOp("cross_entropy", {
     const params = { rows, cols, smoothing: labelSmoothing };
     const overrides = { ...switches, PER_ROW: +perRow };
     if (wantsWorkgroups(lines)) {
-      const width = switches.SOFT ? 1 : widthOf(lines);
-      const code = specialize(vectorsBackwardKernel, { ...lanesOf(width), ...classesOf(width) });
-      run(code, tensors, params, { threads: x.size / width, overrides });
+      run(vectorsBackwardKernel, tensors, params, { threads: ceilDiv(x.size, 4), overrides });
     } else {
       run(rowsBackwardKernel, tensors, { ...params, inner }, { threads: rows, overrides });
     }

@@ -102,6 +102,7 @@ function checkCrossEntropies(): void {
     labelSmoothing: 0.2,
   });
   checkCrossEntropy([2, 300], [-100, 299]);
+  for (const cols of [33, 34, 35]) checkCrossEntropy([5, cols], [0, cols - 1, -100, 3, 9], { labelSmoothing: 0.1 });
   checkOp(crossEntropy, reference.crossEntropyReference, {
     cases: [
       {

@@ -1,8 +1,8 @@
 // y = softmax(x) along one dimension: a "row" is a line of it: y_c = exp(x_c − m) / Σ exp(x_c − m), with m = max x. With LOG: y_c = (x_c − m) − ln Σ exp(x_c − m).
 //
-// Why subtract m: the largest exponent becomes 0, so no exp overflows, and the sum is at least 1; the factor exp(−m) cancels.
+// Online: maximum and sum in one pass. When a larger m' turns up, what was summed is brought to it: Σ exp(x − m) exp(m − m').
 // Mapping: one invocation per row. That suits CPU adapters, where workgroup memory and barriers cost more than they save, and
-// rows whose elements lie apart. Traffic: x is read three times (the second and third time from cache), y written once.
+// rows whose elements lie apart. Traffic: x is read twice (the second time from cache if the rows fit there), y written once.
 alias Lanes = f32; // elements that are read at once: vec4f where rows are contiguous, in whole vec4s
 const WIDTH = 1u;  // how many these are
 override LOG: bool = false;
@@ -30,15 +30,20 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let first = (row / step) * n * step + row % step;
   let end = first + n * step;
 
-  var top = x[first];
-  for (var i = first + step; i < end; i += step) { top = max(top, x[i]); }
-  let m = max_of(top);
+  var m = -0x1.fffffep+127; // the lowest finite one: from −∞, a row that begins with −∞ would become NaN
   var sum = 0.0;
   for (var i = first; i < end; ) { // in runs of 16, so that rounding grows with the root of a long row
     let stop = min(end, i + 16u * step);
-    var run = Lanes();
-    for (; i < stop; i += step) { run += exp(x[i] - m); }
-    sum += sum_of(run);
+    var run = 0.0;
+    for (; i < stop; i += step) {
+      let v = x[i];
+      let top = max(m, max_of(v));
+      let shrink = exp(m - top);
+      run = run * shrink + sum_of(exp(v - top));
+      sum *= shrink;
+      m = top;
+    }
+    sum += run;
   }
 
   if (LOG) {
