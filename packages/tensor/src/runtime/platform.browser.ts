@@ -31,4 +31,4 @@ export async function requestAdapter(): Promise<AdapterChoice> {
 }
 
 /** A browser has no cache folder: `init({ tuning })` takes what was measured. */
-export const readTuning = (): Promise<unknown> => Promise.resolve(undefined);
+export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promise.resolve(undefined);

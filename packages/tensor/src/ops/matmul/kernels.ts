@@ -1,6 +1,6 @@
 import type { ComputeType } from "../../autocast.ts";
 import { check } from "../../errors.ts";
-import { device, trials, type AdapterInfo } from "../../runtime/device.ts";
+import { device, trials, type AdapterInfo, type Device } from "../../runtime/device.ts";
 import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
@@ -389,27 +389,32 @@ const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulKernel[]> = {
     return [matrixKernel(sizes), large ? tiledLarge : tiled];
   },
 };
-/** A kernel, and in how many parts it takes k if not by its own rule. */
-interface Choice {
-  kernel: MatmulKernel;
-  splits: number | undefined;
+/** Which kernel for which device and sizes, by rule: the first of the table that suits. */
+export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulKernel {
+  const order = table[adapter.cpu ? "cpu" : "gpu"](sizes);
+  return order.find((kernel) => kernel.suits(adapter, sizes)) ?? matmulKernels.naive;
 }
 
-/** What {@link chooseMatmul} looks for among the measured choices. */
+/** A kernel, and in how many parts it takes k, if not by its own rule. */
+export interface Choice {
+  kernel: MatmulKernel;
+  splits?: number | undefined;
+}
+
+/** What a tuning calls a product: `matmul 768×768×4096 f32`. */
 export const tuningKey = ({ M, N, K, batches, precision }: MatmulSizes): string =>
   `matmul ${[...(batches > 1 ? [batches] : []), M, N, K].join("×")} ${precision}`;
 
-/** A choice as it is kept: `tiledLarge`, or `tiledLarge/8`. */
+/** A choice as a tuning has it: `tiledLarge`, or `tiledLarge/8`. */
 export function choiceFrom(text: string): Choice | undefined {
   const [name, splits] = text.split("/");
   const kernel = (matmulKernels as Record<string, MatmulKernel>)[name!];
   return kernel && { kernel, splits: splits === undefined ? undefined : Number(splits) };
 }
 
-/** Which kernel for which device and sizes: the one that was measured to be fastest, else the first of the table that suits. */
-export function chooseMatmul({ adapter, tuning }: Pick<Device, "adapter" | "tuning">, sizes: MatmulSizes): Choice {
-  const measured = choiceFrom(tuning.get(tuningKey(sizes)) ?? "");
-  if (measured?.kernel.suits(adapter, sizes)) return measured;
-  const order = table[adapter.cpu ? "cpu" : "gpu"](sizes);
-  return { kernel: order.find((kernel) => kernel.suits(adapter, sizes)) ?? matmulKernels.naive, splits: undefined };
+/** What was measured to be fastest, where there is such a measurement. */
+export function tunedMatmul({ adapter, tuning }: Device, sizes: MatmulSizes): Choice | undefined {
+  if (tuning.size === 0) return undefined;
+  const choice = choiceFrom(tuning.get(tuningKey(sizes)) ?? "");
+  return choice?.kernel.suits(adapter, sizes) ? choice : undefined;
 }

@@ -2,7 +2,7 @@ import { device } from "../../runtime/device.ts";
 import type { Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
 import type { ComputeType } from "../../autocast.ts";
-import { chooseMatmul, type Gelu, type MatmulKernel } from "./kernels.ts";
+import { chooseMatmul, tunedMatmul, type Choice, type Gelu, type MatmulKernel, type MatmulSizes } from "./kernels.ts";
 
 /** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
 export interface BatchDim {
@@ -37,6 +37,12 @@ export interface Product {
 /** For tests and measurements: the kernel to take, whatever the device and the shape, and in how many parts it is to take k. */
 export const force: { kernel: MatmulKernel | undefined; splits?: number | undefined } = { kernel: undefined };
 
+function choose(sizes: MatmulSizes): Choice {
+  if (force.kernel) return { kernel: force.kernel, splits: force.splits };
+  const current = device();
+  return tunedMatmul(current, sizes) ?? { kernel: chooseMatmul(current.adapter, sizes) };
+}
+
 /** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */
 export function multiply(product: Product): void {
   const {
@@ -60,7 +66,7 @@ export function multiply(product: Product): void {
   const empty = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
   const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
   const sizes = { M, N, K: empty ? 0 : K, batches: inner.size, precision };
-  const { kernel, splits } = force.kernel ? { ...force, kernel: force.kernel } : chooseMatmul(device(), sizes);
+  const { kernel, splits } = choose(sizes);
   const fused = kernel.fusesGelu;
   for (const outer of offsets(moving)) {
     for (const [index, term] of terms.entries()) {
