@@ -1,6 +1,7 @@
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
-import { destroy, device, init, manualSeed, memory } from "@gpugrad/tensor";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { registerHook } from "@gpugrad/autograd";
+import { destroy, device, full, init, manualSeed, memory } from "@gpugrad/tensor";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BatchTokenizer } from "./data/data-loader.ts";
 import { Dataset, type Row } from "./data/dataset.ts";
 import { Trainer, type StepEvent } from "./trainer.ts";
@@ -138,6 +139,73 @@ test("500 updates: memory on device and host is flat after the tenth", async () 
   expect(Math.max(...device_.slice(10))).toBe(device_[10]);
   const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
   expect(mean(rss.slice(450)) - mean(rss.slice(100, 150))).toBeLessThan(32 * 2 ** 20); // room for the garbage collector; the sharp test is the line above
+});
+
+describe("fp16", () => {
+  /** Trains for `steps`; what `badAt` names gets an infinite gradient in that update. */
+  async function eventsOf(fp16: boolean, steps: number, badAt?: number): Promise<StepEvent[]> {
+    const events: StepEvent[] = [];
+    const model = smallModel();
+    const trainer = new Trainer({
+      model,
+      tokenizer,
+      trainDataset: train,
+      args: { ...args, fp16, maxSteps: steps },
+      callbacks: { onStep: (event) => void events.push(event) },
+    });
+    let step = 0;
+    const stopHook = registerHook(model.classifier.bias, (dy) =>
+      ++step === badAt ? full(dy.shape, Infinity) : undefined,
+    );
+    await trainer.train();
+    stopHook();
+    model.dispose();
+    return events;
+  }
+
+  test("20 updates follow those in f32", async () => {
+    const [half, single] = [await eventsOf(true, 20), await eventsOf(false, 20)];
+    for (const [i, { loss, gradNorm, learningRate }] of single.entries()) {
+      // factors have 11 bits: losses differ by 1e-3 or so, and drift apart slowly
+      expect(Math.abs(half[i]!.loss - loss)).toBeLessThan(4e-3);
+      expect(Math.abs(half[i]!.gradNorm / gradNorm - 1)).toBeLessThan(0.05);
+      expect(half[i]!.learningRate).toBe(learningRate);
+    }
+    expect(half.map((e) => e.loss)).not.toEqual(single.map((e) => e.loss));
+    expect(half.at(-1)).toMatchObject({ lossScale: 65536, skippedSteps: 0 });
+    expect(single[0]).not.toHaveProperty("lossScale");
+  });
+
+  test("an infinite gradient skips its update alone; the schedule waits for it", async () => {
+    const events = await eventsOf(true, 8, 3);
+    const plain = await eventsOf(true, 8);
+    expect(events.map((e) => e.lossScale)).toEqual([65536, 65536, 65536, 32768, 32768, 32768, 32768, 32768]);
+    expect(events.map((e) => e.skippedSteps)).toEqual([0, 0, 1, 1, 1, 1, 1, 1]);
+    expect(events[2]!.gradNorm).toBe(Infinity);
+    expect(events.slice(0, 3).map((e) => e.loss)).toEqual(plain.slice(0, 3).map((e) => e.loss));
+    expect(events.every((e) => Number.isFinite(e.loss))).toBe(true);
+    const rates = plain.map((e) => e.learningRate);
+    expect(events.map((e) => e.learningRate)).toEqual([0, 1, 2, 3, 3, 4, 5, 6].map((i) => rates[i]));
+  });
+
+  test("200 updates: memory on the device is flat", async () => {
+    const before = memory().storages;
+    const bytes: number[] = [];
+    const model = smallModel(0.1);
+    const trainer = new Trainer({
+      model,
+      tokenizer,
+      trainDataset: train,
+      evalDataset: train,
+      args: { ...args, fp16: true, maxSteps: 200 },
+      callbacks: { onStep: () => void bytes.push(memory().bytes + device().pool.freeBytes) },
+    });
+    await trainer.train();
+    expect(Math.max(...bytes.slice(10))).toBe(bytes[10]);
+    expect((await trainer.evaluate()).metrics.eval_accuracy).toBeGreaterThan(0.9);
+    model.dispose();
+    expect(memory().storages).toBeLessThanOrEqual(before);
+  });
 });
 
 test("a failure comes out of train(), also while the next batch is awaited", async () => {

@@ -178,7 +178,6 @@ export class Trainer {
     let tokens = 0;
     let step = 0;
     let skippedSteps = 0;
-    let schedulesAhead = 0; // skipped steps that the schedule has counted
     const inFlight: Promise<{ skipped: boolean }>[] = [];
     try {
       training: for (let epoch = 0; step < totalSteps; epoch++) {
@@ -198,8 +197,6 @@ export class Trainer {
           tokens += batch.shape[0] * batch.shape[1];
           const tokensSoFar = tokens;
           const result = this.#step(batch, optimizer, scaler);
-          if (schedulesAhead > 0) schedulesAhead--;
-          else schedule.step();
           inFlight.push(
             awaitedLater(
               result.then(({ 0: loss, 1: gradNorm, 2: lossScale, 3: foundInf }) => {
@@ -219,8 +216,9 @@ export class Trainer {
               }),
             ),
           );
-          // The schedule counts steps that were taken. Whether one was is heard a step later: then it waits for one.
-          if (inFlight.length >= STEPS_IN_FLIGHT && (await inFlight.shift())!.skipped) schedulesAhead++;
+          // The schedule waits for each step that was left out, as the Trainer's does; here that is heard a step later.
+          const earlier = inFlight.length >= STEPS_IN_FLIGHT ? await inFlight.shift() : undefined;
+          if (!earlier?.skipped) schedule.step();
         }
       }
       await Promise.all(inFlight);
