@@ -9,9 +9,10 @@ import { loadRooms } from "./cases/rooms.ts";
 import { trainingCases } from "./cases/training.ts";
 import { caveats, compare } from "./compare.ts";
 import { measure, type Row } from "./harness.ts";
-import { measureLimits } from "./limits.ts";
-import { load, recordOf, save, type Record } from "./record.ts";
-import { changesTable, heading, tables } from "./report.ts";
+import { page } from "./html.ts";
+import { better, measureLimits, withShares } from "./limits.ts";
+import { load, recordOf, save, type Run } from "./record.ts";
+import { changesReport, report } from "./report.ts";
 
 interface Options {
   only?: RegExp;
@@ -21,6 +22,7 @@ interface Options {
   save?: string | true;
   compare?: string;
   markdown?: true;
+  html?: string;
 }
 
 const program = new Command("bench")
@@ -37,6 +39,7 @@ const program = new Command("bench")
     "compare with a run that was saved; exit code 1 if a case got slower by more than the noise",
   )
   .option("--markdown", "the tables with device, versions, command and date above")
+  .option("--html <file>", "write one page with roofline, bars and tables")
   .exitOverride();
 
 function toRegExp(text: string): RegExp {
@@ -51,7 +54,7 @@ function toRegExp(text: string): RegExp {
 interface Job {
   room: string;
   name: string;
-  measure: (record: Record) => Promise<Row>;
+  measure: (record: Run) => Promise<Row>;
 }
 
 /** What is to be measured, in order. */
@@ -62,12 +65,14 @@ async function jobsOf({ only, ladder }: Options, gpu: boolean): Promise<Job[]> {
     name: benchCase.name,
     measure: ({ limits }) => measure(room, benchCase, limits, rung),
   });
-  const all = [...rooms, ["model", [...encoderCases, ...trainingCases(gpu)]] as const];
+  const all = [...rooms, ["model", [...encoderCases, ...trainingCases]] as const];
   const jobs = all.flatMap(([room, cases]) =>
     cases.flatMap((c) => {
+      if (c.gpuOnly && !gpu) return [];
       if (ladder === undefined) return [rungOf(room, c)];
-      if (!c.rungs?.length || (room !== ladder && !c.name.startsWith(ladder))) return [];
-      return [...c.rungs.keys(), undefined].map((rung) => rungOf(room, c, rung));
+      const rungs = [...(c.rungs ?? []).keys()].filter((rung) => c.rungs![rung]!.suits?.() ?? true);
+      if (rungs.length === 0 || (room !== ladder && !c.name.startsWith(ladder))) return [];
+      return [...rungs, undefined].map((rung) => rungOf(room, c, rung));
     }),
   );
   if (ladder === undefined) jobs.push({ room: "host", name: HOST_CASE, measure: measureHost });
@@ -105,16 +110,22 @@ async function bench(options: Options): Promise<number> {
     record.rows.push(await job.measure(record));
     await destroy();
   }
+  await init();
+  record.limits = better(record.limits, await measureLimits());
+  await destroy();
+  record.rows = record.rows.map((row) => withShares(row, record.limits));
   return finish(record, before, options);
 }
 
 /** Writes what was asked for. */
-function finish(record: Record, before: Record | undefined, options: Options): number {
+function finish(record: Run, before: Run | undefined, options: Options): number {
   const json = `${JSON.stringify(record.rows, null, 1)}\n`;
   if (typeof options.json === "string") writeFileSync(options.json, json);
   else if (options.json) process.stdout.write(json);
-  else process.stdout.write(`${options.markdown ? heading(record) : ""}${tables(record)}`);
+  else process.stdout.write(report(record, { heading: options.markdown ?? false }));
   if (options.save) note(`bench: saved ${save(record, options.save === true ? undefined : options.save)}`);
+
+  if (options.html) writeFileSync(options.html, page(record));
 
   const failed = record.rows.filter((row) => row.error);
   for (const row of failed) note(`bench: ${row.case} ${row.rung ?? ""} failed: ${row.error}`);
@@ -122,7 +133,7 @@ function finish(record: Record, before: Record | undefined, options: Options): n
   if (before) {
     for (const caveat of caveats(before, record)) note(`bench: compared with ${options.compare}: ${caveat}`);
     (options.json === true ? process.stderr : process.stdout).write(
-      `\nCompared with ${options.compare}:\n\n${changesTable(changes)}`,
+      `\nCompared with ${options.compare}:\n\n${changesReport(changes)}`,
     );
   }
   return failed.length > 0 || changes.some(({ verdict }) => verdict === "slower") ? 1 : 0;

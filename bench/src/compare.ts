@@ -1,5 +1,5 @@
 import type { Row } from "./harness.ts";
-import type { Record } from "./record.ts";
+import type { Run } from "./record.ts";
 
 /** A case, or rung, in two runs. */
 export interface Change {
@@ -16,7 +16,7 @@ const LEAST_NOISE = 0.05;
 const nameOf = (row: Row): string => (row.rung ? `${row.case} ${row.rung}` : row.case);
 
 /** What changed for the cases that both runs have a time of. */
-export function compare(before: Record, after: Record): Change[] {
+export function compare(before: Run, after: Run): Change[] {
   const old = new Map(before.rows.map((row) => [nameOf(row), row]));
   return after.rows.flatMap((row): Change[] => {
     const was = old.get(nameOf(row));
@@ -28,7 +28,7 @@ export function compare(before: Record, after: Record): Change[] {
 }
 
 /** What stands between two runs, if they are to be compared: another device, another pace of the machine. */
-export function caveats(before: Record, after: Record): string[] {
+export function caveats(before: Run, after: Run): string[] {
   const notes: string[] = [];
   if (before.device !== after.device) notes.push(`another device: ${before.device} then, ${after.device} now`);
   for (const [limit, what] of [

@@ -1,6 +1,5 @@
 import { device, profile, scope, type Tensor } from "@gpugrad/tensor";
 import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
-import type { Limits } from "./limits.ts";
 
 /** What is reported of a case. A case that is wrong, or fails, has an error and no time. */
 export interface Row {
@@ -20,7 +19,9 @@ export interface Row {
   gbs: number | null;
   /** Operations per byte of the least traffic. */
   intensity: number;
-  /** The time that this adapter's arithmetic and memory would need at least, as a share of the time measured. */
+  /** Whose limit binds it: of f32 or of f16 factors. */
+  arithmetic: "f32" | "f16";
+  /** The time that this adapter's arithmetic and memory would need at least, as a share of the time measured: see `withShares`. */
   of_limit: number | null;
   /** The time that OpenBLAS would need for the arithmetic, as a share of the time measured; where OpenBLAS was measured. */
   of_blas?: number;
@@ -43,8 +44,20 @@ const MAX_SAMPLES = 50;
 const BUDGET_MS = 700;
 const MAX_SETS = 64;
 
+/** How this adapter is to be timed. */
+export interface Conditions {
+  clock: Row["clock"];
+  /** The last-level cache, or what stands for it. */
+  cacheBytes: number;
+}
+
 /** Checks a case, or a rung of its ladder, then times it. */
-export async function measure(room: string, benchCase: BenchCase, limits: Limits, rung?: number): Promise<Row> {
+export async function measure(
+  room: string,
+  benchCase: BenchCase,
+  { clock, cacheBytes }: Conditions,
+  rung?: number,
+): Promise<Row> {
   const { name, flops, bytes, wall, arithmetic = "f32" } = benchCase;
   const row: Row = {
     case: name,
@@ -52,8 +65,9 @@ export async function measure(room: string, benchCase: BenchCase, limits: Limits
     ...(rung !== undefined && { rung: benchCase.rungs![rung]!.name, idea: benchCase.rungs![rung]!.idea }),
     ...{ ms: null, spread: null, compile: null, gflops: null, gbs: null },
     intensity: flops / bytes,
+    arithmetic,
     of_limit: null,
-    clock: wall ? "wall" : limits.clock,
+    clock: wall ? "wall" : clock,
     kernel: "",
     ...{ dispatches: null, submits: null },
     adapter: device().adapter.description,
@@ -61,7 +75,7 @@ export async function measure(room: string, benchCase: BenchCase, limits: Limits
   try {
     return await scope(async () => {
       // Enough inputs that none is still in a cache when its turn comes again.
-      const sets = Math.min(MAX_SETS, Math.floor(limits.cacheBytes / bytes) + 1);
+      const sets = Math.min(MAX_SETS, Math.floor(cacheBytes / bytes) + 1);
       const workload = benchCase.prepare(sets, rung);
       await device().finish();
       const start = performance.now();
@@ -73,7 +87,6 @@ export async function measure(room: string, benchCase: BenchCase, limits: Limits
       await workload.verify(first.result);
 
       const { median, spread } = await time((i) => workload.run(i), { sets, clock: row.clock });
-      const least = 1000 * Math.max(flops / limits[arithmetic], bytes / limits.bytes);
       return {
         ...row,
         ms: median,
@@ -81,8 +94,6 @@ export async function measure(room: string, benchCase: BenchCase, limits: Limits
         compile: Math.max(0, firstMs - median),
         gflops: flops / median / 1e6,
         gbs: bytes / median / 1e6,
-        of_limit: least / median,
-        ...(limits.blas && arithmetic === "f32" && flops > 0 && { of_blas: (1000 * flops) / limits.blas / median }),
         dispatches,
         submits,
       };

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { device, empty, kernel, profile, run, scope, type Kernel } from "@gpugrad/tensor";
 import { blasFlops } from "./blas.ts";
-import { time, type Row } from "./harness.ts";
+import { time, type Conditions, type Row } from "./harness.ts";
 import copyCode from "./copy.wgsl";
 import multiplyAddF16Code from "./multiply-add-f16.wgsl";
 import multiplyAddCode from "./multiply-add.wgsl";
@@ -11,7 +11,7 @@ const multiplyAdd = kernel("bench/multiply-add.wgsl", multiplyAddCode);
 const multiplyAddF16 = kernel("bench/multiply-add-f16.wgsl", multiplyAddF16Code);
 
 /** What the adapter gives at most, as measured by kernels that do nothing else. */
-export interface Limits {
+export interface Limits extends Conditions {
   /** f32 operations per second, in registers. */
   f32: number;
   /** The same with factors of f16; not less than in f32, for a kernel may compute in f32. */
@@ -20,14 +20,25 @@ export interface Limits {
   bytes: number;
   /** f32 operations per second that OpenBLAS reaches on this CPU; where the adapter is the CPU, and there is OpenBLAS. */
   blas?: number;
-  /** The last-level cache, or what stands for it. */
-  cacheBytes: number;
-  /** What times of kernels are read from: the device's timestamps, where they are plausible. */
-  clock: Row["clock"];
 }
 
 const COPY_BYTES = 64 * 2 ** 20; // beyond the caches of CPUs, and within every adapter's limits
 const ROUNDS = 1000;
+
+/** The better of two measurements: what disturbed one may have spared the other. */
+export function better(a: Limits, b: Limits): Limits {
+  const blas = Math.max(a.blas ?? 0, b.blas ?? 0);
+  const [f32, f16, bytes] = [Math.max(a.f32, b.f32), Math.max(a.f16, b.f16), Math.max(a.bytes, b.bytes)];
+  return { ...a, f32, f16, bytes, ...(blas > 0 && { blas }) };
+}
+
+/** The row, with what it reaches of the limits. */
+export function withShares(row: Row, limits: Limits): Row {
+  if (row.ms === null || row.gflops === null || row.gbs === null) return row;
+  const of_limit = Math.max((1e9 * row.gflops) / limits[row.arithmetic], (1e9 * row.gbs) / limits.bytes);
+  const blas = limits.blas && row.gflops > 0 && row.arithmetic === "f32";
+  return { ...row, of_limit, ...(blas && { of_blas: (1e9 * row.gflops) / limits.blas! }) };
+}
 
 /** Measures them: in the same run as the cases, because CPUs and GPUs change their pace. */
 export function measureLimits(): Promise<Limits> {

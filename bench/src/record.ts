@@ -8,7 +8,7 @@ import type { Row } from "./harness.ts";
 import type { Limits } from "./limits.ts";
 
 /** A run of the bench, as it is saved: what was measured, and on what. */
-export interface Record {
+export interface Run {
   /** ISO date and time. */
   date: string;
   /** What was typed. */
@@ -24,7 +24,7 @@ export interface Record {
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Everything but the rows. */
-export function recordOf(command: string, limits: Limits): Record {
+export function recordOf(command: string, limits: Limits): Run {
   const [cpu] = cpus();
   return {
     date: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
@@ -38,7 +38,7 @@ export function recordOf(command: string, limits: Limits): Record {
 }
 
 /** Writes a record, to `bench/results/` unless said otherwise, and tells where. */
-export function save(record: Record, file?: string): string {
+export function save(record: Run, file?: string): string {
   const name = record.device.toLowerCase().replace(/[^a-z0-9]+/g, "-").split("-").slice(0, 3).join("-"); // prettier-ignore
   const path = file ?? join(root, "bench/results", `${record.date.slice(0, 10)}-${name}.json`);
   mkdirSync(dirname(path), { recursive: true });
@@ -47,10 +47,10 @@ export function save(record: Record, file?: string): string {
 }
 
 /** @throws when the file is no saved record */
-export function load(file: string): Record {
-  const record = JSON.parse(readFileSync(file, "utf8")) as Partial<Record>;
+export function load(file: string): Run {
+  const record = JSON.parse(readFileSync(file, "utf8")) as Partial<Run>;
   if (!Array.isArray(record.rows) || !record.limits) throw new Error(`${file} is not a run that --save wrote.`);
-  return record as Record;
+  return record as Run;
 }
 
 function installed(name: string): string {

@@ -13,7 +13,16 @@ export async function measureHost(): Promise<Row> {
   const row: Row = {
     case: HOST_CASE,
     room: "host",
-    ...{ ms: null, spread: null, compile: null, gflops: null, gbs: null, intensity: 0, of_limit: null },
+    ...{
+      ms: null,
+      spread: null,
+      compile: null,
+      gflops: null,
+      gbs: null,
+      intensity: 0,
+      arithmetic: "f32",
+      of_limit: null,
+    },
     ...{ clock: "wall", kernel: "", dispatches: null, submits: null, adapter: device().adapter.description },
   };
   try {

@@ -14,8 +14,10 @@ export interface BenchCase {
   arithmetic?: "f32" | "f16";
   /** Timed by the clock on the wall even where the device tells times: for what is more than its kernels, like a training step. */
   wall?: boolean;
+  /** Too much for a CPU adapter. */
+  gpuOnly?: boolean;
   /** The ladder: other ways to compute the same, the simplest first. */
-  rungs?: readonly { name: string; idea: string }[];
+  rungs?: readonly Pick<Rung, "name" | "idea" | "suits">[];
   /** Makes the inputs, `sets` times; the workload then runs the op, or the rung with this index. */
   prepare(sets?: number, rung?: number): Workload;
 }
@@ -35,6 +37,8 @@ export interface Rung<A extends readonly unknown[] = Tensor[], R = Tensor> {
   idea: string;
   /** What the op does, with this kernel; called with the same tensors. */
   run: (...args: A) => R;
+  /** Whether this adapter can run it; each can, unless said otherwise. */
+  suits?: () => boolean;
 }
 
 /** A |got − want| ≤ atol + rtol · |want| that passes; 1e-4 each unless said otherwise. */
@@ -59,6 +63,8 @@ interface Inputs {
   sliced?: number;
   /** Least arithmetic; 0 for what is bound by memory. */
   flops?: number;
+  /** Too much for a CPU adapter. */
+  gpuOnly?: boolean;
   /** `"f16"` for a case inside `autocast`: its limit is the arithmetic of f16 factors. */
   arithmetic?: "f32" | "f16";
   /** Least traffic, if it is not that of reading each tensor once and writing each result once. */
@@ -87,10 +93,11 @@ export function benchOp(name: string, spec: OpBench): BenchCase {
     flops,
     bytes: spec.bytes ?? 4 * (shapes.map(sizeOf).reduce((a, b) => a + b, 0) + resultSize),
     arithmetic: spec.arithmetic ?? "f32",
+    gpuOnly: spec.gpuOnly ?? false,
     rungs,
     prepare(sets = 1, rung) {
       const values = valuesOf(spec);
-      const inputs = Array.from({ length: sets }, () => setup(...values.map((v, i) => fromArray(v, shapes[i]!))));
+      const inputs = Array.from({ length: sets }, () => setup(...values.map((v, i) => upload(v, shapes[i]!))));
       const run = rung === undefined ? op : rungs[rung]!.run;
       return {
         run: (set) => run(...inputs[set % sets]!),
@@ -122,7 +129,7 @@ export interface BackwardBench extends Inputs {
   reference: (...arrays: NdArray[]) => NdArray;
   /** The inputs, by their names in the op, that get a gradient; all unless said otherwise. */
   needs?: string[];
-  /** Each gets what forward saved, and dy. */
+  /** Each gets what forward saved, and dy; gives the gradients that are needed, in the order of the op's inputs. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each op saves something else, and the rung knows what
   rungs?: readonly Rung<[saved: any, dy: Tensor], Tensor[]>[];
   /** Largest error of a gradient, as a share of its norm; 1e-3 unless said otherwise. */
@@ -145,12 +152,13 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
     flops,
     bytes: spec.bytes ?? 4 * (2 * shapes.map(sizeOf).reduce((a, b) => a + b, 0) + sizeOf(resultShape)),
     arithmetic: spec.arithmetic ?? "f32",
+    gpuOnly: spec.gpuOnly ?? false,
     rungs,
     prepare(sets = 1, rung) {
       const values = valuesOf(spec);
       const weights = uniform(sizeOf(resultShape), 99);
       const makeSet = () => {
-        const tensors = values.map((v, i) => fromArray(v, shapes[i]!));
+        const tensors = values.map((v, i) => upload(v, shapes[i]!));
         const { inputs, saved } = forward(tensors);
         const named = Object.entries(inputs as Record<string, Tensor | undefined>);
         const differentiated = named.filter(([key, t]) => t && (spec.needs?.includes(key) ?? true));
@@ -158,17 +166,17 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
         return {
           saved,
           needs,
+          names: differentiated.map(([key]) => key),
           dy: fromArray(weights, resultShape),
           at: differentiated.map(([, t]) => tensors.indexOf(t!)),
         };
       };
       type Set = ReturnType<typeof makeSet>;
       const made = Array.from({ length: sets }, makeSet);
-      const gradients = ({ saved, needs }: Set, dy: Tensor): Tensor[] => {
+      const gradients = ({ saved, needs, names }: Set, dy: Tensor): Tensor[] => {
         if (rung !== undefined) return rungs[rung]!.run(saved, dy);
-        return Object.values((op.definition.backward as Backward)(saved as never, dy, needs)).filter(
-          (t) => t !== undefined,
-        );
+        const byName = (op.definition.backward as Backward)(saved as never, dy, needs);
+        return names.map((key) => byName[key]!);
       };
       return {
         run: (set) => gradients(made[set % sets]!, made[set % sets]!.dy),
@@ -209,6 +217,9 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
     },
   };
 }
+
+const upload = (values: Float32Array | Int32Array, shape: Shape): Tensor =>
+  fromArray(values, shape, values instanceof Int32Array ? "i32" : "f32");
 
 const valuesOf = ({ shapes, values }: Inputs): (Float32Array | Int32Array)[] =>
   shapes.map((shape, i) => values?.[i]?.(sizeOf(shape)) ?? uniform(sizeOf(shape), i + 1, 3));

@@ -23,8 +23,10 @@ const backward = (rows: number, classes: number): BenchCase =>
     sliced: 2,
   });
 
-// The vocabulary of BERT for as many masked tokens; and classes that fit into a register file.
+// A classifier's two classes; the vocabulary of BERT for as many masked tokens; and classes that fit into a register file.
 export const benches: BenchCase[] = [
+  forward(16, 2),
+  backward(16, 2),
   forward(256, 30522),
   backward(256, 30522),
   forward(16384, 128),

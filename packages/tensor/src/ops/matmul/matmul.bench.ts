@@ -1,27 +1,137 @@
-import { benchOp, type BenchCase } from "../../testing/bench-op.ts";
-import { linear } from "./linear.ts";
-import { linearReference } from "./linear.reference.ts";
+import { autocast } from "../../autocast.ts";
+import { device } from "../../runtime/device.ts";
+import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
+import type { Tensor } from "../../tensor.ts";
+import { matmulKernels, type MatmulSizes } from "./kernels.ts";
+import { linear, linearGelu } from "./linear.ts";
+import { linearGeluReference, linearReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
+import { force } from "./product.ts";
 
-const square = (n: number): BenchCase =>
-  benchOp(`matmul${n}`, {
+const ideas: Record<keyof typeof matmulKernels, string> = {
+  naive: "one invocation per element: two loads for every multiply-add",
+  workgroupTile: "a tile in workgroup memory is shared: sixteen times fewer loads",
+  tiled: "8 × 8 elements in the registers of an invocation, 16-byte loads, the next block fetched ahead",
+  tiledLarge: "tiles of 128 × 128: half the reads, a quarter of the workgroups",
+  registers: "operands packed into panels, 8 × 8 elements in registers, no workgroup memory",
+  subgroup: "a subgroup of eight lanes shares its loads by broadcasts: for CPUs",
+  matrixSmall: "matrix units: a subgroup multiplies whole matrices, tiles of 64 × 64",
+  matrixMedium: "tiles of 128 × 64",
+  matrixLarge: "tiles of 128 × 128",
+};
+
+/** All kernels that can compute a product of these sizes, the simplest first. */
+const rungsFor = (sizes: MatmulSizes, run: (...tensors: Tensor[]) => Tensor): Rung[] =>
+  (Object.keys(ideas) as (keyof typeof matmulKernels)[]).map((key) => {
+    const kernel = matmulKernels[key];
+    return {
+      name: kernel.name.replace(/^\S+/, "$&.wgsl"),
+      idea: ideas[key],
+      suits: () => kernel.suits(device().adapter, sizes),
+      run(...tensors) {
+        force.kernel = kernel;
+        try {
+          return run(...tensors);
+        } finally {
+          force.kernel = undefined;
+        }
+      },
+    };
+  });
+
+/** How products of f16 factors, which have eleven bits, may differ from those of float64. */
+const F16 = { rtol: 1e-2, atol: 0.2 };
+
+interface Options {
+  f16?: boolean;
+  gpuOnly?: boolean;
+}
+
+function square(n: number, { f16 = false, gpuOnly = false }: Options = {}): BenchCase {
+  const op = (a: Tensor, b: Tensor): Tensor => autocast(() => matmul(a, b), { dtype: f16 ? "f16" : "f32" });
+  return benchOp(`matmul${n}${f16 ? "_f16" : ""}`, {
     shapes: [
       [n, n],
       [n, n],
     ],
-    op: (a, b) => matmul(a, b),
+    op: (a, b) => op(a, b),
     reference: (a, b) => matmulReference(a, b),
     flops: 2 * n ** 3,
+    gpuOnly,
+    rungs: rungsFor({ M: n, N: n, K: n, batches: 1, precision: f16 ? "f16" : "f32" }, (a, b) => op(a, b)),
+    ...(f16 && { arithmetic: "f16", tolerance: F16 }),
   });
+}
 
-const linearOf = (rows: number, inFeatures: number, outFeatures: number): BenchCase =>
-  benchOp(`linear${rows}x${inFeatures}x${outFeatures}`, {
+/** A linear layer on `rows` tokens. */
+function linearOf(
+  rows: number,
+  inFeatures: number,
+  outFeatures: number,
+  { f16 = false, gpuOnly = false, gelu = false }: Options & { gelu?: boolean } = {},
+): BenchCase {
+  const layer = gelu ? linearGelu : linear;
+  const reference = gelu ? linearGeluReference : linearReference;
+  return benchOp(`${gelu ? "lineargelu" : "linear"}${rows}x${inFeatures}x${outFeatures}${f16 ? "_f16" : ""}`, {
     shapes: [[rows, inFeatures], [outFeatures, inFeatures], [outFeatures]],
-    op: (x, weight, bias) => linear(x, weight, bias),
-    reference: (x, weight, bias) => linearReference(x, weight, bias),
+    op: (x, weight, bias) => autocast(() => layer(x, weight, bias), { dtype: f16 ? "f16" : "f32" }),
+    reference: (x, weight, bias) => reference(x, weight, bias),
     flops: 2 * rows * inFeatures * outFeatures,
     result: [rows, outFeatures],
+    gpuOnly,
+    ...(f16 && { arithmetic: "f16", tolerance: F16 }),
   });
+}
 
-export const benches: BenchCase[] = [square(512), square(1024), linearOf(2048, 384, 1536)];
+/** One of a linear layer's gradients, or all: the products of dy with the weight, and of dyᵀ with x. */
+function linearBackward(
+  rows: number,
+  inFeatures: number,
+  outFeatures: number,
+  { needs, f16 = false, gpuOnly = false }: Options & { needs?: "x" | "weight" } = {},
+): BenchCase {
+  const sizes = `${rows}x${inFeatures}x${outFeatures}`;
+  return benchBackward(`linear${sizes}_${needs ? `d${needs}` : "bwd"}${f16 ? "_f16" : ""}`, {
+    op: linear,
+    shapes: [[rows, inFeatures], [outFeatures, inFeatures], [outFeatures]],
+    reference: (x, weight, bias) => linearReference(x, weight, bias),
+    result: [rows, outFeatures],
+    flops: (needs ? 2 : 4) * rows * inFeatures * outFeatures,
+    gpuOnly,
+    ...(needs && { needs: [needs] }),
+    ...(f16 && { arithmetic: "f16", tolerance: 1e-2, inside: autocast }),
+  });
+}
+
+const gpuOnly = true;
+const f16 = true;
+
+export const benches: BenchCase[] = [
+  square(512),
+  square(1024),
+  square(1023), // no multiple of anything
+  square(2048),
+  square(4096, { gpuOnly }),
+  square(1024, { f16 }),
+  square(4096, { f16, gpuOnly }),
+  // MiniLM, 16 × 128 tokens
+  linearOf(2048, 384, 384),
+  linearOf(2048, 384, 1536),
+  linearOf(2048, 1536, 384),
+  linearOf(2048, 384, 1536, { gelu: true }),
+  linearOf(2048, 384, 1536, { f16 }),
+  linearBackward(2048, 384, 1536, { needs: "x" }),
+  linearBackward(2048, 384, 1536, { needs: "weight" }),
+  linearBackward(2048, 384, 1536),
+  linearBackward(2048, 384, 1536, { f16 }),
+  // BERT-base, 16 × 128 and 16 × 256 tokens
+  linearOf(2048, 768, 768),
+  linearOf(2048, 768, 3072),
+  linearOf(2048, 3072, 768),
+  linearOf(4096, 768, 768, { gpuOnly }),
+  linearOf(4096, 768, 3072, { gpuOnly }),
+  linearOf(4096, 768, 3072, { f16, gpuOnly }),
+  linearBackward(4096, 768, 3072, { gpuOnly }),
+  linearBackward(4096, 768, 3072, { f16, gpuOnly }),
+];
