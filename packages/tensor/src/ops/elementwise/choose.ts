@@ -1,9 +1,9 @@
 import type { DType } from "../../dtype.ts";
-import { kernel } from "../../runtime/kernel.ts";
+import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { broadcastStrides, type Shape } from "../../shape.ts";
+import { ceilDiv, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { bitsOf, collapse, padStrides, type Operand } from "./apply.ts";
+import { bitsOf, layoutOf, padStrides, type Layout, type Operand } from "./apply.ts";
 import code from "./where.wgsl";
 
 const whereKernel = kernel("ops/elementwise/where.wgsl", code);
@@ -12,29 +12,29 @@ const whereKernel = kernel("ops/elementwise/where.wgsl", code);
 export function choose(condition: Tensor, a: Operand, b: Operand, shape: Shape, dtype: DType): Tensor {
   const y = empty(shape, dtype);
   if (y.size === 0) return y;
-  const strides = [condition, a, b].map((x) =>
-    typeof x === "number" ? shape.map(() => 0) : broadcastStrides(x.shape, shape),
-  );
-  const layout = collapse("where", shape, strides);
-  const [condition_strides, a_strides, b_strides] = layout.strides.map(padStrides) as [number[], number[], number[]];
-  const numbers = [a, b].map((x) => (typeof x === "number" ? bitsOf(x, dtype) : 0)) as [number, number];
-  const tensors = [a, b].map((x) => (typeof x === "number" ? condition : x)) as [Tensor, Tensor];
+  const [forCondition, forA, forB] = [condition, a, b].map((x) => layoutOf("where", x, shape)) as [
+    Layout,
+    Layout,
+    Layout,
+  ];
+  const [aBits, bBits] = [a, b].map((x) => (typeof x === "number" ? bitsOf(x, dtype) : 0)) as [number, number];
+  const vectors = ceilDiv(y.size, 4);
+  const read = ({ lanes }: Layout): string => (lanes === 4 ? "vec4u" : "u32");
   run(
-    whereKernel,
-    { condition, a: tensors[0], b: tensors[1], y },
+    specialize(whereKernel, { CT: read(forCondition), AT: read(forA), BT: read(forB) }),
+    { condition, a: typeof a === "number" ? condition : a, b: typeof b === "number" ? condition : b, y },
     {
-      elements: y.size,
-      rank: layout.sizes.length,
-      a_bits: numbers[0],
-      b_bits: numbers[1],
-      sizes: padStrides(layout.sizes),
-      condition_strides,
-      a_strides,
-      b_strides,
+      ...{ vectors, a_bits: aBits, b_bits: bBits },
+      ...{ condition_sizes: padStrides(forCondition.sizes), condition_strides: padStrides(forCondition.strides) },
+      ...{ a_sizes: padStrides(forA.sizes), a_strides: padStrides(forA.strides) },
+      ...{ b_sizes: padStrides(forB.sizes), b_strides: padStrides(forB.strides) },
     },
     {
-      threads: y.size,
-      overrides: { A_IS_NUMBER: Number(typeof a === "number"), B_IS_NUMBER: Number(typeof b === "number") },
+      threads: vectors,
+      overrides: {
+        ...{ CONDITION: forCondition.mode, A: forA.mode, B: forB.mode },
+        ...{ CONDITION_RANK: forCondition.sizes.length, A_RANK: forA.sizes.length, B_RANK: forB.sizes.length },
+      },
     },
   );
   return y;

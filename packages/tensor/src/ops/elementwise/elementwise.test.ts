@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { sizeOf, type Shape } from "../../shape.ts";
 import { scope } from "../../scope.ts";
 import { checkOp, expectClose, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { fromArray, tensor, type Tensor } from "../../tensor.ts";
@@ -8,6 +9,7 @@ import * as binary from "./binary.ts";
 import { binaryReference, clampReference, erfcOf, geluReference, unaryReference } from "./elementwise.reference.ts";
 import { addInPlace, fill, filled } from "./fill.ts";
 import { isfinite, isinf, isnan, logicalNot } from "./predicate.ts";
+import { geluKernels } from "./gelu-kernels.ts";
 import * as unary from "./unary.ts";
 import { maskedFill, where } from "./where.ts";
 
@@ -69,6 +71,14 @@ describe("functions of one tensor", () => {
       { ...large, args: [{ approximate: "tanh" }] },
     ],
   });
+  const naive = {
+    opName: "gelu-naive",
+    definition: {
+      forward: (x: Tensor) => ({ output: geluKernels.naive.compute(x), inputs: { x }, saved: {} }),
+      backward: undefined,
+    },
+  };
+  checkOp(naive, geluReference, { cases: [...shapes, values(sweep(-9, 9), { rtol: 2e-5 }), large] });
   checkOp(unary.clamp, clampReference, {
     cases: [
       { shapes: [[3, 7]], args: [{ min: -0.5, max: 1 }] },
@@ -322,6 +332,30 @@ describe("functions of two tensors", () => {
       ]);
       expect(await gradients.b.toArray()).toEqual([7]);
       expect(() => where(x, 1, 2)).toThrow("where: the condition is f32, not bool. Use ne(");
+    });
+
+    test("where by every layout of its operands", async () => {
+      const shape = [2, 3, 8];
+      const layouts: Shape[] = [[2, 3, 8], [1], [3, 8], [8], [3, 1], [2, 1, 8], [2, 1, 1]];
+      const at = (s: Shape, i: number): number => {
+        const index = [Math.floor(i / 24), Math.floor(i / 8) % 3, i % 8].slice(3 - s.length);
+        return s.reduce((offset, n, d) => offset * n + (n === 1 ? 0 : index[d]!), 0);
+      };
+      for (const [k, c] of layouts.entries()) {
+        const [a, b] = [layouts[(k + 1) % 7]!, layouts[(k + 3) % 7]!];
+        const numbers = (s: Shape, first: number) =>
+          fromArray(
+            Float32Array.from({ length: sizeOf(s) }, (_, i) => first + i),
+            s,
+          );
+        const condition = binary.eq(binary.sub(numbers(c, k), 3), 0);
+        const chosen = Array.from({ length: sizeOf(shape) }, (_, i) =>
+          at(c, i) + k === 3 ? 100 + at(a, i) : 200 + at(b, i),
+        );
+        const full = scope(() => where(condition, binary.add(numbers(a, 100), filled(a, 0)), numbers(b, 200)));
+        const got = binary.add(full, filled(shape, 0)); // in case all three are smaller
+        expect(Array.from(await got.data())).toEqual(chosen);
+      }
     });
 
     test("in place", async () => {
