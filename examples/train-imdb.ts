@@ -64,7 +64,15 @@ async function fineTune(task: Task, options: Options, adapter: AdapterInfo): Pro
     callbacks: {
       onStep: (event) => {
         const { step, loss, gradNorm: grad_norm, learningRate: learning_rate, epoch } = event;
-        const entry = { step, loss, grad_norm, learning_rate, epoch };
+        const { lossScale: loss_scale, skippedSteps: skipped_steps } = event;
+        const entry = {
+          step,
+          loss,
+          grad_norm,
+          learning_rate,
+          epoch,
+          ...(trainer.args.fp16 && { loss_scale, skipped_steps }),
+        };
         if (trace !== undefined) writeSync(trace, `${JSON.stringify(entry)}\n`);
         if (options.json) {
           emit({ event: "step", ...entry, device_bytes: memory().bytes, rss_bytes: process.memoryUsage.rss() });
@@ -128,7 +136,7 @@ async function announce(task: Task, trainer: Trainer, options: Options, adapter:
   );
   note(
     `  training   ${totalSteps} updates of ${args.perDeviceTrainBatchSize} reviews; AdamW ${args.learningRate}, ` +
-      `${args.lrSchedulerType}, weight decay ${args.weightDecay}, clip ${args.maxGradNorm}, seed ${args.seed}`,
+      `${args.lrSchedulerType}, weight decay ${args.weightDecay}, clip ${args.maxGradNorm}, seed ${args.seed}${args.fp16 ? ", fp16" : ""}`,
   );
   note(`  output     ${options.outputDir}`);
   const perStep = await trainer.measureStep();
@@ -153,12 +161,14 @@ async function interruptible<T>(trainer: Trainer, work: () => Promise<T>): Promi
   }
 }
 
-/** `step 12/131 · loss 0.6931 · lr 4.90e-5 · 1234 tokens/s · 812 MiB · 5 min left` */
-function describeStep({ step, totalSteps, loss, learningRate, tokensPerSecond, secondsLeft }: StepEvent): string {
+/** `step 12/131 · loss 0.6931 · lr 4.90e-5 · 1234 tokens/s · 812 MiB · 5 min left`, with fp16 also `2 skipped` */
+function describeStep(event: StepEvent): string {
+  const { step, totalSteps, loss, learningRate, tokensPerSecond, secondsLeft, skippedSteps } = event;
   return [
     `step ${step}/${totalSteps}`,
     `loss ${loss.toFixed(4)}`,
     `lr ${learningRate.toExponential(2)}`,
+    ...(skippedSteps ? [`${skippedSteps} skipped`] : []),
     `${Math.round(tokensPerSecond)} tokens/s`,
     formatBytes(memory().bytes),
     `${formatDuration(secondsLeft)} left`,

@@ -91,6 +91,7 @@ export function parseOptions(argv: readonly string[]): Options | number {
     .option("--weight-decay <x>", "decoupled weight decay (default: 0.01, as PyTorch's AdamW)", number)
     .option("--no-decay-groups", "no decay for biases and layer norms, as the Trainer does (default: decay all)")
     .option("--max-grad-norm <x>", "clip gradients to this norm; 0 leaves them (default: 1)", number)
+    .option("--fp16", "mixed precision: products of f16 factors, and a loss scale")
     .option("--dropout <p>", "in place of the model's own", probability)
     .option("--seed <n>", "for the order of rows, dropout and the fresh classifier (default: 42)", number)
     .option("--clean-html", "replace <br /> and other tags by a space", false)
@@ -123,6 +124,7 @@ export function parseOptions(argv: readonly string[]): Options | number {
     "warmupSteps",
     "weightDecay",
     "maxGradNorm",
+    "fp16",
     "seed",
   ] as const;
   const given = Object.fromEntries(names.filter((n) => options[n] !== undefined).map((n) => [n, options[n]]));

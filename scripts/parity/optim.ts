@@ -1,4 +1,4 @@
-import { keep, zeros, type Tensor } from "@gpugrad/tensor";
+import { fromArray, keep, scope, zeros, type Tensor } from "@gpugrad/tensor";
 import {
   accuracyScore,
   Adam,
@@ -8,6 +8,7 @@ import {
   clipGradValue,
   confusionMatrix,
   getScheduler,
+  GradScaler,
   initGradScaler,
   matthewsCorrcoef,
   precisionRecallF1,
@@ -15,6 +16,8 @@ import {
   SGD,
   updateGradScaler,
   type Average,
+  type GradScalerOptions,
+  type GradScalerState,
 } from "@gpugrad/train";
 import { join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
 import { attempt, type Result } from "./report.ts";
@@ -157,30 +160,64 @@ interface ScalerCase {
   final_growth_tracker: number;
 }
 
-const gradScaler: Runner<ScalerCase> = async ({ attrs: { init, growth, backoff, interval }, ...c }) => {
+/** Follows the scaler on the device and its rule on the host: a gradient is infinite where the case says so. */
+const gradScaler: Runner<ScalerCase> = async (c) => {
+  const { init, growth, backoff, interval } = c.attrs;
   const options = { initScale: init, growthFactor: growth, backoffFactor: backoff, growthInterval: interval };
   const found = c.found_inf ?? Array.from({ length: c.steps }, (_, step) => Number(c.found_inf_steps.includes(step)));
+  const onDevice = await followScaler(options, found);
   let state = initGradScaler(options);
-  const states = found.map((inf) => (state = updateGradScaler(state, inf !== 0, options)));
-  const scales = states.map((s) => s.scale);
+  const onHost = found.map((inf) => ({ ...(state = updateGradScaler(state, inf !== 0, options)), stepped: inf === 0 }));
+  return [...scalerChecks("", onDevice, c), ...scalerChecks("rule.", onHost, c)];
+};
+
+type ScalerStep = GradScalerState & { stepped: boolean };
+
+/** Each step's gradient is a quarter of the scale, which is finite, but its square may not be; the parameter tells if it was taken. */
+async function followScaler(options: GradScalerOptions, found: readonly number[]): Promise<ScalerStep[]> {
+  const scaler = new GradScaler(options);
+  const p = zeros([2]).requireGrad();
+  const optimizer = new SGD([["p", p]], { lr: 1 });
+  const steps: ScalerStep[] = [];
+  let { scale } = initGradScaler(options);
+  let before = 0;
+  for (const inf of found) {
+    p.grad = fromArray([inf ? Infinity : scale / 4, 0], [2]);
+    scope(() => scaler.step(optimizer));
+    scaler.update();
+    optimizer.zeroGrad();
+    const [{ growthTracker, ...now }, after] = await Promise.all([scaler.stateDict(), p.data()]);
+    scale = now.scale;
+    steps.push({ scale, growthTracker, stepped: after[0] !== before });
+    before = after[0]!;
+  }
+  for (const each of [scaler, optimizer, p]) each.dispose();
+  return steps;
+}
+
+function scalerChecks(prefix: string, steps: readonly ScalerStep[], { attrs: { init }, ...c }: ScalerCase): Check[] {
+  const scales = steps.map((s) => s.scale);
   if (!c.found_inf) {
     const changes = scales.flatMap((scale, step) => (scale === (scales[step - 1] ?? init) ? [] : [{ step, scale }]));
     return [
-      same("scale_changes", changes, c.scale_changes),
-      same("final_growth_tracker", state.growthTracker, c.final_growth_tracker),
+      same(`${prefix}scale_changes`, changes, c.scale_changes),
+      same(`${prefix}final_growth_tracker`, steps.at(-1)!.growthTracker, c.final_growth_tracker),
     ];
   }
-  const trackers = states.map((s) => s.growthTracker);
   return [
-    same("scale_after", scales, c.scale_after),
-    same("growth_tracker_after", trackers, c.growth_tracker_after),
+    same(`${prefix}scale_after`, scales, c.scale_after),
     same(
-      "optimizer_stepped",
-      found.map((inf) => inf === 0),
+      `${prefix}growth_tracker_after`,
+      steps.map((s) => s.growthTracker),
+      c.growth_tracker_after,
+    ),
+    same(
+      `${prefix}optimizer_stepped`,
+      steps.map((s) => s.stepped),
       c.optimizer_stepped,
     ),
   ];
-};
+}
 
 interface MetricsCase {
   /** Class ids; long lists as a string of digits. */
@@ -233,7 +270,7 @@ const runners: Record<string, Runner<never, never>> = {
   ...{ schedules: schedule, grad_scaler: gradScaler, metrics },
 };
 
-/** Optimizers, clipping, schedules, the gradient scaler's rule and metrics. `wanted` is asked with a case's id. */
+/** Optimizers, clipping, schedules, the gradient scaler and metrics. `wanted` is asked with a case's id. */
 export async function* optim(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
   for (const file of list(dir, "json")) {
     const content = readJson<{ cases?: { name: string }[] }>(join(dir, `${file}.json`));

@@ -1,7 +1,7 @@
 import "@gpugrad/autograd";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { scope } from "@gpugrad/tensor";
-import { AdamW, clipGradNorm, getScheduler } from "@gpugrad/train";
+import { AdamW, clipFactor, getScheduler } from "@gpugrad/train";
 import { exists, join, list, readJson, valuesOf, withTensors } from "./files.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, same, type Check, type Values } from "./tolerance.ts";
@@ -88,14 +88,14 @@ async function followLoop(dir: string, path: string): Promise<Check[]> {
         labels: column("labels"),
       });
       loss!.backward();
-      const norm = clipGradNorm(model.parameters(), maxNorm);
+      const clipping = clipFactor(model.parameters(), maxNorm);
       optimizer.lr = scheduler.lr;
       rates.push(scheduler.lr);
-      optimizer.step();
+      optimizer.step(clipping);
       scheduler.step();
       optimizer.zeroGrad();
       losses.push(await loss!.item());
-      norms.push(await norm.item());
+      norms.push(await clipping.norm.item());
     });
   }
 
