@@ -261,7 +261,7 @@ function tiled(side: 1 | 2): MatmulKernel {
         ...rounding(task),
       };
       const tensors = { ...bindings(task), a4: a.tensor, b4: b.tensor };
-      const params = { ...sizesOf(task), ...stridesOf(task), ...placesOf(task) };
+      const params = { ...sizesOf(task), ...stridesOf(task), ...placesOf(task), one: 1 };
       computeTiles(tiledKernels, task, { tensors, params, overrides, rows: tile, cols: tile, splits });
     },
   };
@@ -413,7 +413,10 @@ export function choiceFrom(text: string): Choice | undefined {
 }
 
 /** What was measured to be fastest, where there is such a measurement. */
-export function tunedMatmul({ adapter, tuning }: Device, sizes: MatmulSizes): Choice | undefined {
+export function tunedMatmul(
+  { adapter, tuning }: Pick<Device, "adapter" | "tuning">,
+  sizes: MatmulSizes,
+): Choice | undefined {
   if (tuning.size === 0) return undefined;
   const choice = choiceFrom(tuning.get(tuningKey(sizes)) ?? "");
   return choice?.kernel.suits(adapter, sizes) ? choice : undefined;

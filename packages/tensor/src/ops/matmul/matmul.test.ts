@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { destroy, init } from "../../runtime/device.ts";
 import { fromArray } from "../../tensor.ts";
-import { matmulKernels, type MatmulKernel } from "./kernels.ts";
+import { adapterKey, choicesFor, TUNING_VERSION, type Tuning } from "../../runtime/tuning.ts";
+import { chooseMatmul, matmulKernels, tunedMatmul, tuningKey, type MatmulKernel } from "./kernels.ts";
+import { linearGelu } from "./linear.ts";
+import { linearGeluReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
 import { force } from "./product.ts";
@@ -62,6 +65,30 @@ for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
   });
 }
 
+/** k taken in parts, some of them empty; C with whole vectors in its rows, and without. */
+const splitCases: OpCase[] = [
+  ...forms([], [], 5, 7, 3),
+  ...forms([2], [2], 4, 40, 8, { gradient: false, atol: 2e-5 }),
+  ...forms([2, 3], [3], 3, 20, 4, { note: "B broadcast along the outer batch: C is added to" }),
+  ...forms([], [], 3, 0, 4, { note: "an empty sum" }),
+  ...forms([2], [2], 65, 129, 67, { gradient: false, atol: 4e-5 }),
+  ...forms([], [], 132, 100, 68, { gradient: false, atol: 4e-5, note: "whole vectors" }),
+  { shapes: [[7, 3072], [3072, 5]], gradient: false, atol: 2e-4, note: "a long sum" }, // prettier-ignore
+];
+for (const kernel of [matmulKernels.tiled, matmulKernels.tiledLarge]) {
+  describe.each([1, 2, 7])(`${kernel.name}, k in %i parts`, (splits) => {
+    beforeAll(() => void Object.assign(force, { kernel, splits }));
+    afterAll(() => void Object.assign(force, { kernel: undefined, splits: undefined }));
+    checkOp(matmul, matmulReference, { cases: splitCases });
+    checkOp(linearGelu, linearGeluReference, {
+      cases: [
+        { shapes: [[66, 70], [67, 70], [67]], gradient: false, atol: 2e-5 },
+        { shapes: [[66, 72], [68, 72], [68]], gradient: false, atol: 2e-5 },
+      ],
+    });
+  });
+}
+
 checkOp(matmul, matmulReference, {
   cases: [
     { shapes: [[5], [5]] },
@@ -86,6 +113,42 @@ checkOp(matmul, matmulReference, {
       note: "more than 65,535 workgroups",
     },
   ],
+});
+
+describe("the choice of kernel", () => {
+  const gpu = { ...adapter, cpu: false, subgroupMatrix: undefined };
+  const lavapipe = { ...adapter, cpu: true, subgroupSize: [8, 8] as const };
+  const swiftShader = { ...adapter, cpu: true, subgroupSize: [4, 4] as const };
+  const product = (M: number, N: number, K: number) => ({ M, N, K, batches: 1, precision: "f32" as const });
+  test.each([
+    ["a classifier's head", gpu, product(16, 2, 768), "matmul-naive"],
+    ["a small product", gpu, product(128, 128, 128), "matmul-tiled 64×64"],
+    ["a large one", gpu, product(4096, 3072, 768), "matmul-tiled 128×128"],
+    ["a weight's gradient, k in parts", gpu, product(768, 768, 4096), "matmul-tiled 128×128"],
+    ["lavapipe", lavapipe, product(4096, 3072, 768), "matmul-subgroup.cpu"],
+    ["SwiftShader", swiftShader, product(4096, 3072, 768), "matmul-registers"],
+  ])("%s", (_, on, sizes, name) => {
+    expect(chooseMatmul(on, sizes).name).toBe(name);
+  });
+
+  test("follows a tuning of this adapter and version, if it names what is there", () => {
+    const sizes = product(768, 768, 4096);
+    const choices = { [tuningKey(sizes)]: "tiled/4", [tuningKey(product(1, 1, 1))]: "gone" };
+    const choose = (change: Partial<Tuning>, of = sizes) =>
+      tunedMatmul(
+        {
+          adapter: gpu,
+          tuning: choicesFor(gpu, { version: TUNING_VERSION, adapter: adapterKey(gpu), choices, ...change }),
+        },
+        of,
+      );
+    expect(choose({})).toEqual({ kernel: matmulKernels.tiled, splits: 4 });
+    expect(choose({}, product(768, 768, 4095))).toBeUndefined();
+    expect(choose({}, product(1, 1, 1))).toBeUndefined();
+    expect(choose({ version: TUNING_VERSION + 1 })).toBeUndefined();
+    expect(choose({ adapter: "another" })).toBeUndefined();
+    for (const broken of [undefined, null, 7, "text", [], {}]) expect(choicesFor(gpu, broken).size).toBe(0);
+  });
 });
 
 describe("matmul refuses", () => {
