@@ -10,15 +10,18 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import dkvNaiveCode from "./attention-dkv-naive.wgsl";
 import dkvSubgroupCode from "./attention-dkv-subgroup.cpu.wgsl";
+import dkvRegistersCode from "./attention-dkv-registers.cpu.wgsl";
 import dkvTiledCode from "./attention-dkv-tiled.wgsl";
 import dmaskCode from "./attention-dmask.wgsl";
 import dqNaiveCode from "./attention-dq-naive.wgsl";
 import dqSubgroupCode from "./attention-dq-subgroup.cpu.wgsl";
+import dqRegistersCode from "./attention-dq-registers.cpu.wgsl";
 import dqTiledCode from "./attention-dq-tiled.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
 import naiveCode from "./attention-naive.wgsl";
 import onlineCode from "./attention-online.wgsl";
+import registersCode from "./attention-registers.cpu.wgsl";
 import rowsCode from "./attention-rows.wgsl";
 import subgroupCode from "./attention-subgroup.cpu.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
@@ -96,6 +99,17 @@ export const attentionVariants = {
     ...plain,
     kernels: { forward: kernel("ops/attention/attention-online.wgsl", onlineCode), ...naiveBackward },
   },
+  /** Blocks in registers: for CPUs without fast subgroups. */
+  registers: {
+    kernels: {
+      forward: kernel("ops/attention/attention-registers.cpu.wgsl", registersCode),
+      dq: kernel("ops/attention/attention-dq-registers.cpu.wgsl", dqRegistersCode),
+      dkv: kernel("ops/attention/attention-dkv-registers.cpu.wgsl", dkvRegistersCode),
+    },
+    suits: (headDim, { cpu }) => cpu && headDim % 4 === 0 && headDim <= 256,
+    width: 4,
+    tuning: (_pass, headDim) => ({ consts: { VECTORS: headDim / 4 }, params: { vectors: headDim / 4 }, rows: 32 }),
+  },
   /** Tiles in workgroup memory: for GPUs. */
   tiled: {
     kernels: {
@@ -143,7 +157,7 @@ const variantOf = (name: AttentionVariant): Variant => attentionVariants[name];
 /** Which rung for which device and head dimension: the first that suits. */
 function choose(headDim: number): AttentionVariant {
   const { adapter } = device();
-  const order: AttentionVariant[] = adapter.cpu ? ["subgroup"] : ["tiled"];
+  const order: AttentionVariant[] = adapter.cpu ? ["subgroup", "registers"] : ["tiled"];
   return order.find((name) => variantOf(name).suits(headDim, adapter)) ?? "online";
 }
 
