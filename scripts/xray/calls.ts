@@ -3,7 +3,7 @@
 import "@gpugrad/autograd";
 import * as gg from "@gpugrad/tensor";
 import { empty, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
-import { Adam, AdamW, clipGradNorm, clipGradValue, SGD } from "@gpugrad/train";
+import { Adam, AdamW, clipFactor, clipGradNorm, clipGradValue, GradScaler, SGD } from "@gpugrad/train";
 import { attentionVariants } from "../../packages/tensor/src/ops/attention/attention.ts";
 import { matmulKernels, type MatmulKernel } from "../../packages/tensor/src/ops/matmul/kernels.ts";
 import { force } from "../../packages/tensor/src/ops/matmul/product.ts";
@@ -127,7 +127,11 @@ export const rooms: Record<string, () => void> = {
   norm() {
     for (const n of LENGTHS) {
       both([[70, n], [n], [n]], (x, weight, bias) => gg.layerNorm(x, weight, bias));
-      both([[70, n], [70, n], [n], [n]], (x, residual, weight, bias) => gg.addLayerNorm(x, residual, weight, bias));
+      for (const dropoutP of [0, 0.1]) {
+        both([[70, n], [70, n], [n], [n]], (x, residual, weight, bias) =>
+          gg.addLayerNorm(x, residual, weight, bias, { dropoutP }),
+        ); // prettier-ignore
+      }
       both([[70, n], [n]], (x, weight) => gg.rmsNorm(x, weight));
       both([[70, n]], (x) => gg.layerNorm(x));
     }
@@ -178,6 +182,9 @@ export const rooms: Record<string, () => void> = {
           gg.bertEmbeddings(word, position, type, ints(4, 9), ints(4, 9), { positionIds }),
         ); // prettier-ignore
       }
+      both([[50, width], [16, width], [2, width], [width], [width]], (word, position, type, weight, bias) =>
+        gg.bertEmbeddingsNorm(word, position, type, weight, bias, ints(4, 9), ints(4, 9), { dropoutP: 0.1 }),
+      ); // prettier-ignore
     }
     gg.oneHot(ints(9), { numClasses: 5 });
     gg.permutation(64);
@@ -253,5 +260,11 @@ export const rooms: Record<string, () => void> = {
     new Adam(parameters).step();
     new SGD(parameters, { lr: 1e-3 }).step();
     new SGD(parameters, { lr: 1e-3, momentum: 0.9, nesterov: true }).step();
+    new AdamW(parameters).step(clipFactor(tensors, 1));
+    const scaler = new GradScaler();
+    for (const maxNorm of [1, Infinity]) {
+      scaler.step(new AdamW(parameters), { maxNorm });
+      scaler.update();
+    }
   },
 };

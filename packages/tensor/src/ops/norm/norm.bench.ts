@@ -14,9 +14,9 @@ const ideas: Record<keyof typeof normKernels, string> = {
 };
 
 /** The ladder with what each kernel does. */
-const rungsOf = <R extends Rung<never[], unknown>["run"]>(run: (kernel: NormKernel) => R) =>
+const rungsOf = <R extends Rung<never[], unknown>["run"]>(run: (kernel: NormKernel) => R, suffix = "") =>
   Object.entries(normKernels).map(([key, kernel]) => ({
-    name: `${kernel.name}.wgsl`,
+    name: `${kernel.name}${suffix}.wgsl`,
     idea: ideas[key as keyof typeof normKernels],
     run: run(kernel),
   }));
@@ -42,7 +42,11 @@ const backward = (rows: number, cols: number, needs: "x" | "weights"): BenchCase
     needs: needs === "x" ? ["x"] : ["weight", "bias"],
     bytes: 4 * rows * cols * (needs === "x" ? 3 : 2), // dy and x are read; dx written
     ...(needs === "x" && {
-      rungs: rungsOf((kernel) => ({ norm }: { norm: SavedNorm }, dy: Tensor) => [inputGradient(norm, dy, kernel).dx]),
+      rungs: rungsOf(
+        (kernel) =>
+          ({ norm }: { norm: SavedNorm }, dy: Tensor) => [inputGradient(norm, dy, kernel).dx],
+        "-backward",
+      ),
     }),
   });
 
