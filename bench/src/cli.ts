@@ -2,9 +2,11 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { destroy, init } from "@gpugrad/tensor";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { trials } from "../../packages/tensor/src/runtime/device.ts";
 import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import { encoderCases } from "./cases/encoder.ts";
 import { HOST_CASE, measureHost } from "./cases/host.ts";
+import { optimCases } from "./cases/optim.ts";
 import { loadRooms } from "./cases/rooms.ts";
 import { trainingCases } from "./cases/training.ts";
 import { caveats, compare } from "./compare.ts";
@@ -59,7 +61,7 @@ interface Job {
 
 /** What is to be measured, in order. */
 async function jobsOf({ only, ladder }: Options, gpu: boolean): Promise<Job[]> {
-  const rooms = [...(await loadRooms())];
+  const rooms = [...(await loadRooms()), ["optim", optimCases] as const];
   const rungOf = (room: string, benchCase: BenchCase, rung?: number): Job => ({
     room,
     name: benchCase.name,
@@ -94,6 +96,8 @@ async function bench(options: Options): Promise<number> {
   const before = options.compare === undefined ? undefined : load(options.compare);
   if (options.adapter) process.env["GPUGRAD_ADAPTER"] = options.adapter;
   const { adapter } = await init();
+  const problem = adapter.subgroupMatrix?.problem; // what was tried once needs no trial on each device that follows
+  trials.subgroupMatrix = () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve());
   const jobs = await jobsOf(options, !adapter.cpu);
   note(`bench: on ${adapter.description}`);
   const [load1 = 0] = loadavg();

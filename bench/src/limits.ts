@@ -1,20 +1,22 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { device, empty, kernel, profile, run, scope, type Kernel } from "@gpugrad/tensor";
+import { device, empty, kernel, profile, run, scope, specialize, type Kernel } from "@gpugrad/tensor";
 import { blasFlops } from "./blas.ts";
 import { time, type Conditions, type Row } from "./harness.ts";
 import copyCode from "./copy.wgsl";
 import multiplyAddF16Code from "./multiply-add-f16.wgsl";
+import multiplyAddMatrixCode from "./multiply-add-matrix.wgsl";
 import multiplyAddCode from "./multiply-add.wgsl";
 
 const copyKernel = kernel("bench/copy.wgsl", copyCode);
 const multiplyAdd = kernel("bench/multiply-add.wgsl", multiplyAddCode);
 const multiplyAddF16 = kernel("bench/multiply-add-f16.wgsl", multiplyAddF16Code);
+const multiplyAddMatrix = kernel("bench/multiply-add-matrix.wgsl", multiplyAddMatrixCode);
 
 /** What the adapter gives at most, as measured by kernels that do nothing else. */
 export interface Limits extends Conditions {
   /** f32 operations per second, in registers. */
   f32: number;
-  /** The same with factors of f16; not less than in f32, for a kernel may compute in f32. */
+  /** The same with factors of f16, by matrix units where there are any; not less than in f32, for a kernel may compute in f32. */
   f16: number;
   /** Bytes per second, read and written. */
   bytes: number;
@@ -43,7 +45,7 @@ export function withShares(row: Row, limits: Limits): Row {
 /** Measures them: in the same run as the cases, because CPUs and GPUs change their pace. */
 export function measureLimits(): Promise<Limits> {
   return scope(async () => {
-    const { cpu } = device().adapter;
+    const { cpu, features, subgroupSize, subgroupMatrix: units } = device().adapter;
     const x = empty([COPY_BYTES / 4]);
     const y = empty([COPY_BYTES / 4]);
     const count = COPY_BYTES / 16;
@@ -51,18 +53,26 @@ export function measureLimits(): Promise<Limits> {
     const copy = await time(copyOnce);
     const clock: Row["clock"] = !cpu && (await timestampsArePlausible(copyOnce, copy.median)) ? "device" : "wall";
 
+    const flopsOf = async (work: () => void, flops: number): Promise<number> =>
+      (1000 * flops) / (await time(() => void work(), { clock })).best;
+    const params = { rounds: ROUNDS, factor: 0.999, term: 0.001 };
     const threads = cpu ? 2 ** 13 : 2 ** 20;
-    const flopsOf = async (code: Kernel): Promise<number> => {
-      const params = { rounds: ROUNDS, factor: 0.999, term: 0.001 };
-      const { best } = await time(() => void run(code, { y }, params, { threads }), { clock });
-      return (threads * ROUNDS * 64 * 1000) / best;
-    };
-    const f32 = await flopsOf(multiplyAdd);
-    const f16 = device().adapter.features.includes("shader-f16") ? await flopsOf(multiplyAddF16) : 0;
+    const inRegisters = (code: Kernel) => flopsOf(() => run(code, { y }, params, { threads }), 64 * ROUNDS * threads);
+    const f32 = await inRegisters(multiplyAdd);
+    const f16 = features.includes("shader-f16") ? await inRegisters(multiplyAddF16) : 0;
+    let matrix = 0;
+    if (units && !units.problem && !cpu) {
+      const { M, N, K } = units;
+      const sizes = { MATRIX_M: M, MATRIX_N: N, MATRIX_K: K, INVOCATIONS: 4 * subgroupSize[1] };
+      const code = specialize(multiplyAddMatrix, sizes);
+      const workgroups = 2 ** 12; // of four subgroups
+      const products = 8 * ROUNDS * 4 * workgroups;
+      matrix = await flopsOf(() => run(code, { y }, { rounds: ROUNDS }, { workgroups }), 2 * M * N * K * products);
+    }
     const blas = cpu ? blasFlops() : undefined;
     return {
       f32,
-      f16: Math.max(f32, f16),
+      f16: Math.max(f32, f16, matrix),
       bytes: (2 * COPY_BYTES * 1000) / (clock === "device" ? (await time(copyOnce, { clock })).best : copy.best),
       ...(blas && { blas }),
       cacheBytes: cpu ? lastLevelCache() : 128 * 2 ** 20,

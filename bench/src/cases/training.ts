@@ -1,7 +1,7 @@
 import { noGrad } from "@gpugrad/autograd";
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
-import { autocast, manualSeed, mul, scope, type Tensor } from "@gpugrad/tensor";
-import { AdamW, clipGradNorm, noDecayGroups, SGD } from "@gpugrad/train";
+import { autocast, manualSeed, scope, type Tensor } from "@gpugrad/tensor";
+import { AdamW, clipGradNorm, GradScaler, noDecayGroups, SGD } from "@gpugrad/train";
 import { uniform, uniformInts, type BenchCase } from "../../../packages/tensor/src/testing/bench-op.ts";
 
 /** What a BERT is made of. */
@@ -53,16 +53,17 @@ export function trainingStep(
   const batch = batchOf(model.config.vocab_size, rows, length);
   const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5, weightDecay: 0.01 });
   const SCALE = f16 ? 1024 : 1; // gradients below 6e-8 are nothing in f16
+  const scaler = new GradScaler({ enabled: f16, initScale: SCALE });
   const loss = (): Tensor => autocast(() => model.forward(batch).loss!, { dtype: f16 ? "f16" : "f32" });
   const gradients = (): Tensor => {
     const value = loss();
-    (f16 ? mul(value, SCALE) : value).backward();
+    scaler.scale(value).backward();
     return value;
   };
   const step = (): Tensor => {
     const value = gradients();
-    clipGradNorm(optimizer.parameters, SCALE); // AdamW divides by the gradients' size: what is left of the scale doesn't matter
-    optimizer.step();
+    scaler.step(optimizer, { maxNorm: 1 });
+    scaler.update();
     optimizer.zeroGrad();
     return value;
   };
