@@ -36,6 +36,9 @@ command("embed", "sentence embeddings of texts", async () => {
 command("tokenize", "tokens of texts: ids, types, mask and offsets", async () => {
   return (await import("./commands/tokenize.ts")).tokenize;
 });
+command("profile", "where the time of a training step goes, kernel by kernel", async () => {
+  return (await import("./commands/profile.ts")).profile;
+});
 
 // Whoever reads has enough, as head(1) does: that is no error. 141 is what a shell reports for it.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

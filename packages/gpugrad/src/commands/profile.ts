@@ -1,0 +1,178 @@
+import "@gpugrad/autograd";
+import { AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
+import {
+  autocast,
+  destroy,
+  device,
+  init,
+  manualSeed,
+  scope,
+  traceDispatches,
+  type DispatchTime,
+} from "@gpugrad/tensor";
+import { AdamW, GradScaler, noDecayGroups } from "@gpugrad/train";
+import { Command } from "commander";
+import { writeFile } from "node:fs/promises";
+import { runCommand } from "../run-command.ts";
+import { wholeNumber } from "../texts.ts";
+import { shortName, traceEvents, type Span } from "../trace-events.ts";
+
+/** Sizes that go by a name, with random weights: hidden size, layers, heads, inner size. */
+const sizes: Readonly<Record<string, readonly [number, number, number, number]>> = {
+  "bert-tiny": [128, 2, 2, 512],
+  minilm: [384, 6, 12, 1536],
+  "bert-base": [768, 12, 12, 3072],
+};
+
+interface Options {
+  model: string;
+  batchSize: number;
+  seqLength: number;
+  steps: number;
+  fp16?: true;
+  trace?: string;
+  json?: true;
+}
+
+/** `gpugrad profile`: how long each kernel of a training step takes on the device. */
+export function profile(args: string[]): Promise<number> {
+  const command = new Command("gpugrad profile")
+    .description("Where the time of a training step goes: a table of its kernels, and a trace that Perfetto opens.")
+    .option("--model <id>", `a folder, a hub id, or random weights: ${Object.keys(sizes).join(", ")}`, "minilm")
+    .option("--batch-size <n>", "texts in a batch", wholeNumber(1), 16)
+    .option("--seq-length <n>", "tokens in a text", wholeNumber(1), 128)
+    .option("--steps <n>", "steps that are measured, after one that is not", wholeNumber(1), 3)
+    .option("--fp16", "mixed precision: factors of products rounded to f16, and a loss scale")
+    .option("--trace <file>", "write every dispatch there, for https://ui.perfetto.dev or chrome://tracing")
+    .option("--json", 'print [{"kernel", "dispatches", "ms", "share", "gbs", "gflops"}] and nothing else')
+    .allowExcessArguments(false);
+  return runCommand<Options>(command, args, async (options) => {
+    await init();
+    try {
+      const { dispatches, spans } = await measure(await open(options), options);
+      if (options.trace !== undefined) await writeFile(options.trace, JSON.stringify(traceEvents(spans, dispatches)));
+      const rows = byKernel(dispatches);
+      process.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : report(rows, spans, options));
+      return 0;
+    } finally {
+      await destroy();
+    }
+  });
+}
+
+async function open({ model: id, seqLength }: Options): Promise<BertForSequenceClassification> {
+  const size = sizes[id.toLowerCase()];
+  if (!size) return AutoModelForSequenceClassification.fromPretrained(id, { dtype: "f32" });
+  const [hidden_size, num_hidden_layers, num_attention_heads, intermediate_size] = size;
+  manualSeed(0);
+  const shape = { hidden_size, num_hidden_layers, num_attention_heads, intermediate_size };
+  const config = new BertConfig({ ...shape, max_position_embeddings: Math.max(512, seqLength) });
+  return BertForSequenceClassification.fromConfig(config);
+}
+
+/** Takes steps as the trainer does. What the host does in them is told as spans. */
+async function measure(
+  model: BertForSequenceClassification,
+  { batchSize, seqLength, steps, fp16 }: Options,
+): Promise<{ dispatches: DispatchTime[]; spans: Span[] }> {
+  const { vocab_size, num_labels } = model.config;
+  const shape = [batchSize, seqLength];
+  const ids = Int32Array.from({ length: batchSize * seqLength }, (_, i) => (i * 7919) % vocab_size);
+  const labels = Int32Array.from({ length: batchSize }, (_, i) => i % num_labels);
+  const batch = { input_ids: { data: ids, shape }, labels: { data: labels, shape: [batchSize] } };
+  const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
+  const scaler = new GradScaler({ enabled: fp16 === true });
+  model.train();
+
+  const spans: Span[] = [];
+  const span = <T>(name: string, work: () => T): T => {
+    const begin = performance.now();
+    const result = work();
+    spans.push({ name, begin, end: performance.now() });
+    return result;
+  };
+  const step = (): void => {
+    scope(() => {
+      const dtype = fp16 ? "f16" : "f32";
+      const loss = span("forward", () => autocast(() => model.forward(batch).loss!, { dtype }));
+      span("backward", () => scaler.scale(loss).backward());
+      span("optimizer", () => {
+        scaler.step(optimizer, { maxNorm: 1 });
+        scaler.update();
+        optimizer.zeroGrad();
+      });
+    });
+  };
+  step(); // compiles, and fills the pool of buffers
+  await device().finish();
+  spans.length = 0;
+  const dispatches = await traceDispatches(async () => {
+    for (let i = 0; i < steps; i++) {
+      step();
+      const begin = performance.now();
+      await device().finish();
+      spans.push({ name: "wait", begin, end: performance.now() });
+    }
+  });
+  return { dispatches, spans };
+}
+
+/** A line of the table. */
+interface Row {
+  kernel: string;
+  dispatches: number;
+  ms: number;
+  /** Of the time of all kernels. */
+  share: number;
+  /** As if every buffer were touched once. */
+  gbs: number | null;
+  /** Of products. */
+  gflops: number | null;
+}
+
+function byKernel(dispatches: readonly DispatchTime[]): Row[] {
+  const groups = new Map<string, DispatchTime[]>();
+  for (const dispatch of dispatches) groups.set(dispatch.kernel, [...(groups.get(dispatch.kernel) ?? []), dispatch]);
+  const total = sumOf(dispatches, ({ begin, end }) => end - begin);
+  const rows = [...groups].map(([kernel, group]): Row => {
+    const ms = sumOf(group, ({ begin, end }) => end - begin);
+    const perSecond = (amount: number): number | null => (ms > 0 ? amount / ms / 1e6 : null);
+    const known = group.every(({ flops }) => flops !== undefined);
+    const gflops = known ? perSecond(sumOf(group, ({ flops }) => flops!)) : null;
+    const gbs = perSecond(sumOf(group, ({ bytes }) => bytes));
+    return { kernel, dispatches: group.length, ms, share: total > 0 ? ms / total : 0, gbs, gflops };
+  });
+  return rows.sort((a, b) => b.ms - a.ms);
+}
+
+const sumOf = <T>(list: readonly T[], value: (item: T) => number): number =>
+  list.reduce((sum, item) => sum + value(item), 0);
+
+function report(rows: readonly Row[], spans: readonly Span[], { steps, trace }: Options): string {
+  const perStep = (ms: number): string => (ms / steps).toFixed(2);
+  const number = (value: number | null): string => (value === null ? "" : value.toPrecision(3));
+  const cells = [
+    ["kernel", "dispatches", "ms", "share", "GB/s", "GFLOP/s"],
+    ...rows.map(({ kernel, dispatches, ms, share, gbs, gflops }) => [
+      ...[shortName(kernel), `${dispatches / steps}`, perStep(ms), `${(100 * share).toFixed(1)} %`],
+      ...[number(gflops === null ? gbs : null), number(gflops)],
+    ]),
+  ];
+  const widths = cells[0]!.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)));
+  const line = (row: string[]): string =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[i]!))).join("  ");
+  const host = ["forward", "backward", "optimizer", "wait"].map((name) => {
+    const of = spans.filter((span) => span.name === name);
+    return `${name} ${perStep(sumOf(of, ({ begin, end }) => end - begin))}`;
+  });
+  return [
+    `${device().adapter.description}, per step:`,
+    `device ${perStep(sumOf(rows, ({ ms }) => ms))} ms in ${sumOf(rows, (row) => row.dispatches) / steps} dispatches; host, in ms: ${host.join(", ")}`,
+    "",
+    ...cells.map((row) => line(row).trimEnd()),
+    "",
+    "GB/s counts every buffer once: an upper bound where a kernel reads only some rows.",
+    ...(trace === undefined ? [] : [`${trace}: open it in https://ui.perfetto.dev or chrome://tracing.`]),
+    "",
+  ].join("\n");
+}
