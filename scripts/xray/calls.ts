@@ -214,11 +214,15 @@ export const rooms: Record<string, () => void> = {
       both([[2048, 768], [3072, 768], [3072]], gg.linear);
       both([[2048, 3072], [768, 3072], [768]], gg.linear);
     };
-    // Whatever is in the table, and not only what is chosen: tests at start-up of the device say no here, where nothing is computed.
-    for (const kernel of [undefined, ...Object.values(matmulKernels as Record<string, MatmulKernel>)]) {
-      force.kernel = kernel && { ...kernel, suits: () => true };
-      products();
-      gg.autocast(products);
+    // Whatever of the table can run here, and not only what is chosen.
+    const { adapter } = gg.device();
+    const usual = { M: 128, N: 128, K: 128, batches: 1 };
+    for (const precision of ["f32", "f16"] as const) {
+      const kernels = Object.values(matmulKernels as Record<string, MatmulKernel>);
+      for (const kernel of [undefined, ...kernels.filter((k) => k.suits(adapter, { ...usual, precision }))]) {
+        force.kernel = kernel;
+        gg.autocast(products, { dtype: precision });
+      }
     }
     force.kernel = undefined;
   },
@@ -248,7 +252,7 @@ export const rooms: Record<string, () => void> = {
   },
 
   optim() {
-    const parameters = [[64, 64], [64], [7]].map((shape, i): [string, Tensor] => [`p${i}`, empty(shape)]); // prettier-ignore
+    const parameters = [[256, 128], [64, 64], [64], [7]].map((shape, i): [string, Tensor] => [`p${i}`, empty(shape)]); // prettier-ignore
     for (const [, p] of parameters) {
       p.requiresGrad = true;
       p.grad = empty(p.shape);

@@ -92,7 +92,9 @@ function table(reports: readonly Report[]): string {
 
 async function xray(names: string[], options: Options): Promise<void> {
   const { gpu, subgroupSize, isa, json } = options;
-  const reports = await compile(await find(names, options), gpu, subgroupSize);
+  const { reports, problems } = await compile(await find(names, options), gpu, subgroupSize);
+  for (const problem of problems) process.stderr.write(`xray: ${problem}\n`);
+  if (problems.length > 0) process.exitCode = 1;
   if (json) {
     const plain = reports.map(({ variant: { file, tuning }, disassembly, ...numbers }) => ({
       ...{ file, tuning, ...numbers },

@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { encoderCases } from "../../bench/src/cases/encoder.ts";
 import { loadRooms } from "../../bench/src/cases/rooms.ts";
 import { trials } from "../../packages/tensor/src/runtime/device.ts";
+import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import { rooms } from "./calls.ts";
 import { variantOf, type Variant } from "./variants.ts";
 
@@ -53,7 +54,13 @@ for (const view of views) {
   for (const [room, calls] of Object.entries(rooms)) attempt(room, calls);
 }
 Object.assign(adapter, asItIs);
-for (const bench of [...[...(await loadRooms()).values()].flat(), ...encoderCases]) {
+// The rungs of the ladders, of each in its smallest case: inputs take long to make.
+const ladders = new Map<string, BenchCase>();
+for (const bench of [...(await loadRooms()).values()].flat()) {
+  const names = (bench.rungs ?? []).map(({ name }) => name).join();
+  if (bench.bytes < (ladders.get(names)?.bytes ?? Infinity)) ladders.set(names, bench);
+}
+for (const bench of [...ladders.values(), ...encoderCases]) {
   for (const rung of [undefined, ...(bench.rungs ?? []).keys()]) {
     attempt(bench.name, () => bench.prepare(1, rung).run(0));
   }

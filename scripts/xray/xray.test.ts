@@ -49,7 +49,8 @@ describe.skipIf(reason)("every kernel at every tuning that a GPU can pick", () =
 
       for (const subgroupSize of [64, 32] as const) {
         test(`no spill and no scratch memory at ${subgroupSize} lanes`, async () => {
-          const reports = await compile(found.variants, gpu, subgroupSize);
+          const { reports, problems } = await compile(found.variants, gpu, subgroupSize);
+          expect(problems).toEqual([]);
           const bad = reports.flatMap((report) => {
             const { file, tuning } = report.variant;
             return defects(report).map((defect) => `${file} ${tuning}: ${defect}`);

@@ -26,15 +26,23 @@ export async function collect(gpu: Gpu): Promise<Collection> {
   });
 }
 
-/** Compiles each variant. @throws what the compiler says of a kernel that does not compile */
-export async function compile(variants: readonly Variant[], gpu: Gpu, subgroupSize: SubgroupSize): Promise<Report[]> {
+/** Compiles each variant. `problems` says which don't compile, and why. */
+export async function compile(
+  variants: readonly Variant[],
+  gpu: Gpu,
+  subgroupSize: SubgroupSize,
+): Promise<{ reports: Report[]; problems: string[] }> {
   const output = await withFile(JSON.stringify(variants), (file) =>
     child("compile.ts", file, pretend(gpu, subgroupSize)),
   );
   const reports: Report[] = [];
+  const problems: string[] = [];
   for (const part of output.split("\n@@variant ").slice(1)) {
     const failure = /^@@failure (.*)$/m.exec(part)?.[1];
-    if (failure) throw new Error(JSON.parse(failure) as string);
+    if (failure) {
+      problems.push(JSON.parse(failure) as string);
+      continue;
+    }
     const variant = variants[parseInt(part)]!;
     const statistics = readStatistics(part);
     if (!statistics) throw new Error(`xray: RADV told nothing about ${variant.file} ${variant.tuning}:\n${part}`);
@@ -43,7 +51,7 @@ export async function compile(variants: readonly Variant[], gpu: Gpu, subgroupSi
     const { loads, bytesPerLoad } = loop.loads > 0 ? loop : mixOf(disassembly);
     reports.push({ variant, gpu, subgroupSize, ...statistics, hotLoop: { ...loop, loads, bytesPerLoad }, disassembly });
   }
-  return reports;
+  return { reports, problems };
 }
 
 /** What a GPU must not do with a kernel, in words. */
