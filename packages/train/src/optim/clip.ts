@@ -116,7 +116,8 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
  */
 export function clipGradValue(parameters: Iterable<Tensor>, clipValue: number): void {
   for (const x of gradientsOf(parameters)) {
-    run(valueKernel, { x }, { count: x.size, bound: clipValue }, { threads: x.size });
+    const vectors = vectorsOf(x.size);
+    run(valueKernel, { x }, { vectors, bound: clipValue }, { threads: vectors });
     x.storage.version++;
   }
 }

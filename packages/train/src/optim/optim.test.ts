@@ -187,10 +187,10 @@ describe("clipping", () => {
     expect(await clipGradNorm([fromArray([1], [1])], 1).item()).toBe(0);
   });
 
-  test("by value: infinities become the bound", async () => {
-    const p = parameter([0, 0, 0], [5, -Infinity, 0.25]);
+  test("by value: infinities become the bound, NaN stays", async () => {
+    const p = parameter([0, 0, 0, 0, 0], [5, -Infinity, 0.25, NaN, -2]);
     clipGradValue([p], 0.5);
-    expect(await p.grad!.data()).toEqual(Float32Array.of(0.5, -0.5, 0.25));
+    expect(await p.grad!.data()).toEqual(Float32Array.of(0.5, -0.5, 0.25, NaN, -0.5));
   });
 });
 
