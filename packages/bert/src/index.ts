@@ -15,7 +15,7 @@ export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
 export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert.ts";
 export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/heads.ts";
-export type { ArrayInput, ModelInputs } from "./models/inputs.ts";
+export { checkInputs, type ArrayInput, type ModelInputs } from "./models/inputs.ts";
 export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
 export { Dropout, Embedding, LayerNorm, Linear } from "./modules/layers.ts";
 export { Module, parameter } from "./modules/module.ts";

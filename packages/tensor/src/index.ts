@@ -16,8 +16,8 @@ export { copyInto, empty, fromArray, fromBytes, leaks, Tensor, tensor, type Nest
 // For ops of one's own: see docs/adding-an-op.md.
 export { defineOp } from "./define-op.ts";
 export { notDifferentiable } from "./op.ts";
-export { kernel, specialize, type Kernel } from "./runtime/kernel.ts";
-export { live, record, type Recording } from "./runtime/recording.ts";
+export { kernel, specialize, type Kernel, type Params } from "./runtime/kernel.ts";
+export { atEachReplay, live, record, type Recording } from "./runtime/recording.ts";
 export { run, type Launch } from "./runtime/run.ts";
 
 // The seam for autograd.

@@ -17,6 +17,7 @@ import { GradScaler } from "./grad-scaler.ts";
 import { accuracyScore } from "./metrics/classification.ts";
 import { AdamW } from "./optim/adamw.ts";
 import { noDecayGroups } from "./optim/optimizer.ts";
+import { inputsOf, RecordedSteps, type StepInputs } from "./recorded-steps.ts";
 import { getScheduler } from "./schedule.ts";
 import { trainingArguments, type TrainingArguments } from "./training-arguments.ts";
 
@@ -134,14 +135,14 @@ export class Trainer {
    * the kernels, a second is timed.
    */
   async measureStep(): Promise<number> {
-    const batch = await firstOf(this.#trainLoader().epoch(0));
+    const batch = await firstOf(this.#trainBatches(this.#trainLoader(), 0));
     const generator = defaultGenerator.state;
     const wasTraining = this.model.training;
     this.model.train();
     let seconds = 0;
     for (let i = 0; i < 2; i++) {
       const start = performance.now();
-      scope(() => this.#loss(batch).backward());
+      scope(() => this.#loss(inputsOf(batch)).backward());
       this.model.zeroGrad();
       await device().finish();
       seconds = (performance.now() - start) / 1000;
@@ -170,6 +171,7 @@ export class Trainer {
       numTrainingSteps: totalSteps,
     });
     const scaler = new GradScaler({ enabled: args.fp16 });
+    const steps = new RecordedSteps(model.config, (inputs) => this.#step(inputs, optimizer, scaler));
     manualSeed(args.seed);
     model.train();
     const start = performance.now();
@@ -182,7 +184,7 @@ export class Trainer {
     try {
       training: for (let epoch = 0; step < totalSteps; epoch++) {
         let batches = 0;
-        for await (const batch of loader.epoch(epoch)) {
+        for await (const batch of this.#trainBatches(loader, epoch)) {
           if (step >= totalSteps || this.#stopped) break training;
           step++;
           batches++;
@@ -196,7 +198,7 @@ export class Trainer {
           samples += batch.shape[0];
           tokens += batch.shape[0] * batch.shape[1];
           const tokensSoFar = tokens;
-          const result = this.#step(batch, optimizer, scaler);
+          const result = steps.run(batch);
           inFlight.push(
             awaitedLater(
               result.then(({ 0: loss, 1: gradNorm, 2: lossScale, 3: foundInf }) => {
@@ -224,6 +226,7 @@ export class Trainer {
       await Promise.all(inFlight);
     } finally {
       await Promise.allSettled(inFlight);
+      steps.dispose();
       optimizer.zeroGrad();
       optimizer.dispose();
       scaler.dispose();
@@ -245,10 +248,10 @@ export class Trainer {
     };
   }
 
-  /** Records one update, and reads its loss, its gradient norm, the loss scale and whether the device left it out. */
-  #step(batch: Batch, optimizer: AdamW, scaler: GradScaler): Promise<ArrayLike<number>> {
-    const result = scope(() => {
-      const loss = this.#loss(batch);
+  /** One update: gives its loss, its gradient norm, the loss scale and whether the device left it out. */
+  #step(inputs: StepInputs, optimizer: AdamW, scaler: GradScaler): Tensor {
+    return scope(() => {
+      const loss = this.#loss(inputs);
       scaler.scale(loss).backward();
       const norm = scaler.step(optimizer, { maxNorm: this.args.maxGradNorm || Infinity });
       optimizer.zeroGrad();
@@ -256,23 +259,26 @@ export class Trainer {
       scaler.update();
       return told;
     });
-    const values = result.data();
-    result.dispose(); // the read is recorded; the memory may go
-    return values;
   }
 
-  #loss(batch: Batch): Tensor {
-    const { loss } = this.#forward(batch);
-    if (!loss)
-      throw new GpugradError(
-        `Trainer: row ${batch.rows[0]} of ${this.#options.trainDataset?.name} has no label to train on.`,
-      );
-    return loss;
+  #loss(inputs: StepInputs): Tensor {
+    return this.#forward(inputs).loss!; // there are labels: see #trainBatches
   }
 
   /** The model's forward, in the precision that was asked for. */
-  #forward(batch: Batch): ReturnType<BertForSequenceClassification["forward"]> {
-    return autocast(() => this.model.forward(inputsOf(batch)), { dtype: this.args.fp16 ? "f16" : "f32" });
+  #forward(inputs: StepInputs): ReturnType<BertForSequenceClassification["forward"]> {
+    return autocast(() => this.model.forward(inputs), { dtype: this.args.fp16 ? "f16" : "f32" });
+  }
+
+  /** The batches of an epoch. @throws at one with a row that has no label */
+  async *#trainBatches(loader: DataLoader, epoch: number): AsyncGenerator<Batch> {
+    for await (const batch of loader.epoch(epoch)) {
+      if (batch.labels) yield batch;
+      else
+        throw new GpugradError(
+          `Trainer: row ${batch.rows[0]} of ${this.#options.trainDataset?.name} has no label to train on.`,
+        );
+    }
   }
 
   /** Logits of every row, with loss and accuracy where the rows have labels. */
@@ -304,7 +310,7 @@ export class Trainer {
         labels.push(...(batch.labels ?? []));
         const { logits, loss } = scope(() =>
           noGrad(() => {
-            const output = this.#forward(batch);
+            const output = this.#forward(inputsOf(batch));
             return { logits: output.logits.data(), loss: output.loss?.item() };
           }),
         );
@@ -386,16 +392,6 @@ export class Trainer {
 function awaitedLater<T>(work: Promise<T>): Promise<T> {
   work.catch(() => undefined);
   return work;
-}
-
-/** A batch in the form that models take. */
-function inputsOf({ input_ids, attention_mask, token_type_ids, labels, shape }: Batch) {
-  return {
-    input_ids: { data: input_ids, shape },
-    attention_mask: { data: attention_mask, shape },
-    token_type_ids: { data: token_type_ids, shape },
-    ...(labels && { labels: { data: labels, shape: [shape[0]] } }),
-  };
 }
 
 function argmax(values: ArrayLike<number>): number {

@@ -3,7 +3,7 @@ import type { BertConfig } from "../config.ts";
 import { Dropout, Embedding, LayerNorm, Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
 import { Encoder } from "./encoder.ts";
-import { outOfRange, place, type ModelInputs } from "./inputs.ts";
+import { checkInputs, place, type ModelInputs } from "./inputs.ts";
 import { PreTrainedModel } from "./pretrained.ts";
 
 /** What to return beside the result. */
@@ -113,7 +113,7 @@ export class BertModel extends PreTrainedModel<BertConfig> {
     types: Tensor;
     mask: Tensor | undefined;
   } {
-    const { vocab_size, type_vocab_size, max_position_embeddings } = this.config;
+    const { max_position_embeddings } = this.config;
     const { tensor: ids, values } = place("input_ids", input_ids, "i32");
     check(
       ids.rank === 2,
@@ -125,15 +125,8 @@ export class BertModel extends PreTrainedModel<BertConfig> {
       () =>
         `input_ids: ${T} tokens, but the model has ${max_position_embeddings} positions. Truncate to ${max_position_embeddings}.`,
     );
-    const badId = values && outOfRange(values, vocab_size);
-    check(
-      !badId,
-      () => `input_ids: ${badId}, but the vocabulary has ${vocab_size} entries. Is it another model's tokenizer?`,
-    );
-
     const types = token_type_ids === undefined ? undefined : place("token_type_ids", token_type_ids, "i32");
-    const badType = types?.values && outOfRange(types.values, type_vocab_size);
-    check(!badType, () => `token_type_ids: ${badType}, but the model has ${type_vocab_size} types.`);
+    checkInputs(this.config, { ids: values, types: types?.values });
 
     let mask: Tensor | undefined;
     if (attention_mask !== undefined) {

@@ -1,10 +1,10 @@
-import { bceWithLogits, check, crossEntropy, linear, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
+import { bceWithLogits, crossEntropy, linear, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
 import type { BertConfig, ProblemType } from "../config.ts";
 import { activation } from "../modules/activations.ts";
 import { Dropout, LayerNorm, Linear } from "../modules/layers.ts";
 import { Module, parameter } from "../modules/module.ts";
 import { BertModel, type OutputOptions } from "./bert.ts";
-import { areClasses, outOfRange, place, type ArrayInput, type ModelInputs } from "./inputs.ts";
+import { areClasses, checkInputs, place, type ArrayInput, type ModelInputs } from "./inputs.ts";
 import { PreTrainedModel } from "./pretrained.ts";
 
 /** What a model with a head gives. */
@@ -51,16 +51,7 @@ export class BertForSequenceClassification extends PreTrainedModel<BertConfig> {
     const problem = (this.config.problem_type ??= problemOf(this.config.num_labels, labels));
     if (problem === "single_label_classification") {
       const { tensor, values } = place("labels", labels, "i32");
-      const bad =
-        values &&
-        outOfRange(
-          Array.from(values).filter((v) => v !== -100),
-          this.config.num_labels,
-        );
-      check(
-        !bad,
-        () => `labels: ${bad}, but the model has ${this.config.num_labels} labels. Set num_labels when loading it.`,
-      );
+      checkInputs(this.config, { classes: values });
       return crossEntropy(logits, reshape(tensor, [logits.shape[0]!]));
     }
     const { tensor } = place("labels", labels, "f32");

@@ -42,6 +42,35 @@ function flatten(name: string, nested: NestedArray): { data: number[]; shape: nu
   return { data, shape };
 }
 
+/** The numbers of a config that inputs have to stay below. */
+interface Bounds {
+  vocab_size: number;
+  type_vocab_size: number;
+  num_labels: number;
+}
+
+/**
+ * Looks at inputs while they are on the host; on the device nobody can.
+ * @throws when an id, a token type or a class is beyond what the config allows
+ */
+export function checkInputs(
+  config: Bounds,
+  { ids, types, classes }: Partial<Record<"ids" | "types" | "classes", ArrayLike<number> | undefined>>,
+): void {
+  const bad = ids && outOfRange(ids, config.vocab_size);
+  check(
+    !bad,
+    () => `input_ids: ${bad}, but the vocabulary has ${config.vocab_size} entries. Is it another model's tokenizer?`,
+  );
+  const badType = types && outOfRange(types, config.type_vocab_size);
+  check(!badType, () => `token_type_ids: ${badType}, but the model has ${config.type_vocab_size} types.`);
+  const badClass = classes && outOfRange(classes, config.num_labels, -100);
+  check(
+    !badClass,
+    () => `labels: ${badClass}, but the model has ${config.num_labels} labels. Set num_labels when loading it.`,
+  );
+}
+
 /** Whether labels are whole numbers: class numbers rather than targets. */
 export function areClasses(labels: ArrayInput): boolean {
   if (labels instanceof Tensor) return labels.dtype !== "f32";
@@ -50,11 +79,11 @@ export function areClasses(labels: ArrayInput): boolean {
   return [labels].flat(Infinity as 1).every((v) => Number.isInteger(Number(v)));
 }
 
-/** The first value of `values` outside of 0 … count − 1, in words; undefined when all are inside. */
-export function outOfRange(values: ArrayLike<number>, count: number): string | undefined {
+/** The first value outside of 0 … count − 1 that isn't `ignored`, in words; undefined when all are inside. */
+function outOfRange(values: ArrayLike<number>, count: number, ignored?: number): string | undefined {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (!(value >= 0 && value < count)) return `${value} at place ${i}`;
+    if (!(value >= 0 && value < count) && value !== ignored) return `${value} at place ${i}`;
   }
   return undefined;
 }

@@ -135,6 +135,10 @@ export class Queue {
     this.#recording = recording;
   }
 
+  addHostWork(work: () => void): void {
+    this.#recording?.addHostWork(work);
+  }
+
   endRecording(): void {
     this.flush();
     this.#recording = undefined;

@@ -14,6 +14,12 @@ export function live<T extends readonly number[]>(refresh: () => T): T {
   return value;
 }
 
+/** Does the bookkeeping of recorded work: now, and before each replay. Outside of recordings it is just done. */
+export function atEachReplay(work: () => void): void {
+  work();
+  device().queue.addHostWork(work);
+}
+
 /** Where a live value lies among the parameters of a recording. */
 interface Place {
   batch: number;
@@ -36,10 +42,12 @@ export class Recording {
   readonly #device = device();
   readonly #batches: Batch[] = [];
   readonly #live = new Map<readonly number[], Place[]>();
+  readonly #hostWork: (() => void)[] = [];
   #commands: (() => void)[] = [];
 
   /** Does it all again, with live values as they are now. Results are in the tensors that the work gave back. */
   replay(): void {
+    for (const work of this.#hostWork) work();
     for (const [value, places] of this.#live) {
       const now = refreshers.get(value)!();
       for (const { batch, offset, scalar } of places) {
@@ -59,6 +67,10 @@ export class Recording {
   /** For the queue, while it records. */
   add(command: () => void): void {
     this.#commands.push(command);
+  }
+
+  addHostWork(work: () => void): void {
+    this.#hostWork.push(work);
   }
 
   /** Notes which of a dispatch's parameters, written at `base`, are live. */

@@ -1,4 +1,4 @@
-import { empty, kernel, run, scope, type Tensor } from "@gpugrad/tensor";
+import { empty, kernel, live, run, scope, type Params, type Tensor } from "@gpugrad/tensor";
 import smallCode from "./adamw-small.wgsl";
 import code from "./adamw.wgsl";
 import {
@@ -79,17 +79,18 @@ class AdamFamily extends Optimizer<AdamOptions> {
   }
 
   /** The numbers that both kernels take. Where the clock has the corrections, the host's are 1. */
-  #scalars({ options: { lr, betas, eps, weightDecay }, step, record }: Due<AdamOptions>): Record<string, number> {
+  #scalars({ options: { betas, eps }, now, record }: Due<AdamOptions>): Params {
     const [beta1, beta2] = betas;
-    const correctionOf = (beta: number): number => (record > 0 ? 1 : 1 - beta ** step);
+    const correctionOf = (beta: number): number => (record > 0 ? 1 : 1 - beta ** now().step);
+    const decayOf = ({ lr, weightDecay }: AdamOptions): number => (this.#decoupled ? lr * weightDecay : weightDecay);
     return {
-      step_size: lr / correctionOf(beta1),
-      decay: this.#decoupled ? lr * weightDecay : weightDecay,
+      step_size: live(() => [now().options.lr / correctionOf(beta1)]),
+      decay: live(() => [decayOf(now().options)]),
       beta1,
       one_minus_beta1: 1 - beta1,
       beta2,
       one_minus_beta2: 1 - beta2,
-      inverse_root_correction2: 1 / Math.sqrt(correctionOf(beta2)),
+      inverse_root_correction2: live(() => [1 / Math.sqrt(correctionOf(beta2))]),
       eps,
     };
   }
@@ -100,7 +101,8 @@ function groupsOfThree(due: readonly Due<AdamOptions>[]): [Due<AdamOptions>, ...
   const groups: [Due<AdamOptions>, ...Due<AdamOptions>[]][] = [];
   for (const one of due) {
     const last = groups.at(-1);
-    if (last && last.length < 3 && last[0].options === one.options && last[0].step === one.step) last.push(one);
+    if (last && last.length < 3 && last[0].options === one.options && last[0].now().step === one.now().step)
+      last.push(one);
     else groups.push([one]);
   }
   return groups;

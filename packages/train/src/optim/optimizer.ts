@@ -1,4 +1,5 @@
 import {
+  atEachReplay,
   fromArray,
   GpugradError,
   keep,
@@ -54,8 +55,8 @@ export interface Due<Options> {
   /** Its state tensors by name; for small parameters of an optimizer that takes several at once, where they lie in `moments`. */
   readonly state: Record<string, Tensor> | number;
   readonly options: Options;
-  /** Steps that it has taken with this one, from 1. */
-  readonly step: number;
+  /** Steps that it has taken with this one, from 1. Asked again, with the options, when a recorded step is replayed. */
+  readonly now: () => { readonly options: Options; readonly step: number };
   /** Where the clock has its corrections, if it keeps them (see clock.wgsl); 0 where the host knows `step` for certain. */
   readonly record: number;
 }
@@ -149,22 +150,24 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    * and stay as they are: `optimizer.step(clipFactor(optimizer.parameters, 1))`.
    */
   step(by?: GradientFactor): void {
-    this.steps++;
     const entries = this.#entries.filter(({ parameter }) => parameter.grad);
     if (by?.skips) this.#clock ??= this.#startClock();
-    for (const entry of entries) entry.steps++;
+    atEachReplay(() => {
+      this.steps++;
+      for (const entry of entries) entry.steps++;
+      for (const { parameter } of entries) parameter.storage.version++;
+    });
     const optionsOf = new Map(this.#entries.map(({ own }) => [own, { ...this.options, ...own }]));
     if (this.#clock) this.#tick(this.#clock, by?.factor ?? this.#plain, entries, optionsOf);
-    const due = entries.map(({ parameter, own, state, steps, record }): Due<Options> => ({
-      p: parameter,
-      g: parameter.grad!,
-      state,
-      options: optionsOf.get(own)!,
-      step: steps,
-      record: this.#clock ? record : 0,
+    const due = entries.map((entry): Due<Options> => ({
+      p: entry.parameter,
+      g: entry.parameter.grad!,
+      state: entry.state,
+      options: optionsOf.get(entry.own)!,
+      now: () => ({ options: { ...this.options, ...entry.own }, step: entry.steps }),
+      record: this.#clock ? entry.record : 0,
     }));
     this.update(due, this.#clock ?? by?.factor ?? this.#plain, this.#moments);
-    for (const { parameter } of entries) parameter.storage.version++;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { kernel, run, type Tensor } from "@gpugrad/tensor";
+import { kernel, live, run, type Tensor } from "@gpugrad/tensor";
 import {
   Optimizer,
   vectorsOf,
@@ -28,9 +28,9 @@ export class SGD extends Optimizer<SgdOptions> {
   }
 
   protected update(due: readonly Due<SgdOptions>[], clock: Tensor): void {
-    for (const { p, g, state, step, record, options } of due) {
-      const { lr, weightDecay, momentum, dampening, nesterov } = options;
-      const isFirst = step === 1 && record === 0; // the clock counts for itself
+    for (const { p, g, state, now, record, options } of due) {
+      const { weightDecay, momentum, dampening, nesterov } = options;
+      const isFirst = (): boolean => now().step === 1 && record === 0; // the clock counts for itself
       const vectors = vectorsOf(p.size);
       run(
         sgdKernel,
@@ -38,10 +38,10 @@ export class SGD extends Optimizer<SgdOptions> {
         {
           vectors,
           record,
-          lr,
+          lr: live(() => [now().options.lr]),
           weight_decay: weightDecay,
           momentum,
-          gain: isFirst || momentum === 0 ? 1 : 1 - dampening,
+          gain: live(() => [isFirst() || momentum === 0 ? 1 : 1 - dampening]),
         },
         { threads: vectors, overrides: { NESTEROV: nesterov ? 1 : 0 } },
       );
