@@ -130,6 +130,10 @@ function sum(a: Tensor, b: Tensor): Tensor {
 function applyHooks(hooks: Iterable<GradientHook> | undefined, gradient: Tensor): Tensor {
   let current = gradient;
   for (const hook of hooks ?? []) {
+    gradient.storage.device.queue.refuseInRecording(
+      "a gradient hook is called",
+      "Take the hook off, or don't record (the Trainer's recordSteps: false).",
+    );
     const changed = hook(current);
     if (!changed || changed === current) continue;
     if (!sameShape(changed.shape, current.shape)) {

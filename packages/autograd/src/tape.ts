@@ -97,12 +97,17 @@ export class Node implements GradNode {
   }
 }
 
-/** `value` with every tensor in it replaced; arrays and plain objects are copied on the way. */
+/** `value` with every tensor in it replaced. Arrays and plain objects that hold one are copied on the way; all else stays the very same. */
 function mapTensors(value: unknown, replace: (tensor: Tensor) => Tensor): unknown {
   if (value instanceof Tensor) return replace(value);
-  if (Array.isArray(value)) return value.map((entry) => mapTensors(entry, replace));
+  if (Array.isArray(value)) {
+    const mapped = value.map((entry) => mapTensors(entry, replace));
+    return mapped.every((entry, i) => entry === value[i]) ? value : mapped;
+  }
   if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, mapTensors(entry, replace)]));
+    const entries = Object.entries(value);
+    const mapped = entries.map(([key, entry]) => [key, mapTensors(entry, replace)] as const);
+    return mapped.every(([, entry], i) => entry === entries[i]![1]) ? value : Object.fromEntries(mapped);
   }
   return value;
 }

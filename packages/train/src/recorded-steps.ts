@@ -21,13 +21,15 @@ interface Recorded {
  */
 export class RecordedSteps {
   readonly #config: BertConfig;
+  readonly #most: number;
   readonly #step: (inputs: StepInputs) => Tensor;
   readonly #recorded = new Map<string, Recorded>();
   readonly #seen = new Set<string>();
 
   /** @param step records one update, and gives what is to be read of it. It may do nothing that `record()` refuses. */
-  constructor(config: BertConfig, step: (inputs: StepInputs) => Tensor) {
+  constructor(config: BertConfig, step: (inputs: StepInputs) => Tensor, { enabled = true } = {}) {
     this.#config = config;
+    this.#most = enabled ? MAX_SHAPES : 0;
     this.#step = step;
   }
 
@@ -43,7 +45,7 @@ export class RecordedSteps {
       recorded.recording.replay();
       return recorded.result.data();
     }
-    if (this.#seen.has(key) && this.#recorded.size < MAX_SHAPES) return this.#record(key, given).data();
+    if (this.#seen.has(key) && this.#recorded.size < this.#most) return this.#record(key, given).data();
     this.#seen.add(key);
     const result = this.#step(inputsOf(batch));
     const values = result.data();

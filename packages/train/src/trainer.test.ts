@@ -150,7 +150,7 @@ describe("fp16", () => {
       model,
       tokenizer,
       trainDataset: train,
-      args: { ...args, fp16, maxSteps: steps },
+      args: { ...args, fp16, maxSteps: steps, recordSteps: false },
       callbacks: { onStep: (event) => void events.push(event) },
     });
     let step = 0;

@@ -171,7 +171,9 @@ export class Trainer {
       numTrainingSteps: totalSteps,
     });
     const scaler = new GradScaler({ enabled: args.fp16 });
-    const steps = new RecordedSteps(model.config, (inputs) => this.#step(inputs, optimizer, scaler));
+    const steps = new RecordedSteps(model.config, (inputs) => this.#step(inputs, optimizer, scaler), {
+      enabled: args.recordSteps,
+    });
     manualSeed(args.seed);
     model.train();
     const start = performance.now();

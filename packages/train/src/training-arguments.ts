@@ -27,6 +27,11 @@ export interface TrainingArguments {
   maxGradNorm: number;
   /** Mixed precision: factors of products rounded to f16, here and in evaluation, and a loss scale. See `autocast` and `GradScaler`. */
   fp16: boolean;
+  /**
+   * Record a step once per shape of batch, and send its commands again: see docs/decisions/recorded-steps.md. Off for a model that decides in
+   * JavaScript, at every step anew, what to compute.
+   */
+  recordSteps: boolean;
   /** For the order of rows, dropout and fresh weights. */
   seed: number;
   /** Tokens per example at most. */
@@ -54,6 +59,7 @@ const defaults: TrainingArguments = {
   adamEpsilon: 1e-8,
   maxGradNorm: 1,
   fp16: false,
+  recordSteps: true,
   seed: 42,
   maxLength: 512,
   padding: "longest",

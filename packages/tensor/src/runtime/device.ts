@@ -3,7 +3,7 @@ import { check, DeviceError, GpugradError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
-import { Queue } from "./queue.ts";
+import { INPUTS_BEFORE, Queue } from "./queue.ts";
 import { adapterKey, choicesFor, type Tuning } from "./tuning.ts";
 
 /** What `init()` found: for the reader, and for the choice of kernels. */
@@ -129,7 +129,7 @@ export class Device {
 
   /** A buffer that holds `bytes` from the start. */
   allocateWith(bytes: Uint8Array, what: string): PooledBuffer {
-    this.queue.refuseInRecording("data is uploaded");
+    this.queue.refuseInRecording("data is uploaded", INPUTS_BEFORE);
     this.#checkSize(bytes.byteLength, what);
     const large = bytes.byteLength >= 4 * 2 ** 20; // writeBuffer allocates staging memory for uploads this large
     const free = large ? this.pool.takeFree(bytes.byteLength) : this.pool.take(bytes.byteLength);
@@ -156,7 +156,7 @@ export class Device {
   /** Reads `bytes` bytes back, after all work recorded so far. Throws what went wrong on the device until then. */
   async read(buffer: PooledBuffer, bytes: number): Promise<ArrayBuffer> {
     this.throwIfFailed();
-    this.queue.refuseInRecording("a tensor is read");
+    this.queue.refuseInRecording("a tensor is read", "Give it back from the work, and read it outside.");
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     const at = this.#staging.findIndex((b) => b.size >= size && b.size <= 4 * size + 256);
     const staging =

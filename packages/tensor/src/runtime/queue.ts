@@ -8,6 +8,9 @@ import { Timestamps } from "./timestamps.ts";
 /** Dispatches recorded before they are sent off by themselves: a training step of BERT fits into one submit. */
 const BATCH = 1024;
 
+/** What to do instead of an upload in recorded work. */
+export const INPUTS_BEFORE = "Make the tensor before, and write() to it before each replay.";
+
 /**
  * Records dispatches into one compute pass and submits them in batches. Parameters lie in one uniform buffer, a slot for each
  * dispatch: they are collected on the host and written once, just before the submit. `writeBuffer` takes effect in queue order,
@@ -106,7 +109,7 @@ export class Queue {
    * batch that uses the buffer is sent off first.
    */
   upload(buffer: PooledBuffer, bytes: Uint8Array, offset = 0): void {
-    this.refuseInRecording("data is uploaded");
+    this.refuseInRecording("data is uploaded", INPUTS_BEFORE);
     if (buffer.batch === this.batch) this.flush();
     // Dawn in Node crashes on views of shared memory; a copy also makes the length whole words.
     const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;
@@ -145,12 +148,8 @@ export class Queue {
   }
 
   /** @throws while work is recorded: `what` would not happen again in a replay */
-  refuseInRecording(what: string): void {
-    check(
-      !this.#recording,
-      () =>
-        `record: ${what} inside the recorded work. Do it outside: inputs are made before, and written by writeBytes().`,
-    );
+  refuseInRecording(what: string, wayOut: string): void {
+    check(!this.#recording, () => `record: ${what} inside the recorded work, which a replay can't do again. ${wayOut}`);
   }
 
   /** Performs the commands of a recorded batch again, with these parameters. They go out with the next flush. */
