@@ -1,5 +1,5 @@
 // GELU for the epilogue of a matmul kernel, which writes C, that backward needs, and y = gelu(C) beside it, so that C is not read back for it.
-// Not a kernel by itself: with store-gelu.wgsl or store-gelu-vectors.wgsl it takes the place of a kernel's store(), which is whole without it.
+// Not a kernel by itself: with epilogue-gelu-store.wgsl or epilogue-gelu-store-vectors.wgsl it takes the place of a kernel's store(), which is whole without it.
 // The functions are those of ops/elementwise/unary.wgsl, which derives them.
 override TANH: u32 = 0; // 1: by tanh; 0: exact
 

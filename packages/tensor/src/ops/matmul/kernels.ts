@@ -6,6 +6,8 @@ import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnary, type UnaryFunction } from "../elementwise/apply.ts";
+import storeGeluVectorsCode from "./epilogue-gelu-store-vectors.wgsl";
+import storeGeluCode from "./epilogue-gelu-store.wgsl";
 import geluCode from "./epilogue-gelu.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
@@ -16,8 +18,6 @@ import tiledCode from "./matmul-tiled.wgsl";
 import workgroupTileCode from "./matmul-workgroup-tile.wgsl";
 import packCode from "./pack.wgsl";
 import { forms, tryMatmul } from "./trial.ts";
-import storeGeluVectorsCode from "./store-gelu-vectors.wgsl";
-import storeGeluCode from "./store-gelu.wgsl";
 
 const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
 const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);

@@ -4,7 +4,7 @@
 // copy what the tile needs of A and B to workgroup memory, line by line as they lie: the load of a matrix transposes where op does. The sums
 // leave through workgroup memory, too, for elements of a matrix have no index. Where subgroups have fewer lanes than the adapter has at most,
 // there are more of them than needed, and some only copy.
-// Traffic: A is read N / TILE_N times, B M / TILE_M times; C is written once, by store(): store-gelu-vectors.wgsl has one that adds GELU.
+// Traffic: A is read N / TILE_N times, B M / TILE_M times; C is written once, by store(): epilogue-gelu-store-vectors.wgsl has one that adds GELU.
 // Where C has too few tiles to keep a GPU busy, k is split among workgroups: c then holds their parts of the sums, for matmul-sum.wgsl.
 enable f16;
 enable subgroups;

@@ -3,7 +3,7 @@
 // For DEPTH steps of k at a time, each invocation fetches a block of 4 × 4, one half of them of A, the other of B, into workgroup memory. There
 // a value is read by a whole row or column of invocations: per step of k two vec4 of A and two of B for 8 · 8 multiply-adds in registers, while
 // the next blocks are on their way. Neighbours fetch what lies together in memory, 16 bytes each, and turn their block if that runs along k.
-// Traffic: A is read N / tile times, B M / tile times; C is written once, by store(): store-gelu-vectors.wgsl has one that adds GELU.
+// Traffic: A is read N / tile times, B M / tile times; C is written once, by store(): epilogue-gelu-store-vectors.wgsl has one that adds GELU.
 //
 // Where C has too few tiles to keep a GPU busy, k is split among workgroups: c then holds their parts of the sums, for matmul-sum.wgsl.
 override SIDE: u32 = 2;            // blocks of 8 × 8 invocations along a side of the tile: 1 or 2 (64 × 64, 128 × 128 of C)
