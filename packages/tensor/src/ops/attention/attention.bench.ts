@@ -1,18 +1,84 @@
-import { benchOp, type BenchCase } from "../../testing/bench-op.ts";
+import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
+import type { NdArray } from "../../testing/nd-array.ts";
 import { attentionReference } from "./attention.reference.ts";
-import { scaledDotProductAttention } from "./attention.ts";
+import { attention, scaledDotProductAttention, type AttentionOptions, type AttentionVariant } from "./attention.ts";
 
-const attentionOf = (B: number, H: number, S: number, D: number): BenchCase =>
-  benchOp(`sdpa_B${B}H${H}S${S}D${D}`, {
-    shapes: [
-      [B, H, S, D],
-      [B, H, S, D],
-      [B, H, S, D],
-    ],
-    op: (q, k, v) => scaledDotProductAttention(q, k, v),
-    reference: (q, k, v) => attentionReference(q, k, v, undefined),
+const shapesOf = (B: number, H: number, T: number, D: number) => Array.from({ length: 3 }, () => [B, H, T, D]);
+
+/** Two products of Tq × Tk × D each; backward makes the first of them again, and four more. */
+const flopsOf = (B: number, H: number, T: number, D: number): number => 4 * B * H * T * T * D;
+
+const rung = (variant: AttentionVariant, name: string, idea: string): Rung => ({
+  name,
+  idea,
+  run: (q, k, v) => scaledDotProductAttention(q!, k!, v!, { variant }),
+});
+
+const rungs = [
+  rung("naive", "attention-naive.wgsl", "one invocation per query, two passes over the keys"),
+  rung("online", "attention-online.wgsl", "online softmax: one pass"),
+  rung("tiled", "attention-tiled.wgsl", "tiles in workgroup memory, 4 × 4 blocks in registers"),
+  rung("registers", "attention-registers.cpu.wgsl", "the same blocks without workgroup memory"),
+  rung("subgroup", "attention-subgroup.cpu.wgsl", "eight lanes share their loads"),
+];
+
+const forward = (B: number, H: number, T: number, D: number): BenchCase =>
+  benchOp(`sdpa_B${B}H${H}S${T}D${D}`, {
+    shapes: shapesOf(B, H, T, D),
+    op: (q, k, v) => scaledDotProductAttention(q!, k!, v!),
+    reference: (q, k, v) => attentionReference(q!, k!, v!, undefined),
     sliced: 3,
-    flops: 4 * B * H * S * S * D,
+    flops: flopsOf(B, H, T, D),
+    rungs: T === 128 && B === 4 ? rungs : [],
   });
 
-export const benches: BenchCase[] = [attentionOf(4, 12, 128, 64)];
+/** Keys of each text that its mask lets through: the least there is to compute. */
+const lengthsOf = (B: number, T: number): number[] => Array.from({ length: B }, (_, b) => Math.ceil((T * (b + 1)) / B));
+
+/** Forward with a padding mask: texts from 1 / B of the whole length to all of it. */
+const padded = (B: number, H: number, T: number, D: number): BenchCase => {
+  const mask = Float32Array.from({ length: B * T }, (_, n) =>
+    n % T < lengthsOf(B, T)[Math.floor(n / T)]! ? 0 : -Infinity,
+  );
+  return benchOp(`sdpa_padded_B${B}H${H}S${T}D${D}`, {
+    shapes: [...shapesOf(B, H, T, D), [B, 1, 1, T]],
+    values: { 3: () => mask },
+    op: (q, k, v, m) => scaledDotProductAttention(q!, k!, v!, { mask: m! }),
+    reference: (q, k, v, m) => attentionReference(q!, k!, v!, repeated(m!, [q!.shape[0]!, H, T, T])),
+    sliced: 4,
+    flops: lengthsOf(B, T).reduce((sum, length) => sum + 4 * H * T * length * D, 0),
+  });
+};
+
+/** A mask [B, 1, 1, Tk], for each head and query. */
+function repeated({ data }: NdArray, shape: number[]): NdArray {
+  const [B, H, Tq, Tk] = shape as [number, number, number, number];
+  const all = new Float64Array(B * H * Tq * Tk);
+  for (let row = 0; row < B * H * Tq; row++) {
+    const b = Math.floor(row / (H * Tq));
+    all.set(data.subarray(b * Tk, (b + 1) * Tk), row * Tk);
+  }
+  return { shape, data: all };
+}
+
+const backward = (B: number, H: number, T: number, D: number): BenchCase =>
+  benchBackward(`sdpa_bwd_B${B}H${H}S${T}D${D}`, {
+    shapes: shapesOf(B, H, T, D),
+    op: attention,
+    args: [undefined, {} satisfies AttentionOptions],
+    reference: (q, k, v) => attentionReference(q!, k!, v!, undefined),
+    sliced: 3,
+    flops: 3.5 * flopsOf(B, H, T, D), // seven products: the scores and dp twice, dq, dk, dv
+  });
+
+/** How attention is measured. */
+export const benches: BenchCase[] = [
+  forward(4, 12, 128, 64), // what others publish
+  forward(16, 12, 256, 64), // BERT-base
+  forward(16, 12, 128, 32), // MiniLM
+  forward(3, 5, 131, 40),
+  padded(16, 12, 256, 64),
+  backward(4, 12, 128, 64),
+  backward(16, 12, 256, 64),
+  backward(16, 12, 128, 32),
+];

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { autocast } from "../../autocast.ts";
 import { Generator, uniformFloat } from "../../random.ts";
 import { device } from "../../runtime/device.ts";
 import { scope } from "../../scope.ts";
@@ -21,11 +22,11 @@ import {
 const LOWEST = -3.4028234663852886e38;
 
 interface Case extends Pick<AttentionOptions, "isCausal" | "scale" | "dropoutP" | "layout"> {
-  /** Compiling for a large D takes long: only these kernels do it here. */
-  only?: readonly AttentionVariant[];
   /** B, H, Tq, Tk, D */
   size: readonly [number, number, number, number, number];
   mask?: { shape: Shape; dtype: "bool" | "f32"; value: (b: number, h: number, i: number, j: number) => number };
+  /** The kernels that run it; all that can, unless said otherwise. */
+  only?: readonly AttentionVariant[];
 }
 
 const padding = (lengths: number[], Tk: number): NonNullable<Case["mask"]> => ({
@@ -34,36 +35,45 @@ const padding = (lengths: number[], Tk: number): NonNullable<Case["mask"]> => ({
   value: (b, _h, _i, j) => (j < lengths[b]! ? 1 : 0),
 });
 
+/** CPU drivers take seconds to compile the others, so those get few cases, which do several things at once. */
+const light: readonly AttentionVariant[] = ["naive", "online", "subgroup"];
+const small: readonly AttentionVariant[] = [...light, "registers"];
+
+const additive = (B: number, Tq: number, Tk: number): NonNullable<Case["mask"]> => ({
+  shape: [B, 1, Tq, Tk],
+  dtype: "f32",
+  value: (_b, _h, i, j) => (i === 2 || j === 3 ? -Infinity : i === 4 ? LOWEST : Math.sin(i * 10 + j)),
+});
+
 const cases: Case[] = [
   { size: [1, 1, 1, 1, 1] },
-  { size: [2, 3, 5, 7, 5], layout: "BTHD" },
-  { size: [2, 2, 33, 41, 8], mask: padding([41, 17], 41), layout: "BTHD" },
-  { size: [2, 2, 9, 11, 8], mask: padding([0, 3], 11), isCausal: true },
-  { size: [1, 2, 37, 35, 8], isCausal: true, scale: 0.5 },
-  { size: [1, 2, 9, 5, 12], isCausal: true },
-  {
-    size: [2, 3, 6, 10, 8], // rows without a key, and rows of float32's lowest
-    mask: {
-      shape: [2, 1, 6, 10],
-      dtype: "f32",
-      value: (_b, _h, i, j) => (i === 2 || j === 3 ? -Infinity : i === 4 ? LOWEST : Math.sin(i * 10 + j)),
-    },
-  },
+  { size: [2, 3, 5, 7, 7], layout: "BTHD" },
+  { size: [2, 2, 33, 41, 8], mask: padding([41, 17], 41), layout: "BTHD", only: light },
+  { size: [2, 2, 9, 11, 8], mask: padding([0, 3], 11), isCausal: true, only: light },
+  { size: [1, 2, 37, 35, 8], isCausal: true, scale: 0.5, only: small },
+  { size: [1, 2, 9, 5, 12], isCausal: true, only: light },
+  { size: [2, 3, 6, 10, 8], mask: additive(2, 6, 10), only: small }, // rows without a key, and rows of float32's lowest
   {
     size: [2, 2, 5, 9, 8], // Hugging Face's padding: all of the first batch is masked
     mask: { shape: [2, 1, 1, 9], dtype: "f32", value: (b, _h, _i, j) => (b === 0 || j > 5 ? LOWEST : 0) },
+    only: light,
   },
   {
     size: [1, 2, 6, 7, 8],
     mask: { shape: [2, 6, 7], dtype: "bool", value: (_b, h, i, j) => ((i + j + h) % 3 ? 1 : 0) },
+    only: light,
   },
-  { size: [1, 2, 19, 16, 8], dropoutP: 0.3 },
-  { size: [2, 2, 5, 11, 8], dropoutP: 0.5, mask: padding([11, 6], 11), layout: "BTHD" },
-  { size: [1, 1, 4, 6, 8], dropoutP: 1 },
-  { size: [1, 2, 35, 35, 32], mask: padding([30], 35), layout: "BTHD" },
-  { size: [1, 1, 35, 35, 64] },
-  { size: [1, 1, 13, 35, 80], only: ["tiled"] },
+  { size: [1, 2, 19, 16, 8], dropoutP: 0.3, only: light },
+  { size: [2, 2, 5, 11, 8], dropoutP: 0.5, mask: padding([11, 6], 11), layout: "BTHD", only: small },
+  { size: [1, 1, 4, 6, 8], dropoutP: 1, only: light },
+  { size: [1, 2, 35, 35, 32], mask: padding([30], 35), layout: "BTHD", only: ["subgroup"] },
+  { size: [1, 1, 35, 35, 64], only: ["subgroup", "registers"] },
   { size: [1, 1, 11, 9, 128], only: ["subgroup"] },
+  // More than one tile of 64, tails, lengths that end inside the first tile, and blocks of random numbers that aren't aligned.
+  { size: [2, 2, 67, 133, 32], dropoutP: 0.4, mask: padding([133, 17], 133), layout: "BTHD", only: ["tiled"] },
+  { size: [2, 1, 130, 70, 64], isCausal: true, scale: 0.25, mask: additive(2, 130, 70), only: ["tiled"] },
+  { size: [1, 1, 13, 35, 80], only: ["tiled"] },
+  { size: [1, 1, 35, 70, 128], only: ["tiled"] },
 ];
 
 /** The same numbers on the host and for the device. */
@@ -92,61 +102,76 @@ const narrow = (index: number[], shape: Shape): number =>
 
 const toDevice = (x: NdArray): Tensor => fromArray(Float32Array.from(x.data), x.shape);
 
+/** Compares forward and all gradients with float64; `exact` false where factors are rounded on the way. */
+async function compare(variant: AttentionVariant, c: Case, { f16 = false } = {}): Promise<void> {
+  const before = memory().storages;
+  const { q, k, v, dy, full, small, dropout } = inputsOf(c);
+  const { isCausal, scale, layout, dropoutP } = c;
+  const options = {
+    ...(isCausal !== undefined && { isCausal }),
+    ...(scale !== undefined && { scale }),
+    ...(layout && { layout }),
+  };
+  const boolean = c.mask?.dtype === "bool";
+  const [q64, k64, v64, dy64] = f16 ? [q, k, v, dy].map(roundedToF16) : [q, k, v, dy];
+  const settings = { ...options, boolean, ...(dropout && { dropout }) };
+  const want = attentionReferenceWithGradients(q64!, k64!, v64!, full, settings, dy64);
+
+  const got = scope(() => {
+    const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
+    const call = { ...options, variant, generator: new Generator(7), ...(dropoutP !== undefined && { dropoutP }) };
+    const forward = () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
+    const { output, saved } = f16 ? autocast(forward) : forward();
+    const backward = attention.definition.backward as (
+      saved: unknown,
+      dy: Tensor,
+      needs: object,
+    ) => Partial<Record<"q" | "k" | "v" | "mask", Tensor>>;
+    const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true, mask: true });
+    return { y: output, ...gradients };
+  });
+  // p and ds are rounded to 11 bits: the errors are half a unit of each, and largely cancel.
+  const tolerance = f16 ? { rtol: 1e-3, atol: 1e-3 } : { rtol: 1e-5, atol: 4e-6 };
+  expectClose(await got.y.data(), want.y.data, tolerance, "y");
+  expectClose(await got.q!.data(), want.dq.data, tolerance, "dq");
+  expectClose(await got.k!.data(), want.dk.data, tolerance, "dk");
+  expectClose(await got.v!.data(), want.dv.data, tolerance, "dv");
+  if (got.mask) {
+    const [, H, Tq, Tk] = c.size;
+    const dmask = new Float64Array(small!.data.length);
+    want.dmask.data.forEach((ds, at) => {
+      const index = [Math.floor(at / (H * Tq * Tk)), Math.floor(at / (Tq * Tk)) % H, Math.floor(at / Tk) % Tq, at % Tk];
+      dmask[narrow(index, small!.shape)]! += ds;
+    });
+    expectClose(await got.mask.data(), dmask, tolerance, "dmask");
+  }
+  for (const t of Object.values(got)) t.dispose();
+  expect(memory().storages, "storages left over").toBe(before);
+}
+
+/** Numbers between two of f16's are rounded to the nearer one: to 11 binary digits, for numbers of this size. */
+const roundedToF16 = ({ shape, data }: NdArray): NdArray =>
+  ndArray(
+    shape,
+    data.map((x) => {
+      const unit = 2 ** (Math.max(-14, Math.floor(Math.log2(Math.abs(x)))) - 10);
+      const steps = Math.abs(x) / unit;
+      const even = steps % 1 === 0.5 ? 2 * Math.round(steps / 2) : Math.round(steps);
+      return x === 0 ? 0 : Math.sign(x) * even * unit;
+    }),
+  );
+
 describe.each(Object.keys(attentionVariants) as AttentionVariant[])("attention, %s kernels", (variant) => {
   withDevice();
-  test.each(cases.filter(({ only }) => !only || only.includes(variant)))("%j", async (c) => {
-    if (!attentionVariants[variant].suits(c.size[4], device().adapter)) return; // another adapter's kernels
-    const before = memory().storages;
-    const { q, k, v, dy, full, small, dropout } = inputsOf(c);
-    const { isCausal, scale, layout, dropoutP } = c;
-    const options = {
-      ...(isCausal !== undefined && { isCausal }),
-      ...(scale !== undefined && { scale }),
-      ...(layout && { layout }),
-    };
-    const boolean = c.mask?.dtype === "bool";
-    const want = attentionReferenceWithGradients(
-      q,
-      k,
-      v,
-      full,
-      { ...options, boolean, ...(dropout && { dropout }) },
-      dy,
-    );
+  const runs = ({ size, only }: Case) =>
+    (!only || only.includes(variant)) && attentionVariants[variant].suits(size[4], device().adapter);
+  test.each(cases)("%j", async (c) => {
+    if (runs(c)) await compare(variant, c); // otherwise another's case, or another adapter's kernels
+  });
 
-    const got = scope(() => {
-      const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-      const call = { ...options, variant, generator: new Generator(7), ...(dropoutP !== undefined && { dropoutP }) };
-      const { output, saved } = attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
-      const backward = attention.definition.backward as (
-        saved: unknown,
-        dy: Tensor,
-        needs: object,
-      ) => Partial<Record<"q" | "k" | "v" | "mask", Tensor>>;
-      const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true, mask: true });
-      return { y: output, ...gradients };
-    });
-    const tolerance = { rtol: 1e-5, atol: 4e-6 };
-    expectClose(await got.y.data(), want.y.data, tolerance, "y");
-    expectClose(await got.q!.data(), want.dq.data, tolerance, "dq");
-    expectClose(await got.k!.data(), want.dk.data, tolerance, "dk");
-    expectClose(await got.v!.data(), want.dv.data, tolerance, "dv");
-    if (got.mask) {
-      const [, H, Tq, Tk] = c.size;
-      const dmask = new Float64Array(small!.data.length);
-      want.dmask.data.forEach((ds, at) => {
-        const index = [
-          Math.floor(at / (H * Tq * Tk)),
-          Math.floor(at / (Tq * Tk)) % H,
-          Math.floor(at / Tk) % Tq,
-          at % Tk,
-        ];
-        dmask[narrow(index, small!.shape)]! += ds;
-      });
-      expectClose(await got.mask.data(), dmask, tolerance, "dmask");
-    }
-    for (const t of Object.values(got)) t.dispose();
-    expect(memory().storages, "storages left over").toBe(before);
+  test("autocast rounds the factors to f16", async () => {
+    const c: Case = { size: [2, 2, 35, 67, 8], mask: padding([67, 30], 67), layout: "BTHD" };
+    if (runs(c)) await compare(variant, c, { f16: true });
   });
 });
 
