@@ -6,29 +6,36 @@ import { softmaxKernels, type Lines, type Pass, type SoftmaxKernel } from "./ker
 import { logSoftmaxReference, softmaxReference } from "./softmax.reference.ts";
 import { linesAlong, logSoftmax, softmax } from "./softmax.ts";
 
-const ideas: Record<keyof typeof softmaxKernels, string> = {
-  naive: "one invocation per row, three passes, element by element",
-  rows: "maximum and sum in one pass; reads of 16 bytes",
-  workgroup: "a workgroup per row: neighbours read neighbours, a tree adds up",
-  subgroup: "the row stays in registers: read once, joined by swapping registers",
+const ideas: Record<Pass, Partial<Record<keyof typeof softmaxKernels, string>>> = {
+  forward: {
+    naive: "one invocation per row, three passes, element by element",
+    rows: "maximum and sum in one pass; reads of 16 bytes",
+    workgroup: "a workgroup per row: neighbours read neighbours, a tree adds up",
+    subgroup: "the row stays in registers: read once, joined by swapping registers",
+  },
+  backward: {
+    rows: "one invocation per row, reads of 16 bytes",
+    workgroup: "a workgroup per row: neighbours read neighbours, a tree adds up",
+    subgroup: "the row stays in registers: read once, summed by swapping registers",
+  },
 };
 
 const linesOf = (shape: readonly number[]): Lines => linesAlong("softmax", shape, -1);
 
-/** The ladder; backward begins with the second rung. */
 const rungsOf = <A extends unknown[], R>(
   pass: Pass,
   shape: readonly number[],
   run: (kernel: SoftmaxKernel) => (...args: A) => R,
 ) =>
-  Object.entries<SoftmaxKernel>(softmaxKernels)
-    .filter(([key]) => pass === "forward" || key !== "naive")
-    .map(([key, kernel]) => ({
+  Object.entries(ideas[pass]).map(([key, idea]) => {
+    const kernel: SoftmaxKernel = softmaxKernels[key as keyof typeof softmaxKernels];
+    return {
       name: `${kernel.name}${pass === "backward" ? "-backward" : ""}.wgsl`,
-      idea: ideas[key as keyof typeof softmaxKernels],
+      idea,
       suits: () => kernel.suits(pass, linesOf(shape), device()),
       run: run(kernel),
-    }));
+    };
+  });
 
 const forward = (...shape: number[]): BenchCase =>
   benchOp(`softmax${shape.join("x")}`, {
