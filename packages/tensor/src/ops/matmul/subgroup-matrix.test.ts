@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { autocast } from "../../autocast.ts";
+import { f16Bits, f16Value } from "../../dtype.ts";
+import { destroy, device, init, problemWith, type AdapterInfo } from "../../runtime/device.ts";
+import { kernel } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import { tensor } from "../../tensor.ts";
+import { add } from "../elementwise/binary.ts";
+import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
+import { chooseMatmul, matmulKernels, subgroupMatrix, type MatmulKernel } from "./kernels.ts";
+import { linearGeluReference } from "./linear.reference.ts";
+import { linearGelu } from "./linear.ts";
+import { matmulReference } from "./matmul.reference.ts";
+import { matmul } from "./matmul.ts";
+import code from "./matmul-subgroup-matrix.wgsl";
+import { force } from "./product.ts";
+import { forms, tryMatmul } from "./trial.ts";
+
+/**
+ * The kernel in plain WGSL, for adapters without matrix units. A factor is where it lies in workgroup memory, the sums are an array that each
+ * lane has a copy of. Where elements lie, tails, splits and epilogues are the kernel's own.
+ */
+function emulated(lanes: number): string {
+  const replace: [RegExp, string][] = [
+    [/^enable .*\n|^diagnostic.*\n/gm, ""],
+    [/vec4<f16>\(/g, "quantizeToF16("],
+    [/vec4<f16>/g, "vec4f"],
+    [/const DEPTH = 32u/, "const DEPTH = 8u"], // smaller tiles, for the compiler's sake
+    [/, @builtin\(subgroup_id\) subgroup: u32\) {/, `) {\n  let subgroup = me / ${lanes}u;`],
+    [/^alias Left = .*$/m, "struct Left { first: u32, row: u32, col: u32 }"],
+    [/^alias Right = .*$/m, "struct Right { first: u32, row: u32, col: u32 }"],
+    [/^alias Sums = .*$/m, "struct Sums { at: array<f32, MATRIX_M * MATRIX_N> }"],
+    [/subgroupMatrixLoad<(\w+), row_major>\(&tile, (.*), (\w+)\)/g, "$1(4u * ($2), 4u * $3, 1u)"],
+    [/subgroupMatrixLoad<(\w+), col_major>\(&tile, (.*), (\w+)\)/g, "$1(4u * ($2), 1u, 4u * $3)"],
+    [/subgroupMatrixStore<row_major>\(&results, /g, "store_sums("],
+    [/subgroupMatrixMultiplyAccumulate/g, "multiply_accumulate"],
+  ];
+  let plain = code;
+  for (const [what, by] of replace) {
+    if (!plain.match(what)) throw new Error(`matmul-subgroup-matrix.wgsl has no ${what}`);
+    plain = plain.replace(what, by);
+  }
+  return `${plain}
+fn element(at: u32) -> f32 { return tile[at / 4u][at % 4u]; }
+fn none() -> u32 { return params.splits / 0x10000u; } // 0, which the compiler can't know: it would unroll all loops
+fn multiply_accumulate(left: Left, right: Right, sums: Sums) -> Sums {
+  var m = sums;
+  for (var i = 0u; i < MATRIX_M * MATRIX_N + none(); i++) {
+    let a = left.first + i / MATRIX_N * left.row;
+    let b = right.first + i % MATRIX_N * right.col;
+    var sum = m.at[i];
+    for (var k = 0u; k < MATRIX_K + none(); k++) { sum += element(a + k * left.col) * element(b + k * right.row); }
+    m.at[i] = sum;
+  }
+  return m;
+}
+fn store_sums(first: u32, sums: Sums, stride: u32) {
+  var m = sums;
+  for (var i = 0u; i < MATRIX_M * MATRIX_N + none(); i++) {
+    results[first + i / MATRIX_N * stride + i % MATRIX_N / 4u][i % 4u] = m.at[i];
+  }
+}
+`;
+}
+
+/** The op inside autocast(). Its backward is made of the same products, which the forms below go through. */
+const inHalf = <F extends (...args: never[]) => unknown>(op: { opName: string; definition: { forward: F } }) => ({
+  opName: op.opName,
+  definition: {
+    forward: ((...args: never[]) => autocast(() => op.definition.forward(...args))) as F,
+    backward: undefined,
+  },
+});
+
+/** Numbers that f16 holds, and no subnormals: quantizeToF16() may make them 0. */
+const half = (v: number): number => (Math.abs(v) < 2 ** -14 ? 0 : f16Value(f16Bits(v)));
+const exact = { map: half, gradient: false, atol: 2e-5 } satisfies Partial<OpCase>;
+
+const flips = [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }];
+const products = (batch: number[], M: number, K: number, N: number, note = ""): OpCase[] =>
+  flips.map((flip) => ({
+    shapes: [
+      [...batch, ...(flip.transposeA ? [K, M] : [M, K])],
+      [...batch, ...(flip.transposeB ? [N, K] : [K, N])],
+    ],
+    args: [flip],
+    ...exact,
+    note,
+  }));
+
+const cases: OpCase[] = [
+  ...products([], 32, 32, 32, "whole tiles"),
+  ...products([2], 132, 36, 68, "whole vectors"),
+  ...products([2], 67, 35, 65, "nothing whole"),
+  ...products([], 1, 1, 1),
+  ...products([], 3, 0, 5, "an empty sum"),
+  ...products([], 20, 1500, 36, "k is split"),
+];
+
+/** With epilogues. */
+const linearCases: OpCase[] = [
+  { shapes: [[70, 40], [68, 40], [68]], ...exact },
+  { shapes: [[70, 40], [66, 40], [66]], args: [{ approximate: "tanh" }], ...exact, note: "rows of C not aligned" },
+];
+
+function check(matmulKernel: MatmulKernel, products = cases, layers = linearCases): void {
+  beforeAll(() => void (force.kernel = matmulKernel));
+  afterAll(() => void (force.kernel = undefined));
+  checkOp(inHalf(matmul), matmulReference, { cases: products });
+  if (layers.length > 0) checkOp(inHalf(linearGelu), linearGeluReference, { cases: layers });
+}
+
+const { adapter } = await init();
+await destroy();
+
+describe("matrix units, emulated", () => {
+  // Smaller matrices than any real one, for the compiler's sake.
+  const few = [cases[0]!, cases[11]!];
+  const shapes = [
+    { name: "4 × 4 × 4", M: 4, N: 4, K: 4, lanes: 2, most: 2, tuning: [2, 2, 2, 2] },
+    { name: "4 × 8 × 8", M: 4, N: 8, K: 8, lanes: 4, most: 4, tuning: [3, 1, 1, 2], which: few },
+    {
+      name: "8 × 4 × 4, more subgroups than needed",
+      M: 8,
+      N: 4,
+      K: 4,
+      lanes: 2,
+      most: 4,
+      tuning: [1, 2, 2, 1],
+      which: few,
+    },
+  ];
+  for (const { name, M, N, K, lanes, most, tuning, which } of shapes) {
+    describe(name, () => {
+      const [ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N] = tuning as [number, number, number, number];
+      const info: Partial<AdapterInfo> = {
+        subgroupMatrix: { M, N, K, problem: undefined },
+        subgroupSize: [lanes, most],
+      };
+      beforeEach(() => void Object.assign(device().adapter, info));
+      const emulation = subgroupMatrix(name, { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N }, emulated(lanes));
+      if (which) check(emulation, which, []);
+      else check(emulation);
+    });
+  }
+});
+
+for (const name of ["matrixSmall", "matrixMedium", "matrixLarge"] as const) {
+  describe.skipIf(!adapter.subgroupMatrix)(`matrix units of this adapter: ${matmulKernels[name].name}`, () => {
+    check(matmulKernels[name]);
+  });
+}
+
+describe("the trial at the start", () => {
+  withDevice();
+  const { tiled } = matmulKernels;
+
+  test("passes a kernel that computes right", async () => {
+    expect(await problemWith(() => tryMatmul(tiled, forms))).toBeUndefined();
+  });
+
+  test("says what is wrong with one that does not", async () => {
+    const wrong: MatmulKernel = {
+      ...tiled,
+      name: "wrong",
+      compute: (task) => tiled.compute({ ...task, bias: undefined }),
+    };
+    expect(await problemWith(() => tryMatmul(wrong, forms))).toMatch(
+      /^wrong computes wrongly here: element \[0, 0, 0\]/,
+    );
+    const idle: MatmulKernel = { ...tiled, name: "idle", compute: () => undefined };
+    expect(await problemWith(() => tryMatmul(idle, forms))).toMatch(/^idle computes wrongly here: .* is NaN/);
+  });
+
+  test("a kernel that does not compile breaks nothing but the device it is tried on", async () => {
+    const before = device();
+    const broken = kernel("broken.wgsl", "@compute @workgroup_size(1) fn main() { nothing(); }");
+    const trial = () => tryMatmul({ ...tiled, compute: () => run(broken, {}, {}, { workgroups: 1 }) }, forms);
+    expect(await problemWith(trial)).toContain("broken.wgsl: the kernel does not compile");
+    expect(device()).toBe(before);
+    expect(await add(tensor([1, 2]), 1).data()).toEqual(new Float32Array([2, 3]));
+  });
+
+  test("decides what is chosen", () => {
+    const sizes = { M: 512, N: 512, K: 512, batches: 1, precision: "f16" } as const;
+    const gpu: AdapterInfo = { ...adapter, cpu: false, subgroupSize: [32, 32], subgroupMatrix: undefined };
+    const offered = { M: 16, N: 16, K: 16, problem: undefined };
+    const chosen = (subgroupMatrix: AdapterInfo["subgroupMatrix"], precision: "f16" | "f32" = "f16") =>
+      chooseMatmul({ ...gpu, subgroupMatrix }, { ...sizes, precision }).name;
+    expect(chosen(offered)).toContain("matmul-subgroup-matrix");
+    expect(chosen(offered, "f32")).toContain("matmul-tiled");
+    expect(chosen({ ...offered, problem: "wrong" })).toContain("matmul-tiled");
+    expect(chosen(undefined)).toContain("matmul-tiled");
+  });
+});
