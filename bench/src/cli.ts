@@ -3,16 +3,15 @@ import { cpus, loadavg } from "node:os";
 import { destroy, init } from "@gpugrad/tensor";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { trials } from "../../packages/tensor/src/runtime/device.ts";
-import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import { encoderCases } from "./cases/encoder.ts";
 import { HOST_CASE, measureHost } from "./cases/host.ts";
 import { optimCases } from "./cases/optim.ts";
 import { loadRooms } from "./cases/rooms.ts";
 import { trainingCases } from "./cases/training.ts";
 import { caveats, compare } from "./compare.ts";
-import { measure, type Row } from "./harness.ts";
+import { measure, messageOf, type Row } from "./harness.ts";
 import { page } from "./html.ts";
-import { better, measureLimits, withShares } from "./limits.ts";
+import { better, measureLimits, withShares, type Limits } from "./limits.ts";
 import { load, recordOf, save, type Run } from "./record.ts";
 import { changesReport, report } from "./report.ts";
 
@@ -52,36 +51,30 @@ function toRegExp(text: string): RegExp {
   }
 }
 
-/** A case with the room that it is from, and the rung of the ladder if it is one. */
+/** A case, and how to measure it, alone or with all rungs of its ladder. */
 interface Job {
-  room: string;
   name: string;
-  measure: (record: Run) => Promise<Row>;
+  measure: (limits: Limits) => Promise<Row[]>;
 }
 
 /** What is to be measured, in order. */
 async function jobsOf({ only, ladder }: Options, gpu: boolean): Promise<Job[]> {
   const rooms = [...(await loadRooms()), ["optim", optimCases] as const];
-  const rungOf = (room: string, benchCase: BenchCase, rung?: number): Job => ({
-    room,
-    name: benchCase.name,
-    measure: ({ limits }) => measure(room, benchCase, limits, rung),
-  });
   const all = [...rooms, ["model", [...encoderCases, ...trainingCases]] as const];
   const jobs = all.flatMap(([room, cases]) =>
-    cases.flatMap((c) => {
+    cases.flatMap((c): Job[] => {
       if (c.gpuOnly && !gpu) return [];
-      if (ladder === undefined) return [rungOf(room, c)];
+      if (ladder === undefined) return [{ name: c.name, measure: (limits) => measure(room, c, limits) }];
       const rungs = [...(c.rungs ?? []).keys()].filter((rung) => c.rungs![rung]!.suits?.() ?? true);
       if (rungs.length === 0 || (room !== ladder && !c.name.startsWith(ladder))) return [];
-      return [...rungs, undefined].map((rung) => rungOf(room, c, rung));
+      return [{ name: c.name, measure: (limits) => measure(room, c, limits, [...rungs, undefined]) }];
     }),
   );
-  if (ladder === undefined) jobs.push({ room: "host", name: HOST_CASE, measure: measureHost });
+  if (ladder === undefined) jobs.push({ name: HOST_CASE, measure: async () => [await measureHost()] });
   const chosen = jobs.filter(({ name }) => !only || only.test(name));
   if (chosen.length > 0) return chosen;
   const withLadders = rooms.filter(([, cases]) => cases.some((c) => c.rungs?.length)).map(([room]) => room);
-  const names = [...new Set(jobs.map(({ name }) => name))];
+  const names = jobs.map(({ name }) => name);
   return program.error(
     ladder !== undefined && names.length === 0
       ? `error: no ladder ${ladder}. Rooms with ladders: ${withLadders.join(", ")}`
@@ -111,7 +104,7 @@ async function bench(options: Options): Promise<number> {
   for (const job of jobs) {
     note(`bench: ${job.name}`);
     await init(); // a device for each case: its compile time is its own, and a case that loses it takes no other down
-    record.rows.push(await job.measure(record));
+    record.rows.push(...(await job.measure(record.limits)));
     await destroy();
   }
   await init();
@@ -150,7 +143,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    note(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    note(`bench: ${messageOf(error)}`);
     process.exitCode = 1;
   }
 }

@@ -40,6 +40,7 @@ export interface Row {
 
 const MIN_SAMPLE_MS = 20; // shorter runs are repeated within a sample: the end of waiting is noticed up to 1 ms late
 const MIN_SAMPLES = 5;
+const MIN_SAMPLES_OF_LONG = 3; // for a whole model on a slow machine
 const MAX_SAMPLES = 50;
 const BUDGET_MS = 700;
 const MAX_SETS = 64;
@@ -51,13 +52,53 @@ export interface Conditions {
   cacheBytes: number;
 }
 
-/** Checks a case, or a rung of its ladder, then times it. */
-export async function measure(
+/**
+ * Checks a case, then times it: the op itself, or rungs of its ladder (by index). These take turns, so that what disturbs the
+ * machine disturbs all alike.
+ */
+export function measure(
+  room: string,
+  benchCase: BenchCase,
+  conditions: Conditions,
+  rungs: readonly (number | undefined)[] = [undefined],
+): Promise<Row[]> {
+  return scope(async () => {
+    const candidates: Candidate[] = [];
+    for (const rung of rungs) candidates.push(await prepare(room, benchCase, conditions, rung));
+    try {
+      await takeTurns(candidates.flatMap(({ sampler }) => sampler ?? []));
+    } catch (error) {
+      return candidates.map(({ row }) => ({ ...row, error: messageOf(error) }));
+    }
+    return candidates.map(({ row, sampler, firstMs }) => {
+      if (!sampler) return row;
+      const { median, spread } = statistics(sampler.samples);
+      return {
+        ...row,
+        ms: median,
+        spread,
+        compile: Math.max(0, firstMs - median),
+        gflops: benchCase.flops / median / 1e6,
+        gbs: benchCase.bytes / median / 1e6,
+      };
+    });
+  });
+}
+
+/** Something to time: its row, and if it is right, what takes the samples. */
+interface Candidate {
+  row: Row;
+  sampler?: Sampler;
+  firstMs: number;
+}
+
+/** Makes the inputs, runs a case for the first time, compares the result, and warms up. */
+async function prepare(
   room: string,
   benchCase: BenchCase,
   { clock, cacheBytes }: Conditions,
-  rung?: number,
-): Promise<Row> {
+  rung: number | undefined,
+): Promise<Candidate> {
   const { name, flops, bytes, wall, arithmetic = "f32" } = benchCase;
   const row: Row = {
     case: name,
@@ -73,49 +114,63 @@ export async function measure(
     adapter: device().adapter.description,
   };
   try {
-    return await scope(async () => {
-      // Enough inputs that none is still in a cache when its turn comes again.
-      const sets = Math.min(MAX_SETS, Math.floor(cacheBytes / bytes) + 1);
-      const workload = benchCase.prepare(sets, rung);
-      await device().finish();
-      const start = performance.now();
-      const first = watch(() => workload.run(0));
-      await device().finish();
-      const firstMs = performance.now() - start;
-      const { kernels, dispatches, submits } = first;
-      row.kernel = kernels.length <= 4 ? kernels.join(", ") : `${kernels.length} kernels`;
-      await workload.verify(first.result);
-
-      const { median, spread } = await time((i) => workload.run(i), { sets, clock: row.clock });
-      return {
-        ...row,
-        ms: median,
-        spread,
-        compile: Math.max(0, firstMs - median),
-        gflops: flops / median / 1e6,
-        gbs: bytes / median / 1e6,
-        dispatches,
-        submits,
-      };
-    });
+    // Enough inputs that none is still in a cache when its turn comes again.
+    const sets = Math.min(MAX_SETS, Math.floor(cacheBytes / bytes) + 1);
+    const workload = benchCase.prepare(sets, rung);
+    await device().finish();
+    const start = performance.now();
+    const { result, kernels, dispatches, submits } = watch(() => workload.run(0));
+    await device().finish();
+    const firstMs = performance.now() - start;
+    Object.assign(row, { dispatches, submits });
+    row.kernel = kernels.length <= 4 ? kernels.join(", ") : `${kernels.length} kernels`;
+    await workload.verify(result);
+    return { row, sampler: await warmUp((i) => workload.run(i), { sets, clock: row.clock }), firstMs };
   } catch (error) {
-    return { ...row, error: error instanceof Error ? error.message : String(error) };
+    return { row: { ...row, error: messageOf(error) }, firstMs: 0 };
   }
 }
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+type Work = (i: number) => Tensor | readonly Tensor[] | undefined;
 
 export interface TimeOptions {
   /** How many sets of inputs there are: as many results live at a time, so that outputs too come from afar. */
   sets?: number;
   clock?: Row["clock"];
-  budget?: number;
 }
 
 /** Times of `work(i)` in milliseconds, after a warm-up; i counts up. What `work` returns is disposed later. */
 export async function time(
-  work: (i: number) => Tensor | readonly Tensor[] | undefined,
-  { sets = 1, clock = "wall", budget = BUDGET_MS }: TimeOptions = {},
+  work: Work,
+  options: TimeOptions = {},
 ): Promise<{ best: number; median: number; spread: number }> {
-  const results = new Array<Tensor | readonly Tensor[] | undefined>(sets);
+  const sampler = await warmUp(work, options);
+  await takeTurns([sampler]);
+  return statistics(sampler.samples);
+}
+
+/** Times taken so far, in milliseconds of one run, and how to take another. */
+interface Sampler {
+  samples: number[];
+  take(): Promise<void>;
+}
+
+async function takeTurns(samplers: readonly Sampler[]): Promise<void> {
+  const budget = BUDGET_MS * samplers.length;
+  const start = performance.now();
+  for (let round = 0; round < MAX_SAMPLES; round++) {
+    const elapsed = performance.now() - start;
+    if (elapsed > budget && round >= MIN_SAMPLES) break;
+    if (elapsed > 10 * budget && round >= MIN_SAMPLES_OF_LONG) break;
+    for (const sampler of samplers) await sampler.take();
+  }
+}
+
+/** Runs `work` with each set of inputs, and finds out how many runs make a sample. */
+async function warmUp(work: Work, { sets = 1, clock = "wall" }: TimeOptions): Promise<Sampler> {
+  const results = new Array<ReturnType<Work>>(sets);
   let runs = 0;
   const once = (): void => {
     const at = runs % sets;
@@ -136,19 +191,14 @@ export async function time(
     await device().finish();
     return (performance.now() - start) / repeats;
   };
-  const warmUp = performance.now();
-  for (let i = 0; i < sets && performance.now() - warmUp < budget; i++) await sample(1);
+  const start = performance.now();
+  for (let i = 0; i < sets && performance.now() - start < BUDGET_MS; i++) await sample(1);
   const repeats = Math.max(1, Math.ceil(MIN_SAMPLE_MS / (await sample(1))));
   const samples: number[] = [];
-  const start = performance.now();
-  while (samples.length < MIN_SAMPLES || (samples.length < MAX_SAMPLES && performance.now() - start < budget)) {
-    samples.push(await sample(repeats));
-    if (samples.length >= 3 && performance.now() - start > 10 * budget) break; // a whole model, on a slow machine
-  }
-  return statistics(samples);
+  return { samples, take: async () => void samples.push(await sample(repeats)) };
 }
 
-const tensorsOf = (result: Tensor | readonly Tensor[] | undefined): readonly Tensor[] =>
+const tensorsOf = (result: ReturnType<Work>): readonly Tensor[] =>
   result === undefined ? [] : "length" in result ? result : [result];
 
 /** Least, median, and distance between the quartiles as a share of the median. */

@@ -1,5 +1,5 @@
 import { device, scope } from "@gpugrad/tensor";
-import { statistics, watch, type Row } from "../harness.ts";
+import { messageOf, statistics, watch, type Row } from "../harness.ts";
 import { classifier, trainingStep } from "./training.ts";
 
 export const HOST_CASE = "host_train_tiny";
@@ -47,6 +47,6 @@ export async function measureHost(): Promise<Row> {
       return { ...row, ms: median, spread, dispatches, submits, us_per_dispatch: (1000 * median) / dispatches };
     });
   } catch (error) {
-    return { ...row, error: error instanceof Error ? error.message : String(error) };
+    return { ...row, error: messageOf(error) };
   }
 }
