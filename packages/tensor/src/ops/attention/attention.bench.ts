@@ -1,7 +1,15 @@
+import { Generator, uniformFloat } from "../../random.ts";
+import { device } from "../../runtime/device.ts";
 import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
 import { attentionReference } from "./attention.reference.ts";
-import { attention, scaledDotProductAttention, type AttentionOptions, type AttentionVariant } from "./attention.ts";
+import {
+  attention,
+  attentionVariants,
+  scaledDotProductAttention,
+  type AttentionOptions,
+  type AttentionVariant,
+} from "./attention.ts";
 
 const shapesOf = (B: number, H: number, T: number, D: number) => Array.from({ length: 3 }, () => [B, H, T, D]);
 
@@ -11,7 +19,8 @@ const flopsOf = (B: number, H: number, T: number, D: number): number => 4 * B * 
 const rung = (variant: AttentionVariant, name: string, idea: string): Rung => ({
   name,
   idea,
-  run: (q, k, v) => scaledDotProductAttention(q!, k!, v!, { variant }),
+  suits: () => attentionVariants[variant].suits(64, device().adapter),
+  run: (q, k, v) => scaledDotProductAttention(q, k, v, { variant }),
 });
 
 const rungs = [
@@ -25,8 +34,8 @@ const rungs = [
 const forward = (B: number, H: number, T: number, D: number): BenchCase =>
   benchOp(`sdpa_B${B}H${H}S${T}D${D}`, {
     shapes: shapesOf(B, H, T, D),
-    op: (q, k, v) => scaledDotProductAttention(q!, k!, v!),
-    reference: (q, k, v) => attentionReference(q!, k!, v!, undefined),
+    op: (q, k, v) => scaledDotProductAttention(q, k, v),
+    reference: (q, k, v) => attentionReference(q, k, v, undefined),
     sliced: 3,
     flops: flopsOf(B, H, T, D),
     rungs: T === 128 && B === 4 ? rungs : [],
@@ -43,8 +52,8 @@ const padded = (B: number, H: number, T: number, D: number): BenchCase => {
   return benchOp(`sdpa_padded_B${B}H${H}S${T}D${D}`, {
     shapes: [...shapesOf(B, H, T, D), [B, 1, 1, T]],
     values: { 3: () => mask },
-    op: (q, k, v, m) => scaledDotProductAttention(q!, k!, v!, { mask: m! }),
-    reference: (q, k, v, m) => attentionReference(q!, k!, v!, repeated(m!, [q!.shape[0]!, H, T, T])),
+    op: (q, k, v, m) => scaledDotProductAttention(q, k, v, { mask: m }),
+    reference: (q, k, v, m) => attentionReference(q, k, v, repeated(m, [q.shape[0]!, H, T, T])),
     sliced: 4,
     flops: lengthsOf(B, T).reduce((sum, length) => sum + 4 * H * T * length * D, 0),
   });
@@ -61,12 +70,26 @@ function repeated({ data }: NdArray, shape: number[]): NdArray {
   return { shape, data: all };
 }
 
+/** Forward with dropout: by the same random numbers each time, so that it can be checked. */
+const dropped = (B: number, H: number, T: number, D: number): BenchCase =>
+  benchOp(`sdpa_dropout_B${B}H${H}S${T}D${D}`, {
+    shapes: shapesOf(B, H, T, D),
+    op: (q, k, v) => scaledDotProductAttention(q, k, v, { dropoutP: 0.1, generator: new Generator(7) }),
+    reference: (q, k, v) => {
+      const words = new Generator(7).words(B * H * T * T);
+      const dropout = Float64Array.from(words, (word) => (uniformFloat(word) >= 0.1 ? 1 / 0.9 : 0));
+      return attentionReference(q, k, v, undefined, { dropout });
+    },
+    sliced: 0,
+    flops: flopsOf(B, H, T, D),
+  });
+
 const backward = (B: number, H: number, T: number, D: number): BenchCase =>
   benchBackward(`sdpa_bwd_B${B}H${H}S${T}D${D}`, {
     shapes: shapesOf(B, H, T, D),
     op: attention,
     args: [undefined, {} satisfies AttentionOptions],
-    reference: (q, k, v) => attentionReference(q!, k!, v!, undefined),
+    reference: (q, k, v) => attentionReference(q, k, v, undefined),
     sliced: 3,
     flops: 3.5 * flopsOf(B, H, T, D), // seven products: the scores and dp twice, dq, dk, dv
   });
@@ -78,6 +101,7 @@ export const benches: BenchCase[] = [
   forward(16, 12, 128, 32), // MiniLM
   forward(3, 5, 131, 40),
   padded(16, 12, 256, 64),
+  dropped(4, 12, 128, 64),
   backward(4, 12, 128, 64),
   backward(16, 12, 256, 64),
   backward(16, 12, 128, 32),
