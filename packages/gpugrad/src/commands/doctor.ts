@@ -208,6 +208,7 @@ async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {
     computes,
     feature("shader-f16", "half precision", "f16 tensors can't be computed with, only stored"),
     feature("subgroups", `${adapter.subgroupSize.join("–")} lanes`, "slower matmul and reductions"),
+    matrixUnits(adapter),
     feature("timestamp-query", "kernels can be timed", "the profiler has no times per kernel"),
     {
       name: "limits",
@@ -217,6 +218,19 @@ async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {
         `${maxStorageBuffersPerShaderStage} storage buffers, ${maxComputeWorkgroupStorageSize / 1024} KiB workgroup memory`,
     },
   ];
+}
+
+/** Whether products of f16 go to matrix units. */
+function matrixUnits({ cpu, subgroupMatrix }: Device["adapter"]): Check {
+  const name = "subgroup-matrix";
+  if (cpu) return { name, ok: true, found: "not needed on the CPU" };
+  const cost = "mixed precision is no faster than f32";
+  if (!subgroupMatrix) return { name, ok: false, found: "not offered", cost };
+  const { M, N, K, problem } = subgroupMatrix;
+  const found = `${M} × ${N} × ${K}, f16 with sums in f32`;
+  return problem
+    ? { name, ok: false, found: `${found}, but not as it should be: ${problem}`, cost, fix: "update the GPU's driver" }
+    : { name, ok: true, found: `${found}; tried, and right` };
 }
 
 function show({ ok, checks }: Report): string {
