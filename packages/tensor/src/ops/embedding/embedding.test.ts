@@ -131,6 +131,25 @@ describe("embedding", () => {
     expect(await embedding(word, outside).toArray()).toEqual([[0, 1], [NaN, NaN]]); // prettier-ignore
   });
 
+  test.each([256, 264, 300, 127])("rows of %i are picked and added up whole", async (width) => {
+    const table = (rows: number, seed: number): Float32Array => Float32Array.from(randomNormal(rows * width, seed));
+    const [word, position, type] = [table(9, 1), table(5, 2), table(2, 3)];
+    const [list, types] = [ids(10, 9), ids(10, 2)];
+    const on = (data: Float32Array): Tensor => fromArray(data, [data.length / width, width]);
+    const [placed, kinds] = [fromArray(list, [2, 5], "i32"), fromArray(types, [2, 5], "i32")];
+    const want = Float64Array.from(
+      { length: 10 * width },
+      (_, i) => word[list[Math.floor(i / width)]! * width + (i % width)]!,
+    );
+    expectClose(await embedding(on(word), placed).data(), want, { rtol: 0, atol: 0 }, "embedding");
+    const y = await bertEmbeddings(on(word), on(position), on(type), placed, kinds).data();
+    const sum = want.map((v, i) => {
+      const [row, c] = [Math.floor(i / width), i % width];
+      return v + type[types[row]! * width + c]! + position[(row % 5) * width + c]!;
+    });
+    expectClose(y, sum, { rtol: 1e-6, atol: 1e-6 }, "bert embeddings");
+  });
+
   test("errors name the table", () => {
     const index = zeros([1, 4], { dtype: "i32" });
     expect(() => embedding(zeros([3]), index)).toThrow("embedding: weight is [3] f32");

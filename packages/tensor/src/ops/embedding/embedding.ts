@@ -7,7 +7,7 @@ import { sameShape, showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { drawDrop } from "../dropout/draw.ts";
 import { applyDrop } from "../dropout/dropout.ts";
-import { addRows, checkIndex, selectRows } from "../index/rows.ts";
+import { addRows, checkIndex, selectRows, shareOf } from "../index/rows.ts";
 import type { AddLayerNormOptions } from "../norm/layer-norm.ts";
 import { checkRow, normalize, normGradients } from "../norm/norm.ts";
 import bertCode from "./bert-embeddings.wgsl";
@@ -157,7 +157,8 @@ function addTables(
   const wide = width % 4 === 0;
   const INNER = wide ? width / 4 : width;
   const y = empty([rows, length, width]);
-  const count = ids.size * INNER;
+  const SHARE = shareOf(INNER);
+  const count = (ids.size * INNER) / SHARE;
   const kernel = wide ? specialize(bertKernel, { Element: "vec4f", Bits: "vec4u" }) : bertKernel;
   const sizes = { words: word.shape[0]!, positions: position.shape[0]!, token_types: tokenType.shape[0]! };
   if (count > 0) {
@@ -165,7 +166,7 @@ function addTables(
       kernel,
       { word, position, token_type: tokenType, ids, types, position_ids: positionIds ?? ids, y },
       { count, length, ...sizes },
-      { threads: count, overrides: { INNER, GIVEN_POSITIONS: positionIds ? 1 : 0 } },
+      { threads: count, overrides: { INNER, SHARE, GIVEN_POSITIONS: positionIds ? 1 : 0 } },
     );
   }
   const shapes = { word: word.shape, position: position.shape, tokenType: tokenType.shape };

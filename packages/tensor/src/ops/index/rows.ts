@@ -30,6 +30,9 @@ function widest(base: Kernel, vector: string, inner: number): { kernel: Kernel; 
     : { kernel: base, inner };
 }
 
+/** How much of a row of `inner` elements an invocation copies: up to four, if that leaves enough invocations side by side. */
+export const shareOf = (inner: number): number => (inner < 64 ? 1 : inner % 4 === 0 ? 4 : inner % 2 === 0 ? 2 : 1);
+
 /** Checks that `index` holds whole numbers. */
 export function checkIndex(op: string, index: Tensor): void {
   check(
@@ -42,12 +45,13 @@ export function checkIndex(op: string, index: Tensor): void {
 export function selectRows(x: Tensor, index: Tensor, y: Tensor, { outer, n, inner: width }: Rows): void {
   if (y.size === 0) return;
   const { kernel, inner: INNER } = widest(selectRowsKernel, "vec4u", width);
-  const count = outer * index.size * INNER;
+  const SHARE = shareOf(INNER);
+  const count = (outer * index.size * INNER) / SHARE;
   run(
     kernel,
     { x, index, y },
     { count, m: index.size, n },
-    { threads: count, overrides: { INNER, OUTER: +(outer > 1) } },
+    { threads: count, overrides: { INNER, SHARE, OUTER: +(outer > 1) } },
   );
 }
 
