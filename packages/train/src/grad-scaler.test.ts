@@ -1,4 +1,19 @@
-import { destroy, fromArray, init, kernel, memory, run, scope, type Tensor } from "@gpugrad/tensor";
+import {
+  autocast,
+  crossEntropy,
+  destroy,
+  fromArray,
+  init,
+  kernel,
+  linear,
+  manualSeed,
+  memory,
+  randn,
+  relu,
+  run,
+  scope,
+  type Tensor,
+} from "@gpugrad/tensor";
 import "@gpugrad/autograd";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GradScaler, initGradScaler, updateGradScaler, type GradScalerOptions } from "./grad-scaler.ts";
@@ -161,6 +176,36 @@ scopedTest("the loss is scaled, and so are its gradients", async () => {
   });
   expect(await w.grad!.item()).toBe(48);
 });
+
+scopedTest(
+  "with autocast the scale finds its level by itself: it shrinks until gradients fit f16, then training goes on",
+  async () => {
+    manualSeed(1);
+    const weights = [randn([16, 8]), randn([2, 16])] as [Tensor, Tensor];
+    for (const w of weights) w.requireGrad();
+    const x = randn([32, 8]);
+    const y = fromArray(Int32Array.from({ length: 32 }, (_, i) => i % 2), [32], "i32"); // prettier-ignore
+    const optimizer = new AdamW(weights.map((w, i) => [`w${i}`, w]), { lr: 0.05 }); // prettier-ignore
+    const scaler = new GradScaler({ initScale: 2 ** 30, growthInterval: 5 });
+    const losses: number[] = [];
+    for (let t = 0; t < 60; t++) {
+      const loss = scope(() => {
+        const loss = autocast(() => crossEntropy(linear(relu(linear(x, weights[0])), weights[1]), y));
+        scaler.scale(loss).backward();
+        scaler.step(optimizer);
+        scaler.update();
+        optimizer.zeroGrad();
+        return loss;
+      });
+      losses.push(await loss.item());
+    }
+    expect(losses[3]).toBe(losses[0]); // 2³⁰ times a gradient doesn't fit
+    expect(losses.at(-1)).toBeLessThan(losses[0]! / 10);
+    expect(Math.log2(await scaler.getScale())).toBeLessThan(27);
+    optimizer.dispose();
+    scaler.dispose();
+  },
+);
 
 scopedTest("a late parameter and one that never comes have clocks of their own", async () => {
   const [early, late, never] = [1, 1, 1].map(() => fromArray([1], [1]).requireGrad()) as [Tensor, Tensor, Tensor];
