@@ -43,25 +43,29 @@ function numbers(text: string, separator: string, count?: number): number[] {
   throw new Error(`tune: ${text} is not ${count ?? "a list of"} whole numbers with ${separator} between them.`);
 }
 
-async function main(): Promise<void> {
+/** What the command line asks for; nothing if that is help. */
+function asked(): { shapes: Shape[]; f16: boolean; keep: boolean } | undefined {
   const { values } = parseArgs({
     options: {
       model: { type: "string", multiple: true },
       tokens: { type: "string" },
       layer: { type: "string", multiple: true },
-      f16: { type: "boolean" },
-      "dry-run": { type: "boolean" },
+      f16: { type: "boolean", default: false },
+      "dry-run": { type: "boolean", default: false },
       help: { type: "boolean" },
     },
   });
-  if (values.help) return console.log(USAGE);
+  if (values.help) return void console.log(USAGE);
   const tokens = values.tokens ? numbers(values.tokens, ",") : [];
   const shapes = shapesOf(values.model ?? Object.keys(MODELS), tokens, values.layer ?? []);
+  return { shapes, f16: values.f16, keep: !values["dry-run"] };
+}
 
+async function tune({ shapes, f16, keep }: { shapes: Shape[]; f16: boolean; keep: boolean }): Promise<void> {
   const { adapter, tuning } = await init();
   console.log(`${adapter.description}: ${shapes.length} shapes`);
   const choices = Object.fromEntries(tuning); // what was measured before stays
-  for (const precision of values.f16 ? (["f32", "f16"] as const) : (["f32"] as const)) {
+  for (const precision of f16 ? (["f32", "f16"] as const) : (["f32"] as const)) {
     for (const shape of shapes) {
       const { key, usual, times, wrong } = await tuneShape(shape, precision);
       const best = times[0];
@@ -73,17 +77,22 @@ async function main(): Promise<void> {
       for (const choice of wrong) console.log(`  ${choice} computes wrongly here: left out`);
     }
   }
-  if (!values["dry-run"]) {
+  if (keep) {
     const file = await writeTuning({ version: TUNING_VERSION, adapter: adapterKey(adapter), choices });
     console.log(`Kept in ${file}. GPUGRAD_TUNING=off, or deleting it, undoes it.`);
   }
-  await destroy();
 }
 
-try {
-  await main();
-} catch (error) {
+const fail = (exitCode: number) => (error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-  await destroy();
+  process.exitCode = exitCode;
+  return undefined;
+};
+
+let wanted: ReturnType<typeof asked>;
+try {
+  wanted = asked();
+} catch (error) {
+  fail(2)(error); // wrong usage
 }
+if (wanted) await tune(wanted).catch(fail(1)).finally(destroy);

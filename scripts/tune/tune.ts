@@ -48,7 +48,7 @@ const forGpus: KernelName[] = ["tiled", "tiledLarge", "matrixSmall", "matrixMedi
 /** All that suits, as a tuning names it. */
 function candidates(sizes: MatmulSizes): string[] {
   const { adapter } = device();
-  const suits = (name: KernelName): boolean => (matmulKernels[name] as MatmulKernel).suits(adapter, sizes);
+  const suits = (name: KernelName): boolean => matmulKernels[name].suits(adapter, sizes);
   const splits = SPLITS.filter((s) => s === 1 || sizes.K / s >= 128);
   const inParts = (name: KernelName): string[] => splits.map((s) => `${name}/${s}`);
   const tiles = adapter.cpu ? forCpus.filter(suits) : forGpus.filter(suits).flatMap(inParts);
@@ -70,14 +70,19 @@ export async function tuneShape(shape: Shape, precision: MatmulSizes["precision"
   const isUsual = (choice: string): boolean => choice.split("/")[0] === nameOf(usual);
   const names = candidates(sizes);
   const measured: Measured = { key: tuningKey(sizes), usual: nameOf(usual), times: [], wrong: [] };
-  for (const choice of names.sort((x, y) => Number(isUsual(y)) - Number(isUsual(x)))) {
-    const best = Math.min(...measured.times.map((t) => t.ms));
+  const results: Tensor[] = []; // kept until all are checked: memory that is used again holds what is right
+  const right: string[] = [];
+  for (const choice of names) {
     Object.assign(force, choiceFrom(choice));
     const y = product(); // compiles
-    const right = check(await y.data());
-    y.dispose();
-    if (right) measured.times.push({ choice, ms: await time(product, best, BUDGET / names.length) });
-    else measured.wrong.push(choice);
+    results.push(y);
+    (check(await y.data()) ? right : measured.wrong).push(choice);
+  }
+  for (const y of results) y.dispose();
+  for (const choice of right.sort((x, y) => Number(isUsual(y)) - Number(isUsual(x)))) {
+    const best = Math.min(...measured.times.map((t) => t.ms));
+    Object.assign(force, choiceFrom(choice));
+    measured.times.push({ choice, ms: await time(product, best, BUDGET / names.length) });
   }
   Object.assign(force, { kernel: undefined, splits: undefined });
   for (const t of [a, b]) t.dispose();
