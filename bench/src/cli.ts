@@ -4,7 +4,7 @@ import { destroy, init } from "@gpugrad/tensor";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { trials } from "../../packages/tensor/src/runtime/device.ts";
 import { encoderCases } from "./cases/encoder.ts";
-import { HOST_CASE, measureHost } from "./cases/host.ts";
+import { HOST_CASES, measureHost } from "./cases/host.ts";
 import { optimCases } from "./cases/optim.ts";
 import { loadRooms } from "./cases/rooms.ts";
 import { trainingCases } from "./cases/training.ts";
@@ -70,7 +70,8 @@ async function jobsOf({ only, ladder }: Options, gpu: boolean): Promise<Job[]> {
       return [{ name: c.name, measure: (limits) => measure(room, c, limits, [...rungs, undefined]) }];
     }),
   );
-  if (ladder === undefined) jobs.push({ name: HOST_CASE, measure: async () => [await measureHost()] });
+  if (ladder === undefined)
+    jobs.push(...HOST_CASES.map((name) => ({ name, measure: async () => [await measureHost(name)] })));
   const chosen = jobs.filter(({ name }) => !only || only.test(name));
   if (chosen.length > 0) return chosen;
   const withLadders = rooms.filter(([, cases]) => cases.some((c) => c.rungs?.length)).map(([room]) => room);

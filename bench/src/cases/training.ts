@@ -1,6 +1,6 @@
 import { noGrad } from "@gpugrad/autograd";
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
-import { autocast, manualSeed, scope, type Tensor } from "@gpugrad/tensor";
+import { autocast, fromArray, keep, manualSeed, record, scope, type Recording, type Tensor } from "@gpugrad/tensor";
 import { AdamW, clipGradNorm, GradScaler, noDecayGroups, SGD } from "@gpugrad/train";
 import { uniform, uniformInts, type BenchCase } from "../../../packages/tensor/src/testing/bench-op.ts";
 
@@ -30,44 +30,51 @@ export function classifier({ hidden, layers, heads, inner, vocab, length }: Size
   return model;
 }
 
-/** Rows that end in padding, with lengths between half and all of `length`. */
+/** A batch on the device: rows that end in padding, with lengths between half and all of `length`. */
 function batchOf(vocab: number, rows: number, length: number) {
   const lengths = Array.from(uniform(rows, 60), (v) => Math.ceil((length * (v + 3)) / 4));
   const mask = Int32Array.from({ length: rows * length }, (_, i) =>
-    i % length < lengths[Math.floor(i / length)]! ? 1 : 0,
+    Number(i % length < lengths[Math.floor(i / length)]!),
   );
   const ids = uniformInts(rows * length, 50, vocab).map((id, i) => id * mask[i]!);
-  const shape = [rows, length];
   return {
-    input_ids: { data: ids, shape },
-    attention_mask: { data: mask, shape },
-    labels: { data: uniformInts(rows, 70, 2), shape: [rows] },
+    input_ids: fromArray(ids, [rows, length], "i32"),
+    attention_mask: fromArray(mask, [rows, length], "i32"),
+    labels: fromArray(uniformInts(rows, 70, 2), [rows], "i32"),
   };
 }
 
-/** A step as the trainer takes it: forward, backward, gradients clipped to 1, AdamW. */
+/** A step as the Trainer takes it: forward, backward, gradients clipped to 1, AdamW; in mixed precision with `f16`. */
 export function trainingStep(
   model: BertForSequenceClassification,
   { rows, length, f16 = false }: { rows: number; length: number; f16?: boolean },
 ) {
   const batch = batchOf(model.config.vocab_size, rows, length);
   const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5, weightDecay: 0.01 });
-  const SCALE = f16 ? 1024 : 1; // gradients below 6e-8 are nothing in f16
-  const scaler = new GradScaler({ enabled: f16, initScale: SCALE });
+  const scaler = new GradScaler({ enabled: f16, initScale: 1024 });
   const loss = (): Tensor => autocast(() => model.forward(batch).loss!, { dtype: f16 ? "f16" : "f32" });
-  const gradients = (): Tensor => {
-    const value = loss();
-    scaler.scale(value).backward();
-    return value;
+  const step = (): Tensor =>
+    scope(() => {
+      const value = loss();
+      scaler.scale(value).backward();
+      scaler.step(optimizer, { maxNorm: 1 });
+      scaler.update();
+      optimizer.zeroGrad();
+      return value;
+    });
+  return { step, loss, optimizer, scaler };
+}
+
+/** The same step again and again: at the second call it is recorded, from the third on replayed, as the Trainer does it. */
+export function recorded(step: () => Tensor): () => Tensor {
+  let calls = 0;
+  let made: { result: Tensor; recording: Recording } | undefined;
+  return () => {
+    if (made) made.recording.replay();
+    else if (calls++ === 0) return step();
+    else keep((made = record(step)).result);
+    return made.result.alias();
   };
-  const step = (): Tensor => {
-    const value = gradients();
-    scaler.step(optimizer, { maxNorm: 1 });
-    scaler.update();
-    optimizer.zeroGrad();
-    return value;
-  };
-  return { step, loss, gradients, scale: SCALE, optimizer };
 }
 
 interface TrainingBench {
@@ -94,23 +101,26 @@ function trainingCase(name: string, { size, rows, length, f16 = false, gpuOnly =
     gpuOnly,
     prepare() {
       const model = classifier({ ...size, vocab: VOCAB, length });
-      const { step, loss, gradients, scale, optimizer } = trainingStep(model, { rows, length, f16 });
+      const { step, loss, optimizer, scaler } = trainingStep(model, { rows, length, f16 });
       return {
-        run: () => step(),
+        run: recorded(step),
         // Without dropout, along the gradient the loss has to rise as steeply as the gradient is long.
         async verify() {
           model.eval();
-          const start = await scope(() => gradients()).item();
-          const norm = (await clipGradNorm(optimizer.parameters, Infinity).item()) / scale;
-          const along = new SGD(model.namedParameters(), { lr: 0 });
+          const value = scope(loss);
+          scope(() => scaler.scale(value).backward());
+          scaler.unscale(optimizer);
+          const [start, norm] = [await value.item(), await clipGradNorm(optimizer.parameters, Infinity).item()];
+          const along = new SGD(model.namedParameters());
           const lossAt = async (step: number): Promise<number> => {
-            along.lr = -step / norm / scale;
+            along.lr = -step / norm;
             along.step();
             return scope(() => noGrad(loss)).item();
           };
           const h = 0.02 / norm; // changes the loss by ±0.02
           const [above, below] = [await lossAt(h), await lossAt(-2 * h)];
           along.dispose();
+          scaler.update();
           optimizer.zeroGrad();
           model.train();
           const slope = (above - below) / (2 * h);
