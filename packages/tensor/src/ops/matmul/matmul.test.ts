@@ -44,6 +44,8 @@ const cases: OpCase[] = [
   ...forms([], [], 64, 16, 32, { gradient: false, atol: 2e-5, note: "whole tiles" }),
   ...forms([2], [2], 129, 70, 131, { gradient: false, atol: 2e-5 }),
   ...forms([2], [2], 132, 36, 68, { gradient: false, atol: 2e-5, note: "whole vectors" }),
+  ...forms([300], [300], 3, 5, 4, { gradient: false, note: "many matrices" }),
+  { shapes: [[9001, 3], [3, 130]], gradient: false, note: "a tall one" }, // prettier-ignore
   {
     shapes: [
       [2, 3072],
