@@ -328,13 +328,16 @@ interface MatrixTuning {
 export function subgroupMatrix(name: string, tuning: MatrixTuning, code = subgroupMatrixCode): MatmulKernel {
   const { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N } = tuning;
   const file = "ops/matmul/matmul-subgroup-matrix.wgsl";
-  const made = new Map<string, Epilogues>();
-  /** The kernel for this adapter's matrices. */
-  const kernelsFor = (values: Record<string, number>): Epilogues => {
-    const key = JSON.stringify(values);
-    let kernels = made.get(key);
+  const made = new WeakMap<AdapterInfo, Epilogues>();
+  /** The kernels for this adapter's matrices. */
+  const kernelsFor = (adapter: AdapterInfo): Epilogues => {
+    let kernels = made.get(adapter);
     if (!kernels) {
-      made.set(key, (kernels = withEpilogues(file, specialize(kernel(file, code), values).code, storeGeluVectorsCode)));
+      const { M, N, K } = adapter.subgroupMatrix!;
+      const INVOCATIONS = SUBGROUPS_M * SUBGROUPS_N * adapter.subgroupSize[1];
+      const values = { MATRIX_M: M, MATRIX_N: N, MATRIX_K: K, ...tuning, INVOCATIONS };
+      kernels = withEpilogues(file, specialize(kernel(file, code), values).code, storeGeluVectorsCode);
+      made.set(adapter, kernels);
     }
     return kernels;
   };
@@ -344,13 +347,10 @@ export function subgroupMatrix(name: string, tuning: MatrixTuning, code = subgro
       precision === "f16" && matrix !== undefined && !matrix.problem && Math.max(batches, M / 16, N / 16) <= 65535,
     fusesGelu: true,
     compute(task, splits) {
-      const { subgroupMatrix: matrix, subgroupSize } = device().adapter;
+      const { adapter } = device();
+      const matrix = adapter.subgroupMatrix;
       check(matrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
       const { a, b, M, N, K } = task;
-      const kernels = kernelsFor({
-        ...{ MATRIX_M: matrix.M, MATRIX_N: matrix.N, MATRIX_K: matrix.K, ...tuning },
-        INVOCATIONS: SUBGROUPS_M * SUBGROUPS_N * subgroupSize[1],
-      });
       const overrides = {
         A_TRANSPOSED: Number(a.transposed),
         B_TRANSPOSED: Number(b.transposed),
@@ -359,7 +359,14 @@ export function subgroupMatrix(name: string, tuning: MatrixTuning, code = subgro
       const params = { ...sizesOf(task), ...placesOf(task) };
       const [rows, cols] = [SUBGROUPS_M * ROWS * matrix.M, SUBGROUPS_N * COLS * matrix.N];
       const parts = splits ?? splitsFor(task, Math.sqrt(rows * cols));
-      computeTiles(kernels, task, { tensors: bindings(task), params, overrides, rows, cols, splits: parts });
+      computeTiles(kernelsFor(adapter), task, {
+        tensors: bindings(task),
+        params,
+        overrides,
+        rows,
+        cols,
+        splits: parts,
+      });
     },
   };
 }
