@@ -70,7 +70,7 @@ const HELD = 8;
 export function teamFor(cols: number, smallestSubgroup: number) {
   const width = widthOf(cols);
   const n = cols / width;
-  const span = Math.min(32, smallestSubgroup);
+  const span = Math.min(32, smallestSubgroup, 2 ** Math.ceil(Math.log2(Math.max(n, 1)))); // short rows share a subgroup
   const team = n <= span * HELD ? span : n <= 64 * HELD ? 64 : 256;
   return {
     consts: { ...lanesOf(width), VECTORS: Math.max(1, ceilDiv(n, team)) },
@@ -124,7 +124,7 @@ export const normKernels = {
       }
     },
   },
-  /** One invocation per row, by vec4 where rows are whole ones: for CPUs, and for short rows. */
+  /** One invocation per row, by vec4 where rows are whole ones: for CPUs, and for short rows on GPUs without subgroups. */
   rows: {
     name: "norm-rows",
     suits: () => true,
@@ -166,6 +166,7 @@ export const normKernels = {
 /** Which kernel for which device and rows. */
 export function chooseNorm(adapter: AdapterInfo, task: NormTask): NormKernel {
   const { rows, workgroup, subgroup } = normKernels;
-  if (adapter.cpu || task.cols < 32) return rows;
-  return subgroup.suits(adapter, task) ? subgroup : workgroup;
+  if (adapter.cpu) return rows;
+  if (subgroup.suits(adapter, task)) return subgroup;
+  return task.cols < 32 ? rows : workgroup;
 }

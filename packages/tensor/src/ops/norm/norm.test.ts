@@ -73,7 +73,7 @@ function check(which: (c: OpCase) => boolean): void {
 }
 
 check(() => true);
-withGpuKernels(() => check(({ shapes: [x] }) => x!.at(-1)! >= 32)); // shorter rows take the same kernels there
+withGpuKernels(() => check(({ shapes: [x] }) => x!.at(-1)! !== 257)); // many numbers in float64 differences
 
 /** Forward and backward of a kernel, where it suits, against float64. */
 async function checkKernel(
@@ -182,9 +182,9 @@ describe("layer norm", () => {
     const task = { pass: "forward", rows: 9, eps: 0, center: true, residual: false, weight: true, bias: true } as const;
     const choice = (cols: number, more = {}) =>
       chooseNorm({ ...adapter, ...more }, { ...task, cols, drop: undefined }).name;
-    expect([384, 768, 1003, 8192].map((cols) => choice(cols))).toEqual(new Array(4).fill("norm-subgroup"));
+    expect([3, 384, 768, 1003, 8192].map((cols) => choice(cols))).toEqual(new Array(5).fill("norm-subgroup"));
     expect([choice(8196), choice(768, { features: [] })]).toEqual(new Array(2).fill("norm-workgroup"));
-    expect([choice(768, { cpu: true }), choice(31)]).toEqual(new Array(2).fill("norm-rows"));
+    expect([choice(768, { cpu: true }), choice(31, { features: [] })]).toEqual(new Array(2).fill("norm-rows"));
   });
 
   test("of a constant row is the bias, whatever the constant, with BERT's eps", async () => {
