@@ -83,14 +83,14 @@ const subgroupKernels = {
 
 /** The ladder: the same softmax, with ever fewer reads of memory. */
 export const softmaxKernels = {
-  /** One invocation per row, element by element: for readers. */
+  /** One invocation per line, three passes, element by element: for readers, and for CPUs where lines aren't whole vec4s. */
   naive: {
     name: "softmax-naive",
-    suits: (pass, { inner }) => pass === "forward" && inner === 1,
-    compute: (_pass, tensors, { rows, cols }, log) =>
-      run(naiveKernel, tensors, { rows, cols }, { threads: rows, overrides: { LOG: +log } }),
+    suits: (pass) => pass === "forward",
+    compute: (_pass, tensors, lines, log) =>
+      run(naiveKernel, tensors, { ...lines }, { threads: lines.rows, overrides: { LOG: +log } }),
   },
-  /** One invocation per line, by vec4 where it can: for CPUs, and for lines whose elements lie apart. */
+  /** One invocation per line, two passes, by vec4 where it can: for CPUs, and on GPUs for lines whose elements lie apart. */
   rows: {
     name: "softmax-rows",
     suits: () => true,
@@ -132,11 +132,13 @@ export const softmaxKernels = {
 
 /** Which kernel for which device and lines: the first that suits. */
 export function chooseSoftmax(pass: Pass, lines: Lines, capabilities: Capabilities): SoftmaxKernel {
-  const { rows, workgroup, subgroup } = softmaxKernels;
+  const { naive, rows, workgroup, subgroup } = softmaxKernels;
   const { cpu, subgroupSize } = capabilities.adapter;
   const { consts, overrides } = teamFor(pass, lines, subgroupSize[0]);
   // Lavapipe gains by sharing a row if reads outweigh swaps: no workgroup memory, and four vec4s each (measured: 128 to 256 columns).
-  const pays = !cpu || (overrides.TEAM === 8 && overrides.SPAN === 8 && consts.WIDTH === 4 && consts.VECTORS >= 4);
-  const order: SoftmaxKernel[] = [...(pays ? [subgroup] : []), ...(cpu || lines.cols < 32 ? [] : [workgroup])];
-  return order.find((kernel) => kernel.suits(pass, lines, capabilities)) ?? rows;
+  const shares = overrides.TEAM === 8 && overrides.SPAN === 8 && consts.WIDTH === 4 && consts.VECTORS >= 4;
+  // Two passes take an exp more per read: for a vec4 that is little, but alone it costs a CPU as much as the third read.
+  const onCpu: SoftmaxKernel[] = [...(shares ? [subgroup] : []), consts.WIDTH === 4 ? rows : naive];
+  const onGpu: SoftmaxKernel[] = lines.cols < 32 ? [subgroup] : [subgroup, workgroup];
+  return (cpu ? onCpu : onGpu).find((kernel) => kernel.suits(pass, lines, capabilities)) ?? rows;
 }
