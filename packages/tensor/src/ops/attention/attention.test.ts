@@ -70,8 +70,8 @@ const cases: Case[] = [
   { size: [1, 1, 35, 35, 64], only: ["subgroup", "registers"] },
   { size: [1, 1, 11, 9, 128], only: ["subgroup"] },
   // More than one tile of 64, tails, lengths that end inside the first tile, and blocks of random numbers that aren't aligned.
-  { size: [2, 2, 67, 133, 32], dropoutP: 0.4, mask: padding([133, 17], 133), layout: "BTHD", only: ["tiled"] },
-  { size: [2, 1, 130, 70, 64], isCausal: true, scale: 0.25, mask: additive(2, 130, 70), only: ["tiled"] },
+  { size: [2, 1, 67, 70, 32], dropoutP: 0.4, mask: padding([70, 17], 70), layout: "BTHD", only: ["tiled"] },
+  { size: [1, 1, 67, 70, 64], isCausal: true, scale: 0.25, mask: additive(1, 67, 70), only: ["tiled"] },
   { size: [1, 1, 13, 35, 80], only: ["tiled"] },
   { size: [1, 1, 35, 70, 128], only: ["tiled"] },
 ];
@@ -170,7 +170,7 @@ describe.each(Object.keys(attentionVariants) as AttentionVariant[])("attention, 
   });
 
   test("autocast rounds the factors to f16", async () => {
-    const c: Case = { size: [2, 2, 35, 67, 8], mask: padding([67, 30], 67), layout: "BTHD" };
+    const c: Case = { size: [2, 1, 5, 67, 8], mask: padding([67, 30], 67), layout: "BTHD" };
     if (runs(c)) await compare(variant, c, { f16: true });
   });
 });
