@@ -43,7 +43,7 @@ type KernelName = keyof typeof matmulKernels;
 
 /** What may be fastest where. Those for GPUs can take k in parts. */
 const forCpus: KernelName[] = ["subgroup", "registers"];
-const forGpus: KernelName[] = ["tiled", "tiledLarge", "matrixSmall", "matrixMedium", "matrixLarge"];
+const forGpus: KernelName[] = ["tiled", "tiledLarge", "matrixSmall", "matrixMedium", "matrixLarge", "matrixHalves"];
 
 /** All that suits, as a tuning names it. */
 function candidates(sizes: MatmulSizes): string[] {

@@ -19,6 +19,7 @@ const COLS = 2u;        // and across
 const SUBGROUPS_M = 2u; // subgroups of a workgroup, down
 const SUBGROUPS_N = 4u; // and across
 const INVOCATIONS = 256u; // for each subgroup as many as it has lanes here at most
+alias Vector = vec4f;   // four elements of A or B in memory: of f32, or of f16
 override A_TRANSPOSED: bool = false;
 override B_TRANSPOSED: bool = false;
 override ALIGNED: bool = true; // lines of A and B, and the first of each matrix, begin at whole vectors
@@ -30,8 +31,8 @@ struct Params {
   bias: u32, accumulate: u32,               // 1: do
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;       // [batches, M, K], or [batches, K, M] if transposed
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;       // [batches, K, N], or [batches, N, K] if transposed
+@group(0) @binding(0) var<storage, read> a: array<Vector>;      // [batches, M, K], or [batches, K, M] if transposed
+@group(0) @binding(1) var<storage, read> b: array<Vector>;      // [batches, K, N], or [batches, N, K] if transposed
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;    // [N]
 @group(0) @binding(3) var<storage, read_write> c: array<vec4f>; // [batches, splits, M, N], N rounded up to a multiple of four
 @group(0) @binding(4) var<uniform> params: Params;
@@ -69,18 +70,18 @@ fn right(k: u32, n: u32) -> Right {
 }
 
 // Four neighbours in a line, of which the first `count` are there: 0 for the others.
-fn four_of_a(at: u32, count: u32) -> vec4f {
-  if (ALIGNED) { return select(vec4f(), a[at / 4u], count > 0u); }
-  var four = vec4f();
+fn four_of_a(at: u32, count: u32) -> Vector {
+  if (ALIGNED) { return select(Vector(), a[at / 4u], count > 0u); }
+  var four = Vector();
   for (var e = 0u; e < 4u; e++) {
     if (e < count) { four[e] = a[(at + e) / 4u][(at + e) % 4u]; }
   }
   return four;
 }
 
-fn four_of_b(at: u32, count: u32) -> vec4f {
-  if (ALIGNED) { return select(vec4f(), b[at / 4u], count > 0u); }
-  var four = vec4f();
+fn four_of_b(at: u32, count: u32) -> Vector {
+  if (ALIGNED) { return select(Vector(), b[at / 4u], count > 0u); }
+  var four = Vector();
   for (var e = 0u; e < 4u; e++) {
     if (e < count) { four[e] = b[(at + e) / 4u][(at + e) % 4u]; }
   }
@@ -121,8 +122,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
     // All loads before the first store, so that they are under way together.
     const A_EACH = TILE_M * DEPTH / 4u / INVOCATIONS;
     const B_EACH = TILE_N * DEPTH / 4u / INVOCATIONS;
-    var fours_of_a: array<vec4f, A_EACH>;
-    var fours_of_b: array<vec4f, B_EACH>;
+    var fours_of_a: array<Vector, A_EACH>;
+    var fours_of_b: array<Vector, B_EACH>;
     for (var v = 0u; v < A_EACH; v++) {
       let four = v * INVOCATIONS + me;
       let line = select(row, k0, A_TRANSPOSED) + four / A_LENGTH;

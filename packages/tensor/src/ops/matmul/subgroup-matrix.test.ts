@@ -138,14 +138,14 @@ describe("matrix units, emulated", () => {
         subgroupSize: [lanes, most],
       };
       beforeEach(() => void Object.assign(device().adapter, info));
-      const emulation = subgroupMatrix(name, { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N }, emulated(lanes));
+      const emulation = subgroupMatrix(name, { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) });
       if (which) check(emulation, which, []);
       else check(emulation);
     });
   }
 });
 
-for (const name of ["matrixSmall", "matrixMedium", "matrixLarge"] as const) {
+for (const name of ["matrixSmall", "matrixMedium", "matrixLarge", "matrixHalves"] as const) {
   describe.skipIf(!adapter.subgroupMatrix)(`matrix units of this adapter: ${matmulKernels[name].name}`, () => {
     check(matmulKernels[name]);
   });
