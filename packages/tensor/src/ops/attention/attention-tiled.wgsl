@@ -16,7 +16,7 @@ override KEY_MASK: bool = false; // the mask is the same for all queries, so `le
 override CAUSAL: bool = false;
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
-override UNROLL: bool = true;    // loops with a known number of rounds: CPU drivers take minutes to compile what comes of it
+override UNROLL: bool = true;    // long bodies too: CPU drivers take minutes to compile what comes of it
 
 struct Params {
   q_strides: vec4u,    // of q and y: vec4s from one batch, head, token to the next; then Tq
@@ -66,7 +66,7 @@ fn main(
   let head = index / tiles; // of B · H
   if (head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
   let first = (index % tiles) * ROWS;
-  var one = 1u;
+  var one = 1u; // The loops of the products do without: a literal bound lets WGSL's compiler prove that indices are inside.
   if (!UNROLL) { one = params.one; }
   let at = vec2u(head / params.heads, head % params.heads);
   let q_at = dot(at, params.q_strides.xy);
