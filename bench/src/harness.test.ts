@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { add, destroy, init, linear, mul, type Tensor } from "@gpugrad/tensor";
+import { add, destroy, device, init, linear, mul, ones, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { linearReference } from "../../packages/tensor/src/ops/matmul/linear.reference.ts";
 import { benchBackward, benchOp, type BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
@@ -85,6 +85,18 @@ describe("measure", () => {
     const seen = new Set<number>();
     await time((i) => void seen.add(i % 3), { sets: 3 });
     expect(seen).toEqual(new Set([0, 1, 2]));
+  });
+
+  test("reads the device's timestamps where it is told to", async (context) => {
+    if (!device().adapter.features.includes("timestamp-query")) context.skip();
+    const x = ones([1 << 20]);
+    const [byDevice, byWall] = [
+      await time(() => double(x), { clock: "device" }),
+      await time(() => double(x), { clock: "wall" }),
+    ];
+    x.dispose();
+    expect(byDevice.best).toBeGreaterThan(0);
+    expect(byDevice.best).toBeLessThan(2 * byWall.median);
   });
 
   test("keeps a run, and reads it again", () => {
@@ -217,7 +229,6 @@ describe("wrong usage exits with 2", () => {
     [["--only", "nosuchcase"], "no case matches /nosuchcase/. Cases: "],
     [["--only", "("], "Invalid regular expression"],
     [["--ladder", "nosuchroom"], "no ladder nosuchroom. Rooms with ladders: "],
-    [["--fast"], "unknown option '--fast'"],
   ])("%s", (args, message) => {
     const { status, stderr } = bench(...args);
     expect(stderr).toContain(message);

@@ -41,7 +41,7 @@ export interface Rung<A extends readonly unknown[] = Tensor[], R = Tensor> {
   suits?: () => boolean;
 }
 
-/** A |got − want| ≤ atol + rtol · |want| that passes; 1e-4 each unless said otherwise. */
+/** What passes: |got − want| ≤ atol + rtol · |want|; 1e-4 each unless said otherwise. */
 export interface Tolerance {
   rtol?: number;
   atol?: number;
