@@ -46,8 +46,8 @@ function attempt(what: string, work: () => unknown): void {
 const asItIs = { ...adapter };
 const views: Partial<AdapterInfo>[] = [
   {},
-  { subgroupSize: [32, 32] },
-  { subgroupSize: [1, 1], features: ["timestamp-query"] },
+  { subgroupSize: [32, 32], subgroupMatrix: undefined }, // its matrices are not those of this adapter
+  { subgroupSize: [1, 1], subgroupMatrix: undefined, features: ["timestamp-query"] },
 ];
 for (const view of views) {
   Object.assign(adapter, asItIs, view);
