@@ -235,7 +235,7 @@ export const rooms: Record<string, () => void> = {
       .flatMap((o) => [o, { ...o, isCausal: true }])
       .flatMap((o) => [o, { ...o, dropoutP: 0.1 }]);
     for (const variant of Object.keys(attentionVariants) as (keyof typeof attentionVariants)[]) {
-      for (const headDim of HEAD_DIMS) {
+      for (const headDim of HEAD_DIMS.filter((D) => attentionVariants[variant].suits(D, gg.device().adapter))) {
         for (const options of headDim === 64 ? every : [most]) {
           const shape = [2, 3, 40, headDim];
           const call = (): void =>
