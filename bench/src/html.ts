@@ -18,6 +18,8 @@ const COLORS = [
   "#2f9fac",
   "#8d7260",
   "#7a8794",
+  "#b04a2f",
+  "#5b63c7",
 ];
 
 /** A run as one page that needs nothing else: roofline, bars, tables. */
