@@ -68,7 +68,7 @@ function layerFolder(): string {
   const aside = mkdtempSync(`${folder}.`);
   try {
     const flags = ["-shared", "-fPIC", "-O1", "-fvisibility=hidden", "-o", join(aside, "null-gpu.so"), source];
-    const compilers = [process.env["CC"], "cc", "gcc", "clang"].filter((name) => name !== undefined);
+    const compilers = [process.env["CC"], "cc", "gcc", "clang"].filter((name): name is string => !!name);
     const built = compilers.map((name) => spawnSync(name, flags, { encoding: "utf8" })).find((run) => !run.error);
     if (!built) throw new Unavailable(`xray: there is no C compiler here (tried ${compilers.join(", ")}). ${needed}`);
     if (built.status !== 0) throw new Unavailable(`xray: null-gpu.c does not compile: ${built.stderr}\n${needed}`);
