@@ -186,6 +186,7 @@ export const rooms: Record<string, () => void> = {
         gg.bertEmbeddingsNorm(word, position, type, weight, bias, ints(4, 9), ints(4, 9), { dropoutP: 0.1 }),
       ); // prettier-ignore
     }
+    both([[50, 64]], (weight) => gg.embedding(weight, ints(64, 512))); // enough of them to be sorted in runs
     gg.oneHot(ints(9), { numClasses: 5 });
     gg.permutation(64);
   },

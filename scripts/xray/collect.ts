@@ -37,7 +37,8 @@ function attempt(what: string, work: () => unknown): void {
   try {
     scope(() => void work());
   } catch (error) {
-    problems.add(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    const message = error instanceof Error ? error.message : String(error);
+    if (!message.includes("this adapter offers no")) problems.add(`${what}: ${message}`); // a rung for other GPUs
   }
 }
 

@@ -38,8 +38,12 @@ describe.skipIf(reason)("every kernel at every tuning that a GPU can pick", () =
       let found: Collection;
       beforeAll(async () => void (found = await collect(gpu)));
 
-      test("all are known", () => {
+      test("all calls work", () => {
         expect(found.problems).toEqual([]);
+      });
+
+      // RDNA 3 offers all that kernels ask for.
+      test.runIf(gpu === "NAVI31")("all kernels are called", () => {
         const seen = new Set(found.variants.map(({ file }) => file));
         const missing = kernelFiles().filter((file) => !seen.has(file) && !NOT_CALLED.test(file));
         expect(missing, "kernels that neither calls.ts nor a bench starts: call them, or name them .cpu.wgsl").toEqual(
