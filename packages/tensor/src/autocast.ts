@@ -16,7 +16,7 @@ export interface AutocastOptions {
 
 /**
  * Mixed precision: inside, matmul, linear and attention round their factors to f16 and add the products up in f32, forward and backward;
- * all else, weights and results included, stays f32. Gradients below 6e-8 become 0 in f16, so scale the loss.
+ * all else, weights and results included, stays f32. Gradients below 6e-8 (on some adapters 6e-5) become 0 in f16, so scale the loss.
  * @throws when `work` is asynchronous: what it does after its first await would be outside
  * @see https://docs.pytorch.org/docs/stable/amp.html#torch.autocast, and docs/decisions/mixed-precision.md for what differs
  */

@@ -33,7 +33,7 @@ function define(name: string, log: boolean) {
   });
 }
 
-/** softmax(x)_c = exp(x_c) / Σ_k exp(x_k) along `dim`: f32 of x's shape. A row with +∞, or all −∞, gives NaN as in PyTorch. */
+/** softmax(x)_c = exp(x_c) / Σ_k exp(x_k) along `dim`: f32 of x's shape. A row with +∞, or all −∞, gives NaN. */
 export const softmax = define("softmax", false);
 
 /** ln softmax(x) along `dim`, without the loss of precision that taking the logarithm afterwards has. */
