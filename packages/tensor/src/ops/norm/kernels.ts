@@ -4,6 +4,7 @@ import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { lanesOf } from "../lanes.ts";
 import droppedCode from "../dropout/dropped.wgsl";
 import { noDrop, type Drop } from "../dropout/draw.ts";
 import naiveBackwardCode from "./norm-naive-backward.wgsl";
@@ -56,9 +57,6 @@ const subgroupKernels = kernels("norm-subgroup", subgroupCode, subgroupBackwardC
 
 /** Elements that kernels read at once: four where rows are whole vec4s. */
 export const widthOf = (cols: number): 1 | 4 => (cols % 4 === 0 ? 4 : 1);
-
-/** The specialization of kernels that read so many elements at once. */
-export const lanesOf = (width: 1 | 4) => ({ Lanes: width === 4 ? "vec4f" : "f32", WIDTH: width });
 
 /** Invocations of a workgroup for a row: few enough that each has some elements to add up before the tree. */
 const workgroupFor = (cols: number): number => (cols <= 1024 ? 64 : 256);

@@ -6,7 +6,8 @@ import { ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.t
 import { empty, type Tensor } from "../../tensor.ts";
 import type { Drop } from "../dropout/draw.ts";
 import { applyDrop } from "../dropout/dropout.ts";
-import { chooseNorm, lanesOf, widthOf, type NormKernel } from "./kernels.ts";
+import { lanesOf } from "../lanes.ts";
+import { chooseNorm, widthOf, type NormKernel } from "./kernels.ts";
 import weightBackwardCode from "./norm-weight-backward.wgsl";
 import weightSumCode from "./norm-weight-sum.wgsl";
 

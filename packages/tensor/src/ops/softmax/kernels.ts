@@ -3,6 +3,7 @@ import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { lanesOf } from "../lanes.ts";
 import naiveCode from "./softmax-naive.wgsl";
 import rowsBackwardCode from "./softmax-rows-backward.wgsl";
 import rowsCode from "./softmax-rows.wgsl";
@@ -34,9 +35,6 @@ export interface SoftmaxKernel {
 
 /** Elements that can be read at once along lines of this length. */
 export const widthOf = ({ cols, inner }: Lines): 1 | 4 => (inner === 1 && cols % 4 === 0 ? 4 : 1);
-
-/** The specialization of kernels that read so many elements at once. */
-export const lanesOf = (width: 1 | 4) => ({ Lanes: width === 4 ? "vec4f" : "f32", WIDTH: width });
 
 /** Invocations of a workgroup for a line: few enough that each has some elements to add up before the tree. */
 export const workgroupFor = (cols: number): number => (cols <= 512 ? 64 : 256);
