@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { destroy, init } from "@gpugrad/tensor";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
 import { trials } from "../../packages/tensor/src/runtime/device.ts";
 import { encoderCases } from "./cases/encoder.ts";
 import { HOST_CASES, measureHost } from "./cases/host.ts";
@@ -12,6 +12,7 @@ import { caveats, compare } from "./compare.ts";
 import { measure, messageOf, type Row } from "./harness.ts";
 import { page } from "./html.ts";
 import { better, measureLimits, withShares, type Limits } from "./limits.ts";
+import { toRegExp } from "./options.ts";
 import { load, recordOf, save, type Run } from "./record.ts";
 import { changesReport, report } from "./report.ts";
 
@@ -42,14 +43,6 @@ const program = new Command("bench")
   .option("--markdown", "the tables with device, versions, command and date above")
   .option("--html <file>", "write one page with roofline, bars and tables")
   .exitOverride();
-
-function toRegExp(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-}
 
 /** A case, and how to measure it, alone or with all rungs of its ladder. */
 interface Job {

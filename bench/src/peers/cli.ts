@@ -5,6 +5,7 @@ import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { toRegExp } from "../options.ts";
 import { peerCases } from "./cases.ts";
 import { peers, type Answer, type Request } from "./peer.ts";
 import { report, type PeerRow } from "./report.ts";
@@ -19,13 +20,6 @@ interface Options {
   markdown?: true;
 }
 
-const toRegExp = (text: string): RegExp => {
-  try {
-    return new RegExp(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-};
 const toCount = (text: string): number => {
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("It has to be a whole number from 1 on.");
   return Number(text);

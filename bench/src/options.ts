@@ -1,0 +1,10 @@
+import { InvalidArgumentError } from "commander";
+
+/** An option's text as a regular expression. @throws what commander tells as wrong usage */
+export function toRegExp(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
