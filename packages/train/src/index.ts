@@ -1,3 +1,10 @@
+export {
+  EarlyStoppingCallback,
+  type CallbackContext,
+  type CallbackFunction,
+  type TrainerCallback,
+  type TrainerEvent,
+} from "./callbacks.ts";
 export { cleanHtml } from "./data/clean-html.ts";
 export {
   collate,
@@ -53,6 +60,8 @@ export {
   type ParamGroup,
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
+export { didYouMean } from "./nearest.ts";
+export type { ComputeMetrics, Predictions } from "./prediction.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { shuffledIndices } from "./random.ts";
 export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";
@@ -90,4 +99,14 @@ export {
   type TrainerOptions,
   type TrainOutput,
 } from "./trainer.ts";
-export { trainingArguments, type TrainingArguments } from "./training-arguments.ts";
+export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
+export {
+  camelCase,
+  parseArgument,
+  REPORTERS,
+  snakeCase,
+  TRAINING_ARGUMENTS,
+  trainingArguments,
+  type Argument,
+  type TrainingArguments,
+} from "./training-arguments.ts";

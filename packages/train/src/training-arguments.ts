@@ -1,120 +1,306 @@
 import { GpugradError } from "@gpugrad/tensor";
+import { didYouMean } from "./nearest.ts";
 import { SCHEDULER_NAMES, type SchedulerName } from "./schedule.ts";
 
-/**
- * How to train, with the names (in camelCase) and defaults of Transformers' `TrainingArguments`.
- * @see https://huggingface.co/docs/transformers/main_classes/trainer#transformers.TrainingArguments
- */
-export interface TrainingArguments {
-  /** Passes over the training set. */
-  numTrainEpochs: number;
-  /** Updates in all; −1 leaves it to `numTrainEpochs`. */
-  maxSteps: number;
-  perDeviceTrainBatchSize: number;
-  perDeviceEvalBatchSize: number;
-  /** The rate at the start of the schedule, after warm-up. */
-  learningRate: number;
-  lrSchedulerType: SchedulerName;
-  /** Updates of warm-up; below 1 it is a share of all updates, rounded up. */
-  warmupSteps: number;
-  weightDecay: number;
-  /** Decay only what Hugging Face's Trainer decays: not biases, not layer norms. */
-  noDecayGroups: boolean;
-  adamBeta1: number;
-  adamBeta2: number;
-  adamEpsilon: number;
-  /** Gradients are scaled down to this norm; 0 leaves them alone. */
-  maxGradNorm: number;
-  /** Mixed precision: factors of products rounded to f16, here and in evaluation, and a loss scale. See `autocast` and `GradScaler`. */
-  fp16: boolean;
-  /**
-   * Record a step once per shape of batch, and send its commands again: see docs/decisions/recorded-steps.md. Off for a model that decides in
-   * JavaScript, at every step anew, what to compute.
-   */
-  recordSteps: boolean;
-  /** For the order of rows, dropout and fresh weights. */
-  seed: number;
-  /** Tokens per example at most. */
-  maxLength: number;
-  /** Every batch to `maxLength`, or to its longest example. */
-  padding: "longest" | "max_length";
-  /** Rows in the order given, without shuffling. */
-  trainSamplingStrategy: "random" | "sequential";
-  dataloaderDropLast: boolean;
-  dataloaderPrefetch: number;
+/** An argument: what stands there unless something is said, what may stand there, and what it is for. */
+export interface Argument<T = unknown> {
+  readonly default: T;
+  /** A sentence for `--help`. */
+  readonly help: string;
+  /** How it is read from a command line. */
+  readonly type: "number" | "boolean" | "string" | "list" | "object";
+  /** The values there are, if they can be listed. */
+  readonly choices?: readonly string[];
+  /** The rule that a value breaks; undefined for one that may stand there. */
+  readonly brokenRule: (value: unknown) => string | undefined;
 }
 
-const defaults: TrainingArguments = {
-  numTrainEpochs: 3,
-  maxSteps: -1,
-  perDeviceTrainBatchSize: 8,
-  perDeviceEvalBatchSize: 8,
-  learningRate: 5e-5,
-  lrSchedulerType: "linear",
-  warmupSteps: 0,
-  weightDecay: 0,
-  noDecayGroups: true,
-  adamBeta1: 0.9,
-  adamBeta2: 0.999,
-  adamEpsilon: 1e-8,
-  maxGradNorm: 1,
-  fp16: false,
-  recordSteps: true,
-  seed: 42,
-  maxLength: 512,
-  padding: "longest",
-  trainSamplingStrategy: "random",
-  dataloaderDropLast: false,
-  dataloaderPrefetch: 2,
+interface Range {
+  from?: number;
+  above?: number;
+  below?: number;
+  whole?: boolean;
+}
+
+function brokenRange(value: unknown, { from = -Infinity, above = -Infinity, below = Infinity, whole }: Range) {
+  if (typeof value !== "number" || Number.isNaN(value)) return "it has to be a number";
+  if (whole && !Number.isInteger(value))
+    return `it has to be a whole number${from > -Infinity ? ` from ${from} on` : ""}`;
+  if (value < from) return from === 0 ? "it can't be negative" : `it has to be ${from} or more`;
+  if (value <= above) return `it has to be above ${above}`;
+  if (value >= below) return `it has to be below ${below}`;
+  return undefined;
+}
+
+const number = (byDefault: number, help: string, range: Range = { from: 0 }): Argument<number> => ({
+  ...{ default: byDefault, help, type: "number", brokenRule: (value) => brokenRange(value, range) },
+});
+const count = (byDefault: number, help: string): Argument<number> => number(byDefault, help, { from: 1, whole: true });
+/** A number of steps, or a share of all steps if it is below 1. */
+const steps = (byDefault: number, help: string): Argument<number> => ({
+  ...number(byDefault, help),
+  brokenRule: (value) => brokenRange(value, { above: 0, whole: !(Number(value) < 1) }),
+});
+const flag = (byDefault: boolean, help: string): Argument<boolean> => ({
+  ...{ default: byDefault, help, type: "boolean" },
+  brokenRule: (value) => (typeof value === "boolean" ? undefined : "it has to be true or false"),
+});
+const oneOf = <const T extends string>(choices: readonly T[], byDefault: NoInfer<T>, help: string): Argument<T> => ({
+  ...{ default: byDefault, help, type: "string", choices },
+  brokenRule: (value) =>
+    choices.includes(value as T)
+      ? undefined
+      : `it has to be one of ${choices.join(", ")}${didYouMean(String(value), choices)}`,
+});
+const text = (help: string): Argument<string | null> => ({
+  ...{ default: null, help, type: "string" },
+  brokenRule: (value) => (typeof value === "string" && value !== "" ? undefined : "it has to be a text"),
+});
+const list = (help: string, choices?: readonly string[]): Argument<readonly string[]> => ({
+  ...{ default: [], help, type: "list", ...(choices && { choices }) },
+  brokenRule: (value) => {
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
+      return "it has to be a list of texts";
+    const unknown = choices && value.find((item) => !choices.includes(item));
+    return unknown === undefined
+      ? undefined
+      : `there is no ${unknown}: there are ${choices!.join(", ")}${didYouMean(unknown, choices!)}`;
+  },
+});
+const orNull = <T>(argument: Argument<T>): Argument<T | null> => ({ ...argument, default: null });
+
+/** Where a run can be reported to. `all` is each of them but wandb, which wants an account. */
+export const REPORTERS = ["html", "jsonl", "csv", "tensorboard", "wandb"] as const;
+
+/**
+ * Every argument of training, by its name in camelCase; Transformers has the same names in snake_case, and the same defaults. What
+ * Transformers doesn't have says "not in Transformers".
+ * @see https://huggingface.co/docs/transformers/main_classes/trainer#transformers.TrainingArguments
+ */
+export const TRAINING_ARGUMENTS = {
+  outputDir: text("folder for checkpoints, logs and reports; without it nothing is written"),
+  resumeFromCheckpoint: {
+    ...{
+      default: null,
+      type: "string",
+      help: "checkpoint folder to go on from; true: the newest whole one in outputDir",
+    },
+    brokenRule: (value) =>
+      typeof value === "boolean" || typeof value === "string" ? undefined : "it has to be a folder, true or false",
+  } satisfies Argument<string | boolean | null> as Argument<string | boolean | null>,
+
+  numTrainEpochs: number(3, "passes over the training set"),
+  maxSteps: number(-1, "updates in all, instead of epochs; -1: as many as the epochs have", { whole: true }),
+  perDeviceTrainBatchSize: count(8, "rows per batch in training"),
+  perDeviceEvalBatchSize: count(8, "rows per batch in evaluation"),
+  gradientAccumulationSteps: count(1, "batches per update"),
+  gradientAccumulationLoss: oneOf(
+    ["per_item", "mean", "sum"],
+    "per_item",
+    "loss of an update of several batches: mean over all rows; mean of the batches' means; sum of them (not in Transformers)",
+  ),
+  gradientCheckpointing: flag(
+    false,
+    "compute activations again in backward instead of keeping them: slower, in less memory",
+  ),
+  fp16: flag(false, "mixed precision: products of f16 factors with sums in f32, and a loss scale"),
+
+  optim: oneOf(
+    ["adamw", "adamw_torch", "adamw_torch_fused", "sgd", "adafactor"],
+    "adamw",
+    "optimizer; the adamw are all one",
+  ),
+  learningRate: number(5e-5, "rate after warm-up, from which the schedule starts"),
+  weightDecay: number(0, "decoupled weight decay"),
+  noDecayGroups: flag(true, "no decay for biases and layer norms (not in Transformers, which always does so)"),
+  adamBeta1: number(0.9, "decay rate of the mean of gradients", { from: 0, below: 1 }),
+  adamBeta2: number(0.999, "decay rate of the mean of their squares", { from: 0, below: 1 }),
+  adamEpsilon: number(1e-8, "added to the denominator of Adam's step"),
+  maxGradNorm: number(1, "clip gradients to this norm; 0 leaves them"),
+  labelSmoothingFactor: number(0, "share of each label spread evenly over all classes", { from: 0, below: 1 }),
+  classWeights: {
+    ...{ default: null, type: "list", help: "weight of each class in the loss, or balanced (not in Transformers)" },
+    brokenRule: (value) =>
+      value === "balanced" || (Array.isArray(value) && value.every((w) => typeof w === "number" && w >= 0))
+        ? undefined
+        : "it has to be balanced, or a list of numbers, one for each class",
+  } satisfies Argument<"balanced" | readonly number[] | null> as Argument<"balanced" | readonly number[] | null>,
+  lrSchedulerType: oneOf(SCHEDULER_NAMES, "linear", "how the learning rate moves"),
+  lrSchedulerKwargs: {
+    ...{ default: {}, type: "object", help: 'more for the schedule, as JSON: {"num_cycles": 2}' },
+    brokenRule: (value) =>
+      typeof value === "object" && value !== null && !Array.isArray(value) ? undefined : "it has to be an object",
+  } satisfies Argument<Readonly<Record<string, unknown>>> as Argument<Readonly<Record<string, unknown>>>,
+  warmupSteps: number(0, "updates of warm-up; below 1, a share of all updates, rounded up"),
+  freeze: list("parameters to leave as they are, by pattern: bert.embeddings.* (not in Transformers)"),
+  layerwiseLrDecay: number(1, "factor of the learning rate from each layer to the one below (not in Transformers)", {
+    ...{ above: 0, below: 1 + Number.EPSILON },
+  }),
+
+  loggingStrategy: oneOf(["no", "steps", "epoch"], "steps", "when to log loss, gradient norm and learning rate"),
+  loggingSteps: steps(500, "updates between logs; below 1, a share of all"),
+  loggingFirstStep: flag(false, "log the first update as well"),
+  loggingNanInfFilter: flag(true, "in the logged loss, the mean so far stands for a loss that is NaN or infinite"),
+  evalStrategy: oneOf(["no", "steps", "epoch"], "no", "when to evaluate"),
+  evalSteps: orNull(steps(500, "updates between evaluations; below 1, a share of all (default: loggingSteps)")),
+  evalDelay: number(0, "epochs or updates, by evalStrategy, before the first evaluation"),
+  evalOnStart: flag(false, "evaluate before the first update"),
+  saveStrategy: oneOf(
+    ["no", "steps", "epoch", "best"],
+    "steps",
+    "when to save a checkpoint; best: whenever the metric is",
+  ),
+  saveSteps: steps(500, "updates between checkpoints; below 1, a share of all"),
+  saveTotalLimit: orNull(count(1, "checkpoints to keep: the best and the newest")),
+  saveOnlyModel: flag(false, "save no optimizer state: smaller checkpoints that can't be resumed"),
+  loadBestModelAtEnd: flag(false, "end with the weights of the best checkpoint"),
+  metricForBestModel: text("what best is about: loss, accuracy, … (default: loss)"),
+  greaterIsBetter: orNull(flag(true, "whether a greater metric is better (default: unless it ends in loss)")),
+
+  seed: number(42, "for fresh weights, dropout and the order of rows", { whole: true }),
+  dataSeed: orNull(number(42, "for the order of rows (default: seed)", { whole: true })),
+  trainSamplingStrategy: oneOf(
+    ["random", "sequential", "group_by_length"],
+    "random",
+    "order of rows: shuffled, as they come, or shuffled with rows of a like length together",
+  ),
+  maxLength: count(512, "tokens per example at most (not in Transformers)"),
+  padding: oneOf(
+    ["longest", "max_length"],
+    "longest",
+    "batches to their longest example, or to maxLength (not in Transformers)",
+  ),
+  dataloaderDropLast: flag(false, "leave out a last batch that isn't full"),
+  dataloaderPrefetch: number(2, "batches made ahead (not in Transformers)", { from: 0, whole: true }),
+  dataloaderNumWorkers: number(0, "threads that tokenize; 0: the main one", { from: 0, whole: true }),
+  recordSteps: flag(true, "record a step once per shape of batch, and send its commands again (not in Transformers)"),
+  onNonFinite: oneOf(
+    ["stop", "skip", "ignore"],
+    "stop",
+    "where a loss or gradient is NaN or infinite: stop and say which op; leave the update out; go on (not in Transformers)",
+  ),
+
+  reportTo: list("where to report the run: html, jsonl, csv, tensorboard, wandb, all, none", [
+    ...REPORTERS,
+    "all",
+    "none",
+  ]),
+  runName: text("name of the run in reports (default: that of outputDir)"),
+  pushToHub: flag(false, "upload the model to the hub"),
+  hubModelId: text("repository to upload to (default: the user's, by the name of outputDir)"),
+  hubStrategy: oneOf(
+    ["end", "every_save", "checkpoint", "all_checkpoints"],
+    "every_save",
+    "what to upload and when: the model at the end; at each save; with the newest checkpoint; with all of them",
+  ),
+  hubToken: text("token for the hub (default: HF_TOKEN, or the one stored by its login)"),
+  hubPrivateRepo: flag(false, "a repository that is made is private"),
+  hubRevision: text("branch to upload to (default: main)"),
 };
 
-/** Schedules that need what these arguments can't say. */
-const WITH_MORE_TO_SAY: readonly SchedulerName[] = [
-  "reduce_lr_on_plateau",
-  "greedy",
-  "warmup_stable_decay",
-  "cosine_with_min_lr",
-  "cosine_warmup_with_min_lr",
-];
+/** How to train: a value for each of {@link TRAINING_ARGUMENTS}. */
+export type TrainingArguments = {
+  -readonly [Name in keyof typeof TRAINING_ARGUMENTS]: (typeof TRAINING_ARGUMENTS)[Name]["default"];
+};
 
-/** The defaults with `given` in their place. @throws for a value that can't be, or a name that isn't one */
-export function trainingArguments(given: Partial<TrainingArguments> = {}): TrainingArguments {
-  const args = { ...defaults, ...given };
-  const refuse = (name: string, rule: string): never => {
-    throw new GpugradError(
-      `TrainingArguments: ${name} is ${String(args[name as keyof TrainingArguments])}, but ${rule}.`,
-    );
-  };
-  for (const name of Object.keys(given)) {
-    if (!(name in defaults))
-      throw new GpugradError(`TrainingArguments: there is no ${name}. Known: ${Object.keys(defaults).join(", ")}.`);
+type Name = keyof TrainingArguments;
+
+const NAMES = Object.keys(TRAINING_ARGUMENTS) as Name[];
+
+/** `numTrainEpochs` as Transformers spells it: `num_train_epochs`. */
+export const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** `num_train_epochs`, also with dashes, as it is spelled here: `numTrainEpochs`. */
+export const camelCase = (name: string): string =>
+  name.replace(/[_-]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+
+/**
+ * The defaults with `given` in their place; names may be in snake_case. What depends on other arguments is filled in, as Transformers does:
+ * the metric that is watched, the steps between evaluations.
+ * @throws for a name that isn't one, with the nearest; for a value that can't be; for two that contradict each other
+ */
+export function trainingArguments(
+  given: Readonly<Record<string, unknown>> | Partial<TrainingArguments> = {},
+): TrainingArguments {
+  const args = Object.fromEntries(NAMES.map((name) => [name, TRAINING_ARGUMENTS[name].default])) as TrainingArguments;
+  for (const [spelled, value] of Object.entries(given)) {
+    const name = camelCase(spelled) as Name;
+    const argument: Argument | undefined = TRAINING_ARGUMENTS[name];
+    if (!argument)
+      throw new GpugradError(
+        `TrainingArguments: there is no ${spelled}.${didYouMean(name, NAMES) || ` There are ${NAMES.join(", ")}.`}`,
+      );
+    if (value === undefined || (value === null && argument.default === null)) continue;
+    const broken = argument.brokenRule(value);
+    if (broken) refuse(name, value, broken);
+    (args as Record<string, unknown>)[name] = value;
   }
-  for (const name of ["perDeviceTrainBatchSize", "perDeviceEvalBatchSize", "maxLength"] as const) {
-    if (!Number.isInteger(args[name]) || args[name] < 1) refuse(name, "it has to be a whole number from 1 on");
+  return fillIn(args);
+}
+
+function refuse(name: Name, value: unknown, rule: string): never {
+  throw new GpugradError(
+    `TrainingArguments: ${name} is ${typeof value === "string" ? value : JSON.stringify(value)}, but ${rule}.`,
+  );
+}
+
+function fillIn(args: TrainingArguments): TrainingArguments {
+  const { evalStrategy, saveStrategy, evalSteps, saveSteps, lrSchedulerType } = args;
+  if (args.maxSteps === 0) refuse("maxSteps", 0, "it has to be 1 or more, or -1 to count epochs");
+  if (evalStrategy === "steps") args.evalSteps ??= args.loggingSteps;
+  const watches = lrSchedulerType === "reduce_lr_on_plateau" || lrSchedulerType === "greedy";
+  if (watches && evalStrategy === "no")
+    refuse("lrSchedulerType", lrSchedulerType, "it watches a metric: set evalStrategy to steps or epoch");
+  if (args.loadBestModelAtEnd || watches || saveStrategy === "best") args.metricForBestModel ??= "loss";
+  if (args.metricForBestModel !== null) args.greaterIsBetter ??= !args.metricForBestModel.endsWith("loss");
+  if (args.loadBestModelAtEnd && saveStrategy !== "best") {
+    if (evalStrategy !== saveStrategy)
+      refuse(
+        "loadBestModelAtEnd",
+        true,
+        `evaluations and checkpoints come apart: evalStrategy is ${evalStrategy}, saveStrategy ${saveStrategy}`,
+      );
+    const every = saveSteps / (evalSteps ?? args.loggingSteps);
+    if (evalStrategy === "steps" && Math.abs(every - Math.round(every)) > 1e-6)
+      refuse(
+        "loadBestModelAtEnd",
+        true,
+        `saveSteps ${saveSteps} is no multiple of evalSteps ${evalSteps ?? args.loggingSteps}`,
+      );
   }
-  for (const name of [
-    "learningRate",
-    "weightDecay",
-    "warmupSteps",
-    "maxGradNorm",
-    "adamEpsilon",
-    "numTrainEpochs",
-  ] as const) {
-    if (!(args[name] >= 0)) refuse(name, "it can't be negative");
-  }
-  for (const name of ["adamBeta1", "adamBeta2"] as const)
-    if (!(args[name] >= 0 && args[name] < 1)) refuse(name, "it has to be in [0, 1)");
-  if (args.padding !== "longest" && args.padding !== "max_length")
-    refuse("padding", "it has to be longest or max_length");
-  if (!Number.isInteger(args.seed)) refuse("seed", "it has to be a whole number");
-  if (!(args.dataloaderPrefetch >= 0)) refuse("dataloaderPrefetch", "it can't be negative");
-  if (WITH_MORE_TO_SAY.includes(args.lrSchedulerType)) {
-    refuse(
-      "lrSchedulerType",
-      "this schedule needs a metric or options of its own: use getScheduler() in a loop of your own",
-    );
-  }
-  if (!SCHEDULER_NAMES.includes(args.lrSchedulerType))
-    refuse("lrSchedulerType", `it has to be one of ${SCHEDULER_NAMES.join(", ")}`);
+  if (saveStrategy === "best" && evalStrategy === "no")
+    refuse("saveStrategy", "best", "nothing is evaluated: set evalStrategy");
+  for (const name of ["resumeFromCheckpoint", "pushToHub", "loadBestModelAtEnd"] as const)
+    if (args[name] === true && args.outputDir === null) refuse(name, true, "there is no outputDir");
+  if (args.reportTo.includes("all")) args.reportTo = REPORTERS.filter((name) => name !== "wandb");
+  if (args.reportTo.includes("none")) args.reportTo = [];
   return args;
+}
+
+/**
+ * A value as a command line has it, read as the argument's type: `true`, `1e-4`, `a,b`, `{"num_cycles": 2}`.
+ * @throws when it can't be read so
+ */
+export function parseArgument(name: keyof TrainingArguments, written: string): unknown {
+  const { type }: Argument = TRAINING_ARGUMENTS[name];
+  if (type === "number") {
+    const value = written.trim() === "" ? NaN : Number(written);
+    return Number.isNaN(value) ? refuse(name, written, "it has to be a number") : value;
+  }
+  if (type === "boolean" || name === "resumeFromCheckpoint") {
+    const lower = written.toLowerCase();
+    if (["true", "1", "yes"].includes(lower)) return true;
+    if (["false", "0", "no"].includes(lower)) return false;
+    return type === "boolean" ? refuse(name, written, "it has to be true or false") : written;
+  }
+  if (name === "classWeights") return written === "balanced" ? written : written.split(",").map(Number);
+  if (type === "list") return written.split(",").filter((item) => item !== "");
+  if (type === "object") {
+    try {
+      return JSON.parse(written);
+    } catch {
+      return refuse(name, written, 'it has to be JSON, such as {"num_cycles": 2}');
+    }
+  }
+  return written;
 }

@@ -1,0 +1,192 @@
+import type { PreTrainedModel } from "@gpugrad/bert";
+import { GpugradError } from "@gpugrad/tensor";
+import type { BatchTokenizer } from "./data/data-loader.ts";
+import type { Dataset } from "./data/dataset.ts";
+import type { Optimizer } from "./optim/optimizer.ts";
+import type { PredictionOutput } from "./prediction.ts";
+import type { LrScheduler } from "./schedule.ts";
+import type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
+import type { TrainingArguments } from "./training-arguments.ts";
+
+/** One update, once the device has said what came of it. */
+export interface StepEvent {
+  /** Counts from 1. */
+  step: number;
+  totalSteps: number;
+  loss: number;
+  /** Norm of all gradients together, without the loss scale and before clipping. */
+  gradNorm: number;
+  /** The rate that this update used. */
+  learningRate: number;
+  /** Finished batches per batches of an epoch. */
+  epoch: number;
+  /** Tokens of each row, without padding. */
+  lengths: readonly number[];
+  /** Tokens with padding, on average so far. */
+  tokensPerSecond: number;
+  /** Until the last update, at the pace so far. */
+  secondsLeft: number;
+  /** With `fp16`: what the loss was multiplied by. */
+  lossScale?: number;
+  /** Updates so far that were left out, since a gradient was infinite or NaN. */
+  skippedSteps?: number;
+}
+
+/** One batch of an evaluation. */
+export interface EvalEvent {
+  batch: number;
+  totalBatches: number;
+}
+
+/** What else callbacks are told: what there is at the time. */
+export interface CallbackContext {
+  model: PreTrainedModel;
+  tokenizer: BatchTokenizer;
+  trainDataset?: Dataset;
+  evalDataset?: Dataset;
+  /** From `onTrainBegin` on. */
+  optimizer?: Optimizer;
+  lrScheduler?: LrScheduler;
+  /** At `onStepResult`. */
+  result?: StepEvent;
+  /** At `onPredictionStep`. */
+  evaluation?: EvalEvent;
+  /** At `onLog`: the entry, which is also the last one of `state.logHistory`. */
+  logs?: LogEntry;
+  /** At `onEvaluate` and `onPredict`. */
+  metrics?: Record<string, number>;
+  /** At `onEvaluate` and `onPredict`: logits and labels of every row. */
+  prediction?: PredictionOutput;
+  /** At `onSave`: the folder of the checkpoint. */
+  checkpoint?: string;
+}
+
+type Handler = (
+  args: TrainingArguments,
+  state: TrainerState,
+  control: TrainerControl,
+  context: CallbackContext,
+) => void | Promise<void>;
+
+/**
+ * Watches a run, and may change what it does next by the flags of `control`. A handler may be asynchronous: the run waits for it.
+ *
+ * `onStepEnd` comes when an update has been sent to the device, which is when Transformers' comes, too; `onStepResult`, once its loss
+ * is known: up to two updates later, always in order.
+ * @see https://huggingface.co/docs/transformers/main_classes/callback
+ */
+export interface TrainerCallback {
+  onInitEnd?: Handler;
+  onTrainBegin?: Handler;
+  onTrainEnd?: Handler;
+  onEpochBegin?: Handler;
+  onEpochEnd?: Handler;
+  /** Before the batches of an update. */
+  onStepBegin?: Handler;
+  /** After an update. */
+  onStepEnd?: Handler;
+  /** The loss and gradient norm of an update are known. */
+  onStepResult?: Handler;
+  onLog?: Handler;
+  onEvaluate?: Handler;
+  onPredict?: Handler;
+  /** After a batch of an evaluation or prediction. */
+  onPredictionStep?: Handler;
+  onSave?: Handler;
+  /** What it keeps in checkpoints. */
+  state?(): CallbackState;
+  /** Goes on from what `state()` gave. */
+  loadState?(state: CallbackState): void;
+}
+
+/** `onLog`, `onSave`, … */
+export type TrainerEvent = Exclude<keyof TrainerCallback, "state" | "loadState">;
+
+/** A callback as a plain function: called at every event, with its name. */
+export type CallbackFunction = (event: TrainerEvent, ...told: Parameters<Handler>) => void | Promise<void>;
+
+/** Calls each callback in turn. */
+export async function callAll(
+  callbacks: readonly (TrainerCallback | CallbackFunction)[],
+  event: TrainerEvent,
+  ...told: Parameters<Handler>
+): Promise<void> {
+  for (const callback of callbacks) {
+    const answer = typeof callback === "function" ? callback(event, ...told) : callback[event]?.(...told);
+    if (answer instanceof Promise) await answer;
+  }
+}
+
+/** When to log, evaluate, save and stop, by the arguments: Transformers' DefaultFlowCallback. */
+export const defaultFlow: TrainerCallback = {
+  onStepEnd({ loggingStrategy, loggingFirstStep, evalStrategy, evalDelay, saveStrategy }, state, control) {
+    const step = state.globalStep;
+    const isLast = step >= state.maxSteps;
+    const evaluates = evalStrategy === "steps" && step >= evalDelay;
+    if (step === 1 && loggingFirstStep) control.shouldLog = true;
+    if (loggingStrategy === "steps" && step % state.loggingSteps === 0) control.shouldLog = true;
+    if (evaluates && (isLast || step % state.evalSteps === 0)) control.shouldEvaluate = true;
+    if (saveStrategy === "steps" && (isLast || step % state.saveSteps === 0)) control.shouldSave = true;
+    if (isLast) control.shouldTrainingStop = true;
+  },
+  onEpochEnd({ loggingStrategy, evalStrategy, evalDelay, saveStrategy }, state, control) {
+    if (loggingStrategy === "epoch") control.shouldLog = true;
+    if (evalStrategy === "epoch" && state.epoch >= evalDelay) control.shouldEvaluate = true;
+    if (saveStrategy === "epoch") control.shouldSave = true;
+  },
+};
+
+/**
+ * Stops when the metric of the best model has not become better, by more than `earlyStoppingThreshold`, for
+ * `earlyStoppingPatience` evaluations in a row.
+ * @see https://huggingface.co/docs/transformers/main_classes/callback#transformers.EarlyStoppingCallback
+ */
+export class EarlyStoppingCallback implements TrainerCallback {
+  readonly earlyStoppingPatience: number;
+  readonly earlyStoppingThreshold: number;
+  #evaluationsSinceBest = 0;
+
+  constructor({ earlyStoppingPatience = 1, earlyStoppingThreshold = 0 } = {}) {
+    this.earlyStoppingPatience = earlyStoppingPatience;
+    this.earlyStoppingThreshold = earlyStoppingThreshold;
+  }
+
+  onTrainBegin({ metricForBestModel, evalStrategy }: TrainingArguments): void {
+    if (metricForBestModel === null || evalStrategy === "no") {
+      throw new GpugradError(
+        `EarlyStoppingCallback: metricForBestModel is ${metricForBestModel}, evalStrategy ${evalStrategy}. It needs both, to know what got better.`,
+      );
+    }
+  }
+
+  onEvaluate(
+    { metricForBestModel, greaterIsBetter }: TrainingArguments,
+    { bestMetric }: TrainerState,
+    control: TrainerControl,
+    { metrics }: CallbackContext,
+  ): void {
+    const value = metrics?.[evalKey(metricForBestModel!)];
+    if (value === undefined) return;
+    const isBetter = bestMetric === null || (greaterIsBetter ? value > bestMetric : value < bestMetric);
+    const byEnough = bestMetric === null || Math.abs(value - bestMetric) > this.earlyStoppingThreshold;
+    this.#evaluationsSinceBest = isBetter && byEnough ? 0 : this.#evaluationsSinceBest + 1;
+    if (this.#evaluationsSinceBest >= this.earlyStoppingPatience) control.shouldTrainingStop = true;
+  }
+
+  state(): CallbackState {
+    return {
+      args: {
+        early_stopping_patience: this.earlyStoppingPatience,
+        early_stopping_threshold: this.earlyStoppingThreshold,
+      },
+      attributes: { early_stopping_patience_counter: this.#evaluationsSinceBest },
+    };
+  }
+
+  loadState({ attributes }: CallbackState): void {
+    this.#evaluationsSinceBest = Number(attributes["early_stopping_patience_counter"]);
+  }
+}
+
+/** A metric's name in the log: `loss` is `eval_loss`. */
+export const evalKey = (metric: string): string => (metric.startsWith("eval_") ? metric : `eval_${metric}`);

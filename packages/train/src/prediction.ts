@@ -1,0 +1,91 @@
+import type { BertConfig } from "@gpugrad/bert";
+import type { Dataset } from "./data/dataset.ts";
+import { accuracyScore, matthewsCorrcoef, precisionRecallF1 } from "./metrics/classification.ts";
+import { averagePrecisionScore, calibration, rocAucScore } from "./metrics/ranking.ts";
+import { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
+
+/** What a model says of a dataset, row by row. */
+export interface Predictions {
+  /** Logits, row-major `[rows, numLabels]`. */
+  predictions: Float32Array;
+  numLabels: number;
+  /** Class with the largest logit per row; of a regression, 0. */
+  classes: Int32Array;
+  /** Probability (softmax) of that class; of a regression, the prediction itself. */
+  scores: Float32Array;
+  /** Class ids, or numbers of a regression; undefined where not every row has one. */
+  labels: number[] | undefined;
+}
+
+/** What `predict()` and `evaluate()` give. */
+export interface PredictionOutput extends Predictions {
+  /** What was predicted: row i of the predictions is row i of this. */
+  dataset: Dataset;
+  /** `eval_loss`, `eval_accuracy`, …, under Transformers' names; `test_` in place of `eval_` for `predict()`. */
+  metrics: Record<string, number>;
+}
+
+/** Metrics of labelled predictions, by their names without a prefix. */
+export type ComputeMetrics = (
+  predictions: Predictions & { labels: number[] },
+) => Record<string, number> | Promise<Record<string, number>>;
+
+/** Classes and scores of logits `[rows, numLabels]`. */
+export function predictionsOf(predictions: Float32Array, numLabels: number, labels: number[] | undefined): Predictions {
+  const rows = predictions.length / numLabels;
+  const logitsOf = (i: number): Float32Array => predictions.subarray(i * numLabels, (i + 1) * numLabels);
+  const classes = Int32Array.from({ length: rows }, (_, i) => argmax(logitsOf(i)));
+  const scores = numLabels === 1 ? predictions.slice() : Float32Array.from(classes, (c, i) => softmax(logitsOf(i))[c]!);
+  return { predictions, numLabels, classes, scores, labels };
+}
+
+/** Probabilities of a row of logits. */
+export function softmax(logits: ArrayLike<number>): number[] {
+  const values = Array.from(logits);
+  const most = Math.max(...values);
+  const powers = values.map((logit) => Math.exp(logit - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+/**
+ * The metrics there are unless `computeMetrics` says otherwise. Classes: accuracy, macro precision, recall and F1, Matthews' correlation, calibration error,
+ * and with two of them ROC-AUC and average precision. Regression: mean squared and absolute error, Pearson, Spearman.
+ */
+export const defaultMetrics: ComputeMetrics = ({ predictions, numLabels, classes, scores, labels }) => {
+  if (numLabels === 1) {
+    return {
+      mse: meanSquaredError(labels, predictions),
+      mae: meanAbsoluteError(labels, predictions),
+      pearson: pearsonr(labels, predictions),
+      spearman: spearmanr(labels, predictions),
+    };
+  }
+  const { precision, recall, f1 } = precisionRecallF1(labels, classes, { average: "macro" });
+  const right = labels.map((label, i) => label === classes[i]);
+  const metrics = {
+    accuracy: accuracyScore(labels, classes),
+    ...{ precision, recall, f1, mcc: matthewsCorrcoef(labels, classes) },
+    calibration_error: calibration(scores, right).error,
+  };
+  if (numLabels !== 2 || new Set(labels).size !== 2) return metrics;
+  const ofOne = labels.map((_, i) => softmax(predictions.subarray(2 * i, 2 * i + 2))[1]!);
+  return { ...metrics, roc_auc: rocAucScore(labels, ofOne), average_precision: averagePrecisionScore(labels, ofOne) };
+};
+
+/** Multiplications and additions of a training step per token: 6 for each parameter that is no embedding (2 forward, 4 backward). */
+export function flosPerToken(parameters: Iterable<readonly [name: string, parameter: { size: number }]>): number {
+  let count = 0;
+  for (const [name, { size }] of parameters) if (!/_embeddings\.weight$/.test(name)) count += size;
+  return 6 * count;
+}
+
+function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+/** Whether labels are numbers rather than classes. */
+export const isRegression = ({ num_labels, problem_type }: BertConfig): boolean =>
+  num_labels === 1 || problem_type === "regression";
