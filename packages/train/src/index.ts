@@ -14,7 +14,7 @@ export {
   type CollateOptions,
   type DataLoaderOptions,
 } from "./data/data-loader.ts";
-export { Dataset, type ColumnOptions, type LabelInfo, type Row } from "./data/dataset.ts";
+export { Dataset, findColumns, type ColumnOptions, type LabelInfo, type Row } from "./data/dataset.ts";
 export type { DataFolder } from "./data/folder.ts";
 export { dataFolder, loadDataset, loadDatasetDict, type LoadOptions } from "./data/load-dataset.ts";
 export { DataError } from "./errors.ts";

@@ -116,8 +116,12 @@ const PAIRS = [
 const TEXTS = ["text", "sentence", "review", "content", "document", "comment", "tweet"];
 const LABELS = ["label", "labels", "sentiment", "stars", "rating", "score", "target", "class", "category"];
 
-/** Columns by their usual names, unless the options name them. */
-function findColumns(
+/**
+ * Which columns hold what: by their usual names, unless the options name them.
+ *
+ * @throws {@link DataError} listing the columns there are, when none is known to hold the text.
+ */
+export function findColumns(
   table: Pick<Table, "name" | "columns">,
   options: ColumnOptions = {},
 ): { text: string; textPair?: string; label?: string } {
