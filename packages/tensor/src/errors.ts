@@ -13,6 +13,14 @@ export class DeviceError extends GpugradError {
   override name = "DeviceError";
 }
 
+/**
+ * The device is gone, with all that lived on it: a driver was reset, a cable pulled. `init()` makes another, `Tensor.restore()` gives
+ * tensors their values back.
+ */
+export class DeviceLostError extends DeviceError {
+  override name = "DeviceLostError";
+}
+
 /** Throws a {@link GpugradError} with `message` unless `condition` holds. */
 export function check(condition: unknown, message: string | (() => string)): asserts condition {
   if (!condition) throw new GpugradError(typeof message === "string" ? message : message());

@@ -2,7 +2,7 @@ import "./methods.ts";
 
 export { autocast, type AutocastOptions, type ComputeType } from "./autocast.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
-export { check, DeviceError, GpugradError, ShaderError } from "./errors.ts";
+export { check, DeviceError, DeviceLostError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device, type InitOptions } from "./runtime/device.ts";
 export { adapterKey, TUNING_VERSION, type Tuning } from "./runtime/tuning.ts";
 export { debug, type DebugOptions } from "./numerics.ts";

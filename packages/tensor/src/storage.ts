@@ -5,9 +5,20 @@ import type { PooledBuffer } from "./runtime/pool.ts";
 /** Which op is running: tensors and their memory are named after the op that made them. */
 export const provenance = { op: "user" };
 
-const live = new Set<Storage>();
-let peakBytes = 0;
-let liveBytes = 0;
+/** What lives on a device. It goes with the device. */
+interface Ledger {
+  readonly live: Set<Storage>;
+  bytes: number;
+  peakBytes: number;
+}
+
+const ledgers = new WeakMap<Device, Ledger>();
+
+function ledgerOf(device: Device): Ledger {
+  let ledger = ledgers.get(device);
+  if (!ledger) ledgers.set(device, (ledger = { live: new Set(), bytes: 0, peakBytes: 0 }));
+  return ledger;
+}
 
 /** Device memory behind one or more tensors (a reshape shares it), counted by reference. */
 export class Storage {
@@ -23,9 +34,10 @@ export class Storage {
     this.op = provenance.op;
     this.buffer =
       typeof bytes === "number" ? this.device.allocate(bytes, this.op) : this.device.allocateWith(bytes, this.op);
-    live.add(this);
-    liveBytes += this.buffer.bytes;
-    peakBytes = Math.max(peakBytes, liveBytes);
+    const ledger = ledgerOf(this.device);
+    ledger.live.add(this);
+    ledger.bytes += this.buffer.bytes;
+    ledger.peakBytes = Math.max(ledger.peakBytes, ledger.bytes);
   }
 
   /** Whether more than one tensor holds it. */
@@ -42,8 +54,9 @@ export class Storage {
 
   release(): void {
     if (--this.#references > 0) return;
-    live.delete(this);
-    liveBytes -= this.buffer.bytes;
+    const ledger = ledgerOf(this.device);
+    ledger.live.delete(this);
+    ledger.bytes -= this.buffer.bytes;
     this.device.pool.give(this.buffer);
   }
 }
@@ -62,6 +75,7 @@ export interface MemoryReport {
 
 /** What lives on the device now, by the op that made it. */
 export function memory(): MemoryReport {
+  const { live, bytes, peakBytes } = ledgerOf(device());
   const byOp = new Map<string, { storages: number; bytes: number }>();
   for (const { op, buffer } of live) {
     const entry = byOp.get(op) ?? { storages: 0, bytes: 0 };
@@ -71,7 +85,7 @@ export function memory(): MemoryReport {
   }
   return {
     storages: live.size,
-    bytes: liveBytes,
+    bytes,
     peakBytes,
     freeBytes: device().pool.freeBytes,
     byOp: Object.fromEntries([...byOp].sort(([, a], [, b]) => b.bytes - a.bytes)),
@@ -80,5 +94,6 @@ export function memory(): MemoryReport {
 
 /** Starts the count of `peakBytes` again from what lives now. */
 export function resetPeakMemory(): void {
-  peakBytes = liveBytes;
+  const ledger = ledgerOf(device());
+  ledger.peakBytes = ledger.bytes;
 }

@@ -2,6 +2,7 @@ import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
+import { device } from "./runtime/device.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
 import { enterScope, leaveScope } from "./scope.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
@@ -145,6 +146,28 @@ export class Tensor {
     );
     this.storage.device.queue.upload(this.buffer, bytes, offset);
     this.storage.version++;
+  }
+
+  /**
+   * Puts back what `bytes()` gave: in place, or in new memory if the device that the tensor lived on is gone. For parameters, after
+   * `init()` has replaced a lost device: the object stays the same, so that a model which holds it goes on working. The gradient is forgotten.
+   */
+  restore(bytes: Uint8Array): void {
+    const old = this.storage;
+    const size = isHalf(this.dtype) ? 2 * this.size : this.byteLength;
+    check(bytes.byteLength === size, () => `restore: ${bytes.byteLength} bytes for the ${size} of ${this.toString()}.`);
+    device().throwIfFailed();
+    this.grad?.dispose();
+    this.grad = null;
+    if (old.device === device()) return this.writeBytes(bytes);
+    const fresh = fromBytes(bytes, this.shape, this.dtype);
+    this.#storage = fresh.storage.retain();
+    fresh.dispose();
+    unreachable.unregister(this);
+    unreachable.register(this, this.#storage, this);
+    if (this.gradNode) hooks.recorder?.released(this.gradNode);
+    this.gradNode = null;
+    old.release();
   }
 
   /** Overwrites the elements in place, from the host. A tape that saved the old ones will refuse to go on. */

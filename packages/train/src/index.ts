@@ -17,6 +17,7 @@ export {
 export { Dataset, findColumns, type ColumnOptions, type LabelInfo, type Row } from "./data/dataset.ts";
 export type { DataFolder } from "./data/folder.ts";
 export { dataFolder, loadDataset, loadDatasetDict, type LoadOptions } from "./data/load-dataset.ts";
+export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatRate } from "./format.ts";
 export {

@@ -1,5 +1,5 @@
 import { readTuning, requestAdapter } from "#platform";
-import { check, DeviceError, GpugradError, ShaderError } from "../errors.ts";
+import { check, DeviceError, DeviceLostError, GpugradError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
@@ -66,6 +66,8 @@ export class Device {
   #failure: Error | undefined;
   #destroyed = false;
   #staging: GPUBuffer[] = [];
+  /** Those who wait for the device, to be told if it is lost. */
+  readonly #waiting = new Set<() => void>();
   readonly #maxBytes: number;
 
   private constructor(choice: AdapterChoice, gpu: GPUDevice) {
@@ -94,8 +96,13 @@ export class Device {
       this.#fail(new DeviceError(`${what}: ${event.error.message}`));
     });
     void gpu.lost.then(({ reason, message }) => {
-      if (!this.#destroyed)
-        this.#fail(new DeviceError(`the GPU device was lost (${reason}): ${message}. Call init() for a new one.`));
+      if (this.#destroyed) return;
+      this.#fail(
+        new DeviceLostError(
+          `the GPU device was lost (${reason}): ${message}. Call init() for a new one, and give tensors their values again with restore().`,
+        ),
+      );
+      for (const tell of this.#waiting) tell();
     });
   }
 
@@ -166,8 +173,10 @@ export class Device {
     this.queue.copy(buffer, staging, size);
     this.queue.flush();
     try {
-      await staging.mapAsync(GPUMapMode.READ, 0, size);
+      await this.#unlessLost(staging.mapAsync(GPUMapMode.READ, 0, size));
     } catch (error) {
+      // Of a loss the read may hear before the device itself does.
+      if (!this.#failure) await Promise.race([this.gpu.lost, new Promise((later) => setTimeout(later, 200))]);
       await this.#settle();
       throw new DeviceError(`reading a tensor back failed: ${String(error)}`);
     }
@@ -182,8 +191,17 @@ export class Device {
   /** Waits until everything recorded so far has run. */
   async finish(): Promise<void> {
     this.queue.flush();
-    await this.gpu.queue.onSubmittedWorkDone();
+    await this.#unlessLost(this.gpu.queue.onSubmittedWorkDone());
     await this.#settle();
+  }
+
+  /** What `work` comes to; or rejects as soon as the device is lost, whatever becomes of `work`. */
+  #unlessLost<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const tell = (): void => reject(this.#failure!);
+      this.#waiting.add(tell);
+      work.then(resolve, reject).finally(() => this.#waiting.delete(tell));
+    });
   }
 
   /** Gives unused buffers back to the driver. */
@@ -207,7 +225,7 @@ export class Device {
   async destroy(): Promise<void> {
     if (this.#destroyed) return;
     this.queue.flush();
-    await this.gpu.queue.onSubmittedWorkDone().catch(() => undefined);
+    if (!this.failed) await this.#unlessLost(this.gpu.queue.onSubmittedWorkDone()).catch(() => undefined);
     this.#destroyed = true;
     this.gpu.destroy();
     this.#choice.release();
@@ -253,7 +271,7 @@ export interface InitOptions {
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  if (current?.failed) await destroy(); // a lost device is replaced; its tensors are gone
+  if (current?.failed) await destroy(); // a lost device is replaced; of its tensors those live on that are restored
   starting ??= start(options).then((device) => (current = device));
   try {
     return await starting;
