@@ -58,7 +58,9 @@ export {
   type GradientFactor,
   type NamedParameters,
   type OptimizerOptions,
+  type OptimizerState,
   type ParamGroup,
+  type StateTensor,
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean } from "./nearest.ts";

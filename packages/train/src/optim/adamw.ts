@@ -31,7 +31,8 @@ class AdamFamily extends Optimizer<AdamOptions> {
     decoupled: boolean,
   ) {
     const defaults = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay } as const;
-    super(params, { ...defaults, ...options }, { names: ["exp_avg", "exp_avg_sq"], groupsSmall: true });
+    const shapesOf = ({ shape }: Tensor) => ({ exp_avg: shape, exp_avg_sq: shape });
+    super(params, { ...defaults, ...options }, { shapesOf, groupsSmall: true });
     this.#decoupled = decoupled;
   }
 

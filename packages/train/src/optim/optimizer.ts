@@ -1,16 +1,20 @@
 import {
   atEachReplay,
   fromArray,
+  fromBytes,
   GpugradError,
   keep,
   kernel,
   ones,
   reshape,
   run,
+  sameShape,
   scope,
+  showShape,
+  sizeOf,
   slice,
   zeros,
-  zerosLike,
+  type Shape,
   type Tensor,
 } from "@gpugrad/tensor";
 import clockCode from "./clock.wgsl";
@@ -61,10 +65,28 @@ export interface Due<Options> {
   readonly record: number;
 }
 
+/** A state tensor, to be read now or never: as `Tensor` is one, and whatever reads from a file can be. */
+export interface StateTensor {
+  readonly shape: Shape;
+  /** Its f32, little-endian, row-major. */
+  bytes(): Promise<Uint8Array>;
+}
+
+/** All that an optimizer is, but its options: what `stateDict()` gives and `loadStateDict()` takes. Without `tensors` it is plain JSON. */
+export interface OptimizerState {
+  readonly steps: number;
+  /** In the optimizer's order, each with the steps that it has taken. */
+  readonly parameters: readonly { readonly name: string; readonly steps: number }[];
+  /** `exp_avg.<parameter>` and so on, in PyTorch's names; and `clock`, if the device has a say in which steps are taken. */
+  readonly tensors: ReadonlyMap<string, StateTensor>;
+}
+
 interface Entry<Options> {
   readonly name: string;
   readonly parameter: Tensor;
   readonly own: Partial<Options>;
+  /** Shapes of its state tensors by name. */
+  readonly shapes: Readonly<Record<string, Shape>>;
   readonly state: Record<string, Tensor> | number;
   readonly record: number;
   /** Steps that this parameter has taken: fewer than the optimizer's where it had no gradient. */
@@ -72,9 +94,9 @@ interface Entry<Options> {
 }
 
 /** What an optimizer keeps. */
-interface StateLayout {
-  /** The tensors kept per parameter, all zeros at first; PyTorch's names, as saved in checkpoints. */
-  names: readonly string[];
+interface StateLayout<Options> {
+  /** Shapes of the tensors kept for a parameter, all zeros at first; PyTorch's names, as saved in checkpoints. */
+  shapesOf: (parameter: Tensor, options: Options) => Record<string, Shape>;
   /** Whether the state of all small parameters lies in one tensor. */
   groupsSmall?: boolean;
 }
@@ -91,7 +113,6 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   /** Steps taken so far. */
   steps = 0;
   readonly #entries: Entry<Options>[] = [];
-  readonly #stateNames: readonly string[];
   /** State of the small parameters, one after the other: each has its first state tensor, then the next, padded to vectors. */
   readonly #moments: Tensor;
   /** Factor 1, a step to take, and no corrections: see adamw.wgsl. */
@@ -102,10 +123,9 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   constructor(
     params: NamedParameters | readonly ParamGroup<Options>[],
     options: Options,
-    { names, groupsSmall = false }: StateLayout,
+    { shapesOf, groupsSmall = false }: StateLayout<Options>,
   ) {
     this.options = options;
-    this.#stateNames = names;
     const seen = new Set<Tensor>();
     let vectors = 0;
     for (const { params: named, options: own = {} } of groupsOf<Options>(params)) {
@@ -118,12 +138,13 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
           );
         }
         seen.add(parameter);
+        const shapes = shapesOf(parameter, { ...options, ...own });
         const isSmall = groupsSmall && parameter.size <= SMALL;
         const state = isSmall
           ? vectors
-          : Object.fromEntries(names.map((key) => [key, keep(zerosLike(parameter))] as const));
-        if (isSmall) vectors += names.length * vectorsOf(parameter.size);
-        this.#entries.push({ name, parameter, own, state, record: this.#entries.length + 1, steps: 0 });
+          : Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, keep(zeros(shape))] as const));
+        if (isSmall) vectors += Object.values(shapes).reduce((sum, shape) => sum + vectorsOf(sizeOf(shape)), 0);
+        this.#entries.push({ name, parameter, own, shapes, state, record: this.#entries.length + 1, steps: 0 });
       }
     }
     if (this.#entries.length === 0)
@@ -220,18 +241,96 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    * of small parameters are copies, the others share the optimizer's memory.
    */
   state(): Map<string, Tensor> {
-    return new Map(
-      this.#entries.flatMap(({ name, parameter: { size, shape }, state }) =>
-        this.#stateNames.map((key, j) => {
-          if (typeof state !== "number") return [`${key}.${name}`, state[key]!.alias()] as const;
-          const first = 4 * (state + j * vectorsOf(size));
-          return [
-            `${key}.${name}`,
-            scope(() => reshape(slice(this.#moments, [[first, first + size]]), shape)),
-          ] as const;
-        }),
-      ),
-    );
+    return new Map(Array.from(this.#places(), ({ key, ...place }) => [key, tensorAt(place)]));
+  }
+
+  /** Where each state tensor lies: all of a tensor of its own, or a piece of `moments` from element `at` on. */
+  *#places(): Generator<Place & { key: string }> {
+    for (const { name, shapes, state } of this.#entries) {
+      let at = typeof state === "number" ? 4 * state : 0;
+      for (const [key, shape] of Object.entries(shapes)) {
+        const tensor = typeof state === "number" ? this.#moments : state[key]!;
+        yield { key: `${key}.${name}`, tensor, shape, at };
+        if (tensor === this.#moments) at += 4 * vectorsOf(sizeOf(shape));
+      }
+    }
+  }
+
+  /**
+   * All that `loadStateDict` needs to go on from here, byte for byte. Tensors are read when they are asked for their bytes, one by one;
+   * not any more when a step has been taken since. Options are not in it: the constructor has them, and the schedule the rate.
+   *
+   * ```ts
+   * const { tensors, ...rest } = optimizer.stateDict(); // rest: JSON
+   * await writeSafetensors(file, [...tensors].map(([name, t]) => ({ name, dtype: "F32", shape: t.shape, bytes: () => t.bytes() })));
+   * ```
+   */
+  stateDict(): OptimizerState {
+    const { steps } = this;
+    const readable = (key: string, place: Place): [string, StateTensor] => {
+      const bytes = (): Promise<Uint8Array> => {
+        if (this.steps !== steps) {
+          const now = `${this.steps} steps now, ${steps} when stateDict() was called`;
+          throw new GpugradError(
+            `${this.constructor.name}.stateDict: ${key} is read too late: ${now}. Read it before.`,
+          );
+        }
+        const tensor = tensorAt(place);
+        const read = tensor.bytes();
+        tensor.dispose(); // the read is recorded; the memory may go
+        return read;
+      };
+      return [key, { shape: place.shape, bytes }];
+    };
+    const clock = this.#clock;
+    return {
+      steps,
+      parameters: this.#entries.map(({ name, steps }) => ({ name, steps })),
+      tensors: new Map([
+        ...Array.from(this.#places(), ({ key, ...place }) => readable(key, place)),
+        ...(clock ? [readable("clock", { tensor: clock, shape: clock.shape, at: 0 })] : []),
+      ]),
+    };
+  }
+
+  /**
+   * Goes on where `stateDict` was taken. Record steps after it, not before.
+   * @throws when the state is of other parameters, of other shapes, or of another kind of optimizer; then nothing has changed
+   */
+  async loadStateDict({ steps, parameters, tensors }: OptimizerState): Promise<void> {
+    const places = [...this.#places()];
+    const clockShape = [this.#entries.length + 1, 4];
+    this.#refuseOthers(parameters, tensors, [...places, { key: "clock", shape: clockShape }]);
+    for (const { key, tensor, shape, at } of places) tensor.writeBytes(await bytesOf(key, tensors, shape), 4 * at);
+    const clock = tensors.has("clock") && (await bytesOf("clock", tensors, clockShape));
+    this.#clock?.dispose();
+    this.#clock = clock ? keep(fromBytes(clock, clockShape, "f32")) : undefined;
+    this.steps = steps;
+    for (const [i, entry] of this.#entries.entries()) entry.steps = parameters[i]!.steps;
+  }
+
+  /** @throws at the first difference between a state and what this optimizer keeps */
+  #refuseOthers(
+    parameters: OptimizerState["parameters"],
+    tensors: OptimizerState["tensors"],
+    own: readonly { key: string; shape: Shape }[],
+  ): void {
+    const refuse = (difference: string): never => {
+      const hint = "Make the optimizer as the one that was saved, over the same parameters in the same order.";
+      throw new GpugradError(`${this.constructor.name}.loadStateDict: ${difference}. ${hint}`);
+    };
+    for (let i = 0; i < Math.max(parameters.length, this.#entries.length); i++) {
+      const [here, there] = [this.#entries[i]?.name, parameters[i]?.name];
+      if (here !== there) refuse(`parameter ${i} is ${here ?? "none"} here, and ${there ?? "none"} in the state`);
+    }
+    for (const { key, shape } of own) {
+      const given = tensors.get(key)?.shape;
+      if (!given && key !== "clock") refuse(`${key} ${showShape(shape)} is not in the state`);
+      if (given && !sameShape(given, shape))
+        refuse(`${key} is ${showShape(shape)} here, and ${showShape(given)} in the state`);
+    }
+    const known = new Set(own.map(({ key }) => key));
+    for (const key of tensors.keys()) if (!known.has(key)) refuse(`the state has ${key}, which is not kept here`);
   }
 
   /** Gives the state's memory back. */
@@ -247,6 +346,29 @@ function groupsOf<Options>(params: NamedParameters | readonly ParamGroup<Options
     return params as readonly ParamGroup<Options>[];
   }
   return [{ params: params as NamedParameters }];
+}
+
+/** A piece of a tensor. */
+interface Place {
+  readonly tensor: Tensor;
+  readonly shape: Shape;
+  readonly at: number;
+}
+
+/** The piece as a tensor: the same memory if it is all there is, else a copy. */
+function tensorAt({ tensor, shape, at }: Place): Tensor {
+  const size = sizeOf(shape);
+  return tensor.size === size && at === 0
+    ? tensor.alias(shape)
+    : scope(() => reshape(slice(tensor, [[at, at + size]]), shape));
+}
+
+async function bytesOf(key: string, tensors: OptimizerState["tensors"], shape: Shape): Promise<Uint8Array> {
+  const bytes = await tensors.get(key)!.bytes();
+  if (bytes.byteLength === 4 * sizeOf(shape)) return bytes;
+  throw new GpugradError(
+    `loadStateDict: ${key} has ${bytes.byteLength} bytes; ${showShape(shape)} in f32 takes ${4 * sizeOf(shape)}.`,
+  );
 }
 
 /** Names that Hugging Face's Trainer does not decay: biases, and the weights of layer norms. */

@@ -24,7 +24,7 @@ export interface SgdOptions extends OptimizerOptions {
 export class SGD extends Optimizer<SgdOptions> {
   constructor(params: NamedParameters | readonly ParamGroup<SgdOptions>[], options: Partial<SgdOptions> = {}) {
     const defaults = { lr: 1e-3, weightDecay: 0, momentum: 0, dampening: 0, nesterov: false };
-    super(params, { ...defaults, ...options }, { names: ["momentum_buffer"] });
+    super(params, { ...defaults, ...options }, { shapesOf: ({ shape }) => ({ momentum_buffer: shape }) });
   }
 
   protected update(due: readonly Due<SgdOptions>[], clock: Tensor): void {
