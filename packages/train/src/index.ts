@@ -14,9 +14,10 @@ export {
   type CollateOptions,
   type DataLoaderOptions,
 } from "./data/data-loader.ts";
-export { Dataset, findColumns, type ColumnOptions, type LabelInfo, type Row } from "./data/dataset.ts";
+export { findColumns, type ColumnOptions } from "./data/columns.ts";
+export { Dataset, type BadRows, type LabelInfo, type Row } from "./data/dataset.ts";
 export type { DataFolder } from "./data/folder.ts";
-export { dataFolder, loadDataset, loadDatasetDict, type LoadOptions } from "./data/load-dataset.ts";
+export { dataFolder, loadDataset, loadDatasetDict, type DataFiles, type LoadOptions } from "./data/load-dataset.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatRate } from "./format.ts";
@@ -52,6 +53,7 @@ export {
 export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
 export { clipFactor, clipGradNorm, clipGradValue, type NormOptions } from "./optim/clip.ts";
+export { freeze, layerwiseLrDecay, type LayerwiseLrDecayOptions } from "./optim/layers.ts";
 export {
   noDecayGroups,
   Optimizer,

@@ -32,8 +32,11 @@ export interface ParamGroup<Options> {
 
 /** What every optimizer has: a learning rate, and a decay of the weights. */
 export interface OptimizerOptions {
+  /** A group's own rate stays to the optimizer's in the ratio that the two have at first, as under PyTorch's `LambdaLR`. */
   lr: number;
   weightDecay: number;
+  /** The same said as a factor: a group's rate is the optimizer's times this (1). */
+  lrScale?: number;
 }
 
 /** What an optimizer multiplies gradients by while it reads them. Both tensors are on the device, and belong to the scope around. */
@@ -128,7 +131,8 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     this.options = options;
     const seen = new Set<Tensor>();
     let vectors = 0;
-    for (const { params: named, options: own = {} } of groupsOf<Options>(params)) {
+    for (const { params: named, options: given = {} } of groupsOf<Options>(params)) {
+      const own = { ...given, lrScale: this.#scaleOf(given) } as Partial<Options>;
       for (const [name, parameter] of named) {
         if (!parameter.requiresGrad) continue; // frozen
         if (seen.has(parameter)) throw new GpugradError(`${this.constructor.name}: ${name} is given twice.`);
@@ -153,7 +157,21 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     this.#plain = keep(ones([4]));
   }
 
-  /** The learning rate of the next step: schedules set it. Groups with a rate of their own keep it. */
+  #scaleOf({ lr, lrScale = 1 }: Partial<Options>): number {
+    const scale = lr === undefined ? lrScale : lr / this.options.lr;
+    if (scale >= 0 && scale < Infinity && (lr === undefined || lrScale === 1)) return scale;
+    throw new GpugradError(
+      `${this.constructor.name}: a group has lr ${lr} and lrScale ${lrScale}, the optimizer lr ${this.options.lr}. ` +
+        `Give a group one of the two, not negative; lr only where the optimizer's is above 0.`,
+    );
+  }
+
+  /** The options of a group as they are now. */
+  #optionsOf(own: Partial<Options>): Options {
+    return { ...this.options, ...own, lr: this.options.lr * own.lrScale! };
+  }
+
+  /** The learning rate of the next step: schedules set it. All groups follow, each by its factor. */
   get lr(): number {
     return this.options.lr;
   }
@@ -178,14 +196,14 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
       for (const entry of entries) entry.steps++;
       for (const { parameter } of entries) parameter.storage.version++;
     });
-    const optionsOf = new Map(this.#entries.map(({ own }) => [own, { ...this.options, ...own }]));
+    const optionsOf = new Map(this.#entries.map(({ own }) => [own, this.#optionsOf(own)]));
     if (this.#clock) this.#tick(this.#clock, by?.factor ?? this.#plain, entries, optionsOf);
     const due = entries.map((entry): Due<Options> => ({
       p: entry.parameter,
       g: entry.parameter.grad!,
       state: entry.state,
       options: optionsOf.get(entry.own)!,
-      now: () => ({ options: { ...this.options, ...entry.own }, step: entry.steps }),
+      now: () => ({ options: this.#optionsOf(entry.own), step: entry.steps }),
       record: this.#clock ? entry.record : 0,
     }));
     this.update(due, this.#clock ?? by?.factor ?? this.#plain, this.#moments);
@@ -341,7 +359,10 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   }
 }
 
-function groupsOf<Options>(params: NamedParameters | readonly ParamGroup<Options>[]): readonly ParamGroup<Options>[] {
+/** Groups as they are; mere parameters are one group. */
+export function groupsOf<Options>(
+  params: NamedParameters | readonly ParamGroup<Options>[],
+): readonly ParamGroup<Options>[] {
   if (Array.isArray(params) && params.length > 0 && "params" in (params[0] as object)) {
     return params as readonly ParamGroup<Options>[];
   }
@@ -375,13 +396,23 @@ async function bytesOf(key: string, tensors: OptimizerState["tensors"], shape: S
 const NO_DECAY = /(^|\.)bias$|LayerNorm|layer_norm|layernorm/;
 
 /**
- * Two groups, as Hugging Face's Trainer makes them: weight decay on all but biases and layer norms; embeddings do decay.
+ * Groups as Hugging Face's Trainer makes them: weight decay on all but biases and layer norms; embeddings do decay. Groups that are
+ * there already (`layerwiseLrDecay`) become two each.
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/trainer.py (get_decay_parameter_names)
  */
-export function noDecayGroups(params: NamedParameters): ParamGroup<OptimizerOptions>[] {
-  const all = [...params];
-  return [
-    { params: all.filter(([name]) => !NO_DECAY.test(name)) },
-    { params: all.filter(([name]) => NO_DECAY.test(name)), options: { weightDecay: 0 } },
-  ].filter((group) => group.params.length > 0);
+export function noDecayGroups<Options extends OptimizerOptions = OptimizerOptions>(
+  params: NamedParameters | readonly ParamGroup<Options>[],
+): ParamGroup<Options>[] {
+  return groupsOf(params)
+    .flatMap(({ params, options = {} }): ParamGroup<Options>[] => {
+      const all = [...params];
+      return [
+        { params: all.filter(([name]) => !NO_DECAY.test(name)), options },
+        {
+          params: all.filter(([name]) => NO_DECAY.test(name)),
+          options: { ...options, weightDecay: 0 } as Partial<Options>,
+        },
+      ];
+    })
+    .filter(({ params }) => [...params].length > 0);
 }
