@@ -76,8 +76,8 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<
   const saved = step.savedValues();
   const gradients = named(`${step.op} backward`, () => scope(() => step.backward(saved, dy, needs)));
   if (numerics.enabled) {
-    for (const gradient of Object.values(gradients)) {
-      if (gradient) numerics.inspect(`${step.op} backward`, [dy, saved], gradient);
+    for (const [name, gradient] of Object.entries(gradients)) {
+      if (gradient) numerics.inspect(`${step.op} backward`, [dy, saved], gradient, step.inputs[name]?.leaf);
     }
   }
   const own = new Set<Tensor>();

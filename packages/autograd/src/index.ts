@@ -1,5 +1,6 @@
 import { install } from "./backward.ts";
 
+export { detectAnomaly, type Anomaly, type DetectAnomalyOptions } from "./anomaly.ts";
 export { backward, gradientOf, registerHook, retainGrad } from "./backward.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { gradcheck, type GradcheckOptions } from "./gradcheck.ts";

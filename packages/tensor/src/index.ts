@@ -5,7 +5,15 @@ export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } f
 export { check, DeviceError, DeviceLostError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device, type InitOptions } from "./runtime/device.ts";
 export { adapterKey, TUNING_VERSION, type Tuning } from "./runtime/tuning.ts";
-export { debug, type DebugOptions } from "./numerics.ts";
+export {
+  debug,
+  isOrigin,
+  watchNumerics,
+  type DebugOptions,
+  type Inspected,
+  type NumericsWatch,
+  type OpRun,
+} from "./numerics.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";

@@ -5,7 +5,7 @@ import { device } from "./runtime/device.ts";
 import { kernel } from "./runtime/kernel.ts";
 import { run } from "./runtime/run.ts";
 import { forEachTensor, keep } from "./scope.ts";
-import { showShape } from "./shape.ts";
+import { showShape, type Shape } from "./shape.ts";
 import { provenance, type Storage } from "./storage.ts";
 import { fromArray, type Tensor } from "./tensor.ts";
 import code from "./numerics.wgsl";
@@ -16,102 +16,136 @@ const statisticsKernel = kernel("numerics.wgsl", code);
 const SLOTS = 4096;
 const WORDS = 4;
 
-/** A tensor as it was when an op ran. */
-interface Seen {
-  readonly slot: number;
-  readonly what: string;
+/** What a tensor held when an op ran. */
+export interface Inspected {
+  /** The name given for it, such as a parameter's. */
+  readonly name: string | undefined;
+  readonly shape: Shape;
   readonly dtype: DType;
-  readonly size: number;
+  /** The op that made it. */
+  readonly madeBy: string;
+  /** How many elements are NaN, and how many infinite. */
+  readonly nan: number;
+  readonly inf: number;
+  /** Bounds of the finite elements; undefined when there are none. */
+  readonly smallest: number | undefined;
+  readonly largest: number | undefined;
 }
 
-/** One run of an op, in the order of execution. */
-interface Entry {
+/** One run of an op. */
+export interface OpRun {
+  /** `mul`, `mul backward`, or `mul backward (sum)` for a part of another op's backward. */
   readonly op: string;
-  readonly output: Seen;
-  readonly inputs: readonly Seen[];
+  readonly direction: "forward" | "backward";
+  readonly output: Inspected;
+  readonly inputs: readonly Inspected[];
   /** Whether a plain argument is infinite or NaN, as the −∞ for masked scores. */
   readonly onPurpose: boolean;
+  /** The name of the leaf whose gradient the output is, or is added to. */
+  readonly leaf: string | undefined;
+}
+
+/** A tensor whose statistics are on the device still. */
+type Pending = Omit<Inspected, "nan" | "inf" | "smallest" | "largest"> & { slot: number; size: number };
+
+interface PendingRun extends Omit<OpRun, "output" | "inputs"> {
+  readonly output: Pending;
+  readonly inputs: readonly Pending[];
 }
 
 /** Statistics on the device, and on the host what they are of. */
 interface Log {
   readonly statistics: Tensor;
-  readonly entries: Entry[];
-  /** Results of ops are inspected once, though several ops read them. */
-  readonly results: WeakMap<Storage, Seen>;
+  readonly runs: PendingRun[];
+  /** What was looked at is not looked at again, until it changes in place. */
+  readonly seen: WeakMap<Storage, { version: number; pending: Pending }>;
   used: number;
 }
 
-let log: Log | undefined;
-/** Logs that are full are read in the background. The first finding is what `report` throws. */
-let reading: Promise<void> = Promise.resolve();
-let finding: GpugradError | undefined;
-
-/** What `debug()` switches. */
-export interface DebugOptions {
-  /** Names the first op that produces NaN or infinity. */
-  checkNumerics?: boolean;
+/** Ops under observation: see {@link watchNumerics}. */
+export interface NumericsWatch {
+  /** Looks at what `op` made of `args`. */
+  inspect: (op: string, args: readonly unknown[], output: Tensor, leaf?: Tensor) => void;
+  /** Until all that was inspected is told. */
+  finish: () => Promise<void>;
+  /** Forgets what is not told yet. */
+  drop: () => void;
 }
 
 /**
- * Switches checks on and off. With `checkNumerics`, every op's result is looked through on the device, and the next `data()` or
- * `item()` throws if there was a NaN or an infinity that no input had: the error names the first op that made one, with the shape,
- * range and counts of its inputs. An infinity that the caller passes in as a number (`maskedFill(x, mask, -Infinity)`) is no
- * finding. Costs one more dispatch per op.
+ * Has the device look through what it is told to `inspect`, with one more dispatch per tensor, and no read until `finish` (or until some
+ * thousand tensors were looked at). Then `tell` hears of the runs, in their order. To be put in the place of {@link numerics}.
+ * @param nameOf names for tensors, by their memory
  */
-export function debug({ checkNumerics }: DebugOptions): void {
-  if (checkNumerics === undefined) return;
-  log?.statistics.dispose();
-  log = undefined;
-  finding = undefined;
-  Object.assign(numerics, { enabled: checkNumerics, inspect, report });
-}
+export function watchNumerics(
+  tell: (runs: readonly OpRun[]) => void,
+  nameOf: (storage: Storage) => string | undefined = () => undefined,
+): NumericsWatch {
+  let log: Log | undefined;
+  /** Logs that are full are read in the background. */
+  let reading: Promise<void> = Promise.resolve();
 
-function inspect(op: string, args: readonly unknown[], output: Tensor): void {
-  const tensors: Tensor[] = [];
-  forEachTensor(args, (tensor) => !tensor.disposed && tensor.dtype !== "bool" && tensors.push(tensor));
-  const current = logFor(tensors.length + 1);
-  const inputs = tensors.map((tensor) => {
-    const seen = current.results.get(tensor.storage);
-    return seen ? { ...seen, what: describe(tensor) } : look(current, tensor);
-  });
-  const result = look(current, output);
-  current.results.set(output.storage, result);
-  const name = provenance.op === "user" ? op : `${provenance.op} (${op})`; // a part of another op's backward
-  current.entries.push({ op: name, output: result, inputs, onPurpose: args.some(holdsInfinity) });
-}
-
-/** The log, if it has room for `count` tensors, else a new one. */
-function logFor(count: number): Log {
-  if (log && log.statistics.storage.device !== device()) log = undefined; // it went with its device
-  if (log && log.used + count > SLOTS) {
-    const full = log;
-    reading = reading.then(() => read(full));
+  const finish = (): Promise<void> => {
+    const current = log;
     log = undefined;
-  }
-  log ??= {
-    statistics: keep(fromArray(new Uint32Array(SLOTS * WORDS), [SLOTS, WORDS], "u32")),
-    entries: [],
-    results: new WeakMap(),
-    used: 0,
+    if (current) reading = reading.then(() => read(current)).then(tell);
+    return reading;
   };
-  return log;
-}
 
-const describe = ({ dtype, shape, op }: Tensor): string => `${dtype} ${showShape(shape)} made by ${op}`;
+  /** The log, if it has room for `count` tensors, else a new one. */
+  const logFor = (count: number): Log => {
+    if (log && log.statistics.storage.device !== device()) log = undefined; // it went with its device
+    if (log && log.used + count > SLOTS) void finish();
+    return (log ??= {
+      statistics: keep(fromArray(new Uint32Array(SLOTS * WORDS), [SLOTS, WORDS], "u32")),
+      runs: [],
+      seen: new WeakMap(),
+      used: 0,
+    });
+  };
+
+  const inspect: NumericsWatch["inspect"] = (op, args, output, leaf) => {
+    const tensors: Tensor[] = [];
+    forEachTensor(args, (tensor) => !tensor.disposed && tensor.dtype !== "bool" && tensors.push(tensor));
+    const current = logFor(tensors.length + 1);
+    const look = (x: Tensor): Pending => {
+      const before = current.seen.get(x.storage);
+      const fresh = before?.version === x.storage.version ? undefined : lookAt(current, x);
+      const { dtype, shape, size, op: madeBy } = x;
+      const pending = { name: nameOf(x.storage), dtype, shape, size, madeBy, slot: fresh ?? before!.pending.slot };
+      if (fresh !== undefined) current.seen.set(x.storage, { version: x.storage.version, pending });
+      return pending;
+    };
+    const outer = provenance.op; // "user", unless this is a part of another op's backward
+    current.runs.push({
+      op: outer === "user" ? op : `${outer} (${op})`,
+      direction: outer !== "user" || op.endsWith(" backward") ? "backward" : "forward",
+      inputs: tensors.map(look),
+      output: look(output),
+      onPurpose: args.some(holdsInfinity),
+      leaf: leaf && nameOf(leaf.storage),
+    });
+  };
+
+  const drop = (): void => {
+    log?.statistics.dispose();
+    log = undefined;
+  };
+  return { inspect, finish, drop };
+}
 
 /** Has the device write x's statistics into the next slot. */
-function look(current: Log, x: Tensor): Seen {
-  const slot = current.used++;
+function lookAt(log: Log, x: Tensor): number {
+  const slot = log.used++;
   const words = deviceBytes(x.dtype, x.size) / 4;
   const threads = Math.min(Math.ceil(words / 16), 2 ** 16);
   run(
     statisticsKernel,
-    { x, slots: current.statistics },
+    { x, slots: log.statistics },
     { size: x.size, words, threads, slot },
     { threads, overrides: { DTYPE: dtypes.indexOf(x.dtype) } },
   );
-  return { slot, what: describe(x), dtype: x.dtype, size: x.size };
+  return slot;
 }
 
 function holdsInfinity(argument: unknown): boolean {
@@ -121,72 +155,38 @@ function holdsInfinity(argument: unknown): boolean {
   return plain ? Object.values(argument).some(holdsInfinity) : false;
 }
 
-async function report(): Promise<void> {
-  if (log && log.entries.length > 0) {
-    const current = log;
-    log = undefined;
-    reading = reading.then(() => read(current));
-  }
-  await reading;
-  const error = finding;
-  finding = undefined;
-  if (error) throw error;
-}
-
-/** Reads a log, notes its first finding, and gives it back. */
-async function read({ statistics, entries }: Log): Promise<void> {
+/** Reads a log and gives it back. */
+async function read({ statistics, runs }: Log): Promise<OpRun[]> {
   const { storage } = statistics;
   let words: Uint32Array;
   try {
     words = new Uint32Array(await storage.device.read(storage.buffer, statistics.byteLength));
   } catch {
-    return; // the device failed: whoever reads next is told
+    return []; // the device failed: whoever reads next is told
   } finally {
     statistics.dispose();
   }
-  if (finding) return;
-  const of = ({ slot }: Seen): Statistics => statisticsOf(words, slot);
-  const first = entries.find(({ output, inputs, onPurpose }) => {
-    const { nan, inf } = of(output);
-    const floats = inputs.filter(({ dtype }) => isFloat(dtype)).map(of);
-    const clean = floats.every((s) => s.nan === 0);
-    const produced = clean && (nan > 0 || (inf > 0 && floats.every((s) => s.inf === 0)));
-    return produced && !onPurpose && isFloat(output.dtype);
-  });
-  if (!first) return;
-  const lines = [first.output, ...first.inputs].map(
-    (seen, i) => `\n  ${i === 0 ? "result" : `input ${i}`}: ${seen.what}: ${show(seen, of(seen))}`,
-  );
-  const kind = of(first.output).nan > 0 ? "NaN" : "infinity";
-  const indexed = first.inputs.some(({ dtype }) => !isFloat(dtype));
-  const hint = indexed ? "\nAn index out of range gives NaN: compare its numbers with the shapes." : "";
-  finding = new GpugradError(
-    `checkNumerics: ${first.op} is the first op that produced ${kind}:${lines.join("")}${hint}`,
-  );
-}
-
-interface Statistics {
-  nan: number;
-  inf: number;
-  largest: number;
-  smallest: number;
-}
-
-function statisticsOf(words: Uint32Array, slot: number): Statistics {
-  const [nan, inf, largest, complement] = words.subarray(WORDS * slot, WORDS * (slot + 1)) as unknown as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { nan, inf, largest, smallest: ~complement >>> 0 };
-}
-
-/** `2 NaN, 0 infinite; the other 10 from -1 to 3.5`. */
-function show({ dtype, size }: Seen, { nan, inf, largest, smallest }: Statistics): string {
-  const finite = size - nan - inf;
-  const range = finite > 0 ? ` from ${valueOf(smallest, dtype)} to ${valueOf(largest, dtype)}` : "";
-  return isFloat(dtype) ? `${nan} NaN, ${inf} infinite, ${finite} finite${range}` : `${size} numbers${range}`;
+  const withStatistics = ({ slot, size, ...seen }: Pending): Inspected => {
+    const [nan, inf, largest, complement] = words.subarray(WORDS * slot, WORDS * (slot + 1)) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const finite = size > nan + inf;
+    return {
+      ...seen,
+      nan,
+      inf,
+      smallest: finite ? valueOf(~complement >>> 0, seen.dtype) : undefined,
+      largest: finite ? valueOf(largest, seen.dtype) : undefined,
+    };
+  };
+  return runs.map(({ output, inputs, ...rest }) => ({
+    ...rest,
+    output: withStatistics(output),
+    inputs: inputs.map(withStatistics),
+  }));
 }
 
 const scratch = new DataView(new ArrayBuffer(4));
@@ -197,4 +197,64 @@ function valueOf(key: number, dtype: DType): number {
   if (dtype === "i32") return (key ^ 0x80000000) | 0;
   scratch.setUint32(0, key >>> 31 ? key & 0x7fffffff : ~key >>> 0);
   return Number(scratch.getFloat32(0).toPrecision(6));
+}
+
+/** Whether the op made a NaN or an infinity that no input had, and that the caller did not ask for. */
+export function isOrigin({ output, inputs, onPurpose }: OpRun): boolean {
+  const clean = (what: "nan" | "inf"): boolean => inputs.every((input) => !isFloat(input.dtype) || input[what] === 0);
+  const produced = clean("nan") && (output.nan > 0 || (output.inf > 0 && clean("inf")));
+  return produced && !onPurpose && isFloat(output.dtype);
+}
+
+/** What `debug()` switches. */
+export interface DebugOptions {
+  /** Names the first op that produces NaN or infinity. */
+  checkNumerics?: boolean;
+}
+
+let finding: GpugradError | undefined;
+
+const debugWatch = watchNumerics((runs) => {
+  const first = runs.find(isOrigin);
+  if (first) finding ??= errorOf(first);
+});
+
+/**
+ * Switches checks on and off. With `checkNumerics`, every op's result is looked through on the device, and the next `data()` or
+ * `item()` throws if there was a NaN or an infinity that no input had: the error names the first op that made one, with the shape,
+ * range and counts of its inputs. An infinity that the caller passes in as a number (`maskedFill(x, mask, -Infinity)`) is no
+ * finding. Costs one more dispatch per op. `detectAnomaly()` of autograd does so for a piece of work, and knows the parameters' names.
+ */
+export function debug({ checkNumerics }: DebugOptions): void {
+  if (checkNumerics === undefined) return;
+  debugWatch.drop();
+  finding = undefined;
+  Object.assign(numerics, { enabled: checkNumerics, inspect: debugWatch.inspect, report });
+}
+
+async function report(): Promise<void> {
+  await debugWatch.finish();
+  const error = finding;
+  finding = undefined;
+  if (error) throw error;
+}
+
+function errorOf({ op, output, inputs }: OpRun): GpugradError {
+  const lines = [output, ...inputs].map((seen, i) => `\n  ${i === 0 ? "result" : `input ${i}`}: ${show(seen)}`);
+  const hint = inputs.some(({ dtype }) => !isFloat(dtype))
+    ? "\nAn index out of range gives NaN: compare its numbers with the shapes."
+    : "";
+  return new GpugradError(
+    `checkNumerics: ${op} is the first op that produced ${output.nan > 0 ? "NaN" : "infinity"}:${lines.join("")}${hint}`,
+  );
+}
+
+/** `f32 [3,4] made by log: 2 NaN, 0 infinite, 10 finite from -1 to 3.5`. */
+function show({ dtype, shape, madeBy, nan, inf, smallest, largest }: Inspected): string {
+  const size = shape.reduce((a, b) => a * b, 1);
+  const range = smallest === undefined ? "" : ` from ${smallest} to ${largest}`;
+  const numbers = isFloat(dtype)
+    ? `${nan} NaN, ${inf} infinite, ${size - nan - inf} finite${range}`
+    : `${size} numbers${range}`;
+  return `${dtype} ${showShape(shape)} made by ${madeBy}: ${numbers}`;
 }
