@@ -117,6 +117,22 @@ describe("formats", () => {
     }
   });
 
+  test("a folder per label without splits; files by split, which share the names of classes", async () => {
+    const folder = await write({ "b/2.txt": "two", "a/1.txt": "one", "notes.txt": "not a row" });
+    expect(await rowsOf(await loadDataset(folder, { split: "train" }))).toEqual([
+      { text: "one", label: 0 },
+      { text: "two", label: 1 },
+    ]);
+
+    const files = await write({ "a.csv": "text,label\nx,yes\ny,no\n", "b.jsonl": '{"label":"yes","text":"z"}' });
+    const data = await loadDatasetDict({ dev: [join(files, "b.jsonl")], train: join(files, "a.csv") });
+    expect(Object.keys(data).sort()).toEqual(["train", "validation"]);
+    expect(data["train"]!.labels.names).toEqual(["no", "yes"]);
+    expect(await rowsOf(data["validation"]!)).toEqual([{ text: "z", label: 1 }]);
+    await expect(loadDataset({ train: "a.csv" }, { split: "test" })).rejects.toThrow("there are files for [train]");
+    await expect(loadDataset({ train: join(files, "c.csv") }, { split: "train" })).rejects.toThrow("no such file");
+  });
+
   test("a card names classes and files", async () => {
     const card = `---
 configs:
@@ -188,6 +204,98 @@ describe("errors name the file, the line and a way out", () => {
     await expect(data.row(1)).rejects.toThrow("rows: no row 1: it has 1 rows.");
     expect(() => data.select([0, 3])).toThrow("no row 3");
   });
+});
+
+describe("bad rows", () => {
+  const bad = [
+    '{"text":"a","label":"pos"}',
+    "{",
+    "[1]",
+    '{"text":null,"label":"pos"}',
+    "",
+    '{"text":"b"}',
+    '{"text":"c","label":7}',
+    '{"text":"d","label":"neg"}',
+    '{"text":"e","label":""}',
+    '{"label":"neg"}',
+  ];
+  const texts = (dataset: Dataset) => rowsOf(dataset).then((rows) => rows.map(({ text, label }) => `${text}${label}`));
+
+  test("are left out, counted and told with file and line", async () => {
+    const path = join(await write({ "train.jsonl": bad.join("\n") }), "train.jsonl");
+    const data = await loadDataset(path, { split: "train", onBadRow: "skip" });
+    expect(await texts(data)).toEqual(["a1", "d0"]);
+    expect(data.where(1)).toBe(`${dirname(path)}/train.jsonl, line 8`);
+    expect([await data.label(0), await data.label(1)]).toEqual([1, 0]);
+    expect(data.badRows.count).toBe(7);
+    const reasons = data.badRows.first.map((line) => /line \d+: [\w ]+/.exec(line)![0]);
+    expect(reasons).toEqual([
+      "line 2: not JSON",
+      "line 3: expected an object",
+      "line 4: no text",
+      "line 6: no label",
+      "line 7: a label is no text",
+    ]);
+    await expect(loadDataset(path, { split: "train" })).rejects.toThrow(
+      /train\.jsonl, line 2: not JSON.* \(and 6 more\).*--on_bad_row skip/,
+    );
+  });
+
+  test("of CSV, JSON and parquet; bytes that are no UTF-8", async () => {
+    const folder = await write({
+      "train.csv": Buffer.concat([
+        Buffer.from("text,label\na,0\nb,0,1\n"),
+        Buffer.from([0xe9, 0x2c, 0x30, 0x0a]), // é in Latin-1
+        Buffer.from("c,1\n"),
+      ]),
+      "validation.json": JSON.stringify([
+        { text: "a", label: 0 },
+        null,
+        { text: 3, label: 0 },
+        { text: "b", label: 1 },
+      ]),
+      "test.parquet": new Uint8Array(
+        parquetWriteBuffer({
+          columnData: [
+            { name: "text", data: ["a", null, "b"], type: "STRING" },
+            { name: "label", data: [0, 1, 1], type: "INT32" },
+          ],
+        }),
+      ),
+    });
+    const data = await loadDatasetDict(folder, { onBadRow: "skip" });
+    for (const split of ["train", "validation", "test"]) {
+      expect(
+        (await texts(data[split]!)).map((text) => text.slice(-1)),
+        split,
+      ).toEqual(["0", "1"]);
+    }
+    const { first } = data["train"]!.badRows;
+    expect(first[0]).toContain("train.csv, line 3: 3 fields for 2 columns");
+    expect(first[1]).toContain("train.csv, line 4: not UTF-8");
+    expect(first.length).toBe(2);
+    expect(data["validation"]!.badRows.count).toBe(2);
+    expect(data["test"]!.badRows.first[0]).toMatch(/test\.parquet, row 1: no text: column text holds null/);
+  });
+
+  test("a class id out of range is left out only where names say the range", async () => {
+    const folder = await write({ "train.csv": "text,label\na,0\nb,5\nc,1\n" });
+    expect((await loadDataset(folder, { split: "train" })).labels).toEqual({ numLabels: 6 });
+    const named = await loadDataset(folder, { split: "train", labelNames: ["no", "yes"], onBadRow: "skip" });
+    expect(await texts(named)).toEqual(["a0", "c1"]);
+    expect(named.badRows.first[0]).toContain('line 3: a class id is not within 0 to 1: column label holds "5"');
+  });
+});
+
+test("rows of any place in a file of several blocks, and blocks for select", async () => {
+  const lines = Array.from({ length: 500 }, (_, i) => JSON.stringify({ text: `${i} ${"é".repeat(i)}`, label: i % 3 }));
+  const data = await loadDataset(await write({ "train.jsonl": lines.join("\r\n") }), { split: "train" });
+  for (const i of [499, 0, 250, 498, 1]) {
+    expect(await data.row(i)).toEqual({ text: `${i} ${"é".repeat(i)}`, label: i % 3 });
+  }
+  const blocks = Array.from({ length: 500 }, (_, i) => data.blockOf(i));
+  expect(new Set(blocks).size).toBeGreaterThan(10); // 262 kB in blocks of 16
+  expect(data.select([499, 3]).blockOf(0)).toBe(blocks[499]);
 });
 
 test("rows in memory: take, map, counted classes", async () => {

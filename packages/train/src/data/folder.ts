@@ -76,6 +76,8 @@ export async function splitsOf(folder: DataFolder, name?: string): Promise<Split
   }
   const tables = folder.files.filter(tableFormat);
   if (found.size === 0 && tables.length === 1) found.set("", new Map([["train", tables]])); // reviews.csv
+  const texts = folder.files.filter((file) => /\/[^/]+\.txt$/.test(file));
+  if (found.size === 0 && tables.length === 0 && texts.length > 0) found.set("", new Map([["train", texts]])); // pos/0_9.txt
   const configs = [...found.keys()].sort();
   const config =
     name ?? (configs.length < 2 ? (configs[0] ?? "") : (card.defaultConfig ?? (found.has("") ? "" : undefined)));
@@ -149,7 +151,8 @@ function textFolderTable(name: string, folder: DataFolder, files: readonly strin
       };
       return Promise.all(rows.slice(start, end).map(read));
     },
-    blockOf: (i) => [Math.floor(i / 64) * 64, Math.min(Math.floor(i / 64) * 64 + 64, rows.length)],
+    blockOf: (i) => [i, i + 1],
     where: (i) => `${folder.name}/${rows[i]!.file}`,
+    hasText: () => true,
   };
 }

@@ -1,8 +1,12 @@
-import { byteSource, type HubOptions } from "@gpugrad/bert";
+import { byteSource, openFile, type HubOptions } from "@gpugrad/bert";
 import { openDataFolder } from "#platform";
 import { DataError } from "../errors.ts";
-import { tableDataset, type ColumnOptions, type Dataset } from "./dataset.ts";
+import type { ColumnOptions } from "./columns.ts";
+import type { Dataset } from "./dataset.ts";
 import { openSplit, splitName, splitsOf, type DataFolder } from "./folder.ts";
+import { openTable } from "./open-table.ts";
+import { tableDataset } from "./table-dataset.ts";
+import { concatTables, type Table } from "./table.ts";
 
 /** What {@link loadDataset} takes: a configuration's `name`, columns, and where the Hub is. */
 export type LoadOptions = ColumnOptions & HubOptions & { name?: string };
@@ -23,24 +27,27 @@ export function dataFolder(
   };
 }
 
+/** Files by split: `{ train: "a.csv", test: ["b.jsonl", "c.jsonl"] }`. Flags: `--train_file`, `--validation_file`, `--test_file`. */
+export type DataFiles = Readonly<Record<string, string | readonly string[]>>;
+
 /**
- * Loads one split of a dataset: a dataset of the Hub (`stanfordnlp/imdb`), a folder or a file. A folder may have one file per
- * split (`train.csv`, `test.jsonl`, …), the Hub's layout with shards (`data/train-00000-of-00002.parquet`), or a text file per
- * row in a folder per label (`train/pos/0_9.txt`). Files may be parquet, JSONL, JSON, CSV or TSV.
+ * Loads one split of a dataset: a dataset of the Hub (`stanfordnlp/imdb`), a folder, a file, or files by split. A folder may
+ * have one file per split (`train.csv`, `test.jsonl`, …), the Hub's layout with shards (`data/train-00000-of-00002.parquet`), or a
+ * text file per row in a folder per label (`train/pos/0_9.txt`, or `pos/0_9.txt` for `train` alone). Files may be parquet, JSONL, JSON, CSV or TSV.
  *
  * Columns are found by their usual names (text, sentence, review … · label, sentiment …) unless the options name them.
  * Labels that are text become ids in sorted order; give the training split's `labels.names` as `labelNames` to
  * the others, or load them together with {@link loadDatasetDict}.
  *
- * @throws {@link DataError} naming the splits or columns that there are, or file and line of a malformed row.
+ * @throws {@link DataError} naming the splits or columns that there are, or file and line of a bad row.
  * @see https://huggingface.co/docs/datasets/loading
  */
 export async function loadDataset(
-  idOrPath: string | DataFolder,
+  idOrPath: string | DataFolder | DataFiles,
   options: LoadOptions & { split: string },
 ): Promise<Dataset> {
-  const folder = typeof idOrPath === "string" ? await openDataFolder(idOrPath, options) : idOrPath;
-  return loadSplit(folder, options.split, options);
+  const { open } = await splitsAt(idOrPath, options);
+  return tableDataset(await open(options.split), options);
 }
 
 /**
@@ -49,19 +56,44 @@ export async function loadDataset(
  * @throws {@link DataError} as {@link loadDataset} does.
  */
 export async function loadDatasetDict(
-  idOrPath: string | DataFolder,
+  idOrPath: string | DataFolder | DataFiles,
   options: LoadOptions & { splits?: readonly string[] } = {},
 ): Promise<Record<string, Dataset>> {
-  const folder = typeof idOrPath === "string" ? await openDataFolder(idOrPath, options) : idOrPath;
-  const wanted = options.splits?.map(splitName) ?? [...(await splitsOf(folder, options.name)).files.keys()];
+  const { list, open } = await splitsAt(idOrPath, options);
+  const wanted = options.splits?.map(splitName) ?? (await list());
   const loaded: Record<string, Dataset> = {};
   let labelNames = options.labelNames;
   for (const split of [...wanted].sort((a, b) => Number(b === "train") - Number(a === "train"))) {
-    loaded[split] = await loadSplit(folder, split, { ...options, ...(labelNames ? { labelNames } : {}) });
+    loaded[split] = await tableDataset(await open(split), { ...options, ...(labelNames ? { labelNames } : {}) });
     labelNames ??= loaded[split].labels.names;
   }
   return loaded;
 }
 
-const loadSplit = async (folder: DataFolder, split: string, options: LoadOptions): Promise<Dataset> =>
-  tableDataset(await openSplit(folder, split, options.name), options);
+type Splits = { list: () => Promise<string[]>; open: (split: string) => Promise<Table> };
+
+async function splitsAt(from: string | DataFolder | DataFiles, options: LoadOptions): Promise<Splits> {
+  if (typeof from !== "string" && typeof from["open"] !== "function") {
+    const files = Object.entries(from as DataFiles).map(
+      ([split, paths]) => [splitName(split), [paths].flat()] as const,
+    );
+    const splits = new Map(files);
+    return {
+      list: () => Promise.resolve([...splits.keys()]),
+      async open(split) {
+        const paths = splits.get(splitName(split));
+        if (!paths)
+          throw new DataError(`no files for split ${split}: there are files for [${[...splits.keys()].join(", ")}].`);
+        return concatTables(
+          paths.join(", "),
+          await Promise.all(paths.map((path) => openTable(path, () => openFile(path)))),
+        );
+      },
+    };
+  }
+  const folder = typeof from === "string" ? await openDataFolder(from, options) : (from as DataFolder);
+  return {
+    list: async () => [...(await splitsOf(folder, options.name)).files.keys()],
+    open: (split) => openSplit(folder, split, options.name),
+  };
+}

@@ -1,27 +1,19 @@
 import { DataError } from "../errors.ts";
-import {
-  jsonLinesTable,
-  jsonTable,
-  readSource,
-  TABLE_EXTENSIONS,
-  tableFormat,
-  type OpenSource,
-  type Table,
-} from "./table.ts";
+import { TABLE_EXTENSIONS, tableFormat, type OpenSource, type Table } from "./table.ts";
+import { jsonTable, recordTable } from "./text-tables.ts";
 
 /**
- * Opens a parquet, JSONL, JSON, CSV or TSV file; `file` is what messages call it. Parquet is read one row group at a time,
- * the text formats whole.
+ * Opens a parquet, JSONL, JSON, CSV or TSV file; `file` is what messages call it. JSON is read whole; of the others, rows are
+ * read when they are asked for.
  *
- * @throws {@link DataError} naming file and line when the file is malformed.
+ * @throws {@link DataError} when the file as a whole is malformed.
  */
 export async function openTable(file: string, open: OpenSource): Promise<Table> {
   const format = tableFormat(file);
-  // Parquet and CSV readers are loaded when a file needs one: a page that trains on its own rows carries neither.
+  // The parquet reader is loaded when a file needs it: a page that trains on its own rows does not carry it.
   if (format === "parquet") return (await import("./parquet.ts")).parquetTable(file, open);
-  const text = await readSource(open);
-  if (format === "csv" || format === "tsv") return (await import("./csv.ts")).csvTable(file, text, format);
-  if (format === "json") return jsonTable(file, text);
-  if (format === "jsonl" || format === "ndjson") return jsonLinesTable(file, text);
+  if (format === "csv" || format === "tsv") return recordTable(file, open, format);
+  if (format === "jsonl" || format === "ndjson") return recordTable(file, open, "jsonl");
+  if (format === "json") return jsonTable(file, open);
   throw new DataError(`${file}: not a known kind of file. Known are ${TABLE_EXTENSIONS.join(", ")}.`);
 }

@@ -48,6 +48,11 @@ export async function parquetTable(name: string, open: OpenSource): Promise<Tabl
       return [starts[group]!, starts[group + 1] ?? length];
     },
     where: (i) => `${name}, row ${i}`,
+    hasText: (column) =>
+      metadata.row_groups.every(({ columns }) => {
+        const about = columns.find(({ meta_data }) => meta_data?.path_in_schema.join(".") === column)?.meta_data;
+        return about?.type === "BYTE_ARRAY" && about.statistics?.null_count === 0n;
+      }),
   };
 }
 

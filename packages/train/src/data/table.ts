@@ -11,21 +11,18 @@ export interface Table {
   readonly columns: readonly string[];
   /** Names of class ids that the file itself declares, by column. */
   readonly classNames: Readonly<Record<string, readonly string[]>>;
-  /** Rows `start` to `end - 1`, with these columns. */
-  read(start: number, end: number, columns: readonly string[]): Promise<Cells[]>;
+  /** Rows `start` to `end - 1`, with these columns; a malformed row is the error that says so. */
+  read(start: number, end: number, columns: readonly string[]): Promise<(Cells | DataError)[]>;
   /** The range of rows around row `i` that is best read together, `[start, end]`. */
   blockOf(i: number): readonly [start: number, end: number];
   /** Where row `i` stands, for messages: file and line. */
   where(i: number): string;
+  /** Whether every row is known to have text in this column, so that none has to be looked at. */
+  hasText?(column: string): boolean;
 }
 
-/** Rows in memory as a table. `lines[i]` is the line that row `i` starts at. */
-export function memoryTable(
-  name: string,
-  rows: readonly Cells[],
-  columns: readonly string[],
-  lines?: ArrayLike<number>,
-): Table {
+/** Rows in memory as a table. */
+export function memoryTable(name: string, rows: readonly (Cells | DataError)[], columns: readonly string[]): Table {
   return {
     name,
     length: rows.length,
@@ -33,7 +30,7 @@ export function memoryTable(
     classNames: {},
     read: (start, end) => Promise.resolve(rows.slice(start, end)),
     blockOf: () => [0, rows.length],
-    where: (i) => (lines ? `${name}, line ${lines[i]}` : `${name}, row ${i}`),
+    where: (i) => `${name}, row ${i}`,
   };
 }
 
@@ -43,7 +40,7 @@ export function concatTables(name: string, tables: readonly Table[]): Table {
   if (!first) throw new DataError(`${name}: no files.`);
   if (tables.length === 1) return first;
   for (const table of tables) {
-    if (table.columns.join() !== first.columns.join()) {
+    if ([...table.columns].sort().join() !== [...first.columns].sort().join()) {
       throw new DataError(
         `${name}: files have different columns: ${first.name} [${first.columns.join(", ")}] · ` +
           `${table.name} [${table.columns.join(", ")}].`,
@@ -63,7 +60,7 @@ export function concatTables(name: string, tables: readonly Table[]): Table {
     columns: first.columns,
     classNames: first.classNames,
     async read(from, to, columns) {
-      const parts: Cells[] = [];
+      const parts: (Cells | DataError)[] = [];
       for (let k = 0; k < tables.length; k++) {
         const start = starts[k]!;
         const [a, b] = [Math.max(from - start, 0), Math.min(to - start, tables[k]!.length)];
@@ -80,6 +77,7 @@ export function concatTables(name: string, tables: readonly Table[]): Table {
       const { table, start } = find(i);
       return table.where(i - start);
     },
+    hasText: (column) => tables.every((table) => table.hasText?.(column)),
   };
 }
 
@@ -107,66 +105,25 @@ export async function withSource<T>(open: OpenSource, use: (source: ByteSource) 
 
 /** The whole text (UTF-8) of a file; one that ends in `.gz` is unpacked. */
 export const readSource = (open: OpenSource): Promise<string> =>
-  withSource(open, async (source) => {
-    const bytes = await source.read(0, source.size);
-    if (!source.name.endsWith(".gz")) return new TextDecoder().decode(bytes);
-    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-  });
+  withSource(open, async (source) =>
+    new TextDecoder().decode(source.name.endsWith(".gz") ? await unpacked(source) : await source.read(0, source.size)),
+  );
 
-const isCells = (value: unknown): value is Cells =>
+/** The content of a `.gz` file. */
+export async function unpacked(source: ByteSource): Promise<Uint8Array> {
+  const packed = new Blob([await source.read(0, source.size)]);
+  return new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+}
+
+export const isCells = (value: unknown): value is Cells =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** One JSON object per line; empty lines are skipped. */
-export function jsonLinesTable(name: string, text: string): Table {
-  const rows: Cells[] = [];
-  const lines: number[] = [];
-  text.split("\n").forEach((line, i) => {
-    if (line.trim() === "") return;
-    rows.push(parseObject(line, `${name}, line ${i + 1}`));
-    lines.push(i + 1);
-  });
-  return memoryTable(name, rows, columnsOf(rows), lines);
-}
-
-/** A JSON array of objects, the same under `data`, or an object of columns. */
-export function jsonTable(name: string, text: string): Table {
-  let value: unknown;
+/** The object that a line holds, or the error that says what is wrong with it. */
+export function parseObject(line: string, where: string): Cells | DataError {
   try {
-    value = JSON.parse(text);
+    const value: unknown = JSON.parse(line);
+    return isCells(value) ? value : new DataError(`${where}: expected an object, found ${line.slice(0, 60)}`);
   } catch (error) {
-    throw new DataError(`${name}: not JSON: ${(error as Error).message}. One object per line is called .jsonl.`);
+    return new DataError(`${where}: not JSON: ${(error as Error).message}: ${line.slice(0, 60)}`);
   }
-  if (isCells(value) && Array.isArray(value["data"])) value = value["data"];
-  if (isCells(value)) {
-    const columns = Object.entries(value).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
-    const length = columns[0]?.[1].length ?? 0;
-    if (length === 0 || columns.some(([, values]) => values.length !== length)) {
-      throw new DataError(
-        `${name}: neither an array of objects nor an object of columns of one length: ` +
-          `${columns.map(([column, values]) => `${column} ${values.length}`).join(" · ") || "no arrays"}.`,
-      );
-    }
-    value = Array.from({ length }, (_, i) =>
-      Object.fromEntries(columns.map(([column, values]) => [column, values[i]])),
-    );
-  }
-  if (!Array.isArray(value)) throw new DataError(`${name}: expected an array of objects, found ${text.slice(0, 40)}`);
-  value.forEach((row: unknown, i) => {
-    if (!isCells(row)) throw new DataError(`${name}, row ${i}: expected an object, found ${JSON.stringify(row)}.`);
-  });
-  const rows = value as Cells[];
-  return memoryTable(name, rows, columnsOf(rows));
 }
-
-function parseObject(line: string, where: string): Cells {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new DataError(`${where}: not JSON: ${(error as Error).message}: ${line.slice(0, 60)}`);
-  }
-  if (!isCells(value)) throw new DataError(`${where}: expected an object, found ${line.slice(0, 60)}`);
-  return value;
-}
-
-const columnsOf = (rows: readonly Cells[]) => [...new Set(rows.flatMap((row) => Object.keys(row)))];

@@ -1,0 +1,161 @@
+import { DataError } from "../errors.ts";
+import { findColumns, type ColumnOptions } from "./columns.ts";
+import { Dataset, type BadRows, type LabelInfo, type Row } from "./dataset.ts";
+import { labelReader } from "./labels.ts";
+import type { Cells, Table } from "./table.ts";
+
+/** Characters of text that stay in memory after they were read; IMDB's 25,000 reviews are half of it. */
+const CACHED_CHARACTERS = 64 << 20;
+
+/** Bad rows that are told in full. */
+const TOLD = 5;
+
+type Columns = ReturnType<typeof findColumns>;
+
+/**
+ * A table as a dataset: finds the columns, looks through all rows for labels and for what is wrong, maps labels to ids (labels
+ * given as text: sorted), then reads blocks as rows are asked for and keeps the latest of them.
+ *
+ * @throws {@link DataError} when columns cannot be told, or for bad rows that are not to be left out, naming file and line.
+ */
+export async function tableDataset(table: Table, options: ColumnOptions = {}): Promise<Dataset> {
+  const columns = findColumns(table, options);
+  const { labels, ids, rows, badRows } = await scan(table, columns, options);
+  if (badRows.count > 0 && options.onBadRow !== "skip") {
+    const more = badRows.count > 1 ? ` (and ${badRows.count - 1} more)` : "";
+    throw new DataError(`${badRows.first[0]}${more} Bad rows are left out with --on_bad_row skip (onBadRow).`);
+  }
+  const numberOf = (i: number) => rows?.[i] ?? i; // in the table, where bad rows count
+  const texts = [columns.text, ...(columns.textPair ? [columns.textPair] : [])];
+  const readBlock = blockCache(table, texts);
+  return new Dataset({
+    name: table.name,
+    length: rows?.length ?? table.length,
+    labels,
+    badRows,
+    async row(i) {
+      const number = numberOf(i);
+      const [start, end] = table.blockOf(number);
+      const cells = (await readBlock(start, end))[number - start]!;
+      const problem = problemOf(cells, texts, table, number);
+      if (problem !== undefined) throw new DataError(problem);
+      const [text, pair] = texts.map((column) => (cells as Record<string, string>)[column]!);
+      const row: Row = { text: text! };
+      if (pair !== undefined) row.text_pair = pair;
+      if (ids) row.label = ids[number]!;
+      return row;
+    },
+    where: (i) => table.where(numberOf(i)),
+    label: (i) => ids?.[numberOf(i)],
+    blockOf: (i) => table.blockOf(numberOf(i))[0],
+  });
+}
+
+type Scan = {
+  labels: LabelInfo;
+  /** Labels of the table's rows; undefined where they have none. */
+  ids: Float64Array | undefined;
+  /** The rows that are good; undefined when all are. */
+  rows: Int32Array | undefined;
+  badRows: BadRows;
+};
+
+/** Goes through a table once. Text is read only where the file doesn't promise that it is there, and is not kept. */
+async function scan(table: Table, columns: Columns, options: ColumnOptions): Promise<Scan> {
+  const texts = [columns.text, columns.textPair].filter((c) => c !== undefined && !table.hasText?.(c)) as string[];
+  const wanted = [...texts, ...(columns.label ? [columns.label] : [])];
+  const values = new Map<unknown, number>(); // the different labels, by their number
+  const codes = new Int32Array(table.length); // which of them a row has; -1 for a bad row
+  const problems = new Map<number, string>(); // of the first bad rows
+  for (let start = 0; wanted.length > 0 && start < table.length;) {
+    let end = start;
+    while (end < table.length && end - start < 256) end = table.blockOf(end)[1];
+    for (const [k, cells] of (await table.read(start, end, wanted)).entries()) {
+      const row = start + k;
+      const problem = problemOf(cells, texts, table, row);
+      if (problem === undefined) {
+        const value = columns.label && (cells as Cells)[columns.label];
+        const code = values.get(value) ?? values.size;
+        if (code === values.size) values.set(value, code);
+        codes[row] = code;
+      } else {
+        codes[row] = -1;
+        if (problems.size < TOLD) problems.set(row, problem);
+      }
+    }
+    start = end;
+  }
+
+  const { label } = columns;
+  const reader = label && labelReader([...values.keys()], options.labelNames ?? table.classNames[label]);
+  const meanings = [...values.keys()].map((value) => {
+    const meaning = reader ? reader.read(value) : 0;
+    return typeof meaning === "number"
+      ? meaning
+      : `${meaning}: column ${label} holds ${JSON.stringify(String(value))}.`;
+  });
+  const ids = reader && reader.numLabels > 0 ? new Float64Array(table.length) : undefined;
+  const first: string[] = [];
+  let count = 0;
+  for (const [row, code] of codes.entries()) {
+    const meaning = code < 0 ? (problems.get(row) ?? "") : (meanings[code] ?? 0);
+    if (typeof meaning === "number") {
+      if (ids) ids[row] = meaning;
+      continue;
+    }
+    codes[row] = -1;
+    count++;
+    if (first.length < TOLD) first.push(code < 0 ? meaning : `${table.where(row)}: ${meaning}`);
+  }
+  const rows = count > 0 ? Int32Array.from(codes.keys()).filter((row) => codes[row]! >= 0) : undefined;
+  return {
+    labels: { numLabels: reader ? reader.numLabels : 0, ...(reader && reader.names ? { names: reader.names } : {}) },
+    ids,
+    rows,
+    badRows: { count, first },
+  };
+}
+
+/** What is wrong with a row, beginning with file and line: it is malformed, or one of these columns holds no text. */
+function problemOf(cells: Cells | DataError, texts: readonly string[], table: Table, row: number): string | undefined {
+  if (cells instanceof DataError) return cells.message;
+  const column = texts.find((column) => typeof cells[column] !== "string");
+  if (column === undefined) return undefined;
+  const value = cells[column];
+  const found = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? "nothing");
+  return `${table.where(row)}: no text: column ${column} holds ${found}.`;
+}
+
+/** Reads blocks of a table, and keeps those that were used last. */
+function blockCache(table: Table, columns: readonly string[]) {
+  type Block = { rows: Promise<(Cells | DataError)[]>; characters: number };
+  const blocks = new Map<number, Block>(); // a Map keeps its order: the first is the one that was not used for longest
+  let total = 0;
+  const keep = (block: Block, rows: readonly (Cells | DataError)[]) => {
+    for (const row of rows) {
+      if (!(row instanceof DataError)) for (const column of columns) block.characters += String(row[column]).length;
+    }
+    total += block.characters;
+    for (const [start, other] of blocks) {
+      if (total <= CACHED_CHARACTERS) break;
+      if (other === block || other.characters === 0) continue; // those without characters are still being read
+      blocks.delete(start);
+      total -= other.characters;
+    }
+  };
+  return (start: number, end: number): Block["rows"] => {
+    const known = blocks.get(start);
+    if (known) {
+      blocks.delete(start);
+      blocks.set(start, known);
+      return known.rows;
+    }
+    const block: Block = { rows: table.read(start, end, columns), characters: 0 };
+    blocks.set(start, block);
+    block.rows.then(
+      (rows) => keep(block, rows),
+      () => blocks.delete(start), // read again when it is asked for again
+    );
+    return block.rows;
+  };
+}
