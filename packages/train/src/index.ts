@@ -18,6 +18,8 @@ export { findColumns, type ColumnOptions } from "./data/columns.ts";
 export { Dataset, type BadRows, type LabelInfo, type Row } from "./data/dataset.ts";
 export type { DataFolder } from "./data/folder.ts";
 export { dataFolder, loadDataset, loadDatasetDict, type DataFiles, type LoadOptions } from "./data/load-dataset.ts";
+export { openTable } from "./data/open-table.ts";
+export type { Cells, OpenSource, Table } from "./data/table.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatRate } from "./format.ts";
