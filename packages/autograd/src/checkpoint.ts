@@ -1,11 +1,23 @@
-import { defaultGenerator, hooks, keep, provenance, type Generator, type Tensor } from "@gpugrad/tensor";
+import {
+  atEachReplay,
+  autocast,
+  computeType,
+  defaultGenerator,
+  hooks,
+  keep,
+  provenance,
+  type Generator,
+  type GeneratorState,
+  type Tensor,
+} from "@gpugrad/tensor";
 import { backward } from "./backward.ts";
 import { enableGrad, isRecording, noGrad } from "./no-grad.ts";
 
 /**
  * Gradient checkpointing: computes `f(...inputs)` without saving anything inside it, and computes it a second time when backward
  * needs it. Costs one more forward; saves the memory of everything between `inputs` and the result. Random numbers come from
- * `generator`, whose state is put back for the second time, so that dropout drops the same elements.
+ * `generator`, whose state is put back for the second time, so that dropout drops the same elements; in replays of recorded work, too.
+ * The second time has the autocast of the first.
  *
  * Gradients of parameters that `f` uses are added up as usual; other tensors with a tape have to come in through `inputs`.
  * What `f` uses must not change between the two times.
@@ -17,7 +29,9 @@ export function checkpoint(
   { generator = defaultGenerator }: { generator?: Generator } = {},
 ): Tensor {
   if (!isRecording()) return f(...inputs);
-  const state = generator.state;
+  const type = computeType();
+  let [before, after]: GeneratorState[] = [];
+  atEachReplay(() => (before = generator.state));
   const computed = noGrad(() => f(...inputs));
   const output = inputs.includes(computed) ? computed.alias() : computed; // a tape of its own for what f only passes on
   const wanted = inputs.map((input) => input.requiresGrad);
@@ -28,13 +42,15 @@ export function checkpoint(
     saved: { inputs: [...inputs] },
     backward: (saved: { inputs: Tensor[] }, dy) => {
       const leaves = saved.inputs.map((input, i) => Object.assign(input.alias(), { requiresGrad: wanted[i]! }));
-      const after = generator.state;
-      generator.setState(state);
+      atEachReplay(() => {
+        after = generator.state;
+        generator.setState(before!);
+      });
       const op = provenance.op;
       provenance.op = "user"; // the recomputation names what it makes by itself
-      const again = enableGrad(() => f(...leaves));
+      const again = enableGrad(() => autocast(() => f(...leaves), { dtype: type }));
       provenance.op = op;
-      generator.setState(after);
+      atEachReplay(() => generator.setState(after!));
       if (!again.requiresGrad) return {}; // nothing in f takes part in a gradient
       backward(again, { gradient: dy });
       return Object.fromEntries(

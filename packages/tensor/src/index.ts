@@ -1,6 +1,6 @@
 import "./methods.ts";
 
-export { autocast, type AutocastOptions, type ComputeType } from "./autocast.ts";
+export { autocast, computeType, type AutocastOptions, type ComputeType } from "./autocast.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
 export { check, DeviceError, DeviceLostError, GpugradError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device, type InitOptions } from "./runtime/device.ts";

@@ -1,3 +1,4 @@
+import { checkpoint } from "@gpugrad/autograd";
 import { linearGelu, scope, type Tensor } from "@gpugrad/tensor";
 import { activation, fusedGelu } from "../modules/activations.ts";
 import { Linear } from "../modules/layers.ts";
@@ -54,6 +55,8 @@ export class EncoderLayer extends Module {
 /** The stack of layers. */
 export class Encoder extends Module {
   readonly layer: EncoderLayer[];
+  /** Whether training saves each layer's input only, and computes the layer a second time for its backward. */
+  gradientCheckpointing = false;
 
   constructor(config: EncoderConfig) {
     super();
@@ -62,7 +65,7 @@ export class Encoder extends Module {
 
   /**
    * @param x [B, T, C]
-   * @param keep what to return beside the last layer's output
+   * @param keep what to return beside the last layer's output; with `attentions` nothing is computed a second time
    */
   forward(
     x: Tensor,
@@ -79,10 +82,17 @@ export class Encoder extends Module {
         attentions.push(probabilities);
         last = y;
       } else {
-        last = scope(() => layer.forward(last, mask));
+        last = scope(() => this.#forward(layer, last, mask));
       }
       hiddenStates.push(last);
     }
     return { last, hiddenStates: keep.hiddenStates ? hiddenStates : [], attentions };
+  }
+
+  #forward(layer: EncoderLayer, x: Tensor, mask: Tensor | undefined): Tensor {
+    const checkpoints = this.gradientCheckpointing && this.training;
+    if (!checkpoints || !(x.requiresGrad || layer.parameters().some((p) => p.requiresGrad)))
+      return layer.forward(x, mask);
+    return checkpoint((x, mask) => layer.forward(x, mask), mask ? [x, mask] : [x]);
   }
 }

@@ -5,6 +5,7 @@ import type { Folder } from "../files.ts";
 import type { HubOptions } from "../hub.ts";
 import { formatLoadReport, planLoad, type LoadPlan } from "../load-report.ts";
 import { initialValue, initOf, Module, withParameterDtype } from "../modules/module.ts";
+import { Encoder } from "./encoder.ts";
 import { openWeights, toFloat32, writeSafetensors, type SafetensorsDtype, type TensorBytes } from "../safetensors.ts";
 
 /** How to open a checkpoint, in Hugging Face's terms. */
@@ -110,6 +111,27 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
     }
   }
 
+  /**
+   * From now on training keeps of each encoder layer only its input, and computes the layer again in backward: the same numbers, with far
+   * less memory for activations, and one more forward.
+   * @throws when the model has no encoder
+   * @see https://huggingface.co/docs/transformers/main_classes/model#transformers.PreTrainedModel.gradient_checkpointing_enable
+   */
+  gradientCheckpointingEnable(): void {
+    const encoders = encodersOf(this);
+    if (encoders.length === 0)
+      throw new GpugradError(`gradientCheckpointingEnable: ${this.constructor.name} has no encoder that could do it.`);
+    for (const encoder of encoders) encoder.gradientCheckpointing = true;
+  }
+
+  gradientCheckpointingDisable(): void {
+    for (const encoder of encodersOf(this)) encoder.gradientCheckpointing = false;
+  }
+
+  get isGradientCheckpointing(): boolean {
+    return encodersOf(this).some((encoder) => encoder.gradientCheckpointing);
+  }
+
   /** Groups of keys that stand for one tensor; the first is the key that is saved. */
   tiedKeys(): string[][] {
     const keys = new Map<Tensor, string[]>();
@@ -154,6 +176,9 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
     await this.config.savePretrained(folder);
   }
 }
+
+const encodersOf = (module: Module): Encoder[] =>
+  module instanceof Encoder ? [module] : Array.from(module.children(), ([, child]) => encodersOf(child)).flat();
 
 /** Writes a file's tensor into a parameter, converted where the dtypes differ. */
 function upload(parameter: Tensor, { dtype, bytes, shape }: TensorBytes): void {

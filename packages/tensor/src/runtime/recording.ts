@@ -14,7 +14,10 @@ export function live<T extends readonly number[]>(refresh: () => T): T {
   return value;
 }
 
-/** Does the bookkeeping of recorded work: now, and before each replay. Outside of recordings it is just done. */
+/**
+ * Does the bookkeeping of recorded work: now, and before each replay, in its place among the live values that the work asks for.
+ * Outside of recordings it is just done.
+ */
 export function atEachReplay(work: () => void): void {
   work();
   device().queue.addHostWork(work);
@@ -42,20 +45,13 @@ export class Recording {
   readonly #device = device();
   readonly #batches: Batch[] = [];
   readonly #live = new Map<readonly number[], Place[]>();
+  /** What a replay does on the host, in the order of the work: bookkeeping, and asking for live values. */
   readonly #hostWork: (() => void)[] = [];
   #commands: (() => void)[] = [];
 
   /** Does it all again, with live values as they are now. Results are in the tensors that the work gave back. */
   replay(): void {
     for (const work of this.#hostWork) work();
-    for (const [value, places] of this.#live) {
-      const now = refreshers.get(value)!();
-      for (const { batch, offset, scalar } of places) {
-        const { buffer, byteOffset } = this.#batches[batch]!.params;
-        const view = new DataView(buffer, byteOffset);
-        now.forEach((number, i) => setScalar(view, scalar, offset + 4 * i, number));
-      }
-    }
     for (const { commands, params } of this.#batches) this.#device.queue.replay(commands, params);
   }
 
@@ -78,9 +74,21 @@ export class Recording {
     for (const { name, offset, scalar } of kernel.params) {
       const value = params[name];
       if (typeof value !== "object" || !refreshers.has(value)) continue;
-      const places = this.#live.get(value) ?? [];
-      this.#live.set(value, places);
+      let places = this.#live.get(value);
+      if (!places) {
+        this.#live.set(value, (places = []));
+        this.#hostWork.push(() => this.#refresh(value));
+      }
       places.push({ batch: this.#batches.length, offset: base + offset, scalar });
+    }
+  }
+
+  #refresh(value: readonly number[]): void {
+    const now = refreshers.get(value)!();
+    for (const { batch, offset, scalar } of this.#live.get(value)!) {
+      const { buffer, byteOffset } = this.#batches[batch]!.params;
+      const view = new DataView(buffer, byteOffset);
+      now.forEach((number, i) => setScalar(view, scalar, offset + 4 * i, number));
     }
   }
 
