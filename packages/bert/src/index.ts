@@ -40,4 +40,12 @@ export {
   type EncodeOptions,
   type TruncationStrategy,
 } from "./tokenizer.ts";
-export { fetchFolder, fetchFromHub, listHubFiles, openFile, openFolder, progressOnStderr } from "#platform";
+export {
+  fetchFolder,
+  fetchFromHub,
+  listHubFiles,
+  openFile,
+  openFolder,
+  progressOnStderr,
+  writeFileAside,
+} from "#platform";
