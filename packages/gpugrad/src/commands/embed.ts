@@ -6,7 +6,11 @@ import { textCommand } from "../text-command.ts";
 /** `gpugrad embed MODEL [text…]`: a vector of length 1 per text: the mean over its tokens, as sentence-transformers makes it. */
 export function embed(args: string[]): Promise<number> {
   const command = new Command("gpugrad embed")
-    .description("Sentence embeddings of texts: those given, or the lines of --file or standard input.")
+    .description(
+      "Sentence embeddings of texts: those given, the rows of --file, or the lines of standard input. A text with more tokens than " +
+        "--max-length is cut there, without a word. (sentence-transformers cuts where sentence_bert_config.json says, " +
+        "all-MiniLM-L6-v2 at 256.)",
+    )
     .option("--json", 'a line {"embedding": […]} per text; otherwise the numbers, separated by tabs');
   return textCommand(command, args, {
     open: (id) => AutoModel.fromPretrained(id),
@@ -18,10 +22,13 @@ export function embed(args: string[]): Promise<number> {
       const mask = fromArray(Float32Array.from(data), [B, T]);
       return matmul(reshape(mask, [B, 1, T]), last_hidden_state);
     },
-    line: (sum, _text, _config, json) => {
-      const length = Math.hypot(...sum);
-      const embedding = sum.map((v) => v / Math.max(length, 1e-12));
-      return json ? JSON.stringify({ embedding }) : embedding.join("\t");
-    },
+    output: ({ json }: { json?: true }) => ({
+      line(sum) {
+        const length = Math.hypot(...sum);
+        const embedding = Array.from(sum, (v) => v / Math.max(length, 1e-12));
+        return json ? JSON.stringify({ embedding }) : embedding.join("\t");
+      },
+      bad: (row) => (json ? JSON.stringify(row) : ""),
+    }),
   });
 }

@@ -1,31 +1,74 @@
-import { AutoModelForSequenceClassification, type BertConfig } from "@gpugrad/bert";
-import { Command } from "commander";
-import { textCommand } from "../text-command.ts";
+import type { BertConfig } from "@gpugrad/bert";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../scores.ts";
+import { csvField, plainField, textCommand, type Output } from "../text-command.ts";
+import { sequenceClassification } from "../text-model.ts";
+import { wholeNumber } from "../texts.ts";
+
+interface Options {
+  topK?: number;
+  functionToApply: ScoreFunction;
+  json?: true;
+  csv?: true;
+}
 
 /** `gpugrad predict MODEL [text…]`: the label of each text. */
 export function predict(args: string[]): Promise<number> {
   const command = new Command("gpugrad predict")
-    .description("Labels texts: those given, or the lines of --file or standard input.")
-    .option("--json", 'a line {"label", "score", "logits"} per text');
-  return textCommand(command, args, {
-    open: (id) => AutoModelForSequenceClassification.fromPretrained(id),
-    compute: (model, inputs) => model.forward(inputs).logits,
-    line: (logits, text, config, json) => {
-      const { label, score } = best(logits, config);
-      return json ? JSON.stringify({ label, score, logits }) : `${label}\t${score.toFixed(4)}\t${text}`;
-    },
-  });
+    .description(
+      "Labels texts: those given, the rows of --file, or the lines of standard input. Prints a line for each, in their order: label, " +
+        "score and text, with tabs between them. A row that can't be read is told on standard error; its line has empty fields, or " +
+        "with --json and --csv the error; the others go on, and the exit code is 1.",
+    )
+    .option("--top-k <n>", "the best n classes of each text, or all", topK)
+    .addOption(
+      new Option("--function-to-apply <name>", "what turns logits into scores; default goes by the model's task")
+        .choices(SCORE_FUNCTIONS)
+        .default("default"),
+    )
+    .option("--json", 'a line {"label", "score", "logits"} per text; with --top-k [{"label", "score"}, …]')
+    .addOption(
+      new Option("--csv", "columns text, label, score, error; with --top-k label_1, score_1, …").conflicts("json"),
+    );
+  return textCommand(command, args, { ...sequenceClassification, output });
 }
 
-/**
- * The best label and its score, by the rule of Transformers' text-classification pipeline: softmax over classes; sigmoid for
- * several labels, or one; the number itself for a regression.
- */
-function best(logits: readonly number[], { problem_type, id2label }: BertConfig): { label: string; score: number } {
-  const top = logits.indexOf(Math.max(...logits));
-  const label = id2label[top]!;
-  if (problem_type === "regression") return { label, score: logits[top]! };
-  if (problem_type === "multi_label_classification" || logits.length === 1)
-    return { label, score: 1 / (1 + Math.exp(-logits[top]!)) };
-  return { label, score: 1 / logits.reduce((sum, x) => sum + Math.exp(x - logits[top]!), 0) };
+/** A number of classes; infinite for all. */
+function topK(text: string): number {
+  if (text === "all") return Infinity;
+  try {
+    return wholeNumber(1)(text);
+  } catch {
+    throw new InvalidArgumentError("It has to be a whole number from 1 on, or all.");
+  }
+}
+
+function output({ topK, functionToApply, json, csv }: Options, config: BertConfig): Output {
+  const best = (logits: Float32Array) => scoresOf(logits, config, functionToApply).slice(0, topK ?? 1);
+  const count = Math.min(topK ?? 1, config.num_labels);
+  if (json)
+    return {
+      line(logits) {
+        const scores = best(logits);
+        return JSON.stringify(topK === undefined ? { ...scores[0], logits: Array.from(logits) } : scores);
+      },
+      bad: JSON.stringify,
+    };
+  if (csv) {
+    const numbers = Array.from({ length: count }, (_, i) => `_${i + 1}`);
+    const columns = topK === undefined ? ["label", "score"] : numbers.flatMap((n) => [`label${n}`, `score${n}`]);
+    const record = (fields: (string | number)[]): string => fields.map(csvField).join(",");
+    return {
+      header: record(["text", ...columns, "error"]),
+      line: (logits, { text }) => record([text, ...best(logits).flatMap(({ label, score }) => [label, score]), ""]),
+      bad: ({ error }) => record(["", ...columns.map(() => ""), error]),
+    };
+  }
+  return {
+    line(logits, { text }) {
+      const fields = best(logits).flatMap(({ label, score }) => [label, score.toFixed(4)]);
+      return [...fields, text].map(plainField).join("\t");
+    },
+    bad: () => "\t".repeat(2 * count),
+  };
 }

@@ -1,0 +1,179 @@
+import { openFile } from "@gpugrad/bert";
+import { check, GpugradError } from "@gpugrad/tensor";
+import { DataError, findColumns, openTable, type ColumnOptions } from "@gpugrad/train";
+import { createReadStream } from "node:fs";
+import { basename } from "node:path";
+import { addAbortSignal, type Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+
+/** A text, or a pair of texts. */
+export interface TextRow {
+  text: string;
+  text_pair?: string;
+}
+
+/** What stands in a row's place when it can't be read: what is wrong, with file and line. */
+export interface BadRow {
+  error: string;
+}
+
+/** What lines may hold: a text, or a JSON object. */
+export const LINE_FORMATS = ["text", "jsonl"] as const;
+
+/** Where rows come from. */
+export interface InputOptions {
+  /** Default: standard input. */
+  file?: string;
+  /** Default: by the end of the file's name, else text; JSONL where a column is named. */
+  format?: (typeof LINE_FORMATS)[number];
+  textColumn?: string;
+  textPairColumn?: string;
+}
+
+/** Bytes of a line; a longer one is bad. Without a bound, a file without line ends would fill the memory. */
+const MAX_LINE = 16 << 20;
+
+/**
+ * The rows of a file or of standard input, one after the other, each read when it is asked for. Lines of text and JSONL, also as
+ * `.gz`, take no memory that grows with their number; CSV, TSV, parquet and JSON are read as datasets are. A row that can't be
+ * read comes as a {@link BadRow}.
+ *
+ * @throws when the file can't be read, or its columns are not those that were named
+ */
+export async function* inputRows(options: InputOptions, signal?: AbortSignal): AsyncGenerator<TextRow | BadRow> {
+  const { file, format, textColumn, textPairColumn } = options;
+  const columns = { labelColumn: null, ...(textColumn && { textColumn }), ...(textPairColumn && { textPairColumn }) };
+  const name = file === undefined ? "stdin" : basename(file);
+  const isNamed = (extensions: RegExp): boolean => format === undefined && extensions.test(name);
+  if (file !== undefined && isNamed(/\.((csv|tsv)(\.gz)?|json|parquet)$/i)) yield* tableRows(file, columns);
+  else if (format === "jsonl" || isNamed(/\.(jsonl|ndjson)(\.gz)?$/i) || (!format && textColumn))
+    yield* jsonRows(name, bytesOf(file, signal), columns);
+  else
+    for await (const line of linesOf(bytesOf(file, signal)))
+      yield orBad(`${name}, line ${line.number}`, () => ({ text: line.text() }));
+}
+
+function bytesOf(file: string | undefined, signal: AbortSignal | undefined): Readable {
+  const source: Readable = file === undefined ? process.stdin : createReadStream(file);
+  if (signal) addAbortSignal(signal, source); // a read that waits for input would never end
+  if (!file?.endsWith(".gz")) return source;
+  const unpacked = createGunzip();
+  return source.on("error", (error) => unpacked.destroy(error)).pipe(unpacked);
+}
+
+/** A line, counted from 1. */
+interface Line {
+  number: number;
+  /** Holds nothing but spaces. */
+  isBlank: boolean;
+  /** @throws when it is too long, or not UTF-8 */
+  text: () => string;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Lines of bytes. A last line end ends the last line and begins no other. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
+  let pieces: Uint8Array[] = [];
+  let length = 0;
+  let count = 0;
+  const add = (piece: Uint8Array): void => {
+    length += piece.length;
+    if (length <= MAX_LINE) pieces.push(piece);
+    else pieces = [];
+  };
+  const end = (): Line => {
+    const number = ++count;
+    const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+    const isTooLong = length > MAX_LINE;
+    [pieces, length] = [[], 0];
+    const text = (): string => {
+      check(!isTooLong, `longer than ${MAX_LINE >> 20} MiB.`);
+      const line = decode(bytes).replace(/\r$/, "");
+      return number === 1 ? line.replace(/^\uFEFF/, "") : line;
+    };
+    return { number, isBlank: !isTooLong && bytes.every((byte) => byte <= 32), text };
+  };
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let at; (at = chunk.indexOf(0x0a, start)) >= 0; start = at + 1) {
+      add(chunk.subarray(start, at));
+      yield end();
+    }
+    if (start < chunk.length) add(chunk.subarray(start));
+  }
+  if (length > 0) yield end();
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    const beginning = JSON.stringify(Buffer.from(bytes.subarray(0, 60)).toString("utf8"));
+    throw new GpugradError(`not UTF-8: ${beginning}. iconv -t UTF-8 converts a file.`);
+  }
+}
+
+type Cells = Readonly<Record<string, unknown>>;
+
+/** One JSON object per line; empty lines are no rows. */
+async function* jsonRows(
+  name: string,
+  bytes: AsyncIterable<Uint8Array>,
+  options: ColumnOptions,
+): AsyncGenerator<TextRow | BadRow> {
+  for await (const line of linesOf(bytes)) {
+    if (line.isBlank) continue;
+    yield orBad(`${name}, line ${line.number}`, () => {
+      const cells = parseObject(line.text());
+      return rowOf(cells, findColumns({ name: "no text", columns: Object.keys(cells) }, options));
+    });
+  }
+}
+
+function parseObject(text: string): Cells {
+  const hint = (): string => `${text.slice(0, 80)} · Each line is an object, such as {"text": "…"}.`;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new GpugradError(`not JSON: ${hint()}`);
+  }
+  check(typeof value === "object" && value !== null && !Array.isArray(value), () => `no JSON object: ${hint()}`);
+  return value as Cells;
+}
+
+/** Rows of a file with columns. */
+async function* tableRows(file: string, options: ColumnOptions): AsyncGenerator<TextRow | BadRow> {
+  const table = await openTable(basename(file), () => openFile(file));
+  const columns = findColumns(table, options);
+  for (let row = 0; row < table.length;) {
+    const [, end] = table.blockOf(row);
+    for (const cells of await table.read(row, end, Object.values(columns))) {
+      const where = table.where(row++);
+      yield cells instanceof DataError ? { error: cells.message } : orBad(where, () => rowOf(cells, columns));
+    }
+  }
+}
+
+/** The texts in these columns. @throws when there is none */
+function rowOf(cells: Cells, { text, textPair }: ReturnType<typeof findColumns>): TextRow {
+  const value = (column: string): string => {
+    const found = cells[column];
+    check(typeof found === "string", () => {
+      const shown = typeof found === "bigint" ? String(found) : (JSON.stringify(found)?.slice(0, 80) ?? "nothing");
+      return `no text: column ${column} holds ${shown}.`;
+    });
+    return found;
+  };
+  return { text: value(text), ...(textPair !== undefined && { text_pair: value(textPair) }) };
+}
+
+/** A row, or what is wrong with it and where. */
+function orBad(where: string, row: () => TextRow): TextRow | BadRow {
+  try {
+    return row();
+  } catch (error) {
+    return { error: `${where}: ${(error as Error).message}` };
+  }
+}

@@ -1,0 +1,95 @@
+import { setImmediate } from "node:timers/promises";
+import type { BadRow, TextRow } from "./input-rows.ts";
+import type { Encoded } from "./inputs.ts";
+import { ahead, mapAhead, windowsOf } from "./stream.ts";
+import type { TextModel } from "./text-model.ts";
+
+/** A row, and what the model makes of it; no values for a bad one. */
+export interface TextResult {
+  row: TextRow | BadRow;
+  values?: Float32Array;
+  /** Tokens that were computed, without padding. */
+  tokens: number;
+}
+
+/** Batches that are sorted by length together: more waste less padding, and hold more memory. */
+const BATCHES_PER_WINDOW = 64;
+/** Batches on their way to the device: enough that neither side waits. */
+const BATCHES_IN_FLIGHT = 2;
+/** Rows that are tokenized before the device's results are looked after. */
+const ROWS_PER_TURN = 32;
+/** Milliseconds after which rows that trickle in are worked on, though they fill no window. */
+const PATIENCE = 200;
+
+/** Rows that are sorted together. */
+interface Window {
+  results: TextResult[];
+  /** Batches whose results are not there yet. */
+  left: number;
+}
+
+/** Some rows of a window, of about the same length. */
+interface Batch {
+  window: Window;
+  members: readonly (readonly [result: TextResult, encoded: Encoded])[];
+}
+
+/**
+ * Runs a model over rows without end, in constant memory, and gives the results in the order of the rows, a window at a time. Within a
+ * window, rows are sorted by length, so that batches need little padding. The next window is read and tokenized while the device
+ * works on this one; nothing is read further ahead than that, however slow the reader of the results is.
+ */
+export async function* runTexts(
+  model: TextModel,
+  rows: AsyncIterable<TextRow | BadRow>,
+  { batchSize, signal }: { batchSize: number; signal?: AbortSignal },
+): AsyncGenerator<TextResult[]> {
+  const windows = windowsOf(rows, BATCHES_PER_WINDOW * batchSize, PATIENCE);
+  const batches = batchesOf(ahead(encode(model, windows)), batchSize, signal);
+  const compute = async ({ window, members }: Batch): Promise<Window> => {
+    const values = members.length > 0 ? await model.compute(members.map(([, encoded]) => encoded)) : [];
+    for (const [i, [result]] of members.entries()) result.values = values[i]!;
+    return window;
+  };
+  for await (const window of mapAhead(batches, compute, BATCHES_IN_FLIGHT))
+    if (--window.left === 0) yield window.results;
+}
+
+type EncodedRow = readonly [result: TextResult, encoded: Encoded | undefined];
+
+async function* encode(
+  model: TextModel,
+  windows: AsyncIterable<(TextRow | BadRow)[]>,
+): AsyncGenerator<readonly EncodedRow[]> {
+  for await (const rows of windows) {
+    const window: EncodedRow[] = [];
+    for (let start = 0; start < rows.length; start += ROWS_PER_TURN) {
+      const some = rows.slice(start, start + ROWS_PER_TURN);
+      const encodings = model.encode(some.filter((row) => "text" in row)).values();
+      for (const row of some) {
+        const encoded = "text" in row ? encodings.next().value! : undefined;
+        window.push([{ row, tokens: encoded?.input_ids.length ?? 0 }, encoded]);
+      }
+      await setImmediate();
+    }
+    yield window;
+  }
+}
+
+/** The batches of each window, the longest rows first: what doesn't fit into memory fails at once. */
+async function* batchesOf(
+  windows: AsyncIterable<readonly EncodedRow[]>,
+  batchSize: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Batch> {
+  for await (const rows of windows) {
+    const good = rows.filter((row): row is [TextResult, Encoded] => row[1] !== undefined);
+    const sorted = good.sort(([a], [b]) => b.tokens - a.tokens);
+    const count = Math.max(Math.ceil(sorted.length / batchSize), 1); // a window of bad rows alone is given back, too
+    const window = { results: rows.map(([result]) => result), left: count };
+    for (let k = 0; k < count; k++) {
+      signal?.throwIfAborted();
+      yield { window, members: sorted.slice(k * batchSize, (k + 1) * batchSize) };
+    }
+  }
+}
