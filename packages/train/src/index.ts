@@ -54,7 +54,7 @@ export {
 } from "./metrics/ranking.ts";
 export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
-export { clipFactor, clipGradNorm, clipGradValue, type NormOptions } from "./optim/clip.ts";
+export { clipFactor, clipGradNorm, clipGradValue, type ClipFactorOptions, type NormOptions } from "./optim/clip.ts";
 export { freeze, layerwiseLrDecay, type LayerwiseLrDecayOptions } from "./optim/layers.ts";
 export {
   noDecayGroups,

@@ -1,4 +1,4 @@
-import { empty, GpugradError, kernel, ones, run, scope, type Tensor } from "@gpugrad/tensor";
+import { empty, GpugradError, kernel, ones, run, scope, zeros, type Tensor } from "@gpugrad/tensor";
 import factorCode from "./clip-factor.wgsl";
 import valueCode from "./clip-value.wgsl";
 import smallCode from "./norm-partials-small.wgsl";
@@ -23,16 +23,37 @@ export interface NormOptions {
   normType?: 1 | 2 | typeof Infinity;
 }
 
+export interface ClipFactorOptions extends NormOptions {
+  /** Whether a step with an infinite or NaN gradient is left out: then nothing changes, and `found` is 1 (false). */
+  skipNonFinite?: boolean;
+}
+
 /**
  * What `clipGradNorm` would multiply all gradients by, for `optimizer.step(clipFactor(…))` to do so while it reads them: the same
  * numbers, without a pass over the gradients. They stay as they are.
+ *
+ * ```ts
+ * const by = clipFactor(optimizer.parameters, 1, { skipNonFinite: true });
+ * optimizer.step(by); // by.norm and by.found are on the device
+ * ```
  */
 export function clipFactor(
   parameters: Iterable<Tensor>,
   maxNorm: number,
-  { normType = 2 }: NormOptions = {},
+  options: ClipFactorOptions & { skipNonFinite: true },
+): GradientFactor & { readonly found: Tensor };
+export function clipFactor(parameters: Iterable<Tensor>, maxNorm: number, options?: ClipFactorOptions): GradientFactor;
+export function clipFactor(
+  parameters: Iterable<Tensor>,
+  maxNorm: number,
+  { normType = 2, skipNonFinite = false }: ClipFactorOptions = {},
 ): GradientFactor {
-  return scope(() => factorOf(gradientsOf(parameters), { maxNorm, normType, scale: ones([]) }));
+  return scope(() =>
+    factorOf(gradientsOf(parameters), {
+      ...{ maxNorm, normType, scale: ones([]) },
+      ...(skipNonFinite && { found: zeros([]) }),
+    }),
+  );
 }
 
 /**
@@ -82,7 +103,7 @@ export function factorOf(
       { count, max_norm: maxNorm },
       { workgroups: 1, overrides: { NORM, CLIP: maxNorm < Infinity ? 1 : 0, SKIP: found ? 1 : 0 } },
     );
-    return { norm, factor, skips: found !== undefined };
+    return { norm, factor, ...(found && { found }) };
   });
 }
 

@@ -8,7 +8,7 @@ import {
   toFloat32,
   type ModelInputs,
 } from "@gpugrad/bert";
-import { destroy, fromArray, init, memory, scope, sum, type Tensor } from "@gpugrad/tensor";
+import { destroy, fromArray, init, memory, record, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getScheduler } from "../schedule.ts";
 import { Adam, AdamW } from "./adamw.ts";
@@ -181,6 +181,43 @@ describe("clipping", () => {
     }
     one.dispose();
     other.dispose();
+  });
+
+  describe.each<[string, (named: [string, Tensor][]) => AdamW | SGD]>([
+    ["AdamW", (named) => new AdamW(named, { lr: 0.01 })],
+    ["SGD", (named) => new SGD(named, { lr: 0.1, momentum: 0.5, dampening: 0.25 })],
+  ])("skipNonFinite, %s", (_name, optimizerOf) => {
+    scopedTest("a step with a gradient that isn't finite leaves no trace but `found`, recorded as well", async () => {
+      const sizes = [3, 16_387];
+      const bad: Record<number, number> = { 0: NaN, 2: Infinity, 3: -Infinity };
+      const make = (): [string, Tensor][] => sizes.map((n, k) => [`p${k}`, parameter(noise(n, k), noise(n, 9 + k))]);
+      const [named, other] = [make(), make()];
+      const [optimizer, never] = [optimizerOf(named), optimizerOf(other)];
+      const work = () =>
+        scope(() => {
+          const by = clipFactor(optimizer.parameters, 0.5, { skipNonFinite: true });
+          optimizer.step(by);
+          return { norm: by.norm, found: by.found };
+        });
+      let recorded: ReturnType<typeof record<ReturnType<typeof work>>> | undefined;
+      for (let t = 0; t < 7; t++) {
+        const gradients = sizes.map((n, k) => noise(n, 10 * t + k));
+        other.forEach(([, p], k) => p.grad!.write(gradients[k]!));
+        if (t in bad) gradients[t % 2]![2] = bad[t]!;
+        named.forEach(([, p], k) => p.grad!.write(gradients[k]!));
+        if (recorded) recorded.recording.replay();
+        const { norm, found } = recorded?.result ?? (t === 0 ? work() : (recorded = record(work)).result);
+        expect(await found.item()).toBe(t in bad ? 1 : 0);
+        if (t in bad) continue;
+        expect(await norm.item()).toBeCloseTo(Math.hypot(...gradients.flat()), 3);
+        never.step(clipFactor(never.parameters, 0.5));
+      }
+      // Corrections of Adam come from f32 on the device, and from float64 on the host.
+      for (const [k, [, p]] of named.entries()) await close(p, Array.from(await other[k]![1].data()), 1e-6, 1e-7);
+      recorded!.recording.dispose();
+      optimizer.dispose();
+      never.dispose();
+    });
   });
 
   test("no gradient at all: norm 0", async () => {

@@ -21,6 +21,9 @@ import clockCode from "./clock.wgsl";
 
 const clockKernel = kernel("train/optim/clock.wgsl", clockCode);
 
+/** What `memoryByOwner()` calls what is kept here. */
+const OWNER = "optimizer state";
+
 /** Parameters by name, as `model.namedParameters()` gives them. */
 export type NamedParameters = Iterable<readonly [name: string, parameter: Tensor]>;
 
@@ -39,14 +42,14 @@ export interface OptimizerOptions {
   lrScale?: number;
 }
 
-/** What an optimizer multiplies gradients by while it reads them. Both tensors are on the device, and belong to the scope around. */
+/** What an optimizer multiplies gradients by while it reads them. The tensors are on the device, and belong to the scope around. */
 export interface GradientFactor {
   /** Norm of all gradients together, before clipping: an f32 scalar. */
   readonly norm: Tensor;
   /** Four f32: the factor; 1, or 0 to leave the step out; 1; 1 (see adamw.wgsl). */
   readonly factor: Tensor;
-  /** Whether the device may decide to leave the step out. */
-  readonly skips: boolean;
+  /** An f32 scalar, where the device may decide to leave the step out: 1 if a gradient is infinite or NaN, and it does. */
+  readonly found?: Tensor;
 }
 
 /**
@@ -146,15 +149,15 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
         const isSmall = groupsSmall && parameter.size <= SMALL;
         const state = isSmall
           ? vectors
-          : Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, keep(zeros(shape))] as const));
+          : Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, keep(zeros(shape), OWNER)] as const));
         if (isSmall) vectors += Object.values(shapes).reduce((sum, shape) => sum + vectorsOf(sizeOf(shape)), 0);
         this.#entries.push({ name, parameter, own, shapes, state, record: this.#entries.length + 1, steps: 0 });
       }
     }
     if (this.#entries.length === 0)
       throw new GpugradError(`${this.constructor.name}: no parameter requires a gradient.`);
-    this.#moments = keep(zeros([4 * vectors]));
-    this.#plain = keep(ones([4]));
+    this.#moments = keep(zeros([4 * vectors]), OWNER);
+    this.#plain = keep(ones([4]), OWNER);
   }
 
   #scaleOf({ lr, lrScale = 1 }: Partial<Options>): number {
@@ -190,7 +193,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    */
   step(by?: GradientFactor): void {
     const entries = this.#entries.filter(({ parameter }) => parameter.grad);
-    if (by?.skips) this.#clock ??= this.#startClock();
+    if (by?.found) this.#clock ??= this.#startClock();
     atEachReplay(() => {
       this.steps++;
       for (const entry of entries) entry.steps++;
@@ -223,7 +226,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
 
   #startClock(): Tensor {
     const records = [{ steps: 0 }, ...this.#entries].flatMap(({ steps }) => [steps, 0, 1, 1]);
-    return keep(fromArray(records, [records.length / 4, 4]));
+    return keep(fromArray(records, [records.length / 4, 4]), OWNER);
   }
 
   /** One dispatch, as a rule: for each run of neighbours that take part and have the same betas. */
@@ -322,7 +325,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     for (const { key, tensor, shape, at } of places) tensor.writeBytes(await bytesOf(key, tensors, shape), 4 * at);
     const clock = tensors.has("clock") && (await bytesOf("clock", tensors, clockShape));
     this.#clock?.dispose();
-    this.#clock = clock ? keep(fromBytes(clock, clockShape, "f32")) : undefined;
+    this.#clock = clock ? keep(fromBytes(clock, clockShape, "f32"), OWNER) : undefined;
     this.steps = steps;
     for (const [i, entry] of this.#entries.entries()) entry.steps = parameters[i]!.steps;
   }
