@@ -117,6 +117,7 @@ function addToLeaf(leaf: Tensor, gradient: Tensor): void {
     leaf.grad = keep(hooked.clone());
     hooked.dispose();
   }
+  leaf.grad.storage.owner = "gradients";
 }
 
 /** a + b, outside every scope; disposes both. */

@@ -50,6 +50,7 @@ export class Node implements GradNode {
     const tensors: { tensor: Tensor; version: number }[] = [];
     const values = mapTensors(saved, (original) => {
       const tensor = keep(original.alias());
+      tensor.storage.saves++;
       tensors.push({ tensor, version: tensor.storage.version });
       return tensor;
     });
@@ -74,7 +75,10 @@ export class Node implements GradNode {
 
   /** Disposes the saved tensors: after backward has used them, or when nobody can any more. */
   forget(): void {
-    for (const { tensor } of this.saved?.tensors ?? []) tensor.dispose();
+    for (const { tensor } of this.saved?.tensors ?? []) {
+      tensor.storage.saves--;
+      tensor.dispose();
+    }
     this.saved = null;
   }
 

@@ -21,6 +21,11 @@ export class DeviceLostError extends DeviceError {
   override name = "DeviceLostError";
 }
 
+/** There is no room for what is to be computed: the message says what is taken by whom. Smaller work may fit. */
+export class OutOfMemoryError extends DeviceError {
+  override name = "OutOfMemoryError";
+}
+
 /** Throws a {@link GpugradError} with `message` unless `condition` holds. */
 export function check(condition: unknown, message: string | (() => string)): asserts condition {
   if (!condition) throw new GpugradError(typeof message === "string" ? message : message());

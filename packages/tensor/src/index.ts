@@ -2,7 +2,7 @@ import "./methods.ts";
 
 export { autocast, computeType, type AutocastOptions, type ComputeType } from "./autocast.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
-export { check, DeviceError, DeviceLostError, GpugradError, ShaderError } from "./errors.ts";
+export { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "./errors.ts";
 export { destroy, device, init, type AdapterInfo, type Device, type InitOptions } from "./runtime/device.ts";
 export { adapterKey, TUNING_VERSION, type Tuning } from "./runtime/tuning.ts";
 export {
@@ -18,7 +18,7 @@ export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
-export { memory, resetPeakMemory, type MemoryReport } from "./storage.ts";
+export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMemory } from "./storage.ts";
 export { copyInto, empty, fromArray, fromBytes, leaks, Tensor, tensor, type NestedArray } from "./tensor.ts";
 
 // For ops of one's own: see docs/adding-an-op.md.

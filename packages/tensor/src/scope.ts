@@ -19,9 +19,13 @@ export function leaveScope(tensor: Tensor): void {
   home.delete(tensor);
 }
 
-/** Takes tensors out of every scope: they live until `dispose()`. For parameters, and results that outlive a step. */
-export function keep<T extends Tensor>(tensor: T): T {
+/**
+ * Takes tensors out of every scope: they live until `dispose()`. For parameters, and results that outlive a step.
+ * @param owner what it is kept for, as `memoryByOwner()` shall say: `"optimizer state"`
+ */
+export function keep<T extends Tensor>(tensor: T, owner?: string): T {
   leaveScope(tensor);
+  if (owner !== undefined) tensor.storage.owner = owner;
   return tensor;
 }
 

@@ -1,6 +1,7 @@
 import { GpugradError } from "./errors.ts";
-import { device, type Device } from "./runtime/device.ts";
+import { device, told, type Device } from "./runtime/device.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
+import { showBytes } from "./runtime/show-bytes.ts";
 
 /** Which op is running: tensors and their memory are named after the op that made them. */
 export const provenance = { op: "user" };
@@ -25,6 +26,10 @@ export class Storage {
   readonly device: Device;
   readonly buffer: PooledBuffer;
   readonly op: string;
+  /** What it is kept for, if `keep` was told. */
+  owner: string | undefined;
+  /** How many steps of a tape need it for their backward. */
+  saves = 0;
   /** Counts in-place changes, so that autograd notices when a value it saved is no longer there. */
   version = 0;
   #references = 1;
@@ -91,6 +96,52 @@ export function memory(): MemoryReport {
     byOp: Object.fromEntries([...byOp].sort(([, a], [, b]) => b.bytes - a.bytes)),
   };
 }
+
+/** Bytes on the device for one purpose. */
+export interface OwnedMemory {
+  bytes: number;
+  /** The same by the op that made it, largest first. */
+  byOp: Record<string, number>;
+}
+
+/**
+ * What all allocated memory is for, largest first: `parameters`, `gradients`, `optimizer state`, `saved for backward` (what the tape holds),
+ * `other tensors`, `recordings` (set aside for replays, and not in a tensor now) and `free in the pool`.
+ */
+export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory> {
+  const byOwner = new Map<string, { bytes: number; byOp: Map<string, number> }>();
+  const add = (owner: string, bytes: number, op?: string): void => {
+    const entry = byOwner.get(owner) ?? { bytes: 0, byOp: new Map<string, number>() };
+    byOwner.set(owner, entry);
+    entry.bytes += bytes;
+    if (op !== undefined) entry.byOp.set(op, (entry.byOp.get(op) ?? 0) + bytes);
+  };
+  for (const { owner, saves, op, buffer } of ledgerOf(of).live) {
+    add(owner ?? (saves > 0 ? "saved for backward" : "other tensors"), buffer.bytes, op);
+  }
+  const { freeBytes, reservedBytes } = of.pool;
+  if (reservedBytes > 0) add("recordings", reservedBytes);
+  if (freeBytes > reservedBytes) add("free in the pool", freeBytes - reservedBytes);
+  const entries = [...byOwner].map(([owner, { bytes, byOp }]): [string, OwnedMemory] => [
+    owner,
+    { bytes, byOp: Object.fromEntries([...byOp].sort(([, a], [, b]) => b - a)) },
+  ]);
+  return Object.fromEntries(entries.sort(([, a], [, b]) => b.bytes - a.bytes));
+}
+
+/** How many ops of an owner are told by name. */
+const TOLD = 4;
+
+told.memory = (of) =>
+  Object.entries(memoryByOwner(of))
+    .map(([owner, { bytes, byOp }]) => {
+      const ops = Object.entries(byOp);
+      const names = ops.slice(0, TOLD).map(([op, part]) => `${op} ${showBytes(part)}`);
+      const rest = ops.length > TOLD ? ", …" : "";
+      const interesting = ops.length > 1 || owner === "saved for backward" || owner === "other tensors";
+      return `\n  ${showBytes(bytes)} ${owner}${interesting && names.length > 0 ? ` (${names.join(", ")}${rest})` : ""}`;
+    })
+    .join("");
 
 /** Starts the count of `peakBytes` again from what lives now. */
 export function resetPeakMemory(): void {

@@ -20,7 +20,7 @@ export function withParameterDtype<T>(dtype: "f32" | "f16" | "bf16", work: () =>
 
 /** A parameter whose values are still to come: from a checkpoint, or from {@link initialize}. */
 export function parameter(shape: Shape, init: Init): Tensor {
-  const made = keep(empty(shape, parameterDtype));
+  const made = keep(empty(shape, parameterDtype), "parameters");
   made.requiresGrad = true;
   inits.set(made, init);
   return made;

@@ -1,9 +1,10 @@
-import { readTuning, requestAdapter } from "#platform";
-import { check, DeviceError, DeviceLostError, GpugradError, ShaderError } from "../errors.ts";
+import { environment, readTuning, requestAdapter } from "#platform";
+import { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
 import { INPUTS_BEFORE, Queue } from "./queue.ts";
+import { showBytes } from "./show-bytes.ts";
 import { adapterKey, choicesFor, type Tuning } from "./tuning.ts";
 
 /** What `init()` found: for the reader, and for the choice of kernels. */
@@ -60,6 +61,8 @@ export class Device {
   readonly pool: Pool;
   readonly queue: Queue;
   readonly pipelines: Pipelines;
+  /** Bytes that buffers may take: see {@link InitOptions}. */
+  readonly memoryLimit: number;
   /** Which kernels were measured to be fastest, by what they compute: see {@link Tuning}. */
   tuning: ReadonlyMap<string, string> = new Map();
   #choice: AdapterChoice;
@@ -70,8 +73,9 @@ export class Device {
   readonly #waiting = new Set<() => void>();
   readonly #maxBytes: number;
 
-  private constructor(choice: AdapterChoice, gpu: GPUDevice) {
+  private constructor(choice: AdapterChoice, gpu: GPUDevice, memoryLimit: number) {
     this.#choice = choice;
+    this.memoryLimit = memoryLimit;
     this.gpu = gpu;
     this.#maxBytes = gpu.limits.maxStorageBufferBindingSize; // asking the device each time takes a microsecond
     const { info } = choice.adapter;
@@ -91,9 +95,12 @@ export class Device {
     this.pipelines = new Pipelines(gpu, this.queue.params, (error) => this.#fail(error));
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // it becomes an exception: nothing goes only to stderr
-      const what =
-        event.error instanceof GPUOutOfMemoryError ? `out of memory${this.#allocated()}` : "the device refused a call";
-      this.#fail(new DeviceError(`${what}: ${event.error.message}`));
+      const { message } = event.error;
+      this.#fail(
+        event.error instanceof GPUOutOfMemoryError
+          ? this.#outOfMemory(`the device refused a buffer (${message.trim()})`)
+          : new DeviceError(`the device refused a call: ${message}`),
+      );
     });
     void gpu.lost.then(({ reason, message }) => {
       if (this.#destroyed) return;
@@ -106,7 +113,7 @@ export class Device {
     });
   }
 
-  static async create(): Promise<Device> {
+  static async create(memoryLimit = Infinity): Promise<Device> {
     const choice = await requestAdapter();
     const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query", SUBGROUP_MATRIX];
     const limits: Record<string, number> = {};
@@ -125,13 +132,13 @@ export class Device {
       requiredFeatures: wanted.filter((f) => choice.adapter.features.has(f)),
       requiredLimits: limits,
     });
-    return new Device(choice, gpu);
+    return new Device(choice, gpu, memoryLimit);
   }
 
-  /** Takes a buffer for `bytes` bytes; more than a kernel can bind is refused. */
+  /** Takes a buffer for `bytes` bytes; more than a kernel can bind is refused, and more than there is room for. */
   allocate(bytes: number, what: string): PooledBuffer {
     this.#checkSize(bytes, what);
-    return this.pool.take(bytes);
+    return this.pool.takeFree(bytes) ?? this.#create(bytes, what);
   }
 
   /** A buffer that holds `bytes` from the start. */
@@ -139,12 +146,13 @@ export class Device {
     this.queue.refuseInRecording("data is uploaded", INPUTS_BEFORE);
     this.#checkSize(bytes.byteLength, what);
     const large = bytes.byteLength >= 4 * 2 ** 20; // writeBuffer allocates staging memory for uploads this large
-    const free = large ? this.pool.takeFree(bytes.byteLength) : this.pool.take(bytes.byteLength);
-    if (free) {
-      this.queue.upload(free, bytes);
-      return free;
+    const free = this.pool.takeFree(bytes.byteLength);
+    if (free || !large) {
+      const buffer = free ?? this.#create(bytes.byteLength, what);
+      this.queue.upload(buffer, bytes);
+      return buffer;
     }
-    const buffer = this.pool.createMapped(bytes.byteLength);
+    const buffer = this.#create(bytes.byteLength, what, { mapped: true });
     new Uint8Array(buffer.gpu.getMappedRange()).set(bytes);
     buffer.gpu.unmap();
     return buffer;
@@ -152,12 +160,23 @@ export class Device {
 
   #checkSize(bytes: number, what: string): void {
     this.throwIfFailed();
-    check(
-      bytes <= this.#maxBytes,
-      () =>
+    if (bytes > this.#maxBytes) {
+      throw new OutOfMemoryError(
         `${what}: ${bytes} bytes are more than this adapter binds at once (maxStorageBufferBindingSize ${this.#maxBytes}). ` +
-        `Split the tensor, for instance along its first dimension.`,
-    );
+          `Split the tensor, for instance along its first dimension.`,
+      );
+    }
+  }
+
+  /** A fresh buffer, if the memory limit leaves room for it; unused ones are given back first. */
+  #create(bytes: number, what: string, options?: { mapped: boolean }): PooledBuffer {
+    const { pool, memoryLimit } = this;
+    const size = pool.sizeFor(bytes);
+    if (pool.allocatedBytes + size > memoryLimit && pool.freeBytes > pool.reservedBytes) this.trim();
+    if (pool.allocatedBytes + size > memoryLimit) {
+      throw this.#outOfMemory(`${what} needs ${showBytes(size)}, and the memory limit is ${showBytes(memoryLimit)}`);
+    }
+    return pool.create(bytes, options);
   }
 
   /** Reads `bytes` bytes back, after all work recorded so far. Throws what went wrong on the device until then. */
@@ -231,13 +250,11 @@ export class Device {
     this.#choice.release();
   }
 
-  /** How much is allocated, for the message that no more can be had. */
-  #allocated(): string {
-    const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
-    const { allocatedBytes, freeBytes } = this.pool;
-    return (
-      ` with ${mebibytes(allocatedBytes)} allocated, of which ${mebibytes(freeBytes)} wait for reuse (device().trim() gives them ` +
-      "back; memory() says what lives). Smaller batches, shorter texts or checkpoint() need less"
+  /** The error that no more memory can be had, with what it is taken by. */
+  #outOfMemory(what: string): OutOfMemoryError {
+    return new OutOfMemoryError(
+      `out of memory: ${what}. Taken are ${showBytes(this.pool.allocatedBytes)}:${told.memory(this)}\n` +
+        "Smaller batches, shorter texts or gradient checkpointing need less.",
     );
   }
 
@@ -257,8 +274,17 @@ export class Device {
 let current: Device | undefined;
 let starting: Promise<Device> | undefined;
 
+/** Says what the memory of a device is taken by: `storage.ts` knows, which stands on this file. */
+export const told = { memory: (_: Device): string => "" };
+
 /** What {@link init} takes. */
 export interface InitOptions {
+  /**
+   * Bytes that tensors may take on the device: what needs more throws an {@link OutOfMemoryError}, and the device can be used on. To
+   * leave room for other programs, or to try what a smaller GPU would do. Also the variable `GPUGRAD_MEMORY_LIMIT`. Default: no
+   * limit but the device's own, which is known only when it refuses; the device is then to be replaced by another `init()`.
+   */
+  memoryLimit?: number;
   /**
    * What `pnpm tune` measured; one of another adapter or version is ignored. In Node the file in the cache folder, unless said
    * otherwise here or by the variable `GPUGRAD_TUNING=off`. `false`: kernels are chosen by the built-in rules alone.
@@ -271,7 +297,11 @@ export interface InitOptions {
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  if (current?.failed) await destroy(); // a lost device is replaced; of its tensors those live on that are restored
+  if (current?.failed) {
+    // A lost device is replaced by one of the same kind; of its tensors those live on that are restored.
+    options = { memoryLimit: current.memoryLimit, ...options };
+    await destroy();
+  }
   starting ??= start(options).then((device) => (current = device));
   try {
     return await starting;
@@ -285,13 +315,20 @@ export async function init(options: InitOptions = {}): Promise<Device> {
 export const trials: { subgroupMatrix?: () => Promise<void> } = {};
 
 /** A device, and what came of the trials on it. */
-async function start({ tuning }: InitOptions): Promise<Device> {
-  const device = await Device.create();
+async function start({ tuning, memoryLimit = limitFromEnvironment() }: InitOptions): Promise<Device> {
+  const device = await Device.create(memoryLimit);
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;
   if (subgroupMatrix && !cpu && trials.subgroupMatrix)
     subgroupMatrix.problem = await problemWith(trials.subgroupMatrix);
   return device;
+}
+
+function limitFromEnvironment(): number {
+  const given = environment("GPUGRAD_MEMORY_LIMIT");
+  const limit = given ? Number(given) : Infinity;
+  check(limit > 0, `GPUGRAD_MEMORY_LIMIT: ${given} is no number of bytes, such as ${2 ** 30}.`);
+  return limit;
 }
 
 /** Runs a trial on a device of its own, so that what breaks there breaks nothing else. Returns what went wrong, if anything did. */

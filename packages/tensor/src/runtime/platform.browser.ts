@@ -30,5 +30,8 @@ export async function requestAdapter(): Promise<AdapterChoice> {
   return { gpu, adapter, via: "browser", description, tried: [], release: () => {} };
 }
 
+/** A browser has no environment: `init()` takes options. */
+export const environment = (_name: string): string | undefined => undefined;
+
 /** A browser has no cache folder: `init({ tuning })` takes what was measured. */
 export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promise.resolve(undefined);

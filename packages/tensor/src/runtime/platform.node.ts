@@ -6,6 +6,9 @@ import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
 export { readTuning } from "./tuning-file.ts";
 
+/** A variable of the environment. */
+export const environment = (name: string): string | undefined => process.env[name];
+
 /** An adapter, with the `gpu` object that must outlive it. */
 interface Found {
   gpu: GPU;

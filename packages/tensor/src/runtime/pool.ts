@@ -39,27 +39,33 @@ export class Pool {
   allocatedBytes = 0;
   /** Bytes waiting for reuse. */
   freeBytes = 0;
+  /** Those of them that only recordings may use. */
+  reservedBytes = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
     this.#limit = device.limits.maxStorageBufferBindingSize;
   }
 
-  take(bytes: number): PooledBuffer {
-    return this.takeFree(bytes) ?? this.#create(bucketOf(bytes, this.#limit), false);
+  /** Bytes of the buffer that `bytes` would get. */
+  sizeFor(bytes: number): number {
+    return bucketOf(bytes, this.#limit);
   }
 
   /** A buffer that waits for reuse, if there is one. */
   takeFree(bytes: number): PooledBuffer | undefined {
     const lists = this.#reserving ? this.#reserved : this.#free;
     const found = lists.get(bucketOf(bytes, this.#limit))?.pop();
-    if (found) this.freeBytes -= found.bytes;
+    if (found) this.#count(found, -1);
     return found;
   }
 
-  /** A fresh buffer, mapped for writing: cheaper than an upload for anything large. Unmap it before use. */
-  createMapped(bytes: number): PooledBuffer {
-    return this.#create(bucketOf(bytes, this.#limit), true);
+  /** A fresh buffer. A mapped one is to be written and unmapped before use: cheaper than an upload for anything large. */
+  create(bytes: number, { mapped = false } = {}): PooledBuffer {
+    const size = this.sizeFor(bytes);
+    const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation: mapped });
+    this.allocatedBytes += size;
+    return { gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: this.#reserving };
   }
 
   /**
@@ -74,7 +80,12 @@ export class Pool {
     let at = list.length; // descending, so that pop() takes the oldest
     while (at > 0 && list[at - 1]!.id < buffer.id) at--;
     list.splice(at, 0, buffer);
-    this.freeBytes += buffer.bytes;
+    this.#count(buffer, 1);
+  }
+
+  #count({ bytes, reserved }: PooledBuffer, sign: 1 | -1): void {
+    this.freeBytes += sign * bytes;
+    if (reserved) this.reservedBytes += sign * bytes;
   }
 
   /** From now on buffers are taken for a recording, beginning with those that are free. */
@@ -97,7 +108,7 @@ export class Pool {
     const buffers = [...from.values()].flat();
     from.clear();
     for (const buffer of buffers) {
-      this.freeBytes -= buffer.bytes;
+      this.#count(buffer, -1);
       buffer.reserved = reserved;
       this.give(buffer);
     }
@@ -111,11 +122,5 @@ export class Pool {
       this.freeBytes -= bytes;
     }
     this.#free.clear();
-  }
-
-  #create(size: number, mappedAtCreation: boolean): PooledBuffer {
-    const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation });
-    this.allocatedBytes += size;
-    return { gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: this.#reserving };
   }
 }

@@ -1,0 +1,92 @@
+import { afterEach, expect, test } from "vitest";
+import {
+  add,
+  destroy,
+  device,
+  init,
+  keep,
+  memory,
+  memoryByOwner,
+  ones,
+  OutOfMemoryError,
+  record,
+  scope,
+  tensor,
+  zeros,
+} from "../index.ts";
+
+const MIB = 2 ** 20;
+
+afterEach(async () => {
+  delete process.env["GPUGRAD_MEMORY_LIMIT"];
+  await destroy();
+});
+
+test("what doesn't fit the limit is refused with what is taken; then all goes on", async () => {
+  await init({ memoryLimit: 4 * MIB });
+  const weight = keep(zeros([MIB / 4]), "parameters");
+  const sum = scope(() => add(weight, 1));
+  const before = memory().storages;
+  const more = (): unknown => scope(() => [1, 2, 3].map((x) => add(sum, x)));
+  expect(more).toThrow(OutOfMemoryError);
+  expect(more).toThrow(
+    "out of memory: add needs 1 MiB, and the memory limit is 4 MiB. Taken are 4 MiB:\n" +
+      "  3 MiB other tensors (add 3 MiB)\n  1 MiB parameters\n",
+  );
+  expect(memory().storages).toBe(before);
+  const fits = add(sum, 2);
+  expect((await fits.data())[7]).toBe(3);
+  for (const t of [weight, sum, fits]) t.dispose();
+  expect(() => zeros([2 * MIB])).toThrow("full needs 8 MiB, and the memory limit is 4 MiB");
+});
+
+test("buffers that wait for reuse are given back before anything is refused", async () => {
+  await init({ memoryLimit: 4 * MIB });
+  for (const count of [100_000, 200_000, 300_000]) zeros([count]).dispose(); // three sizes
+  expect(device().pool.freeBytes).toBeGreaterThan(2 * MIB);
+  const large = ones([700_000]);
+  expect(device().pool.freeBytes).toBe(0);
+  expect((await large.data()).every((x) => x === 1)).toBe(true);
+  large.dispose();
+});
+
+test("memoryByOwner adds up to all that is allocated, recordings included", async () => {
+  await init();
+  const x = keep(zeros([1000]), "inputs");
+  const { result, recording } = record(() => scope(() => add(add(x, 1), 2)));
+  zeros([5000]).dispose();
+  const owners = memoryByOwner();
+  expect(owners).toEqual({
+    "free in the pool": { bytes: 20480, byOp: {} },
+    inputs: { bytes: 4096, byOp: { full: 4096 } },
+    "other tensors": { bytes: 4096, byOp: { add: 4096 } },
+    recordings: { bytes: 4096, byOp: {} },
+  });
+  const total = Object.values(owners).reduce((sum, { bytes }) => sum + bytes, 0);
+  expect(total).toBe(device().pool.allocatedBytes);
+  for (const t of [x, result]) t.dispose();
+  recording.dispose();
+  expect(memoryByOwner()).toEqual({ "free in the pool": { bytes: total, byOp: {} } });
+});
+
+test("the limit comes from the environment, and outlives a lost device", async () => {
+  process.env["GPUGRAD_MEMORY_LIMIT"] = "much";
+  await expect(init()).rejects.toThrow("GPUGRAD_MEMORY_LIMIT: much is no number of bytes, such as 1073741824.");
+  process.env["GPUGRAD_MEMORY_LIMIT"] = "1e6";
+  await init();
+  expect(device().memoryLimit).toBe(1e6);
+  await destroy();
+  await init({ memoryLimit: 2e6 });
+  const x = tensor([1]);
+  device().gpu.destroy();
+  await expect(x.data()).rejects.toThrow("was lost");
+  await init();
+  expect(device().memoryLimit).toBe(2e6);
+});
+
+test("a tensor that can't be bound is refused by the same error", async () => {
+  await init();
+  const { maxStorageBufferBindingSize: most } = device().gpu.limits;
+  expect(() => zeros([most / 4 + 1])).toThrow(OutOfMemoryError);
+  expect(() => zeros([most / 4 + 1])).toThrow(/bytes are more than this adapter binds at once/);
+});
