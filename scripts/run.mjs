@@ -1,6 +1,7 @@
 // node scripts/run.mjs FILE.ts [arguments]: installs what is missing, then runs a TypeScript program of this
 // repository from its sources. tsx strips the types; wgsl-loader.mjs makes `import code from "./x.wgsl"` a string.
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ensureInstalled, root } from "./setup.mjs";
@@ -17,9 +18,9 @@ const child = spawn(
     stdio: "inherit",
   },
 );
-// Ctrl-C reaches the whole process group: the program decides what to do, and we wait for it.
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => signal === "SIGTERM" && child.kill(signal));
+// A signal may come to us alone, or (Ctrl-C) to the whole process group: the program decides what to do, and we wait for it.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => {
   if (signal) console.error(`${program} ended by ${signal}`);
-  process.exitCode = code ?? 1;
+  process.exitCode = code ?? 128 + constants.signals[signal];
 });

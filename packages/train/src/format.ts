@@ -33,3 +33,19 @@ function withUnit(value: number, base: number, units: readonly string[]): string
     power === 0 && Number.isInteger(value) ? 0 : Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0;
   return `${value.toFixed(decimals)} ${units[power]}`;
 }
+
+/** Rows of cells as lines of equal columns: the first column to the left, the others to the right. */
+export function formatTable(rows: readonly (readonly string[])[], { indent = "  " }: { indent?: string } = {}): string {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  const pad = (cell: string, i: number): string => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
+  return rows.map((row) => `${indent}${row.map(pad).join("  ")}`.trimEnd()).join("\n");
+}
+
+/** A number for people: `0.8123`, `12.35`, `4.9e-5`, `1234`. */
+export function formatNumber(value: number): string {
+  if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  if (size < 1e-3) return value.toExponential(2);
+  return value.toFixed(size < 10 ? 4 : 2);
+}

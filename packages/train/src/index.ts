@@ -17,12 +17,19 @@ export {
 export { findColumns, type ColumnOptions } from "./data/columns.ts";
 export { Dataset, type BadRows, type LabelInfo, type Row } from "./data/dataset.ts";
 export type { DataFolder } from "./data/folder.ts";
-export { dataFolder, loadDataset, loadDatasetDict, type DataFiles, type LoadOptions } from "./data/load-dataset.ts";
+export {
+  dataFolder,
+  getDatasetSplitNames,
+  loadDataset,
+  loadDatasetDict,
+  type DataFiles,
+  type LoadOptions,
+} from "./data/load-dataset.ts";
 export { openTable } from "./data/open-table.ts";
 export type { Cells, OpenSource, Table } from "./data/table.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { DataError } from "./errors.ts";
-export { formatBytes, formatDuration, formatRate } from "./format.ts";
+export { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";
 export {
   GradScaler,
   initGradScaler,
@@ -69,6 +76,7 @@ export {
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean } from "./nearest.ts";
 export type { ComputeMetrics, Predictions } from "./prediction.ts";
+export { ProgressCallback, type ProgressOptions } from "./progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { shuffledIndices } from "./random.ts";
 export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatBytes, formatDuration, formatRate } from "./format.ts";
+import { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";
 import { progressLine } from "./progress.ts";
 
 test("durations, bytes and rates", () => {
@@ -13,6 +13,13 @@ test("durations, bytes and rates", () => {
   expect([0.5, 42, 999.6, 51_234, 3.2e6].map((rate) => formatRate(rate, "tokens"))).toEqual(
     ["0.50 tokens/s", "42 tokens/s", "1.00 k tokens/s", "51.2 k tokens/s", "3.20 M tokens/s"], // prettier-ignore
   );
+});
+
+test("numbers and tables", () => {
+  expect([3, 0.81234, 12.3456, 4.9e-5, 0.001, -2.5, NaN].map(formatNumber)).toEqual(
+    ["3", "0.8123", "12.35", "4.90e-5", "0.0010", "-2.5000", "NaN"], // prettier-ignore
+  );
+  expect(formatTable([["", "now"], ["accuracy", "1"], ["loss", "0.25"]])).toBe("             now\n  accuracy     1\n  loss      0.25"); // prettier-ignore
 });
 
 function recorder(isTTY: boolean, columns = 40) {
@@ -30,6 +37,16 @@ test("a terminal's line is overwritten, cut to its width, and stays at the end",
   line.update("again");
   line.done();
   expect(text()).toBe("\rstep 1 and more than fi\x1b[K\rstep 3\x1b[K\n\ragain\x1b[K\n");
+});
+
+test("lines of their own stand above the live one", () => {
+  const { stream, text } = recorder(true, 24);
+  const line = progressLine(stream);
+  line.print("before");
+  line.update("step 1");
+  line.print("saved");
+  line.done();
+  expect(text()).toBe("before\n\rstep 1\x1b[K\r\x1b[Ksaved\n\rstep 1\x1b[K\n");
 });
 
 test("a log gets the first line, one in a while, and the last", () => {

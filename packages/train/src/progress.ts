@@ -9,6 +9,8 @@ export type ProgressStream = {
 export type ProgressLine = {
   /** Shows `text` in place of what was there. */
   update(text: string): void;
+  /** Writes lines of their own, above the live one. */
+  print(text: string): void;
   /** Leaves the last text standing; a later `update` starts a new line. */
   done(): void;
 };
@@ -39,6 +41,11 @@ export function progressLine(
     update(text) {
       latest = text;
       if (performance.now() - shownAt >= interval) show();
+    },
+    print(text) {
+      const isInTheWay = isLive && shown !== "";
+      stream?.write(`${isInTheWay ? "\r\x1b[K" : ""}${text}\n`);
+      if (isInTheWay) show();
     },
     done() {
       if (latest !== shown) show();

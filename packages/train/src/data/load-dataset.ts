@@ -70,6 +70,17 @@ export async function loadDatasetDict(
   return loaded;
 }
 
+/**
+ * The splits that {@link loadDatasetDict} would load.
+ * @see https://huggingface.co/docs/datasets/load_hub#splits
+ */
+export async function getDatasetSplitNames(
+  idOrPath: string | DataFolder | DataFiles,
+  options: LoadOptions = {},
+): Promise<string[]> {
+  return (await splitsAt(idOrPath, options)).list();
+}
+
 type Splits = { list: () => Promise<string[]>; open: (split: string) => Promise<Table> };
 
 async function splitsAt(from: string | DataFolder | DataFiles, options: LoadOptions): Promise<Splits> {
