@@ -59,6 +59,8 @@ export interface CallbackContext {
   prediction?: PredictionOutput;
   /** At `onSave`: the folder of the checkpoint. */
   checkpoint?: string;
+  /** At `onWarning`: what is wrong, and what was done about it. */
+  warning?: string;
 }
 
 type Handler = (
@@ -93,6 +95,8 @@ export interface TrainerCallback {
   /** After a batch of an evaluation or prediction. */
   onPredictionStep?: Handler;
   onSave?: Handler;
+  /** Something is wrong that the run survives. Without any callback that listens, it goes to `console.warn`. */
+  onWarning?: Handler;
   /** What it keeps in checkpoints. */
   state?(): CallbackState;
   /** Goes on from what `state()` gave. */

@@ -2,6 +2,8 @@ export {
   EarlyStoppingCallback,
   type CallbackContext,
   type CallbackFunction,
+  type EvalEvent,
+  type StepEvent,
   type TrainerCallback,
   type TrainerEvent,
 } from "./callbacks.ts";
@@ -75,7 +77,7 @@ export {
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean } from "./nearest.ts";
-export type { ComputeMetrics, Predictions } from "./prediction.ts";
+export type { ComputeMetrics, PredictionOutput, Predictions } from "./prediction.ts";
 export { ProgressCallback, type ProgressOptions } from "./progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { shuffledIndices } from "./random.ts";
@@ -105,17 +107,10 @@ export {
   type SchedulerName,
   type SchedulerOptions,
 } from "./schedule.ts";
-export {
-  Trainer,
-  type EvalEvent,
-  type PredictionOutput,
-  type StepEvent,
-  type TrainerCallbacks,
-  type TrainerOptions,
-  type TrainOutput,
-} from "./trainer.ts";
+export { Trainer, type TrainerOptions } from "./trainer.ts";
 export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
 export {
+  argumentsToJson,
   camelCase,
   parseArgument,
   REPORTERS,
@@ -125,3 +120,6 @@ export {
   type Argument,
   type TrainingArguments,
 } from "./training-arguments.ts";
+export type { TrainOutput } from "./training-run.ts";
+export type { ComputeLoss } from "./loss.ts";
+export { NonFiniteError } from "./non-finite.ts";

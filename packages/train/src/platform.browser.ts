@@ -6,3 +6,15 @@ export const openDataFolder: typeof node.openDataFolder = (idOrPath) => {
     `${idOrPath}: a browser has no file system. Pass the files by name, dataFolder({ "train.csv": file }), or rows, Dataset.fromRows(rows).`,
   );
 };
+
+const noFiles = (path: string): never => {
+  throw new DataError(
+    `${path}: a browser has no file system to keep a run in. Leave out outputDir, and save the model yourself.`,
+  );
+};
+
+export type OutputFolder = node.OutputFolder;
+export const OutputFolder = { open: noFiles } as unknown as typeof node.OutputFolder;
+export const exists: typeof node.exists = noFiles;
+export const readJson: typeof node.readJson = noFiles;
+export const writeJson: typeof node.writeJson = noFiles;

@@ -20,3 +20,4 @@ export async function openDataFolder(idOrPath: string, options: HubOptions = {})
   const fetch = (path: string) => fetched.get(path) ?? fetched.set(path, fetchFromHub({ ...repo, path })).get(path)!;
   return { name: idOrPath, files, open: async (path) => openFile(await fetch(path)) };
 }
+export { exists, OutputFolder, readJsonFile as readJson, writeJson } from "./checkpoint/output-folder.ts";

@@ -2,13 +2,19 @@ import { checkInputs, type BertConfig, type ModelInputs } from "@gpugrad/bert";
 import { fromArray, keep, record, type DType, type Recording, type Tensor } from "@gpugrad/tensor";
 import type { Batch } from "./data/data-loader.ts";
 
-/** Inputs of a step, on the host or on the device. */
+/** Inputs of a forward, on the host or on the device. */
 export type StepInputs = ModelInputs & { labels?: ModelInputs["input_ids"] };
 
-/** Shapes whose step is recorded. Where batches have more of them, the others are called as they come. */
+/** An update's inputs: its batches, and what share of the loss each has, f32 `[batches]`; one batch alone has all of it. */
+export interface UpdateInputs {
+  batches: StepInputs[];
+  shares?: Tensor;
+}
+
+/** Shapes whose update is recorded. Where there are more of them, the others are called as they come. */
 const MAX_SHAPES = 16;
 
-/** A step of one shape: its inputs are written to, then its commands are sent again. */
+/** An update of one shape: its inputs are written to, then its commands are sent again. */
 interface Recorded {
   inputs: Record<string, Tensor>;
   recording: Recording;
@@ -16,52 +22,66 @@ interface Recorded {
 }
 
 /**
- * Runs the same step for batch after batch. A shape that comes a second time is recorded (docs/decisions/recorded-steps.md): from then on a
- * batch of it costs the host a few microseconds per dispatch.
+ * Does the same update with batch after batch. Shapes that come a second time are recorded (docs/decisions/recorded-steps.md): from then on
+ * an update of them costs the host a few microseconds per dispatch.
  */
 export class RecordedSteps {
   readonly #config: BertConfig;
   readonly #most: number;
-  readonly #step: (inputs: StepInputs) => Tensor;
+  readonly #update: (inputs: UpdateInputs) => Tensor;
   readonly #recorded = new Map<string, Recorded>();
   readonly #seen = new Set<string>();
 
-  /** @param step records one update, and gives what is to be read of it. It may do nothing that `record()` refuses. */
-  constructor(config: BertConfig, step: (inputs: StepInputs) => Tensor, { enabled = true } = {}) {
+  /** @param update records an update, and gives what is to be read of it. It may do nothing that `record()` refuses. */
+  constructor(config: BertConfig, update: (inputs: UpdateInputs) => Tensor, { enabled = true } = {}) {
     this.#config = config;
     this.#most = enabled ? MAX_SHAPES : 0;
-    this.#step = step;
+    this.#update = update;
   }
 
-  /** Does the step, and reads its result. @throws when ids or labels are beyond what the config allows */
-  run(batch: Batch): Promise<ArrayLike<number>> {
-    const given = hostInputs(batch);
-    const key = given.map(({ name, shape }) => `${name} ${shape.join("×")}`).join();
+  /**
+   * Does an update, and reads its result.
+   * @param shares of the loss, one for each of several batches
+   * @throws when ids or labels are beyond what the config allows
+   */
+  run(batches: readonly Batch[], shares: readonly number[] = []): Promise<ArrayLike<number>> {
+    const given = batches.map(hostInputs);
+    const key = given.map((inputs) => inputs.map(({ name, shape }) => `${name} ${shape.join("×")}`).join()).join(" + ");
     const recorded = this.#recorded.get(key);
     const recordsNow = !recorded && this.#seen.has(key) && this.#recorded.size < this.#most;
     if (!recorded && !recordsNow) {
       this.#seen.add(key);
-      const result = this.#step(onHost(given));
+      const shared = batches.length > 1 ? fromArray(shares, [shares.length]) : undefined;
+      const result = this.#update({ batches: given.map(onHost), ...(shared && { shares: shared }) });
+      shared?.dispose();
       const values = result.data();
       result.dispose(); // the read is recorded; the memory may go
       return values;
     }
     // Inputs on the host are looked at by the model itself; those on the device can't be.
-    const { input_ids: ids, token_type_ids: types, labels } = batch;
-    checkInputs(this.#config, { ids, types, classes: labels instanceof Float32Array ? undefined : labels });
+    for (const { input_ids: ids, token_type_ids: types, labels } of batches)
+      checkInputs(this.#config, { ids, types, classes: labels instanceof Float32Array ? undefined : labels });
+    const all = given.flatMap((inputs, i) => inputs.map((input) => ({ ...input, name: `${i} ${input.name}` })));
+    if (batches.length > 1)
+      all.push({ name: "shares", values: Float32Array.from(shares), shape: [shares.length], dtype: "f32" });
     if (recorded) {
-      for (const { name, values } of given) recorded.inputs[name]!.write(values);
+      for (const { name, values } of all) recorded.inputs[name]!.write(values);
       recorded.recording.replay();
       return recorded.result.data();
     }
-    return this.#record(key, given).data();
+    return this.#record(key, given, all).data();
   }
 
-  #record(key: string, given: readonly HostInput[]): Tensor {
+  #record(key: string, given: readonly HostInput[][], all: readonly HostInput[]): Tensor {
     const inputs: Record<string, Tensor> = {};
-    for (const { name, values, shape, dtype } of given) inputs[name] = keep(fromArray(values, shape, dtype));
+    for (const { name, values, shape, dtype } of all) inputs[name] = keep(fromArray(values, shape, dtype));
+    const batches = given.map(
+      (batch, i) =>
+        Object.fromEntries(batch.map(({ name }) => [name, inputs[`${i} ${name}`]])) as unknown as StepInputs,
+    );
+    const shares = inputs["shares"];
     try {
-      const { recording, result } = record(() => this.#step(inputs as unknown as StepInputs));
+      const { recording, result } = record(() => this.#update({ batches, ...(shares && { shares }) }));
       this.#recorded.set(key, { inputs, recording, result: keep(result) });
       return result;
     } catch (error) {

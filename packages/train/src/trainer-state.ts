@@ -45,6 +45,19 @@ export interface TrainerControl {
   shouldLog: boolean;
 }
 
+/** The state before anything is done. */
+export const freshState = (): TrainerState => ({
+  ...{ epoch: 0, globalStep: 0, maxSteps: 0, numTrainEpochs: 0, trainBatchSize: 0 },
+  ...{ loggingSteps: 0, evalSteps: 0, saveSteps: 0, totalFlos: 0, logHistory: [] },
+  ...{ bestMetric: null, bestGlobalStep: null, bestModelCheckpoint: null, statefulCallbacks: {} },
+});
+
+/** Nothing to do. */
+export const freshControl = (): TrainerControl => ({
+  ...{ shouldTrainingStop: false, shouldEpochStop: false, shouldSave: false },
+  ...{ shouldEvaluate: false, shouldLog: false },
+});
+
 /** What Transformers writes and this Trainer has no use for. */
 const FIXED = {
   is_hyper_param_search: false,

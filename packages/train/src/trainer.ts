@@ -1,133 +1,115 @@
 import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
+import { defaultGenerator, device, DeviceLostError, GpugradError, init, manualSeed, scope } from "@gpugrad/tensor";
+import { OutputFolder, writeJson } from "#platform";
 import {
-  autocast,
-  concat,
-  defaultGenerator,
-  device,
-  GpugradError,
-  manualSeed,
-  scope,
-  stack,
-  type Tensor,
-} from "@gpugrad/tensor";
-import { DataLoader, type Batch, type BatchTokenizer } from "./data/data-loader.ts";
+  callAll,
+  defaultFlow,
+  type CallbackContext,
+  type CallbackFunction,
+  type TrainerCallback,
+  type TrainerEvent,
+} from "./callbacks.ts";
+import { DataLoader, type BatchTokenizer } from "./data/data-loader.ts";
 import type { Dataset } from "./data/dataset.ts";
-import { GradScaler } from "./grad-scaler.ts";
-import { accuracyScore } from "./metrics/classification.ts";
-import { AdamW } from "./optim/adamw.ts";
-import { noDecayGroups } from "./optim/optimizer.ts";
-import { inputsOf, RecordedSteps, type StepInputs } from "./recorded-steps.ts";
-import { getScheduler } from "./schedule.ts";
-import { trainingArguments, type TrainingArguments } from "./training-arguments.ts";
-
-/** One update, as it is told to callbacks and written to traces. */
-export interface StepEvent {
-  /** Counts from 1. */
-  step: number;
-  totalSteps: number;
-  loss: number;
-  /** Norm of all gradients together, without the loss scale and before clipping. */
-  gradNorm: number;
-  /** The rate that this update used. */
-  learningRate: number;
-  /** Finished batches per batches of an epoch. */
-  epoch: number;
-  /** Tokens with padding, on average so far. */
-  tokensPerSecond: number;
-  /** Until the last update, at the pace so far. */
-  secondsLeft: number;
-  /** With `fp16`: what the loss was multiplied by. */
-  lossScale?: number;
-  /** With `fp16`: updates so far that were left out, since a gradient was infinite or NaN. */
-  skippedSteps?: number;
-}
-
-/** One batch of an evaluation. */
-export interface EvalEvent {
-  batch: number;
-  totalBatches: number;
-}
-
-export interface TrainerCallbacks {
-  onStep?: (event: StepEvent) => void;
-  onEvalBatch?: (event: EvalEvent) => void;
-}
+import { restore, snapshot, type Snapshot } from "./diagnostics/snapshot.ts";
+import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
+import { createOptimizer } from "./optim/create-optimizer.ts";
+import { freeze } from "./optim/layers.ts";
+import type { Optimizer } from "./optim/optimizer.ts";
+import { defaultMetrics, predictionsOf, type ComputeMetrics, type PredictionOutput } from "./prediction.ts";
+import { inputsOf } from "./recorded-steps.ts";
+import { getScheduler, type LrScheduler } from "./schedule.ts";
+import { freshControl, freshState, type TrainerState } from "./trainer-state.ts";
+import { argumentsToJson, trainingArguments, type TrainingArguments } from "./training-arguments.ts";
+import { TrainingRun, type TrainOutput } from "./training-run.ts";
 
 export interface TrainerOptions {
   model: BertForSequenceClassification;
-  args?: Partial<TrainingArguments>;
+  /** Names in camelCase or snake_case. */
+  args?: Partial<TrainingArguments> | Readonly<Record<string, unknown>>;
   tokenizer: BatchTokenizer;
   trainDataset?: Dataset;
   evalDataset?: Dataset;
   /** Rows of the training set in the order to take them; then nothing is shuffled. */
   trainIndices?: ArrayLike<number>;
-  callbacks?: TrainerCallbacks;
+  callbacks?: readonly (TrainerCallback | CallbackFunction)[];
+  /** Metrics of an evaluation, in place of the usual ones. */
+  computeMetrics?: ComputeMetrics;
+  /** The loss of a batch, in place of the model's. */
+  computeLoss?: ComputeLoss;
+  /** An optimizer of one's own, made anew when a run goes on after the loss of a device. */
+  createOptimizer?: (model: BertForSequenceClassification, args: TrainingArguments) => Optimizer;
 }
 
-/** What training came to, under the Trainer's names. */
-export interface TrainOutput {
-  globalStep: number;
-  /** Mean of the losses of all steps. */
-  trainingLoss: number;
-  /** False when `stop()` ended it early. */
-  completed: boolean;
-  metrics: {
-    train_runtime: number; // seconds
-    train_samples_per_second: number;
-    train_steps_per_second: number;
-    train_loss: number;
-    epoch: number;
-  };
-}
+/** How many batches of an evaluation may be on their way to the device. */
+const BATCHES_IN_FLIGHT = 2;
 
-export interface PredictionOutput {
-  /** Logits, row by row. */
-  predictions: Float32Array;
-  numLabels: number;
-  /** Class with the largest logit per row. */
-  classes: Int32Array;
-  /** Probability (softmax) of that class. */
-  scores: Float32Array;
-  labels: number[] | undefined;
-  metrics: { eval_loss?: number; eval_accuracy?: number; eval_runtime: number; eval_samples_per_second: number };
-}
-
-/** How many steps may be on their way to the device before we wait for the oldest: enough that neither side waits. */
-const STEPS_IN_FLIGHT = 2;
+/** How often a lost device is replaced before the run gives up: one that is lost again and again is broken. */
+const MOST_DEVICES = 5;
 
 /**
- * Trains and evaluates a classifier as Hugging Face's Trainer does: AdamW, a schedule, clipping by the global norm.
+ * Trains and evaluates a classifier, or a regression, as Hugging Face's Trainer does: the same arguments, the same numbers, the same files.
  *
- * A step only records work; its loss is read a step later, so host and device work at the same time. With `fp16` that goes for what the
- * loss scale decides, too.
+ * ```ts
+ * const trainer = new Trainer({ model, tokenizer, trainDataset, evalDataset, args: { outputDir: "output", numTrainEpochs: 1 } });
+ * await trainer.train();
+ * await trainer.evaluate(); // { eval_loss: …, eval_accuracy: …, … }
+ * await trainer.saveModel();
+ * ```
+ * @see https://huggingface.co/docs/transformers/main_classes/trainer
  */
 export class Trainer {
   readonly model: BertForSequenceClassification;
   readonly args: TrainingArguments;
   readonly #options: TrainerOptions;
+  readonly #callbacks: (TrainerCallback | CallbackFunction)[];
+  #run: TrainingRun | undefined;
+  #state = freshState();
   #stopped = false;
+  #classWeights: readonly number[] | undefined;
 
   constructor(options: TrainerOptions) {
     this.model = options.model;
     this.args = trainingArguments(options.args);
     this.#options = options;
-    const wrong = this.model.parameters().find((p) => p.dtype !== "f32");
-    if (wrong)
-      throw new GpugradError(
-        `Trainer: a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" }).`,
-      );
+    this.#callbacks = [defaultFlow, ...(options.callbacks ?? [])];
+    const { args, model } = this;
+    const refuse = (problem: string): never => {
+      throw new GpugradError(`Trainer: ${problem}.`);
+    };
+    const wrong = model.parameters().find((p) => p.dtype !== "f32");
+    if (wrong) refuse(`a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" })`);
+    if (args.evalStrategy !== "no" && options.trainDataset && !options.evalDataset)
+      refuse(`evalStrategy is ${args.evalStrategy}, but there is no evalDataset`);
+    const { num_labels: numLabels } = model.config;
+    if (numLabels === 1 && (args.labelSmoothingFactor > 0 || args.classWeights !== null))
+      refuse("labelSmoothingFactor and classWeights are for classes, but the model has one label: a regression");
+    if (Array.isArray(args.classWeights) && args.classWeights.length !== numLabels)
+      refuse(`there are ${args.classWeights.length} classWeights, but the model has ${numLabels} labels`);
   }
 
-  /** Ends training after the step under way. */
+  /** How far training has come. */
+  get state(): TrainerState {
+    return this.#run?.state ?? this.#state;
+  }
+
+  /** Adds a callback, after those there are. */
+  addCallback(callback: TrainerCallback | CallbackFunction): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** Ends training after the update under way; if there is an output folder, with a checkpoint. */
   stop(): void {
     this.#stopped = true;
   }
 
   /** Updates in all. */
   get totalSteps(): number {
-    const { maxSteps, numTrainEpochs } = this.args;
-    return maxSteps > 0 ? maxSteps : Math.ceil(this.#trainLoader().length * numTrainEpochs);
+    const { maxSteps, numTrainEpochs, gradientAccumulationSteps } = this.args;
+    return maxSteps > 0
+      ? maxSteps
+      : Math.ceil(Math.ceil(this.#trainLoader().length / gradientAccumulationSteps) * numTrainEpochs);
   }
 
   /**
@@ -135,229 +117,219 @@ export class Trainer {
    * the kernels, a second is timed.
    */
   async measureStep(): Promise<number> {
-    const batch = await firstOf(this.#trainBatches(this.#trainLoader(), 0));
+    const batch = await firstOf(this.#trainLoader().epoch(0));
     const generator = defaultGenerator.state;
     const wasTraining = this.model.training;
+    const loss = await this.#loss();
     this.model.train();
     let seconds = 0;
     for (let i = 0; i < 2; i++) {
       const start = performance.now();
-      scope(() => this.#loss(inputsOf(batch)).backward());
+      scope(() => loss.forward(this.model, inputsOf(batch)).loss!.backward());
       this.model.zeroGrad();
       await device().finish();
       seconds = (performance.now() - start) / 1000;
     }
+    loss.dispose();
     this.model.train(wasTraining);
     defaultGenerator.setState(generator);
-    return seconds;
+    return seconds * this.args.gradientAccumulationSteps;
   }
 
-  async train(): Promise<TrainOutput> {
+  /**
+   * Trains, from the start or from a checkpoint. When the device is lost, a new one is made, and training goes on from the newest
+   * checkpoint, or begins again.
+   * @param options.resumeFromCheckpoint in place of the argument of that name
+   */
+  async train({
+    resumeFromCheckpoint = this.args.resumeFromCheckpoint,
+  }: { resumeFromCheckpoint?: string | boolean | null } = {}): Promise<TrainOutput> {
     const { args, model } = this;
-    const { onStep } = this.#options.callbacks ?? {};
-    const loader = this.#trainLoader();
-    const totalSteps = this.totalSteps;
     this.#stopped = false;
-    const parameters = [...model.namedParameters()];
-    const optimizer = new AdamW(args.noDecayGroups ? noDecayGroups(parameters) : parameters, {
-      lr: args.learningRate,
-      betas: [args.adamBeta1, args.adamBeta2],
-      eps: args.adamEpsilon,
-      weightDecay: args.weightDecay,
-    });
-    const schedule = getScheduler(args.lrSchedulerType, {
-      lr: args.learningRate,
-      numWarmupSteps: args.warmupSteps < 1 ? Math.ceil(args.warmupSteps * totalSteps) : args.warmupSteps,
-      numTrainingSteps: totalSteps,
-    });
-    const scaler = new GradScaler({ enabled: args.fp16 });
-    const steps = new RecordedSteps(model.config, (inputs) => this.#step(inputs, optimizer, scaler), {
-      enabled: args.recordSteps,
-    });
-    manualSeed(args.seed);
-    model.train();
-    const start = performance.now();
-    let lossSum = 0;
-    let samples = 0;
-    let tokens = 0;
-    let step = 0;
-    let skippedSteps = 0;
-    const inFlight: Promise<{ skipped: boolean }>[] = [];
+    const output = args.outputDir === null ? undefined : await OutputFolder.open(args.outputDir);
     try {
-      training: for (let epoch = 0; step < totalSteps; epoch++) {
-        let batches = 0;
-        for await (const batch of this.#trainBatches(loader, epoch)) {
-          if (step >= totalSteps || this.#stopped) break training;
-          step++;
-          batches++;
-          optimizer.lr = schedule.lr;
-          const event = {
-            step,
-            totalSteps,
-            learningRate: schedule.lr,
-            epoch: epoch + batches / loader.length,
-          };
-          samples += batch.shape[0];
-          tokens += batch.shape[0] * batch.shape[1];
-          const tokensSoFar = tokens;
-          const result = steps.run(batch);
-          inFlight.push(
-            awaitedLater(
-              result.then(({ 0: loss, 1: gradNorm, 2: lossScale, 3: foundInf }) => {
-                lossSum += loss!;
-                const skipped = foundInf !== 0;
-                if (skipped) skippedSteps++;
-                const elapsed = (performance.now() - start) / 1000;
-                onStep?.({
-                  ...event,
-                  loss: loss!,
-                  gradNorm: gradNorm!,
-                  tokensPerSecond: tokensSoFar / elapsed,
-                  secondsLeft: (elapsed / event.step) * (totalSteps - event.step),
-                  ...(args.fp16 && { lossScale: lossScale!, skippedSteps }),
-                });
-                return { skipped };
-              }),
-            ),
-          );
-          // The schedule waits for each step that was left out, as the Trainer's does; here that is heard a step later.
-          const earlier = inFlight.length >= STEPS_IN_FLIGHT ? await inFlight.shift() : undefined;
-          if (!earlier?.skipped) schedule.step();
+      let from: string | undefined;
+      const skipped = (path: string, problem: string): Promise<void> =>
+        this.#emit("onWarning", { warning: `${path} is passed over: ${problem}.` });
+      if (resumeFromCheckpoint) {
+        if (!output) throw new GpugradError("Trainer: resumeFromCheckpoint needs an outputDir.");
+        from = await output.find(resumeFromCheckpoint, skipped);
+      } else await output?.begin({ overwrite: args.overwriteOutputDir });
+      if (output) await writeJson(output.path, "training_args.json", argumentsToJson(args));
+      const atStart = from === undefined ? await snapshot(model) : undefined;
+      for (let devices = 1; ; devices++) {
+        try {
+          return await this.#trainFrom(from ?? atStart!, output);
+        } catch (error) {
+          if (!(error instanceof DeviceLostError) || devices === MOST_DEVICES) throw error;
+          await init();
+          const saved =
+            this.#run!.state.globalStep > 0 && output
+              ? await output.find(true, skipped).catch(() => undefined)
+              : undefined;
+          from = saved ?? from;
+          await this.#emit("onWarning", {
+            warning: `${error.message} There is a new one, and training goes on from ${from ?? "the start"}.`,
+          });
         }
       }
-      await Promise.all(inFlight);
     } finally {
-      await Promise.allSettled(inFlight);
-      steps.dispose();
-      optimizer.zeroGrad();
-      optimizer.dispose();
-      scaler.dispose();
-      model.eval();
-    }
-    const seconds = (performance.now() - start) / 1000;
-    const trainingLoss = step > 0 ? lossSum / step : 0;
-    return {
-      globalStep: step,
-      trainingLoss,
-      completed: step >= totalSteps,
-      metrics: {
-        train_runtime: seconds,
-        train_samples_per_second: samples / seconds,
-        train_steps_per_second: step / seconds,
-        train_loss: trainingLoss,
-        epoch: step / loader.length,
-      },
-    };
-  }
-
-  /** One update: gives its loss, its gradient norm, the loss scale and whether the device left it out. */
-  #step(inputs: StepInputs, optimizer: AdamW, scaler: GradScaler): Tensor {
-    return scope(() => {
-      const loss = this.#loss(inputs);
-      scaler.scale(loss).backward();
-      const norm = scaler.step(optimizer, { maxNorm: this.args.maxGradNorm || Infinity });
-      optimizer.zeroGrad();
-      const told = noGrad(() => concat([stack([loss, norm]), scaler.report()]));
-      scaler.update();
-      return told;
-    });
-  }
-
-  #loss(inputs: StepInputs): Tensor {
-    return this.#forward(inputs).loss!; // there are labels: see #trainBatches
-  }
-
-  /** The model's forward, in the precision that was asked for. */
-  #forward(inputs: StepInputs): ReturnType<BertForSequenceClassification["forward"]> {
-    return autocast(() => this.model.forward(inputs), { dtype: this.args.fp16 ? "f16" : "f32" });
-  }
-
-  /** The batches of an epoch. @throws at one with a row that has no label */
-  async *#trainBatches(loader: DataLoader, epoch: number): AsyncGenerator<Batch> {
-    for await (const batch of loader.epoch(epoch)) {
-      if (batch.labels) yield batch;
-      else
-        throw new GpugradError(
-          `Trainer: row ${batch.rows[0]} of ${this.#options.trainDataset?.name} has no label to train on.`,
-        );
+      await output?.release();
     }
   }
 
-  /** Logits of every row, with loss and accuracy where the rows have labels. */
-  async predict(dataset: Dataset, { indices }: { indices?: ArrayLike<number> } = {}): Promise<PredictionOutput> {
+  async #trainFrom(from: string | Snapshot, output: OutputFolder | undefined): Promise<TrainOutput> {
     const { args, model } = this;
-    const { onEvalBatch } = this.#options.callbacks ?? {};
+    if (typeof from !== "string") restore(model, from);
+    if (args.freeze.length > 0) freeze(model, args.freeze);
+    manualSeed(args.seed);
+    const loss = await this.#loss();
+    const run = new TrainingRun({
+      ...{ model, args, loss, output, loader: this.#trainLoader(), totalSteps: this.totalSteps },
+      createOptimizer: () => this.#options.createOptimizer?.(model, args) ?? createOptimizer(model, args),
+      createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
+      callbacks: this.#callbacks.filter((callback) => typeof callback !== "function"),
+      saveModel: (folder) => this.saveModel(folder),
+      emit: (event, more) => this.#emit(event, more),
+      evaluate: () => this.evaluate(),
+      stopped: () => this.#stopped,
+    });
+    this.#run = run;
+    try {
+      if (typeof from === "string") await run.resume(from);
+      return await run.train();
+    } finally {
+      this.#state = run.state;
+      await run.dispose();
+      loss.dispose();
+      this.#run = undefined;
+    }
+  }
+
+  #createScheduler(numTrainingSteps: number): LrScheduler {
+    const { lrSchedulerType, lrSchedulerKwargs, learningRate: lr, warmupSteps, greaterIsBetter } = this.args;
+    const numWarmupSteps = warmupSteps < 1 ? Math.ceil(warmupSteps * numTrainingSteps) : warmupSteps;
+    const watches = lrSchedulerType === "reduce_lr_on_plateau" || lrSchedulerType === "greedy";
+    const schedulerSpecificKwargs = { ...(watches && { mode: greaterIsBetter ? "max" : "min" }), ...lrSchedulerKwargs };
+    return getScheduler(lrSchedulerType, { lr, numWarmupSteps, numTrainingSteps, schedulerSpecificKwargs });
+  }
+
+  /** Writes model and tokenizer into a folder (default: the output folder), for anybody to open. */
+  async saveModel(folder = this.args.outputDir): Promise<void> {
+    if (folder === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
+    await this.model.savePretrained(folder);
+    await this.#options.tokenizer.savePretrained?.(folder);
+    await writeJson(folder, "training_args.json", argumentsToJson(this.args));
+  }
+
+  /**
+   * Loss and metrics on a dataset (default: `evalDataset`), which the log takes in, too.
+   * @returns `eval_loss`, `eval_accuracy`, … and `eval_runtime`, `eval_samples_per_second`, `eval_steps_per_second`
+   */
+  async evaluate({ dataset = this.#options.evalDataset }: { dataset?: Dataset | undefined } = {}): Promise<
+    Record<string, number>
+  > {
+    if (!dataset) throw new GpugradError("Trainer: evaluate() needs an evalDataset.");
+    const prediction = await this.#predict(dataset, "eval");
+    const { metrics } = prediction;
+    if (!prediction.labels)
+      throw new GpugradError(`Trainer: evaluate() needs labels, and ${dataset.name} has rows without.`);
+    await this.#run?.log({ ...metrics });
+    await this.#emit("onEvaluate", { metrics, prediction });
+    return metrics;
+  }
+
+  /** Logits of every row, with `test_loss` and the metrics where all rows have labels. */
+  async predict(
+    dataset: Dataset,
+    { metricKeyPrefix = "test" }: { metricKeyPrefix?: string } = {},
+  ): Promise<PredictionOutput> {
+    const prediction = await this.#predict(dataset, metricKeyPrefix);
+    await this.#emit("onPredict", { metrics: prediction.metrics, prediction });
+    return prediction;
+  }
+
+  async #predict(dataset: Dataset, prefix: string): Promise<PredictionOutput> {
+    const { args, model } = this;
     const loader = new DataLoader(dataset, this.#options.tokenizer, {
       batchSize: args.perDeviceEvalBatchSize,
       maxLength: this.#maxLength,
       padding: args.padding,
       prefetch: args.dataloaderPrefetch,
-      ...(indices && { indices }),
     });
     const numLabels = model.config.num_labels;
-    const rows = indices?.length ?? dataset.length;
-    const predictions = new Float32Array(rows * numLabels);
+    const predictions = new Float32Array(dataset.length * numLabels);
     const labels: number[] = [];
-    let lossSum = 0;
+    let [lossSum, weightSum, row] = [0, 0, 0];
     const wasTraining = model.training;
+    const loss = await this.#loss();
     model.eval();
     const start = performance.now();
     const inFlight: Promise<void>[] = [];
     let batches = 0;
-    let row = 0;
     try {
       for await (const batch of loader.epoch()) {
         const at = row;
         row += batch.shape[0];
-        labels.push(...(batch.labels ?? []));
-        const { logits, loss } = scope(() =>
+        for (const label of batch.labels ?? []) labels.push(label);
+        const read = scope(() =>
           noGrad(() => {
-            const output = this.#forward(inputsOf(batch));
-            return { logits: output.logits.data(), loss: output.loss?.item() };
+            const output = loss.forward(model, inputsOf(batch));
+            return { logits: output.logits.data(), mean: output.loss?.item() };
           }),
         );
-        const number = ++batches;
-        inFlight.push(
-          awaitedLater(
-            Promise.all([logits, loss]).then(([values, mean]) => {
-              predictions.set(values, at * numLabels);
-              lossSum += (mean ?? 0) * batch.shape[0];
-              onEvalBatch?.({ batch: number, totalBatches: loader.length });
-            }),
-          ),
-        );
-        if (inFlight.length >= STEPS_IN_FLIGHT) await inFlight.shift();
+        const evaluation = { batch: ++batches, totalBatches: loader.length };
+        const weight = loss.weightOf(batch);
+        const heard = Promise.all([read.logits, read.mean]).then(async ([values, mean]) => {
+          predictions.set(values, at * numLabels);
+          lossSum += (mean ?? 0) * weight;
+          weightSum += weight;
+          await this.#emit("onPredictionStep", { evaluation });
+        });
+        heard.catch(() => undefined); // it is awaited later
+        inFlight.push(heard);
+        if (inFlight.length >= BATCHES_IN_FLIGHT) await inFlight.shift();
       }
       await Promise.all(inFlight);
     } finally {
       await Promise.allSettled(inFlight);
+      loss.dispose();
       model.train(wasTraining);
     }
     const seconds = (performance.now() - start) / 1000;
-    const logitsOf = (i: number): Float32Array => predictions.subarray(i * numLabels, (i + 1) * numLabels);
-    const classes = Int32Array.from({ length: rows }, (_, i) => argmax(logitsOf(i)));
-    const scores = Float32Array.from(classes, (c, i) => probability(logitsOf(i), c));
-    const labelled = labels.length === rows && rows > 0;
-    return {
-      predictions,
-      numLabels,
-      classes,
-      scores,
-      labels: labelled ? labels : undefined,
-      metrics: {
-        ...(labelled && { eval_loss: lossSum / rows }),
-        ...(labelled && numLabels > 1 && { eval_accuracy: accuracyScore(labels, classes) }),
-        eval_runtime: seconds,
-        eval_samples_per_second: rows / seconds,
-      },
+    const labelled = labels.length === row && row > 0 ? labels : undefined;
+    const found = predictionsOf(predictions, numLabels, labelled);
+    const { computeMetrics = defaultMetrics } = this.#options;
+    const own = labelled ? await computeMetrics({ ...found, labels: labelled }) : {};
+    const metrics = {
+      ...(labelled && { loss: lossSum / weightSum }),
+      ...own,
+      runtime: Number(seconds.toFixed(4)),
+      samples_per_second: Number((row / seconds).toFixed(3)),
+      steps_per_second: Number((batches / seconds).toFixed(3)),
     };
+    const prefixed = Object.entries(metrics).map(([name, value]) => [
+      name.startsWith(`${prefix}_`) ? name : `${prefix}_${name}`,
+      value,
+    ]);
+    return { ...found, dataset, metrics: Object.fromEntries(prefixed) as Record<string, number> };
   }
 
-  /** `predict` on the evaluation set. */
-  evaluate(options: { indices?: ArrayLike<number> } = {}): Promise<PredictionOutput> {
-    const { evalDataset } = this.#options;
-    if (!evalDataset) throw new GpugradError("Trainer: evaluate() needs an evalDataset.");
-    return this.predict(evalDataset, options);
+  async #loss(): Promise<Loss> {
+    this.#classWeights ??= await this.#weightsOfClasses();
+    return lossOf(this.args, { classWeights: this.#classWeights, computeLoss: this.#options.computeLoss });
+  }
+
+  /** The weight of each class in the loss; undefined where all count the same. */
+  async #weightsOfClasses(): Promise<readonly number[] | undefined> {
+    const { classWeights } = this.args;
+    if (classWeights !== "balanced") return classWeights ?? undefined;
+    const { trainDataset } = this.#options;
+    if (!trainDataset)
+      throw new GpugradError("Trainer: classWeights is balanced, but there is no trainDataset to count.");
+    const counts = new Array<number>(this.model.config.num_labels).fill(0);
+    for await (const { label } of trainDataset) if (label !== undefined) counts[label]!++;
+    return counts.map((count) => (count > 0 ? trainDataset.length / (counts.length * count) : 0));
   }
 
   #trainLoader(): DataLoader {
@@ -368,7 +340,7 @@ export class Trainer {
       batchSize: args.perDeviceTrainBatchSize,
       maxLength: this.#maxLength,
       padding: args.padding,
-      seed: args.seed,
+      seed: args.dataSeed ?? args.seed,
       dropLast: args.dataloaderDropLast,
       prefetch: args.dataloaderPrefetch,
       ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy === "random" }),
@@ -388,23 +360,23 @@ export class Trainer {
       this.model.config.max_position_embeddings,
     );
   }
-}
 
-/** A promise that is awaited after the next batch has come: until then a failure of it is not one that nobody handles. */
-function awaitedLater<T>(work: Promise<T>): Promise<T> {
-  work.catch(() => undefined);
-  return work;
-}
-
-function argmax(values: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
-}
-
-/** Softmax of the logits at one class. */
-function probability(logits: Float32Array, at: number): number {
-  return 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - logits[at]!), 0);
+  async #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {
+    const { tokenizer, trainDataset, evalDataset } = this.#options;
+    const run = this.#run;
+    if (
+      event === "onWarning" &&
+      !this.#callbacks.some((callback) => typeof callback === "function" || callback.onWarning)
+    )
+      console.warn(`Trainer: ${more.warning}`);
+    await callAll(this.#callbacks, event, this.args, this.state, run?.control ?? freshControl(), {
+      ...{ model: this.model, tokenizer },
+      ...(trainDataset && { trainDataset }),
+      ...(evalDataset && { evalDataset }),
+      ...(run && { optimizer: run.optimizer, lrScheduler: run.lrScheduler }),
+      ...more,
+    });
+  }
 }
 
 async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {

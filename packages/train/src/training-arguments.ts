@@ -1,6 +1,6 @@
 import { GpugradError } from "@gpugrad/tensor";
 import { didYouMean } from "./nearest.ts";
-import { SCHEDULER_NAMES, type SchedulerName } from "./schedule.ts";
+import { SCHEDULER_NAMES } from "./schedule.ts";
 
 /** An argument: what stands there unless something is said, what may stand there, and what it is for. */
 export interface Argument<T = unknown> {
@@ -79,6 +79,7 @@ export const REPORTERS = ["html", "jsonl", "csv", "tensorboard", "wandb"] as con
  */
 export const TRAINING_ARGUMENTS = {
   outputDir: text("folder for checkpoints, logs and reports; without it nothing is written"),
+  overwriteOutputDir: flag(false, "delete the checkpoints that an earlier run has left in outputDir"),
   resumeFromCheckpoint: {
     ...{
       default: null,
@@ -275,6 +276,12 @@ function fillIn(args: TrainingArguments): TrainingArguments {
   if (args.reportTo.includes("all")) args.reportTo = REPORTERS.filter((name) => name !== "wandb");
   if (args.reportTo.includes("none")) args.reportTo = [];
   return args;
+}
+
+/** The arguments as `training_args.json` has them: Transformers' names, without secrets. */
+export function argumentsToJson(args: TrainingArguments): Record<string, unknown> {
+  const shown = { ...args, hubToken: args.hubToken === null ? null : "<HUB_TOKEN>" };
+  return Object.fromEntries(Object.entries(shown).map(([name, value]) => [snakeCase(name), value]));
 }
 
 /**

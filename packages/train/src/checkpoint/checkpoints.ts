@@ -32,12 +32,12 @@ export async function checkpointsIn(outputDir: string): Promise<Checkpoint[]> {
  */
 export async function latestCheckpoint(
   outputDir: string,
-  onSkipped: (checkpoint: Checkpoint, problem: string) => void = () => undefined,
+  onSkipped: (checkpoint: Checkpoint, problem: string) => unknown = () => undefined,
 ): Promise<Checkpoint | undefined> {
   for (const checkpoint of (await checkpointsIn(outputDir)).reverse()) {
     const problem = await problemOf(checkpoint.path);
     if (!problem) return checkpoint;
-    onSkipped(checkpoint, problem);
+    await onSkipped(checkpoint, problem);
   }
   return undefined;
 }

@@ -17,6 +17,8 @@ export interface BatchTokenizer {
       padToMultipleOf: number;
     },
   ): readonly Record<"input_ids" | "attention_mask" | "token_type_ids", ArrayLike<number>>[];
+  /** Writes it into a folder, beside a model. */
+  savePretrained?(folder: string): Promise<void>;
 }
 
 /** Padded examples as plain arrays, row-major `[B, T]`. */

@@ -1,0 +1,103 @@
+import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { GpugradError } from "@gpugrad/tensor";
+import { checkpointPath, checkpointsIn, latestCheckpoint, rotateCheckpoints } from "./checkpoints.ts";
+import { lockFolder } from "./lock.ts";
+import { problemOf, writeSealedFolder } from "./sealed-folder.ts";
+
+/** A run's output folder, this process' own until it is released. */
+export class OutputFolder {
+  readonly path: string;
+  readonly #unlock: () => Promise<void>;
+
+  private constructor(path: string, unlock: () => Promise<void>) {
+    this.path = path;
+    this.#unlock = unlock;
+  }
+
+  /**
+   * Takes the folder, which is made if it isn't there.
+   * @throws when another run has it, or nothing can be written there
+   */
+  static async open(path: string): Promise<OutputFolder> {
+    const unlock = await lockFolder(path).catch((error: NodeJS.ErrnoException) => {
+      if (error instanceof GpugradError) throw error;
+      throw new GpugradError(`${path}: can't be written to: ${error.message}. Choose another output folder.`);
+    });
+    return new OutputFolder(path, unlock);
+  }
+
+  /** The folder of a step's checkpoint. */
+  checkpoint(step: number): string {
+    return checkpointPath(this.path, step);
+  }
+
+  /** The checkpoint to go on from: a folder, or with `true` the newest whole one here. @throws when there is none, or it isn't whole */
+  async find(wanted: string | true, onSkipped: (path: string, problem: string) => unknown): Promise<string> {
+    if (wanted === true) {
+      const latest = await latestCheckpoint(this.path, ({ path }, problem) => onSkipped(path, problem));
+      if (latest) return latest.path;
+      throw new GpugradError(`${this.path}: no whole checkpoint to resume from. Start without resumeFromCheckpoint.`);
+    }
+    const problem = await problemOf(wanted);
+    if (problem) throw new GpugradError(`${wanted}: can't be resumed from: ${problem}.`);
+    return wanted;
+  }
+
+  /** Makes room for a run that begins. @throws when an earlier one has left checkpoints, unless they may go */
+  async begin({ overwrite }: { overwrite: boolean }): Promise<void> {
+    const left = await checkpointsIn(this.path);
+    if (left.length === 0) return;
+    if (!overwrite) {
+      throw new GpugradError(
+        `${this.path}: an earlier run has left ${left.map(({ step }) => `checkpoint-${step}`).join(", ")} here. Go on with it ` +
+          "(resumeFromCheckpoint: true), delete what it left (overwriteOutputDir: true), or choose another output folder.",
+      );
+    }
+    for (const { path } of left) await rm(path, { recursive: true });
+  }
+
+  /** Writes a step's checkpoint: all of it, or nothing. */
+  async save(step: number, fill: (aside: string) => Promise<void>): Promise<string> {
+    const path = this.checkpoint(step);
+    await writeSealedFolder(path, fill);
+    return path;
+  }
+
+  /** Deletes the oldest checkpoints beyond `limit`, and what unfinished saves left behind. */
+  rotate(options: { limit: number | undefined; keep: readonly string[] }): Promise<void> {
+    return rotateCheckpoints(this.path, options);
+  }
+
+  /** Lets others have it. */
+  release(): Promise<void> {
+    return this.#unlock();
+  }
+}
+
+/** Whether there is such a file or folder. */
+export const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+export async function writeJson(folder: string, file: string, value: unknown): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, file), `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** A file of JSON; undefined if it isn't there. */
+export async function readJsonFile(folder: string, file: string): Promise<unknown> {
+  const path = join(folder, file);
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new GpugradError(`${path}: not JSON: ${(error as Error).message}.`);
+  }
+}

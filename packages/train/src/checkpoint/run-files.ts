@@ -1,0 +1,96 @@
+import {
+  openFile,
+  openFolder,
+  openWeights,
+  SafetensorsFile,
+  writeSafetensors,
+  type PreTrainedModel,
+} from "@gpugrad/bert";
+import { GpugradError, type GeneratorState } from "@gpugrad/tensor";
+import { readJson, writeJson } from "#platform";
+import type { GradScalerStateDict } from "../grad-scaler.ts";
+import type { OptimizerState } from "../optim/optimizer.ts";
+
+/** What a run needs beside the weights to go on from a step exactly. */
+export interface ResumeState {
+  optimizer: OptimizerState;
+  scheduler: Record<string, unknown>;
+  /** Of dropout. The order of rows follows from the seed and the step. */
+  generator: GeneratorState;
+  /** With `fp16`. */
+  scaler?: GradScalerStateDict;
+  /** Losses since the last entry of the log. */
+  sinceLastLog: { loss: number; steps: number };
+}
+
+const OPTIMIZER = "optimizer.safetensors";
+
+/** Writes `optimizer.safetensors`, `scheduler.json`, `rng_state.json` and `scaler.json`: Transformers' files, in open formats. */
+export async function writeResumeState(folder: string, state: ResumeState): Promise<void> {
+  const { tensors, ...counts } = state.optimizer;
+  await writeSafetensors(
+    `${folder}/${OPTIMIZER}`,
+    [...tensors].map(([name, tensor]) => ({ name, dtype: "F32", shape: tensor.shape, bytes: () => tensor.bytes() })),
+  );
+  await writeJson(folder, "optimizer.json", counts);
+  await writeJson(folder, "scheduler.json", state.scheduler);
+  await writeJson(folder, "rng_state.json", { generator: state.generator, since_last_log: state.sinceLastLog });
+  if (state.scaler) await writeJson(folder, "scaler.json", state.scaler);
+}
+
+/**
+ * Reads what `writeResumeState` wrote, and hands it to `use`; tensors are read from the file one by one.
+ * @throws when the checkpoint was saved without it
+ */
+export async function readResumeState(folder: string, use: (state: ResumeState) => Promise<void>): Promise<void> {
+  const [counts, scheduler, rng, scaler] = await Promise.all(
+    ["optimizer.json", "scheduler.json", "rng_state.json", "scaler.json"].map((file) => readJson(folder, file)),
+  );
+  if (!counts || !scheduler || !rng) {
+    throw new GpugradError(
+      `${folder}: there is no optimizer state to resume from. Was it saved with saveOnlyModel, or by another program? ` +
+        "Train from its weights instead: give the folder as the model.",
+    );
+  }
+  const file = await SafetensorsFile.open(await openFile(`${folder}/${OPTIMIZER}`));
+  try {
+    const { generator, since_last_log: sinceLastLog } = rng as {
+      generator: GeneratorState;
+      since_last_log: ResumeState["sinceLastLog"];
+    };
+    const tensors = file.keys().map((key) => {
+      const bytes = async (): Promise<Uint8Array> => (await file.read(key)).bytes;
+      return [key, { shape: file.info(key).shape, bytes }] as const;
+    });
+    await use({
+      optimizer: { ...(counts as Pick<OptimizerState, "steps" | "parameters">), tensors: new Map(tensors) },
+      scheduler: scheduler as Record<string, unknown>,
+      generator,
+      ...(scaler !== undefined && { scaler: scaler as GradScalerStateDict }),
+      sinceLastLog,
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+/** Gives a model the weights of a checkpoint of the same kind: in place, or on a new device after the loss of the old one. */
+export async function loadWeights(model: PreTrainedModel, folder: string): Promise<void> {
+  const weights = await openWeights(await openFolder(folder));
+  try {
+    const keys = new Set(weights.keys());
+    for (const [name, parameter] of model.namedParameters()) {
+      if (!keys.has(name))
+        throw new GpugradError(`${folder}: there is no ${name}. It is a checkpoint of another model.`);
+      const { shape, dtype } = weights.info(name);
+      if (dtype !== "F32" || shape.join() !== parameter.shape.join()) {
+        throw new GpugradError(
+          `${folder}: ${name} is ${dtype} [${shape.join(",")}], the model's is F32 [${parameter.shape.join(",")}]. It is a checkpoint of another model.`,
+        );
+      }
+      parameter.restore((await weights.read(name)).bytes);
+    }
+  } finally {
+    await weights.close();
+  }
+}
