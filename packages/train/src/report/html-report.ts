@@ -1,0 +1,220 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { memory } from "@gpugrad/tensor";
+import { evalKey, type TrainerCallback } from "../callbacks.ts";
+import type { TrainerState } from "../trainer-state.ts";
+import type { TrainingArguments } from "../training-arguments.ts";
+import { evaluationOf } from "./evaluation.ts";
+import { factsOf, publicName } from "./facts.ts";
+import { History } from "./history.ts";
+import { page, reportIn, type Report } from "./page.ts";
+
+/** Milliseconds between two writes at least. */
+const PAUSE = 5000;
+/** And so many times what a write took: it may cost a run at most 2 %. */
+const PAUSE_PER_WRITE = 50;
+
+/** Updates over which tokens per second are measured. */
+const RATE_UPDATES = 8;
+
+export interface HtmlReportOptions {
+  /** The folder of `report.html`. */
+  outputDir: string;
+  /** The report's title (default: the folder's name). */
+  runName?: string | null;
+}
+
+/**
+ * Writes `report.html` into the output folder while a model trains: what it was told, how it went, what the model gets wrong. The page needs
+ * nothing else, and an open one loads itself again until training ends. A resumed run goes on with the page that is there.
+ */
+export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCallback {
+  const file = join(outputDir, "report.html");
+  const folder = basename(resolve(outputDir));
+  const empty = (): Report => ({
+    ...{ runName: runName ?? folder, outputDir: folder, status: "finished", step: 0, totalSteps: 0, epoch: 0 },
+    ...{ totalEpochs: 0, hasModel: false, history: new History(), writtenAt: "" },
+  });
+  const stored = async (): Promise<Report> => {
+    const html = await readFile(file, "utf8").catch(() => "");
+    return { ...(reportIn(html) ?? empty()), runName: runName ?? folder, outputDir: folder };
+  };
+  const writer = pagesTo(file);
+  let report: Report | undefined;
+  let training = false;
+  /** When the last update's result came. */
+  let heard = 0;
+  /** Tokens of the last updates, and when their results came; it starts again after a pause for an evaluation or a checkpoint. */
+  let recent: { at: number; tokens: number }[] = [];
+
+  /** The report, brought up to what the state says. */
+  const upTo = async (args: TrainingArguments, state: TrainerState): Promise<Report> => {
+    report ??= await stored();
+    const { bestMetric, bestGlobalStep, bestModelCheckpoint } = state;
+    if (args.metricForBestModel !== null && bestMetric !== null && bestGlobalStep !== null)
+      report.best = {
+        ...{ metric: evalKey(args.metricForBestModel), value: bestMetric, step: bestGlobalStep },
+        ...(bestModelCheckpoint !== null && { checkpoint: basename(bestModelCheckpoint) }),
+      };
+    const { evaluation, best } = report;
+    if (args.loadBestModelAtEnd && evaluation && evaluation.step === best?.step) report.bestEvaluation = evaluation;
+    return report;
+  };
+  const show = (): void => writer.offer(() => render(report!));
+  const render = (shown: Report): string => {
+    shown.hasModel = existsSync(join(outputDir, "model.safetensors"));
+    shown.writtenAt = new Date().toISOString();
+    return page(shown);
+  };
+
+  return {
+    async onTrainBegin(args, state, _control, context) {
+      report = state.globalStep > 0 ? resumed(await stored(), state) : empty();
+      training = true;
+      report.status = "training";
+      report.step = state.globalStep;
+      report.totalSteps = state.maxSteps;
+      report.epoch = state.epoch;
+      report.totalEpochs = state.numTrainEpochs;
+      report.facts = factsOf(args, context);
+      await upTo(args, state);
+      heard = performance.now();
+      recent = [];
+      await writer.write(() => render(report!));
+    },
+
+    async onStepResult(args, state, _control, { result }) {
+      const current = await upTo(args, state);
+      const { step, loss, gradNorm, learningRate, lengths } = result!;
+      const now = performance.now();
+      const batches = inBatches(lengths, args.perDeviceTrainBatchSize);
+      const paddedLength = args.padding === "max_length" ? args.maxLength : undefined;
+      const tokens = batches.reduce((sum, rows) => sum + rows.length * (paddedLength ?? Math.max(0, ...rows)), 0);
+      recent = [...recent.slice(-RATE_UPDATES), { at: now, tokens }];
+      const since = now - recent[0]!.at;
+      const tokensSince = recent.slice(1).reduce((sum, update) => sum + update.tokens, 0);
+
+      current.history.add(step, {
+        ...{ loss, gradNorm, learningRate },
+        ...(since > 0 && { tokensPerSecond: (1000 * tokensSince) / since }),
+        ...memoryNow(current),
+      });
+      current.history.addLengths(step, batches, paddedLength);
+      current.history.seconds += (now - heard) / 1000;
+      heard = now;
+      current.step = step;
+      current.epoch = result!.epoch;
+      current.totalSteps = result!.totalSteps;
+      current.tokensPerSecond = result!.tokensPerSecond;
+      current.secondsLeft = result!.secondsLeft;
+      if (result!.skippedSteps !== undefined) current.skippedSteps = result!.skippedSteps;
+      show();
+    },
+
+    async onLog(args, state, _control, { logs }) {
+      const current = await upTo(args, state);
+      if (logs?.["loss"] !== undefined) current.loggedLoss = logs["loss"];
+      show();
+    },
+
+    async onEvaluate(args, state, _control, { prediction, metrics, model }) {
+      const current = await upTo(args, state);
+      const step = training ? state.globalStep : Math.max(state.globalStep, current.step);
+      const about = { step, metrics: metrics ?? {}, dataset: publicName(prediction?.dataset.name ?? "") };
+      const { evaluations } = current.history;
+      if (evaluations.at(-1)?.step === step) evaluations.pop();
+      evaluations.push({ step, metrics: about.metrics });
+      if (prediction) current.evaluation = await evaluationOf(prediction, model.config.id2label, about);
+      recent = [];
+      if (training) show();
+      else await writer.write(() => render(current));
+    },
+
+    async onSave(args, state, _control, { checkpoint }) {
+      const current = await upTo(args, state);
+      if (checkpoint !== undefined) current.checkpoint = basename(checkpoint);
+      recent = [];
+      show();
+    },
+
+    async onTrainEnd(args, state) {
+      const current = await upTo(args, state);
+      training = false;
+      current.status = state.globalStep >= state.maxSteps ? "finished" : "stopped";
+      if (current.bestEvaluation) current.evaluation = current.bestEvaluation;
+      await writer.write(() => render(current));
+    },
+  };
+}
+
+/** A report as it was at an update from which a run goes on; without one, the curves are those of the log. */
+function resumed(report: Report, { globalStep, logHistory }: TrainerState): Report {
+  const { history } = report;
+  history.dropAfter(globalStep);
+  const evaluations = logHistory.filter((entry) => Object.keys(entry).some((name) => name.startsWith("eval_")));
+  history.evaluations.splice(0, Infinity, ...evaluations.map(({ step, ...metrics }) => ({ step: step!, metrics })));
+  for (const name of ["evaluation", "bestEvaluation"] as const)
+    if (report[name] && report[name].step > globalStep) delete report[name];
+  if (report.best && report.best.step > globalStep) delete report.best;
+  if (history.curves.loss.points.length > 0) return report;
+  for (const { step, loss, grad_norm: gradNorm, learning_rate: learningRate } of logHistory)
+    if (loss !== undefined)
+      history.add(step!, { loss, ...(gradNorm !== undefined && { gradNorm }), ...(learningRate !== undefined && { learningRate }) }); // prettier-ignore
+  return report;
+}
+
+/** Rows of an update, batch by batch. */
+const inBatches = (lengths: readonly number[], size: number): number[][] =>
+  Array.from({ length: Math.ceil(lengths.length / size) }, (_, i) => lengths.slice(i * size, (i + 1) * size));
+
+function memoryNow(report: Report): { deviceBytes?: number; rssBytes: number } {
+  const rssBytes = process.memoryUsage.rss();
+  try {
+    const { bytes, freeBytes, peakBytes } = memory();
+    report.peakBytes = Math.max(report.peakBytes ?? 0, peakBytes);
+    return { deviceBytes: bytes + freeBytes, rssBytes };
+  } catch {
+    return { rssBytes }; // the device was lost: the Trainer is about to say so
+  }
+}
+
+/**
+ * Writes pages to a file, each as a whole: aside, then renamed. What is offered is written when enough time has passed since the page before;
+ * only the newest counts. A page that can't be written is no reason to end a run: it is said once.
+ */
+function pagesTo(file: string): {
+  offer: (render: () => string) => void;
+  write: (render: () => string) => Promise<void>;
+} {
+  let waiting: NodeJS.Timeout | undefined;
+  let notBefore = 0;
+  let writing = Promise.resolve();
+  let failed = false;
+  const write = (render: () => string): Promise<void> => {
+    clearTimeout(waiting);
+    waiting = undefined;
+    writing = writing.then(async () => {
+      const start = performance.now();
+      try {
+        const html = render();
+        const took = performance.now() - start;
+        notBefore = start + Math.max(PAUSE, PAUSE_PER_WRITE * took);
+        await mkdir(join(file, ".."), { recursive: true });
+        await writeFile(`${file}.tmp`, html);
+        await rename(`${file}.tmp`, file);
+      } catch (error) {
+        if (!failed)
+          console.warn(`${file}: the report can't be written: ${(error as Error).message}. The run goes on.`);
+        failed = true;
+      }
+    });
+    return writing;
+  };
+  const offer = (render: () => string): void => {
+    if (waiting) return;
+    waiting = setTimeout(() => void write(render), Math.max(0, notBefore - performance.now()));
+    waiting.unref();
+  };
+  return { offer, write };
+}
