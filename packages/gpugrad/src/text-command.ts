@@ -6,9 +6,11 @@ import { once } from "node:events";
 import { access, constants } from "node:fs/promises";
 import { inputRows, LINE_FORMATS, type BadRow, type InputOptions, type TextRow } from "./input-rows.ts";
 import { runCommand } from "./run-command.ts";
+import { onStopSignal } from "./stop-signal.ts";
 import { openTextModel, type Task } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
+import { exitCodeOf } from "./train/signals.ts";
 
 /** What stands in the output: a header, and a line for each row. */
 export interface Output {
@@ -22,8 +24,6 @@ interface Options extends InputOptions {
   batchSize: number;
   maxLength?: number;
 }
-
-const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * A command that runs a model over texts, those given or the rows of a file or of standard input, and prints a line for each, in
@@ -49,11 +49,11 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
     );
   return runCommand<Options & O>(command, args, async (options, [id, ...texts]) => {
     const stop = new AbortController();
-    let stoppedBy: keyof typeof exitCodes | undefined;
-    const onSignal = (signal: keyof typeof exitCodes): void => {
+    let stoppedBy: NodeJS.Signals | undefined;
+    const stopListening = onStopSignal((signal) => {
       stoppedBy = signal;
       stop.abort();
-    };
+    });
     let done = 0;
     try {
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
@@ -62,7 +62,6 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
       const output = task.output(options, model.config);
       const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, stop.signal);
       const progress = showsProgress() ? progressLine() : undefined;
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, onSignal); // a second one ends at once
       if (output.header !== undefined) await print(`${output.header}\n`, stop.signal);
 
       const start = performance.now();
@@ -75,10 +74,10 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
           progress?.done();
           process.stderr.write(errors.join(""));
         }
-        await print(`${lines.join("\n")}\n`, stop.signal);
         done += results.length;
         badRows += errors.length;
         tokens += results.reduce((sum, result) => sum + result.tokens, 0);
+        await print(`${lines.join("\n")}\n`, stop.signal);
         const seconds = (performance.now() - start) / 1000;
         progress?.update(
           `${done} texts · ${formatRate(done / seconds, "texts")} · ${formatRate(tokens / seconds, "tokens")}`,
@@ -91,9 +90,9 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
     } catch (error) {
       if (!stoppedBy) throw error;
       process.stderr.write(`${command.name()}: stopped after ${done} texts.\n`);
-      return exitCodes[stoppedBy];
+      return exitCodeOf(stoppedBy);
     } finally {
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
+      stopListening();
       stop.abort(); // closes the input, where it is still open
       await destroy();
     }
