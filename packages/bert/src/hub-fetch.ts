@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { HubError } from "./errors.ts";
+import { FileBlob } from "./hub-file-blob.ts";
 
 export type HubFetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
@@ -10,11 +11,15 @@ interface Context {
   endpoint: string;
   token: string | undefined;
   retryMs: number;
+  /** Whether it is to be changed, which takes other rights and more patience. */
+  writes?: boolean;
 }
 
 const maxTries = 5;
-/** How long a server may take to begin its answer. */
+const maxTriesOfWrites = 8;
+/** How long a server may take to begin its answer, once it has been sent all. */
 const answerMs = 30_000;
+const answerToWritesMs = 120_000;
 const passing = new Set([408, 429, 500, 502, 503, 504]);
 
 /**
@@ -22,7 +27,8 @@ const passing = new Set([408, 429, 500, 502, 503, 504]);
  * origin, such as the CDN), tries again when the network or the server fails for a moment, and turns the Hub's refusals
  * into {@link HubError}s.
  */
-export function hubFetch({ repo, type, revision, endpoint, token, retryMs }: Context): HubFetch {
+export function hubFetch({ repo, type, revision, endpoint, token, retryMs, writes = false }: Context): HubFetch {
+  const tries = writes ? maxTriesOfWrites : maxTries;
   const page = `${endpoint}/${type === "model" ? "" : `${type}s/`}${repo}`;
 
   return async (url, init) => {
@@ -31,25 +37,25 @@ export function hubFetch({ repo, type, revision, endpoint, token, retryMs }: Con
     if (token && ours) headers.set("Authorization", `Bearer ${token}`);
     headers.set("User-Agent", `gpugrad; node/${process.versions.node}`);
 
-    for (let tries = 1; ; tries++) {
+    for (let attempt = 1; ; attempt++) {
       let failure: string;
-      let waitMs = backoffMs(retryMs, tries);
+      let waitMs = backoffMs(retryMs, attempt);
       try {
-        const response = await fetchInTime(url, { ...init, headers });
+        const response = await fetchInTime(url, { ...init, headers }, writes ? answerToWritesMs : answerMs);
         if (response.ok) return response;
         if (!passing.has(response.status)) throw await refusal(response);
         failure = `${endpoint} answers ${response.status} ${response.statusText}`;
         waitMs = retryAfterMs(response) ?? waitMs;
         await response.body?.cancel();
       } catch (error) {
-        if (error instanceof HubError) throw error;
+        if (error instanceof HubError || init?.signal?.aborted) throw error;
         const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
         failure = `cannot reach ${endpoint}: ${cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : String(cause)}`;
       }
-      if (tries === maxTries)
+      if (attempt === tries)
         throw new HubError(
           "network",
-          `${repo}: ${failure} (tried ${tries} times). Check the network and HF_ENDPOINT; HF_HUB_OFFLINE=1 uses the cache alone.`,
+          `${repo}: ${failure} (tried ${tries} times). Check the network and HF_ENDPOINT${writes ? "." : "; HF_HUB_OFFLINE=1 uses the cache alone."}`,
         );
       await sleep(waitMs);
     }
@@ -74,7 +80,9 @@ export function hubFetch({ repo, type, revision, endpoint, token, retryMs }: Con
       );
     if (code === "EntryNotFound")
       return new HubError("entry-not-found", `${repo}: no such file at revision ${revision}: ${response.url}`);
-    if (status === 401 && token && /credentials in authorization|token/i.test(message))
+    if (writes && !response.url.startsWith(`${endpoint}/`))
+      return new HubError("network", `${repo}: its storage answers ${status} ${response.statusText}. Try again.`);
+    if (status === 401 && token && (writes || /credentials in authorization|token/i.test(message)))
       return new HubError(
         "unauthorized",
         `${repo}: the Hub does not accept the token. Make another at ${endpoint}/settings/tokens, or unset HF_TOKEN.`,
@@ -85,6 +93,14 @@ export function hubFetch({ repo, type, revision, endpoint, token, retryMs }: Con
         `${repo}: no such ${type} at ${endpoint}, or it is private and ${token ? "the token may not read it" : "no token was given"}. ` +
           "Check the spelling; for a private one set HF_TOKEN.",
       );
+    if (writes && status === 403)
+      return new HubError(
+        "forbidden",
+        `${repo}: the token may not write there (${message || "403 Forbidden"}). Make one with write permission at ${endpoint}/settings/tokens, ` +
+          "or choose a repository that is yours.",
+      );
+    if (writes && (status === 409 || status === 412))
+      return new HubError("conflict", `${repo}: ${message || response.statusText}. Try again.`);
     return new HubError("network", `${repo}: ${response.url} answers ${status} ${response.statusText}: ${message}`);
   }
 }
@@ -92,12 +108,14 @@ export function hubFetch({ repo, type, revision, endpoint, token, retryMs }: Con
 /** The pause before the next try, after so many that failed: doubling, at most 8 s. */
 export const backoffMs = (first: number, failures: number): number => Math.min(first * 2 ** (failures - 1), 8000);
 
-/** `fetch` that gives up when no answer begins in time; reading the body may take longer. */
-async function fetchInTime(url: string | URL | Request, init: RequestInit): Promise<Response> {
+/** `fetch` that gives up when nothing of a file could be sent, or no answer begins, for so long; reading the answer may take longer. */
+async function fetchInTime(url: string | URL | Request, init: RequestInit, patienceMs: number): Promise<Response> {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new Error(`no answer for ${answerMs / 1000} s`)), answerMs);
+  const timer = setTimeout(() => controller.abort(new Error(`no answer for ${patienceMs / 1000} s`)), patienceMs);
+  const signal = init.signal ? AbortSignal.any([controller.signal, init.signal]) : controller.signal;
+  const body = init.body instanceof FileBlob ? init.body.sending(() => timer.refresh()) : init.body;
   try {
-    return await fetch(url, { ...init, signal: controller.signal });
+    return await fetch(url, { ...init, ...(body && { body }), signal });
   } finally {
     clearTimeout(timer);
   }

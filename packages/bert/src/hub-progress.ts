@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from "cli-progress";
 
-/** What a download tells: when it starts, as bytes arrive, and how it ends. */
+/** What a download or upload tells: when it starts, as bytes arrive, and how it ends. */
 export interface DownloadProgress {
   readonly repo: string;
   /** Path in the repository; empty in a note about the repository as a whole. */
@@ -8,7 +8,7 @@ export interface DownloadProgress {
   /** Bytes. A resumed download starts above 0; one that starts over goes back. */
   readonly loaded: number;
   readonly total: number;
-  readonly status: "downloading" | "done" | "failed" | "note";
+  readonly status: "downloading" | "uploading" | "done" | "failed" | "note";
   /** Says what happened, in a note: a broken connection, a damaged file. */
   readonly message?: string;
 }
@@ -20,7 +20,7 @@ const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} k
 const announcedFrom = 5e6;
 const lineEveryMs = 10_000;
 
-/** Reports downloads on stderr: a bar where that is a terminal, a line at the start, every ten seconds and at the end elsewhere. */
+/** Reports downloads and uploads on stderr: a bar where that is a terminal, a line at the start, every ten seconds and at the end elsewhere. */
 export function progressOnStderr(stream: NodeJS.WriteStream = process.stderr): OnProgress {
   const write = (text: string) => void stream.write(`${text}\n`);
   return stream.isTTY ? withBars(stream, write) : withLines(write);
@@ -28,16 +28,19 @@ export function progressOnStderr(stream: NodeJS.WriteStream = process.stderr): O
 
 function withLines(write: (text: string) => void): OnProgress {
   const lastLine = new Map<string, number>();
+  const uploads = new Set<string>();
   return ({ repo, file, loaded, total, status, message }) => {
     if (status === "note") return write(message ?? "");
-    if (status === "downloading") {
+    if (status === "uploading") uploads.add(file);
+    const verb = uploads.has(file) ? "Upload" : "Download";
+    if (status === "downloading" || status === "uploading") {
       const now = Date.now();
       if (total < announcedFrom || now - (lastLine.get(file) ?? 0) < lineEveryMs) return;
       lastLine.set(file, now);
-      write(`Downloading ${repo} ${file}: ${megabytes(loaded)} of ${megabytes(total)}`);
+      write(`${verb}ing ${repo} ${file}: ${megabytes(loaded)} of ${megabytes(total)}`);
     } else {
       lastLine.delete(file);
-      if (status === "done") write(`Downloaded ${repo} ${file}: ${megabytes(total)}`);
+      if (status === "done") write(`${verb}ed ${repo} ${file}: ${megabytes(total)}`);
     }
   };
 }
@@ -48,7 +51,7 @@ function withBars(stream: NodeJS.WriteStream, write: (text: string) => void): On
     let bar = bars.get(file);
     if (status === "note") {
       if (message) write(`\n${message}`);
-    } else if (status === "downloading") {
+    } else if (status === "downloading" || status === "uploading") {
       if (!bar) {
         const format = `${file} {bar} {percentage}% of ${megabytes(total)} · {eta_formatted} left`;
         bars.set(file, (bar = new SingleBar({ format, stream, hideCursor: true }, Presets.shades_classic)));

@@ -125,10 +125,10 @@ function repoId(name: string): string {
   return name;
 }
 
-const isTrue = (value: string | undefined) => /^(1|on|yes|true)$/i.test(value ?? "");
+export const isTrue = (value: string | undefined) => /^(1|on|yes|true)$/i.test(value ?? "");
 
 /** Settings as `huggingface_hub` reads them from the environment. */
-function settings(options: HubOptions) {
+export function hubSettings(options: HubOptions) {
   const env = process.env;
   const home = env["HF_HOME"] ?? join(env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "huggingface");
   return {
@@ -156,7 +156,7 @@ interface RemoteFile {
 
 function hubRepo({ repo, type = "model", ...options }: HubRepo) {
   repoId(repo);
-  const { endpoint, cacheDir, offline, token, onProgress } = settings(options);
+  const { endpoint, cacheDir, offline, token, onProgress } = hubSettings(options);
   const { retryMs = 500 } = options;
   const revision = options.revision ?? "main";
   const storage = join(cacheDir, [`${type}s`, ...repo.split("/")].join("--"));
@@ -280,10 +280,10 @@ function remoteFile({ path, size, oid, lfs }: Pick<ListFileEntry, "path" | "size
 }
 
 /** The hash whose hexadecimal digest is `etag`: SHA-256 of a large file, git's blob id (SHA-1 with a prefix) of a small one. */
-const hashFor = (etag: string, size: number): Hash =>
+export const hashFor = (etag: string, size: number): Hash =>
   etag.length === 64 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 
-async function hashFile(path: string, hash: Hash): Promise<Hash> {
+export async function hashFile(path: string, hash: Hash): Promise<Hash> {
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash;
 }

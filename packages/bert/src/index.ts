@@ -10,6 +10,8 @@ export {
 export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
+export type { PushOptions, PushResult } from "./hub-push.ts";
+export { shareable } from "./hub-shareable.ts";
 export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
 export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
@@ -47,5 +49,6 @@ export {
   openFile,
   openFolder,
   progressOnStderr,
+  pushToHub,
   writeFileAside,
 } from "#platform";

@@ -1,0 +1,259 @@
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join, relative, resolve, sep } from "node:path";
+import { HubError } from "./errors.ts";
+import { hubFetch } from "./hub-fetch.ts";
+import { FileBlob } from "./hub-file-blob.ts";
+import { progressOnStderr } from "./hub-progress.ts";
+import { shareable } from "./hub-shareable.ts";
+import { hashFile, hashFor, hubSettings, isTrue, type HubOptions } from "./hub.ts";
+
+/** What to upload, and where to. */
+export interface PushOptions extends Pick<HubOptions, "token" | "endpoint" | "onProgress" | "retryMs"> {
+  /** `namespace/name`, or a name alone: a repository of the token's user. It is made where it is missing. */
+  repo: string;
+  /** Default `model`. */
+  type?: "model" | "dataset";
+  /** Whether a repository that is made is private. Default: what its owner has set, which is public for most. */
+  private?: boolean;
+  /** A branch, which is made where it is missing. Default `main`. */
+  revision?: string;
+  /** Default `Upload folder`. */
+  commitMessage?: string;
+  /** A folder in the repository. Default: its root. */
+  pathInRepo?: string;
+  /** Whether a file, by its path in the folder, is left out. Default: {@link notForTheHub}. */
+  ignore?: (path: string) => boolean;
+  signal?: AbortSignal;
+}
+
+/** What {@link pushToHub} did. */
+export interface PushResult {
+  /** `namespace/name`. */
+  repo: string;
+  /** Its page. */
+  url: string;
+  /** The commit that was made; undefined when all files were there already. */
+  commit: string | undefined;
+  /** Paths that were sent. */
+  sent: string[];
+  /** Paths that had been there with the same content. */
+  unchanged: string[];
+  /** Files that would have told a token or a local path: they are not sent. */
+  leftOut: { path: string; reason: string }[];
+}
+
+/** Checkpoints, optimizer states, locks and files that are being written: what a folder has beside a model. */
+export const notForTheHub = (path: string): boolean =>
+  /(^|\/)([_.]|checkpoint-\d+|(optimizer|scheduler|scaler|rng_state)\b|checksums\.json$)|\.(tmp|incomplete|lock)(\/|$)/.test(
+    path,
+  );
+
+/**
+ * Uploads a folder to the Hub as one commit. Files that are there with the same hash are not sent again, nor are large ones that reached its
+ * storage before an earlier upload broke off; a broken connection is tried again. No token and no local path is sent: JSON files keep of a
+ * path what lies below `folder`; another file that holds one is left out, and named in the result.
+ *
+ * @example
+ * await pushToHub("output", { repo: "me/sentiment", private: true });
+ *
+ * @throws {@link HubError} whose `code` says why, and whose message says what to do.
+ */
+export async function pushToHub(folder: string, options: PushOptions): Promise<PushResult> {
+  const {
+    type = "model",
+    revision = "main",
+    commitMessage = "Upload folder",
+    pathInRepo = "",
+    retryMs = 500,
+  } = options;
+  const { ignore = notForTheHub, signal } = options;
+  const { endpoint, offline, token: findToken } = hubSettings(options);
+  const onProgress =
+    options.onProgress ?? (isTrue(process.env["HF_HUB_DISABLE_PROGRESS_BARS"]) ? () => {} : progressOnStderr());
+  if (offline)
+    throw new HubError("offline", `${options.repo}: HF_HUB_OFFLINE is set, so nothing is uploaded. Unset it to push.`);
+  const token = await findToken();
+  if (!token)
+    throw new HubError(
+      "unauthorized",
+      `${options.repo}: no token to upload with. Make one with write permission at ${endpoint}/settings/tokens, then set HF_TOKEN or run \`hf auth login\`.`,
+    );
+  const hub = await import("@huggingface/hub");
+  const context = { type, revision, endpoint, token, retryMs, writes: true };
+  const withToken = { accessToken: token as `hf_${string}`, hubUrl: endpoint };
+  const repo = options.repo.includes("/")
+    ? options.repo
+    : `${(await hub.whoAmI({ ...withToken, fetch: hubFetch({ repo: options.repo, ...context }) })).name}/${options.repo}`;
+  const call = { repo: { type, name: repo }, ...withToken, fetch: hubFetch({ repo, ...context }) };
+  const page = `${endpoint}/${type === "model" ? "" : `${type}s/`}${repo}`;
+
+  await makeSureOfRepo();
+  const { files, leftOut } = await filesToSend(folder, { ignore, token, onSent });
+  for (const { path, reason } of leftOut)
+    onProgress({
+      repo,
+      file: path,
+      loaded: 0,
+      total: 0,
+      status: "note",
+      message: `${path} is not uploaded: ${reason}`,
+    });
+
+  const loaded = new Map<string, number>();
+  function onSent(file: string, bytes: number, total: number): void {
+    const now = (loaded.get(file) ?? 0) + bytes;
+    loaded.set(file, now);
+    onProgress({ repo, file, loaded: now, total, status: now === total ? "done" : "uploading" });
+  }
+
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const remote = await filesThere();
+      const changed: FileToSend[] = [];
+      const unchanged: string[] = [];
+      for (const file of files) {
+        const inRepo = pathInRepo ? `${pathInRepo}/${file.path}` : file.path;
+        if (await isSame(file, remote.get(inRepo))) unchanged.push(inRepo);
+        else changed.push({ ...file, path: inRepo });
+      }
+      const done = { repo, url: revision === "main" ? page : `${page}/tree/${revision}`, unchanged, leftOut };
+      if (changed.length === 0) return { ...done, commit: undefined, sent: [] };
+      const made = await hub.commit({
+        ...call,
+        branch: revision,
+        title: commitMessage,
+        operations: changed.map(({ path, content }) => ({ operation: "addOrUpdate", path, content })),
+        useXet: false,
+        ...(signal && { abortSignal: signal }),
+      });
+      return { ...done, commit: made?.commit.oid, sent: changed.map(({ path }) => path) };
+    } catch (error) {
+      const someoneElseCommitted = error instanceof HubError && error.code === "conflict" && attempt < 3;
+      if (!someoneElseCommitted) throw error;
+    }
+  }
+
+  async function makeSureOfRepo(): Promise<void> {
+    try {
+      await (type === "model" ? hub.modelInfo({ ...call, name: repo }) : hub.datasetInfo({ ...call, name: repo }));
+      return;
+    } catch (error) {
+      if (!(error instanceof HubError && error.code === "repo-not-found")) throw error;
+    }
+    try {
+      await hub.createRepo({ ...call, ...(options.private !== undefined && { private: options.private }) });
+    } catch (error) {
+      if (!(error instanceof HubError && error.code === "conflict")) throw error;
+      throw new HubError(
+        "conflict",
+        `${repo}: the name is taken at ${endpoint}, by something that is no ${type} this token can see. Choose another name, or a token of its owner.`,
+      );
+    }
+  }
+
+  /** The files of the branch by their paths; the branch is made if need be. */
+  async function filesThere(): Promise<Map<string, RemoteHash>> {
+    const found = new Map<string, RemoteHash>();
+    try {
+      for await (const { type, path, size, oid, lfs } of hub.listFiles({ ...call, revision, recursive: true }))
+        if (type === "file") found.set(path, { size: lfs?.size ?? size, etag: lfs?.oid ?? oid ?? "" });
+    } catch (error) {
+      if (!(error instanceof HubError && error.code === "revision-not-found")) throw error;
+      if (revision === "main") return found; // a repository without a commit
+      await hub.createBranch({ ...call, branch: revision });
+      return filesThere();
+    }
+    return found;
+  }
+}
+
+interface RemoteHash {
+  size: number;
+  /** SHA-256 of a large file, git's blob id of a small one. */
+  etag: string;
+}
+
+interface FileToSend {
+  path: string;
+  content: Blob;
+}
+
+async function isSame({ content }: FileToSend, remote: RemoteHash | undefined): Promise<boolean> {
+  if (!remote || remote.size !== content.size) return false;
+  const hash = hashFor(remote.etag, remote.size);
+  if (content instanceof FileBlob) await hashFile(content.path, hash);
+  else hash.update(new Uint8Array(await content.arrayBuffer()));
+  return hash.digest("hex") === remote.etag;
+}
+
+/** Files whose bytes are numbers: the rest is looked through for what is nobody's business. */
+const isWeights = (path: string): boolean => /\.(safetensors|bin|pt|pth|onnx|parquet)$/.test(path);
+
+async function filesToSend(
+  folder: string,
+  {
+    ignore,
+    token,
+    onSent,
+  }: { ignore: (path: string) => boolean; token: string; onSent: (path: string, bytes: number, total: number) => void },
+): Promise<{ files: FileToSend[]; leftOut: PushResult["leftOut"] }> {
+  const root = resolve(folder);
+  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new HubError(
+        "entry-not-found",
+        `${folder}: ${error.code === "ENOENT" ? "no such folder" : error.message}.`,
+      );
+    },
+  );
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll(sep, "/"))
+    .filter((path) => !ignore(path))
+    .sort();
+  if (paths.length === 0) throw new HubError("entry-not-found", `${folder}: there is nothing in it to upload.`);
+
+  const secrets = [
+    { pattern: named(token), reason: "it holds the token" },
+    { pattern: named(root, await realpath(root)), reason: "it names the local folder" },
+    ...(homedir() === "/" ? [] : [{ pattern: named(join(homedir(), "/")), reason: "it names a local path" }]),
+  ];
+  const files: FileToSend[] = [];
+  const leftOut: PushResult["leftOut"] = [];
+  for (const path of paths) {
+    const file = join(root, path);
+    if (isWeights(path)) {
+      const { size } = await stat(file);
+      files.push({ path, content: new FileBlob(file, size, (bytes) => onSent(path, bytes, size)) });
+      continue;
+    }
+    const bytes = withoutPaths(path, await readFile(file), root);
+    const text = bytes.toString();
+    const secret = secrets.find(({ pattern }) => pattern.test(text));
+    if (secret) leftOut.push({ path, reason: secret.reason });
+    else files.push({ path, content: new Blob([new Uint8Array(bytes)]) });
+  }
+  return { files, leftOut };
+}
+
+/** Finds one of these texts, also as JSON writes them, where no longer word begins with it. */
+function named(...texts: string[]): RegExp {
+  const spellings = texts.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]);
+  const alternatives = spellings.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|");
+  return new RegExp(`(?:${alternatives})${/\w$/.test(texts[0]!) ? "(?![\\w-])" : ""}`);
+}
+
+/** A JSON file with its paths made relative; as it is, if there are none, or it is something else. */
+function withoutPaths(path: string, bytes: Buffer, root: string): Buffer {
+  if (!path.endsWith(".json") || path.endsWith("tokenizer.json")) return bytes; // a tokenizer's strings are texts
+  try {
+    const value: unknown = JSON.parse(bytes.toString());
+    const shared = shareable(value, root);
+    return JSON.stringify(shared) === JSON.stringify(value)
+      ? bytes
+      : Buffer.from(`${JSON.stringify(shared, null, 2)}\n`);
+  } catch {
+    return bytes;
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * `value` (of JSON) as others may see it. A local path keeps what lies below `folder`, or its last part alone: `/home/me/out/checkpoint-9` is
+ * `checkpoint-9`. A token of the Hub is left out.
+ * @param folder The absolute path of the folder that is shared.
+ */
+export function shareable(value: unknown, folder?: string): unknown {
+  if (typeof value === "string") return value === folder || isLocalPath(value) ? relativePath(value, folder) : value;
+  if (Array.isArray(value)) return value.map((item) => shareable(item, folder));
+  if (typeof value !== "object" || value === null) return value;
+  const kept = Object.entries(value).filter(([key, item]) => !/^hub_?token$/i.test(key) && !isToken(item));
+  return Object.fromEntries(kept.map(([key, item]) => [key, shareable(item, folder)]));
+}
+
+const isToken = (value: unknown): boolean => typeof value === "string" && /^hf_\w{8,}$/.test(value);
+
+/** An absolute path of two parts or more (a single `/` with a word may be text), of Windows too, or one from the home folder on. */
+const isLocalPath = (text: string): boolean =>
+  /^(\/[^/\n]+\/[^\n]|[A-Za-z]:[\\/]|\\\\|~[\\/]|file:\/\/)[^\n]*$/.test(text);
+
+function relativePath(path: string, folder: string | undefined): string {
+  const inside = folder !== undefined && /^[\\/]/.test(path.slice(folder.length)) && path.startsWith(folder);
+  const parts = (inside ? path.slice(folder.length) : path).split(/[\\/]/).filter((part) => part !== "");
+  return inside ? parts.join("/") : (parts.at(-1) ?? "");
+}
