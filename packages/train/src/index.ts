@@ -62,6 +62,7 @@ export {
   type RocPoint,
 } from "./metrics/ranking.ts";
 export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
+export { Adafactor, type AdafactorOptions } from "./optim/adafactor.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
 export { clipFactor, clipGradNorm, clipGradValue, type ClipFactorOptions, type NormOptions } from "./optim/clip.ts";
 export { freeze, layerwiseLrDecay, type LayerwiseLrDecayOptions } from "./optim/layers.ts";

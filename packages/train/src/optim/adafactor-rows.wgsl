@@ -1,0 +1,47 @@
+// Adafactor keeps of a matrix g [R, C] the mean square of each row and of each column instead of every element's: R + C numbers.
+// Here the rows: r_i ← β r_i + (1 − β) (mean_j g_ij² + ε), with 1 − β = t^decay_rate.
+//
+// g is multiplied by a factor on the way in, as in adamw.wgsl.
+// Mapping: one workgroup per row, its lanes side by side along it. Traffic: g is read once.
+const LANES = 64u;
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  record: u32,     // where the clock counts this parameter's steps; 0: the host does, in t
+  t: f32,          // steps, with this one
+  decay_rate: f32, // below 0
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> g: array<f32>;       // [R, C]
+@group(0) @binding(1) var<storage, read_write> r: array<f32>; // [R]
+@group(0) @binding(2) var<storage, read> clock: array<vec4f>; // first: the factor; 1, or 0 to leave the step out; 1; 1
+@group(0) @binding(3) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = workgroup.x + workgroup.y * workgroups.x;
+  let now = clock[0];
+  let row = min(i, params.rows - 1u) * params.cols;
+  var sum = 0.0;
+  for (var j = lane; j < params.cols; j += LANES) {
+    let x = g[row + j] * now.x;
+    sum += x * x;
+  }
+  sums[lane] = sum;
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier(); // the lower half reads what the upper half has written
+    if (lane < half) { sums[lane] += sums[lane + half]; }
+  }
+  if (lane > 0u || i >= params.rows || now.y == 0.0) { return; }
+  let t = select(params.t, clock[params.record].x, params.record > 0u);
+  let gain = exp2(params.decay_rate * log2(t));
+  r[i] = (1.0 - gain) * r[i] + gain * (sums[0] / f32(params.cols) + params.eps);
+}
