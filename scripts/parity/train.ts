@@ -2,6 +2,7 @@ import "@gpugrad/autograd";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { scope } from "@gpugrad/tensor";
 import { AdamW, clipFactor, getScheduler } from "@gpugrad/train";
+import { followTrainer, resumeTrainer } from "./trainer-runs.ts";
 import { exists, join, list, readJson, valuesOf, withTensors } from "./files.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, same, type Check, type Values } from "./tolerance.ts";
@@ -28,7 +29,7 @@ type Row = Record<"input_ids" | "attention_mask" | "token_type_ids", number[]> &
 const advised = { loss: { rtol: 0, atol: 1e-5 }, gradNorm: { rtol: 1e-4, atol: 0 }, weights: { rtol: 0, atol: 5e-5 } };
 const WALKS_ON_NOISE = /attention\.self\.key\.bias$/;
 
-/** Training runs: the loop written by hand, and a folder as a Trainer leaves it. Runs of the Trainer itself are not replayed here. */
+/** Training runs: the loop written by hand, those of the Trainer, and a folder as a Trainer leaves it. */
 export async function* train(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
   for (const folder of list(dir, "folders")) {
     if (folder === "model" || !wanted(`train/${folder}`)) continue; // the weights that the runs begin with
@@ -36,7 +37,8 @@ export async function* train(dir: string, wanted: (id: string) => boolean): Asyn
     const path = join(dir, folder);
     if (exists(join(path, "steps.json"))) yield { ...told, checks: await attempt(() => followLoop(dir, path)) };
     else if (exists(join(path, "about.json"))) yield { ...told, checks: await attempt(() => openSaved(path)) };
-    else yield { ...told, checks: [], notCovered: "a run of transformers.Trainer" };
+    else if (folder === "resume") yield { ...told, checks: await attempt(() => resumeTrainer(dir, path)) };
+    else yield { ...told, checks: await attempt(() => followTrainer(dir, path)) };
   }
 }
 

@@ -20,7 +20,7 @@ import type { Optimizer } from "./optim/optimizer.ts";
 import { defaultMetrics, predictionsOf, type ComputeMetrics, type PredictionOutput } from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
 import { getScheduler, type LrScheduler } from "./schedule.ts";
-import { freshControl, freshState, type TrainerState } from "./trainer-state.ts";
+import { freshControl, freshState, type LogEntry, type TrainerState } from "./trainer-state.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "./training-arguments.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
 
@@ -192,6 +192,7 @@ export class Trainer {
       saveModel: (folder) => this.saveModel(folder),
       emit: (event, more) => this.#emit(event, more),
       evaluate: () => this.evaluate(),
+      log: (entry) => this.#log(entry),
       stopped: () => this.#stopped,
     });
     this.#run = run;
@@ -234,7 +235,7 @@ export class Trainer {
     const { metrics } = prediction;
     if (!prediction.labels)
       throw new GpugradError(`Trainer: evaluate() needs labels, and ${dataset.name} has rows without.`);
-    await this.#run?.log({ ...metrics });
+    await this.#log(metrics);
     await this.#emit("onEvaluate", { metrics, prediction });
     return metrics;
   }
@@ -359,6 +360,13 @@ export class Trainer {
       this.#options.tokenizer.modelMaxLength,
       this.model.config.max_position_embeddings,
     );
+  }
+
+  async #log(logs: LogEntry): Promise<void> {
+    const { epoch, globalStep: step, logHistory } = this.state;
+    const entry = { ...logs, epoch, step };
+    logHistory.push(entry);
+    await this.#emit("onLog", { logs: entry });
   }
 
   async #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {

@@ -64,6 +64,8 @@ export interface RunParts {
   saveModel(folder: string): Promise<void>;
   emit(event: TrainerEvent, more?: Partial<CallbackContext>): Promise<void>;
   evaluate(): Promise<Record<string, number>>;
+  /** Adds an entry to the log. */
+  log(entry: LogEntry): Promise<void>;
   /** Whether the user has asked to stop. */
   stopped(): boolean;
 }
@@ -134,7 +136,7 @@ export class TrainingRun {
       numTrainEpochs: Math.ceil(totalSteps / this.#updatesPerEpoch),
       trainBatchSize: args.perDeviceTrainBatchSize,
       loggingSteps: stepsOf(args.loggingSteps),
-      evalSteps: stepsOf(args.evalSteps ?? args.loggingSteps),
+      evalSteps: stepsOf(args.evalSteps ?? 500), // nothing is evaluated by steps without it
       saveSteps: stepsOf(args.saveSteps),
     };
   }
@@ -378,14 +380,7 @@ export class TrainingRun {
     const { loss, steps } = this.#sinceLastLog;
     this.#sinceLastLog = { loss: 0, steps: 0 };
     this.#lossOfLogged += loss;
-    await this.log({ loss: loss / steps, grad_norm: this.#gradNorm, learning_rate: this.#learningRate });
-  }
-
-  /** Adds an entry to the log. */
-  async log(logs: LogEntry): Promise<void> {
-    const entry = { ...logs, epoch: this.state.epoch, step: this.state.globalStep };
-    this.state.logHistory.push(entry);
-    await this.#emit("onLog", { logs: entry });
+    await this.#parts.log({ loss: loss / steps, grad_norm: this.#gradNorm, learning_rate: this.#learningRate });
   }
 
   async #evaluate({ movesSchedule }: { movesSchedule: boolean }): Promise<void> {
@@ -467,7 +462,7 @@ export class TrainingRun {
       total_flos: totalFlos,
       train_loss: trainingLoss,
     };
-    await this.log(metrics);
+    await this.#parts.log(metrics);
     if (args.loadBestModelAtEnd && this.state.bestModelCheckpoint !== null)
       await loadWeights(model, this.state.bestModelCheckpoint);
     await this.#emit("onTrainEnd");
