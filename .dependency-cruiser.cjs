@@ -21,7 +21,7 @@ module.exports = {
       name: "packages-do-not-import-the-house",
       comment: "What is published can't reach scripts, bench or examples.",
       severity: "error",
-      from: { path: "^packages/" },
+      from: { path: "^packages/[^/]+/src/" },
       to: { path: "^(scripts|bench|examples)/" },
     },
     {

@@ -28,7 +28,18 @@ export {
   type LoadOptions,
 } from "./data/load-dataset.ts";
 export { openTable } from "./data/open-table.ts";
+export { classWeights, formatLabelCounts, labelCounts } from "./data/class-weights.ts";
 export type { Cells, OpenSource, Table } from "./data/table.ts";
+export {
+  lengthGroupedIndices,
+  paddingReport,
+  paddingShare,
+  windowedIndices,
+  type PaddingOptions,
+  type PaddingReport,
+} from "./data/sampling.ts";
+export { tokenizeDataset, type TokenizedDataset, type TokenizeOptions } from "./data/tokenize-dataset.ts";
+export type { TokenChunk } from "./data/tokens.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";

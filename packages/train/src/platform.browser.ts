@@ -7,6 +7,13 @@ export const openDataFolder: typeof node.openDataFolder = (idOrPath) => {
   );
 };
 
+/** A page keeps tokens in memory, and tokenizes on its own thread. */
+export const saveTokenizer: typeof node.saveTokenizer = () => Promise.resolve(undefined);
+export const tokenCache: typeof node.tokenCache = () => {
+  throw new DataError("tokenCache: a browser has no file system.");
+};
+export const startWorkers: typeof node.startWorkers = () => Promise.resolve(undefined);
+
 const noFiles = (path: string): never => {
   throw new DataError(
     `${path}: a browser has no file system to keep a run in. Leave out outputDir, and save the model yourself.`,

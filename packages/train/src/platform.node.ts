@@ -3,6 +3,9 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { fetchFromHub, listHubFiles, openFile, type HubOptions } from "@gpugrad/bert";
 import type { DataFolder } from "./data/folder.ts";
 
+export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
+export { startWorkers } from "./data/tokenize-workers.ts";
+
 /** A local folder or file, or else a dataset of the Hub whose files are downloaded when they are opened. */
 export async function openDataFolder(idOrPath: string, options: HubOptions = {}): Promise<DataFolder> {
   const info = await stat(idOrPath).catch(() => undefined);

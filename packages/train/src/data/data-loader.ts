@@ -1,6 +1,9 @@
 import { DataError } from "../errors.ts";
 import { shuffledIndices } from "../random.ts";
 import type { Dataset, Row } from "./dataset.ts";
+import { lengthGroupedIndices, windowedIndices } from "./sampling.ts";
+import type { TokenizedDataset } from "./tokenize-dataset.ts";
+import type { TokenChunk } from "./tokens.ts";
 
 /** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */
 export interface BatchTokenizer {
@@ -13,11 +16,15 @@ export interface BatchTokenizer {
       textPairs?: readonly string[];
       truncation: true;
       maxLength: number;
-      padding: "longest" | "max_length";
+      padding: false | "longest" | "max_length";
       padToMultipleOf: number;
     },
   ): readonly Record<"input_ids" | "attention_mask" | "token_type_ids", ArrayLike<number>>[];
-  /** Writes it into a folder, beside a model. */
+  /** What padding consists of, for tokens that were made ahead. Default 0. */
+  readonly padTokenId?: number | undefined;
+  /** Default right. */
+  readonly paddingSide?: "left" | "right";
+  /** Writes tokenizer.json into a folder. Without it, tokens are neither kept on disk nor made by other threads. */
   savePretrained?(folder: string): Promise<void>;
 }
 
@@ -67,16 +74,42 @@ export function collate(
     return values;
   };
   const labelled = rows.every((row) => row.label !== undefined);
-  const targets = rows.map((row) => row.label ?? -1);
-  const labels = labelled ? (regression ? Float32Array.from(targets) : Int32Array.from(targets)) : undefined;
   return {
     input_ids: matrix("input_ids"),
     attention_mask: matrix("attention_mask"),
     token_type_ids: matrix("token_type_ids"),
-    labels,
+    labels: labelled
+      ? labelArray(
+          rows.map((row) => row.label!),
+          regression,
+        )
+      : undefined,
     shape: [B, T],
     rows: numbers,
   };
+}
+
+const labelArray = (labels: readonly number[], regression: boolean) =>
+  regression ? Float32Array.from(labels) : Int32Array.from(labels);
+
+/** Pads rows of tokens to one length, as {@link collate} does with texts. */
+function collateTokens(
+  { ids, lengths, firsts }: TokenChunk,
+  { padding = "longest", padToMultipleOf = 1, maxLength }: CollateOptions & { maxLength: number },
+  { padTokenId = 0, paddingSide = "right" }: Pick<BatchTokenizer, "padTokenId" | "paddingSide">,
+): Omit<Batch, "labels" | "rows"> {
+  const longest = padding === "max_length" ? maxLength : lengths.reduce((most, length) => Math.max(most, length), 0);
+  const [B, T] = [lengths.length, Math.ceil(longest / padToMultipleOf) * padToMultipleOf];
+  const input_ids = new Int32Array(B * T).fill(padTokenId);
+  const [attention_mask, token_type_ids] = [new Int32Array(B * T), new Int32Array(B * T)];
+  let at = 0;
+  lengths.forEach((length, b) => {
+    const start = b * T + (paddingSide === "left" ? T - length : 0);
+    input_ids.set(ids.subarray(at, (at += length)), start);
+    attention_mask.fill(1, start, start + length);
+    token_type_ids.fill(1, start + firsts[b]!, start + length);
+  });
+  return { input_ids, attention_mask, token_type_ids, shape: [B, T] };
 }
 
 export type DataLoaderOptions = CollateOptions & {
@@ -86,6 +119,17 @@ export type DataLoaderOptions = CollateOptions & {
   shuffle?: boolean;
   /** Default 42, as in the Trainer. */
   seed?: number;
+  /**
+   * With `shuffle`: shuffle blocks of rows that lie together in their file, then rows within windows of so many. So only these
+   * rows are in memory, where the default, a shuffle of all rows, takes each from another place.
+   */
+  shuffleBuffer?: number;
+  /** Tokens that were made ahead by `tokenizeDataset`, with the same `maxLength`; texts are then not read. */
+  tokenized?: TokenizedDataset;
+  /** Rows of like length together, so that there is little padding; needs `tokenized`, which knows the lengths (default false). */
+  groupByLength?: boolean;
+  /** With `groupByLength`: rows that are to be alike. Default `batchSize`; the Trainer's is what one update sees. */
+  groupSize?: number;
   /** Leave out a last batch that is not full (default false). */
   dropLast?: boolean;
   /** These rows in this order, as `--train_indices` gives them; not to be shuffled. */
@@ -108,15 +152,31 @@ export class DataLoader {
   readonly #tokenizer: BatchTokenizer;
   readonly #options: DataLoaderOptions;
   readonly #batchSize: number;
+  readonly #maxLength: number;
 
   /** @throws {@link DataError} for a batch size below 1, indices that are to be shuffled, or rows that are not there. */
   constructor(dataset: Dataset, tokenizer: BatchTokenizer, options: DataLoaderOptions = {}) {
-    const { batchSize = 8, dropLast = false, indices, shuffle = false } = options;
+    const { batchSize = 8, dropLast = false, indices, shuffle = false, tokenized } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) {
       throw new DataError(`DataLoader: batchSize is not a whole number above 0: ${batchSize}.`);
     }
     if (indices && shuffle) throw new DataError("DataLoader: indices set the order of rows: leave out shuffle.");
+    if (indices && options.groupByLength) {
+      throw new DataError("DataLoader: indices set the order of rows: leave out groupByLength.");
+    }
+    if (options.groupByLength && !tokenized) {
+      throw new DataError(
+        "DataLoader: groupByLength needs the lengths of rows: pass tokenized, from tokenizeDataset().",
+      );
+    }
     if (indices) dataset.select(indices); // checks them
+    this.#maxLength = options.maxLength ?? Math.min(tokenizer.modelMaxLength, 512);
+    if (tokenized && (tokenized.length !== dataset.length || tokenized.maxLength !== this.#maxLength)) {
+      throw new DataError(
+        `DataLoader: the tokens are not this dataset's: ${tokenized.length} rows of at most ${tokenized.maxLength} tokens · ` +
+          `${dataset.length} rows of at most ${this.#maxLength}. Give tokenizeDataset() the same dataset and maxLength.`,
+      );
+    }
     this.dataset = dataset;
     this.#tokenizer = tokenizer;
     this.#options = options;
@@ -127,11 +187,16 @@ export class DataLoader {
 
   /** Row numbers in the order of an epoch. */
   order(epoch = 0): Int32Array {
-    const { indices, shuffle = false, seed = 42 } = this.#options;
+    const { indices, shuffle = false, seed = 42, shuffleBuffer, tokenized, groupByLength = false } = this.#options;
     if (indices) return Int32Array.from(indices);
-    return shuffle
-      ? shuffledIndices(this.dataset.length, seed, epoch)
-      : Int32Array.from({ length: this.dataset.length }, (_, i) => i);
+    const { dataset } = this;
+    const order = !shuffle
+      ? Int32Array.from({ length: dataset.length }, (_, i) => i)
+      : shuffleBuffer === undefined
+        ? shuffledIndices(dataset.length, seed, epoch)
+        : windowedIndices(dataset.length, (i) => dataset.blockOf(i), { buffer: shuffleBuffer, seed, epoch });
+    const { groupSize = this.#batchSize } = this.#options;
+    return groupByLength ? lengthGroupedIndices(order, tokenized!.lengths, groupSize) : order;
   }
 
   /** The batches of an epoch; `skip` leaves out so many at the start, unread, to go on in the middle of an epoch. */
@@ -158,8 +223,23 @@ export class DataLoader {
 
   async #batch(order: Int32Array, k: number): Promise<Batch> {
     const numbers = Array.from(order.subarray(k * this.#batchSize, (k + 1) * this.#batchSize));
-    const rows = await Promise.all(numbers.map((i) => this.dataset.row(i)));
     const regression = this.dataset.labels.numLabels === 1;
+    const { tokenized } = this.#options;
+    if (tokenized) {
+      const options = { ...this.#options, maxLength: this.#maxLength };
+      const { labels } = tokenized;
+      return {
+        ...collateTokens(await tokenized.read(numbers), options, this.#tokenizer),
+        labels:
+          labels &&
+          labelArray(
+            numbers.map((i) => labels[i]!),
+            regression,
+          ),
+        rows: numbers,
+      };
+    }
+    const rows = await Promise.all(numbers.map((i) => this.dataset.row(i)));
     return collate(this.#tokenizer, rows, numbers, { ...this.#options, regression });
   }
 }

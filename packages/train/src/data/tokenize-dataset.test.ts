@@ -1,0 +1,193 @@
+import { bertTokenizer } from "@gpugrad/bert";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
+import { Dataset, type Row } from "./dataset.ts";
+import { startWorkers } from "./tokenize-workers.ts";
+import { tokenizeDataset, type TokenizedDataset } from "./tokenize-dataset.ts";
+
+let root = "";
+beforeAll(async () => void (root = await mkdtemp(join(tmpdir(), "gpugrad-tokens-"))));
+afterAll(() => rm(root, { recursive: true }));
+const newFolder = () => mkdtemp(join(root, "t-"));
+
+const vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "##w"];
+const tokenizer = bertTokenizer(vocab, { do_lower_case: true });
+const word = (length: number) => "w".repeat(length); // a word of n letters is n tokens
+const rows = Array.from({ length: 700 }, (_, i) => ({ text: word(1 + ((i * 37) % 23)), label: i % 3 }));
+const data = Dataset.fromRows(rows);
+
+const batchesOf = async (loader: DataLoader, epoch = 0) => {
+  const batches: Batch[] = [];
+  for await (const batch of loader.epoch(epoch)) batches.push(batch);
+  return batches;
+};
+const counting = (base: BatchTokenizer = tokenizer) => {
+  let texts = 0;
+  const counted: BatchTokenizer = {
+    modelMaxLength: base.modelMaxLength,
+    encodeBatch: (list, options) => ((texts += list.length), base.encodeBatch(list, options)),
+    savePretrained: (folder) => base.savePretrained!(folder),
+  };
+  return { counted, texts: () => texts };
+};
+const idsOf = async (tokens: TokenizedDataset, row: number) => [...(await tokens.read([row])).ids];
+
+test("tokens, lengths and labels of each row", async () => {
+  const tokens = await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: false });
+  expect(tokens.length).toBe(700);
+  expect([...tokens.lengths.subarray(0, 4)]).toEqual([3, 12, 8, 12]); // 1, 38 % 23 = 15 → cut, 6, 20 → cut
+  expect(await idsOf(tokens, 2)).toEqual([2, 5, 6, 6, 6, 6, 6, 3]);
+  expect([...tokens.labels!.subarray(0, 4)]).toEqual([0, 1, 2, 0]);
+  const { ids, lengths } = await tokens.read([699, 0]);
+  expect([...lengths]).toEqual([12, 3]); // 12 letters, cut, and 1
+  expect([...ids.slice(-3)]).toEqual([2, 5, 3]);
+});
+
+test.each([
+  { batchSize: 7 },
+  { batchSize: 8, padding: "max_length" as const },
+  { batchSize: 8, padToMultipleOf: 4, shuffle: true, dropLast: true },
+])("batches of tokens are those of texts: %j", async (options) => {
+  const pairs = Dataset.fromRows(
+    rows.map((row, i) => ({ ...row, text_pair: word(1 + (i % 5)), label: row.label / 2 })),
+  );
+  for (const source of [data, pairs]) {
+    for (const side of ["right", "left"]) {
+      const sided = bertTokenizer(vocab, { do_lower_case: true, padding_side: side });
+      const tokenized = await tokenizeDataset(source, sided, { maxLength: 16, cacheDir: await newFolder() });
+      expect(tokenized.cache?.hit).toBe(false);
+      const ofTokens = await batchesOf(new DataLoader(source, sided, { ...options, maxLength: 16, tokenized }));
+      expect(ofTokens).toEqual(await batchesOf(new DataLoader(source, sided, { ...options, maxLength: 16 })));
+      await tokenized.close();
+    }
+  }
+});
+
+test("groups by length, goes on in the middle of an epoch, and needs the right tokens", async () => {
+  const tokenized = await tokenizeDataset(data, tokenizer, { maxLength: 32, cacheDir: false });
+  const options = { batchSize: 10, maxLength: 32, shuffle: true, groupByLength: true, tokenized };
+  const loader = new DataLoader(data, tokenizer, options);
+  const batches = await batchesOf(loader, 2);
+  expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual(rows.map((_, i) => i));
+  for (const batch of batches.slice(1, 10)) {
+    const lengths = batch.rows.map((row) => rows[row]!.text.length);
+    expect(Math.max(...lengths) - Math.min(...lengths)).toBeLessThanOrEqual(3);
+  }
+  const rest: Batch[] = [];
+  for await (const batch of loader.epoch(2, { skip: 66 })) rest.push(batch);
+  expect(rest).toEqual(batches.slice(66));
+
+  expect(() => new DataLoader(data, tokenizer, { groupByLength: true })).toThrow("groupByLength needs the lengths");
+  expect(() => new DataLoader(data, tokenizer, { maxLength: 16, tokenized })).toThrow("not this dataset's");
+  expect(() => new DataLoader(data.take(3), tokenizer, { maxLength: 32, tokenized })).toThrow("not this dataset's");
+  expect(() => new DataLoader(data, tokenizer, { ...options, shuffle: false, indices: [1] })).toThrow("groupByLength");
+});
+
+test("what an earlier run kept is found, for the same texts, tokenizer and length alone", async () => {
+  const cacheDir = await newFolder();
+  const hit = async (source: Dataset, base: BatchTokenizer, maxLength = 12) => {
+    const { counted, texts } = counting(base);
+    const tokens = await tokenizeDataset(source, counted, { maxLength, cacheDir });
+    await tokens.close();
+    expect(texts()).toBe(tokens.cache!.hit ? 1 : 1 + source.length); // one text tells the program's version
+    return tokens.cache!.hit;
+  };
+  expect(await hit(data, tokenizer)).toBe(false);
+  expect(await hit(data, tokenizer)).toBe(true);
+  expect(await hit(data, tokenizer, 13)).toBe(false);
+  expect(await hit(data, bertTokenizer([...vocab, "v"], { do_lower_case: true }))).toBe(false);
+  expect(await hit(data, bertTokenizer(vocab, { do_lower_case: false }))).toBe(false);
+  expect(
+    await hit(
+      data.map((row) => (row.text === "w" ? { ...row, text: "w " } : row)),
+      tokenizer,
+    ),
+  ).toBe(false);
+  expect(
+    await hit(
+      data.map(({ text }) => ({ text: text.slice(0, 1), text_pair: text.slice(1) })),
+      tokenizer,
+    ),
+  ).toBe(false);
+  expect(await hit(data.take(699), tokenizer)).toBe(false);
+  // Labels are no part of it: other labels, the same tokens.
+  const relabelled = await tokenizeDataset(
+    data.map((row) => ({ ...row, label: 1 })),
+    tokenizer,
+    { maxLength: 12, cacheDir },
+  );
+  expect(relabelled.cache!.hit).toBe(true);
+  expect([...relabelled.labels!.subarray(0, 3)]).toEqual([1, 1, 1]);
+  await relabelled.close();
+  expect((await readdir(cacheDir)).filter((file) => !file.endsWith(".tokens"))).toEqual([]);
+});
+
+test("a damaged file is made anew", async () => {
+  const cacheDir = await newFolder();
+  const tokenize = () => tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir });
+  const first = await tokenize();
+  const expected = await idsOf(first, 5);
+  await first.close();
+  const { path } = first.cache!;
+  const whole = await readFile(path);
+  for (const damaged of [whole.subarray(0, whole.length - 100), Buffer.alloc(0), Buffer.from(whole).fill(7, 40, 41)]) {
+    await writeFile(path, damaged);
+    const again = await tokenize();
+    expect(again.cache!.hit).toBe(false);
+    expect(await idsOf(again, 5)).toEqual(expected);
+    await again.close();
+    expect(await readFile(path)).toEqual(whole);
+  }
+});
+
+test("a folder that can't be written leaves the tokens in memory and says so", async () => {
+  const file = join(await newFolder(), "file");
+  await writeFile(file, "");
+  const tokens = await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: join(file, "tokens") });
+  expect(tokens.cache).toBeUndefined();
+  expect(tokens.note).toMatch(/kept in memory: .*can't be written.*--tokens_cache_dir/);
+  expect(await idsOf(tokens, 0)).toEqual([2, 5, 3]);
+});
+
+test("a bad row is thrown, and leaves no file", async () => {
+  const cacheDir = await newFolder();
+  let reads = 0;
+  const source = new Dataset({
+    name: "source",
+    length: 3,
+    labels: { numLabels: 0 },
+    row: (i) => (++reads > 4 && i === 2 ? Promise.reject(new Error("row 2 is bad")) : Promise.resolve({ text: "w" })),
+  });
+  await expect(tokenizeDataset(source, tokenizer, { cacheDir, maxLength: 12 })).rejects.toThrow("row 2 is bad");
+  expect(await readdir(cacheDir)).toEqual([]);
+});
+
+test("threads give the same tokens, and tell their errors", async () => {
+  const folder = await newFolder();
+  await tokenizer.savePretrained(folder);
+  const workers = await startWorkers(folder, 2);
+  expect(workers, "the workers start").toBeDefined();
+  const ask = (texts: string[], maxLength = 9) =>
+    workers!.encode(
+      texts.map((text): Row => ({ text })),
+      maxLength,
+    );
+  try {
+    const [a, b] = await Promise.all([ask(["w", "ww"]), ask(["w".repeat(40)])]);
+    expect([...a.ids]).toEqual([2, 5, 3, 2, 5, 6, 3]);
+    expect([...a.lengths]).toEqual([3, 4]);
+    expect(b.ids.length).toBe(9);
+    await expect(ask(["w"], 1)).rejects.toThrow("maxLength 1 is less than the 2 special tokens");
+  } finally {
+    await workers!.close();
+  }
+  const [alone, threads] = [
+    await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: false }),
+    await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: false, numWorkers: 2 }),
+  ];
+  const all = rows.map((_, i) => i);
+  expect(await threads.read(all)).toEqual(await alone.read(all));
+});
