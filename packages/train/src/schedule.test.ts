@@ -1,8 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { initGradScaler, updateGradScaler } from "./grad-scaler.ts";
-import { getCosineScheduleWithWarmup, getLinearScheduleWithWarmup, getScheduler, SCHEDULER_NAMES } from "./schedule.ts";
+import {
+  getCosineScheduleWithWarmup,
+  getLinearScheduleWithWarmup,
+  getScheduler,
+  SCHEDULER_NAMES,
+  type LrScheduler,
+  type SchedulerName,
+} from "./schedule.ts";
 
 const optim = join(process.env.GPUGRAD_SHARED ?? "../shared", "reference/optim");
 
@@ -27,31 +35,64 @@ test("both spellings of keywords, unknown ones are refused", () => {
   };
   expect(rateAfter3({ num_cycles: 1 })).toBe(rateAfter3({ numCycles: 1 }));
   expect(() => rateAfter3({ cycles: 1 })).toThrow("getScheduler: cosine: unknown keyword: cycles. It takes numCycles.");
-  expect(() => getScheduler("cosin", steps)).toThrow("unknown name: cosin. Choose one of linear, cosine");
+  expect(() => rateAfter3({ num_cycle: 1 })).toThrow("unknown keyword: num_cycle. It takes numCycles. Did you mean numCycles?"); // prettier-ignore
+  expect(() => rateAfter3({ num_cycles: 1, numCycles: 1 })).toThrow("numCycles is given twice, in both spellings");
+  expect(() => rateAfter3({ num_cycles: "1" })).toThrow('cosine: num_cycles is "1", but a number is needed.');
+  expect(rateAfter3({ num_cycles: null })).toBe(rateAfter3({}));
+  expect(() => getScheduler("cosin", steps)).toThrow(
+    /unknown name: cosin\. Choose one of linear, cosine.*Did you mean cosine\?/,
+  );
+  expect(() => getScheduler("greedy", { schedulerSpecificKwargs: { smooth: 1 } })).toThrow(
+    "smooth is 1. Choose one of",
+  );
   expect(() => getScheduler("linear", { numWarmupSteps: 1 })).toThrow("linear needs numTrainingSteps");
   expect(() => getScheduler("polynomial", steps)).toThrow("polynomial needs lr");
   expect(() => getScheduler("greedy").step()).toThrow("greedy needs a metric");
 });
 
-test("a saved state goes on where it was", () => {
-  for (const name of SCHEDULER_NAMES) {
-    const kwargs =
-      name === "warmup_stable_decay" ? { num_decay_steps: 3 } : name.includes("min_lr") ? { min_lr: 1e-6 } : {};
-    const make = () =>
-      getScheduler(name, { lr: 5e-4, numWarmupSteps: 3, numTrainingSteps: 30, schedulerSpecificKwargs: kwargs });
-    const [whole, before, after] = [make(), make(), make()];
-    const metric = (i: number) => (i < 9 ? 1 / (i + 1) : 1);
-    for (let i = 0; i < 13; i++) {
-      whole.step(metric(i));
-      before.step(metric(i));
+// Made by Transformers: python test/fixtures/make_schedules.py > test/fixtures/schedules.json
+const golden = JSON.parse(
+  readFileSync(join(dirname(fileURLToPath(import.meta.url)), "../test/fixtures/schedules.json"), "utf8"),
+) as {
+  lr: number;
+  warmup: number;
+  total: number;
+  metrics: number[];
+  cases: { name: SchedulerName; kwargs: Record<string, unknown>; rates: number[] }[];
+};
+
+const camel = (kwargs: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(kwargs).map(([key, v]) => [key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()), v]),
+  );
+
+test.each(golden.cases)(
+  "$name with $kwargs: Transformers' rates, by both spellings; a saved state goes on",
+  (given) => {
+    const { lr, warmup: numWarmupSteps, total: numTrainingSteps, metrics } = golden;
+    const make = (schedulerSpecificKwargs: Record<string, unknown>) =>
+      getScheduler(given.name, { lr, numWarmupSteps, numTrainingSteps, schedulerSpecificKwargs });
+    const ratesOf = (scheduler: LrScheduler, from = 0) =>
+      metrics.slice(from).map((metric) => {
+        const { lr } = scheduler;
+        scheduler.step(metric);
+        return lr;
+      });
+    const rates = ratesOf(make(given.kwargs));
+    for (const [i, want] of given.rates.entries()) expect(rates[i], `step ${i}`).toBeCloseTo(want, 15);
+    expect(ratesOf(make(camel(given.kwargs)))).toEqual(rates);
+    for (const stop of [1, 7, 13, 20]) {
+      const [before, after] = [make(given.kwargs), make(given.kwargs)];
+      for (const metric of metrics.slice(0, stop)) before.step(metric);
+      after.loadStateDict(JSON.parse(JSON.stringify(before.stateDict())) as Record<string, unknown>);
+      expect(ratesOf(after, stop)).toEqual(rates.slice(stop));
     }
-    after.loadStateDict(JSON.parse(JSON.stringify(before.stateDict())) as Record<string, unknown>);
-    for (let i = 13; i < 29; i++) {
-      expect(after.lr).toBe(whole.lr);
-      whole.step(metric(i));
-      after.step(metric(i));
-    }
-  }
+    expect(() => make(given.kwargs).loadStateDict({ lr: 1 })).toThrow("the state is another schedule's: it has lr;");
+  },
+);
+
+test("Transformers' schedules are all there", () => {
+  expect(new Set(golden.cases.map(({ name }) => name))).toEqual(new Set(SCHEDULER_NAMES));
 });
 
 type ScheduleCase = {

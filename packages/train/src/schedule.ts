@@ -8,6 +8,9 @@
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py
  */
 
+import { GpugradError } from "@gpugrad/tensor";
+import { didYouMean } from "./nearest.ts";
+
 /** The names of Transformers' `SchedulerType`. */
 export const SCHEDULER_NAMES = [
   "linear",
@@ -118,7 +121,7 @@ export function getPolynomialDecayScheduleWithWarmup(
 ): Schedule {
   const { numWarmupSteps: w, numTrainingSteps: n, lrEnd = 1e-7, power = 1 } = options;
   const lr = needLr("polynomial", options.lr);
-  if (!(lr > lrEnd)) throw new Error(`getScheduler: polynomial: lr_end is not below lr: ${lrEnd} · ${lr}.`);
+  if (!(lr > lrEnd)) throw new GpugradError(`getScheduler: polynomial: lr_end is not below lr: ${lrEnd} · ${lr}.`);
   return (s) => {
     if (s < w) return warmup(s, w);
     return s > n ? lrEnd / lr : ((lr - lrEnd) * (1 - progressOf(s, options)) ** power + lrEnd) / lr;
@@ -192,7 +195,7 @@ export function getWsdSchedule(options: {
     "1-sqrt": (p: number) => 1 - Math.sqrt(p),
   }[decayType];
   if (!rise || !fall) {
-    throw new Error(
+    throw new GpugradError(
       `getScheduler: warmup_stable_decay: unknown ramp: warmup_type ${warmupType} · decay_type ${decayType}. ` +
         "Choose linear, cosine or 1-sqrt.",
     );
@@ -416,25 +419,44 @@ function stepSchedule(name: string, options: SchedulerOptions, kwargs: Record<st
   }
 }
 
-/** The keywords in camelCase; their values are the caller's to get right, as in Python. */
+/** What a keyword's value may be, where it is not a number. */
+const CHOICES: Record<string, readonly unknown[]> = {
+  mode: ["min", "max"],
+  thresholdMode: ["rel", "abs"],
+  warmupType: ["linear", "cosine", "1-sqrt"],
+  decayType: ["linear", "cosine", "1-sqrt"],
+  smooth: [true, false],
+};
+
+/** The keywords in camelCase, without those that are null, Python's None. @throws for a name, keyword or value that can't be */
 function camelKeys(name: string, kwargs: Readonly<Record<string, unknown>>): Record<string, never> {
   if (!(SCHEDULER_NAMES as readonly string[]).includes(name)) {
-    throw new Error(`getScheduler: unknown name: ${name}. Choose one of ${SCHEDULER_NAMES.join(", ")}.`);
-  }
-  const known = KEYWORDS[name as SchedulerName];
-  const entries = Object.entries(kwargs).map(([key, value]) => [
-    key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-    value,
-  ]);
-  const unknown = entries.filter(([key]) => !known.includes(key as string)).map(([key]) => key);
-  if (unknown.length > 0) {
-    throw new Error(
-      `getScheduler: ${name}: unknown keyword: ${unknown.join(", ")}. ` +
-        `It takes ${known.length > 0 ? known.join(", ") : "none"}.`,
+    throw new GpugradError(
+      `getScheduler: unknown name: ${name}. Choose one of ${SCHEDULER_NAMES.join(", ")}.${didYouMean(name, SCHEDULER_NAMES)}`,
     );
   }
-  return Object.fromEntries(entries) as Record<string, never>;
+  const known = KEYWORDS[name as SchedulerName];
+  const camel: Record<string, unknown> = {};
+  for (const [given, value] of Object.entries(kwargs)) {
+    const key = given.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const refuse = (what: string): never => {
+      throw new GpugradError(`getScheduler: ${name}: ${what}`);
+    };
+    if (!known.includes(key)) {
+      const takes = known.length > 0 ? known.join(", ") : "none";
+      refuse(`unknown keyword: ${given}. It takes ${takes}.${didYouMean(given, known)}`);
+    }
+    if (key in camel) refuse(`${given} is given twice, in both spellings.`);
+    if (value === null) continue;
+    const choices = CHOICES[key];
+    if (choices && !choices.includes(value)) refuse(`${given} is ${show(value)}. Choose one of ${choices.join(", ")}.`);
+    if (!choices && !Number.isFinite(value)) refuse(`${given} is ${show(value)}, but a number is needed.`);
+    camel[key] = value;
+  }
+  return camel as Record<string, never>;
 }
+
+const show = (value: unknown): string => JSON.stringify(value) ?? String(value);
 
 function stateful<S extends { lr: number }>(state: S, update: (metric?: number) => void): LrScheduler {
   return {
@@ -443,32 +465,42 @@ function stateful<S extends { lr: number }>(state: S, update: (metric?: number) 
     },
     step: update,
     stateDict: () => structuredClone(state),
-    loadStateDict: (saved) => void Object.assign(state, structuredClone(saved)),
+    loadStateDict: (saved) => {
+      const [here, there] = [state, saved].map((each) => Object.keys(each).sort().join(", "));
+      if (here !== there) {
+        throw new GpugradError(
+          `scheduler.loadStateDict: the state is another schedule's: it has ${there}; ${here} is what is needed. ` +
+            "Make the scheduler as the one that was saved.",
+        );
+      }
+      Object.assign(state, structuredClone(saved));
+    },
   };
 }
 
 function need(name: string, what: string, value: number | undefined): number {
-  if (value === undefined) throw new Error(`getScheduler: ${name} needs ${what}, which is missing.`);
+  if (value === undefined) throw new GpugradError(`getScheduler: ${name} needs ${what}, which is missing.`);
   return value;
 }
 
 function needLr(name: string, lr: number | undefined): number {
-  if (lr === undefined) throw new Error(`getScheduler: ${name} needs lr, because its end is given in absolute terms.`);
+  if (lr === undefined)
+    throw new GpugradError(`getScheduler: ${name} needs lr, because its end is given in absolute terms.`);
   return lr;
 }
 
 function needMetric(name: string, metric: number | undefined): number {
-  if (metric === undefined) throw new Error(`scheduler.step: ${name} needs a metric: call step(evalLoss).`);
+  if (metric === undefined) throw new GpugradError(`scheduler.step: ${name} needs a metric: call step(evalLoss).`);
   return metric;
 }
 
 function checkFactor(name: string, factor: number): void {
-  if (!(factor < 1)) throw new Error(`getScheduler: ${name}: factor is not below 1: ${factor}.`);
+  if (!(factor < 1)) throw new GpugradError(`getScheduler: ${name}: factor is not below 1: ${factor}.`);
 }
 
 function minLrRateOf(name: string, { lr, minLr, minLrRate }: MinLr): number {
   if ((minLr === undefined) === (minLrRate === undefined)) {
-    throw new Error(`getScheduler: ${name} needs one of min_lr and min_lr_rate: ${minLr} · ${minLrRate}.`);
+    throw new GpugradError(`getScheduler: ${name} needs one of min_lr and min_lr_rate: ${minLr} · ${minLrRate}.`);
   }
   return minLrRate ?? minLr! / needLr(name, lr);
 }
