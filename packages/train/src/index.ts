@@ -135,3 +135,5 @@ export {
 export type { TrainOutput } from "./training-run.ts";
 export type { ComputeLoss } from "./loss.ts";
 export { NonFiniteError } from "./non-finite.ts";
+export type { TrackerOptions } from "./trackers/tracker.ts";
+export { csvTracker, jsonlTracker, tensorBoardTracker, wandbTracker } from "#platform";

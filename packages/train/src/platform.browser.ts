@@ -25,3 +25,11 @@ export const OutputFolder = { open: noFiles } as unknown as typeof node.OutputFo
 export const exists: typeof node.exists = noFiles;
 export const readJson: typeof node.readJson = noFiles;
 export const writeJson: typeof node.writeJson = noFiles;
+
+const noTracker = (): never => {
+  throw new DataError("reportTo: a browser has no file system to report to. Pass a callback with onLog instead.");
+};
+export const csvTracker: typeof node.csvTracker = noTracker;
+export const jsonlTracker: typeof node.jsonlTracker = noTracker;
+export const tensorBoardTracker: typeof node.tensorBoardTracker = noTracker;
+export const wandbTracker: typeof node.wandbTracker = noTracker;

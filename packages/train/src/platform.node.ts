@@ -5,6 +5,10 @@ import type { DataFolder } from "./data/folder.ts";
 
 export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
 export { startWorkers } from "./data/tokenize-workers.ts";
+export { csvTracker } from "./trackers/csv.ts";
+export { jsonlTracker } from "./trackers/jsonl.ts";
+export { tensorBoardTracker } from "./trackers/tensorboard.ts";
+export { wandbTracker } from "./trackers/wandb.ts";
 
 /** A local folder or file, or else a dataset of the Hub whose files are downloaded when they are opened. */
 export async function openDataFolder(idOrPath: string, options: HubOptions = {}): Promise<DataFolder> {

@@ -1,0 +1,47 @@
+import type { TrainerCallback } from "../callbacks.ts";
+import type { LogEntry } from "../trainer-state.ts";
+
+export interface TrackerOptions {
+  /** The run's folder. */
+  outputDir: string;
+  /** Default: by the time, `Nov24_09-30-00`; of a run that goes on, the one it had. */
+  runName?: string | null | undefined;
+  /** Hears that a tracker failed. Default: stderr. */
+  warn?: ((message: string) => void) | undefined;
+}
+
+type Handlers = Pick<TrainerCallback, "onTrainBegin" | "onLog" | "onTrainEnd">;
+
+/** A tracker that fails says so once and is left out from then on: no run ends because its log can't be written. */
+export function goesOnWithout(
+  name: string,
+  warn: (message: string) => void = console.warn,
+  handlers: Handlers,
+): TrainerCallback {
+  let failed = false;
+  const entries = Object.entries(handlers) as [keyof Handlers, Required<Handlers>[keyof Handlers]][];
+  return Object.fromEntries(
+    entries.map(([event, handler]) => {
+      const guarded: typeof handler = async (...told) => {
+        if (failed) return;
+        try {
+          await handler(...told);
+        } catch (error) {
+          failed = true;
+          const reason = error instanceof Error ? error.message : String(error);
+          warn(`reportTo ${name}: ${reason} Training goes on without it.`);
+        }
+      };
+      return [event, guarded];
+    }),
+  );
+}
+
+/** An entry by Transformers' tags: `eval_loss` is `eval/loss`, `test_…` likewise, all else `train/…`. */
+export function taggedLogs({ step: _, ...entry }: LogEntry): LogEntry {
+  const tagged = Object.entries(entry).map(([key, value]) => {
+    const [, kind, rest] = /^(eval|test)_(.*)$/s.exec(key) ?? [key, "train", key];
+    return [`${kind}/${rest}`, value] as const;
+  });
+  return Object.fromEntries(tagged);
+}
