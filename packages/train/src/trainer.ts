@@ -12,7 +12,7 @@ import {
 } from "./callbacks.ts";
 import { DataLoader, type BatchTokenizer } from "./data/data-loader.ts";
 import type { Dataset } from "./data/dataset.ts";
-import { restore, snapshot, type Snapshot } from "./diagnostics/snapshot.ts";
+import { restore, snapshot } from "./diagnostics/snapshot.ts";
 import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
 import { createOptimizer } from "./optim/create-optimizer.ts";
 import { freeze } from "./optim/layers.ts";
@@ -66,6 +66,8 @@ export class Trainer {
   readonly #callbacks: (TrainerCallback | CallbackFunction)[];
   #run: TrainingRun | undefined;
   #state = freshState();
+  /** The newest checkpoint of the run that ended last. */
+  #lastCheckpoint: string | undefined;
   #stopped = false;
   #classWeights: readonly number[] | undefined;
 
@@ -159,15 +161,12 @@ export class Trainer {
       const atStart = from === undefined ? await snapshot(model) : undefined;
       for (let devices = 1; ; devices++) {
         try {
-          return await this.#trainFrom(from ?? atStart!, output);
+          return await this.#trainFrom(from, output);
         } catch (error) {
           if (!(error instanceof DeviceLostError) || devices === MOST_DEVICES) throw error;
           await init();
-          const saved =
-            this.#run!.state.globalStep > 0 && output
-              ? await output.find(true, skipped).catch(() => undefined)
-              : undefined;
-          from = saved ?? from;
+          from = this.#lastCheckpoint ?? from;
+          if (from === undefined) restore(model, atStart!);
           await this.#emit("onWarning", {
             warning: `${error.message} There is a new one, and training goes on from ${from ?? "the start"}.`,
           });
@@ -178,9 +177,8 @@ export class Trainer {
     }
   }
 
-  async #trainFrom(from: string | Snapshot, output: OutputFolder | undefined): Promise<TrainOutput> {
+  async #trainFrom(from: string | undefined, output: OutputFolder | undefined): Promise<TrainOutput> {
     const { args, model } = this;
-    if (typeof from !== "string") restore(model, from);
     if (args.freeze.length > 0) freeze(model, args.freeze);
     manualSeed(args.seed);
     const loss = await this.#loss();
@@ -197,10 +195,11 @@ export class Trainer {
     });
     this.#run = run;
     try {
-      if (typeof from === "string") await run.resume(from);
+      if (from !== undefined) await run.resume(from);
       return await run.train();
     } finally {
       this.#state = run.state;
+      this.#lastCheckpoint = run.lastCheckpoint;
       await run.dispose();
       loss.dispose();
       this.#run = undefined;

@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { evalKey, type CallbackContext, type TrainerCallback, type TrainerEvent } from "./callbacks.ts";
-import { loadWeights, readResumeState, writeResumeState } from "./checkpoint/run-files.ts";
+import { loadWeights, readResumeState, writeResumeState, type Progress } from "./checkpoint/run-files.ts";
 import type { Batch, DataLoader } from "./data/data-loader.ts";
 import { GradScaler } from "./grad-scaler.ts";
 import type { Loss } from "./loss.ts";
@@ -107,12 +107,10 @@ export class TrainingRun {
   /** Of the update that was heard of last. */
   #gradNorm = 0;
   #learningRate = 0;
-  /** Sum of losses, as f32, and how many, since the log's last entry. */
-  #sinceLastLog = { loss: 0, steps: 0 };
+  #progress: Progress = { sinceLastLog: { loss: 0, steps: 0 }, skippedSteps: 0, scheduleWaits: 0 };
   #lossOfLogged = 0;
-  /** Updates that were left out, and of those, how many the schedule has still to wait for. */
-  #skippedSteps = 0;
-  #scheduleWaits = 0;
+  /** The newest checkpoint of this run, or the one that it began with. */
+  lastCheckpoint: string | undefined;
   #firstStep = 0;
   #samples = 0;
   #tokens = 0;
@@ -164,13 +162,14 @@ export class TrainingRun {
       const kept = this.state.statefulCallbacks[callback.constructor.name];
       if (kept) callback.loadState?.(kept);
     }
-    await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, sinceLastLog }) => {
+    await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, progress }) => {
       await this.optimizer.loadStateDict(optimizer);
       this.lrScheduler.loadStateDict(scheduler);
       if (scaler && args.fp16) this.#scaler.loadStateDict(scaler);
       defaultGenerator.setState(generator);
-      this.#sinceLastLog = sinceLastLog;
+      this.#progress = progress;
     });
+    this.lastCheckpoint = folder;
   }
 
   /** Trains to the end, or until it is told to stop. @throws {@link NonFiniteError} where `onNonFinite` is stop */
@@ -201,7 +200,7 @@ export class TrainingRun {
       await this.#emit("onEpochBegin");
       await this.#epoch(epoch, skip);
       await this.#emit("onEpochEnd");
-      await this.#logEvaluateSave();
+      if (!this.#parts.stopped()) await this.#logEvaluateSave();
     }
     await this.#drain();
     return this.#finish();
@@ -256,7 +255,7 @@ export class TrainingRun {
   #moveSchedule(): void {
     const { lrSchedulerType } = this.#parts.args;
     if (lrSchedulerType === "reduce_lr_on_plateau" || lrSchedulerType === "greedy") return; // they move at evaluations
-    if (this.#scheduleWaits > 0) this.#scheduleWaits--;
+    if (this.#progress.scheduleWaits > 0) this.#progress.scheduleWaits--;
     else this.lrScheduler.step();
   }
 
@@ -312,12 +311,12 @@ export class TrainingRun {
       throw new GpugradError(`Trainer: update ${step} has loss ${loss} and gradient norm ${norm}.`);
     }
     if (foundInf !== 0) {
-      this.#skippedSteps++;
-      this.#scheduleWaits++;
+      this.#progress.skippedSteps++;
+      this.#progress.scheduleWaits++;
     }
-    const since = this.#sinceLastLog;
+    const since = this.#progress.sinceLastLog;
     const counted = args.loggingNanInfFilter && !Number.isFinite(loss) ? since.loss / (1 + since.steps) : loss!;
-    this.#sinceLastLog = { loss: Math.fround(since.loss + Math.fround(counted)), steps: since.steps + 1 };
+    this.#progress.sinceLastLog = { loss: Math.fround(since.loss + Math.fround(counted)), steps: since.steps + 1 };
     this.#gradNorm = norm!;
     this.#learningRate = learningRate;
     this.#tokens += tokens;
@@ -331,7 +330,7 @@ export class TrainingRun {
         tokensPerSecond: this.#tokens / elapsed,
         secondsLeft: (elapsed / stepsDone) * (this.state.maxSteps - step),
         ...(args.fp16 && { lossScale: lossScale! }),
-        ...((args.fp16 || this.#skippedSteps > 0) && { skippedSteps: this.#skippedSteps }),
+        ...((args.fp16 || this.#progress.skippedSteps > 0) && { skippedSteps: this.#progress.skippedSteps }),
       },
     });
   }
@@ -369,7 +368,7 @@ export class TrainingRun {
     const { control } = this;
     if (!control.shouldLog && !control.shouldEvaluate && !control.shouldSave) return;
     await this.#drain();
-    if (control.shouldLog && this.#sinceLastLog.steps > 0) await this.#logLoss();
+    if (control.shouldLog && this.#progress.sinceLastLog.steps > 0) await this.#logLoss();
     control.shouldLog = false;
     if (control.shouldEvaluate) await this.#evaluate({ movesSchedule: true });
     if (control.shouldSave) await this.#save();
@@ -377,8 +376,8 @@ export class TrainingRun {
   }
 
   async #logLoss(): Promise<void> {
-    const { loss, steps } = this.#sinceLastLog;
-    this.#sinceLastLog = { loss: 0, steps: 0 };
+    const { loss, steps } = this.#progress.sinceLastLog;
+    this.#progress.sinceLastLog = { loss: 0, steps: 0 };
     this.#lossOfLogged += loss;
     await this.#parts.log({ loss: loss / steps, grad_norm: this.#gradNorm, learning_rate: this.#learningRate });
   }
@@ -429,7 +428,7 @@ export class TrainingRun {
             scheduler: this.lrScheduler.stateDict(),
             generator: defaultGenerator.state,
             ...(args.fp16 && { scaler: await this.#scaler.stateDict() }),
-            sinceLastLog: this.#sinceLastLog,
+            progress: this.#progress,
           });
         }
         await writeJson(aside, "trainer_state.json", stateToJson(state, this.control));
@@ -442,6 +441,7 @@ export class TrainingRun {
       );
       return;
     }
+    this.lastCheckpoint = path;
     await output.rotate({
       limit: args.saveTotalLimit ?? undefined,
       keep: [path, ...(state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint])],
@@ -454,7 +454,7 @@ export class TrainingRun {
     const seconds = (performance.now() - this.#startedAt) / 1000;
     const { globalStep, maxSteps, totalFlos } = this.state;
     const steps = globalStep - this.#firstStep;
-    const trainingLoss = steps > 0 ? (this.#lossOfLogged + this.#sinceLastLog.loss) / steps : 0;
+    const trainingLoss = steps > 0 ? (this.#lossOfLogged + this.#progress.sinceLastLog.loss) / steps : 0;
     const metrics = {
       train_runtime: round(seconds, 4),
       train_samples_per_second: round(this.#samples / seconds, 3),

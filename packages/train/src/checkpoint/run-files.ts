@@ -19,13 +19,21 @@ export interface ResumeState {
   generator: GeneratorState;
   /** With `fp16`. */
   scaler?: GradScalerStateDict;
-  /** Losses since the last entry of the log. */
+  progress: Progress;
+}
+
+/** What a run has counted that no other file says. */
+export interface Progress {
+  /** Sum of losses, as f32, and how many, since the last entry of the log. */
   sinceLastLog: { loss: number; steps: number };
+  /** Updates that were left out, and of those, how many the schedule has still to wait for. */
+  skippedSteps: number;
+  scheduleWaits: number;
 }
 
 const OPTIMIZER = "optimizer.safetensors";
 
-/** Writes `optimizer.safetensors`, `scheduler.json`, `rng_state.json` and `scaler.json`: Transformers' files, in open formats. */
+/** Writes `optimizer.safetensors`, `scheduler.json`, `rng_state.json`, `scaler.json`: Transformers' files, in open formats; and `progress.json`. */
 export async function writeResumeState(folder: string, state: ResumeState): Promise<void> {
   const { tensors, ...counts } = state.optimizer;
   await writeSafetensors(
@@ -34,7 +42,8 @@ export async function writeResumeState(folder: string, state: ResumeState): Prom
   );
   await writeJson(folder, "optimizer.json", counts);
   await writeJson(folder, "scheduler.json", state.scheduler);
-  await writeJson(folder, "rng_state.json", { generator: state.generator, since_last_log: state.sinceLastLog });
+  await writeJson(folder, "rng_state.json", state.generator);
+  await writeJson(folder, "progress.json", state.progress);
   if (state.scaler) await writeJson(folder, "scaler.json", state.scaler);
 }
 
@@ -43,10 +52,10 @@ export async function writeResumeState(folder: string, state: ResumeState): Prom
  * @throws when the checkpoint was saved without it
  */
 export async function readResumeState(folder: string, use: (state: ResumeState) => Promise<void>): Promise<void> {
-  const [counts, scheduler, rng, scaler] = await Promise.all(
-    ["optimizer.json", "scheduler.json", "rng_state.json", "scaler.json"].map((file) => readJson(folder, file)),
+  const [counts, scheduler, generator, progress, scaler] = await Promise.all(
+    ["optimizer", "scheduler", "rng_state", "progress", "scaler"].map((name) => readJson(folder, `${name}.json`)),
   );
-  if (!counts || !scheduler || !rng) {
+  if (!counts || !scheduler || !generator || !progress) {
     throw new GpugradError(
       `${folder}: there is no optimizer state to resume from. Was it saved with saveOnlyModel, or by another program? ` +
         "Train from its weights instead: give the folder as the model.",
@@ -54,10 +63,6 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
   }
   const file = await SafetensorsFile.open(await openFile(`${folder}/${OPTIMIZER}`));
   try {
-    const { generator, since_last_log: sinceLastLog } = rng as {
-      generator: GeneratorState;
-      since_last_log: ResumeState["sinceLastLog"];
-    };
     const tensors = file.keys().map((key) => {
       const bytes = async (): Promise<Uint8Array> => (await file.read(key)).bytes;
       return [key, { shape: file.info(key).shape, bytes }] as const;
@@ -65,9 +70,9 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
     await use({
       optimizer: { ...(counts as Pick<OptimizerState, "steps" | "parameters">), tensors: new Map(tensors) },
       scheduler: scheduler as Record<string, unknown>,
-      generator,
+      generator: generator as GeneratorState,
+      progress: progress as Progress,
       ...(scaler !== undefined && { scaler: scaler as GradScalerStateDict }),
-      sinceLastLog,
     });
   } finally {
     await file.close();

@@ -1,0 +1,92 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { splitMix64 } from "../src/random.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const wgsl = pathToFileURL(join(here, "../../../scripts/wgsl-loader.mjs")).href;
+const work = mkdtempSync(join(tmpdir(), "gpugrad-survive-"));
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+/** Starts the run in a process of its own, without anything between it and a signal. */
+function start(folder: string): ChildProcess & { ended: Promise<{ code: number | null; errors: string }> } {
+  mkdirSync(folder, { recursive: true });
+  const loaders = ["--import", import.meta.resolve("tsx"), "--import", wgsl];
+  const child = spawn(process.execPath, [...loaders, join(here, "survive-run.ts"), folder]);
+  let errors = "";
+  child.stderr.on("data", (piece: Buffer) => (errors += piece.toString()));
+  const ended = new Promise<{ code: number | null; errors: string }>((resolve) =>
+    child.on("exit", (code) => resolve({ code, errors })),
+  );
+  return Object.assign(child, { ended });
+}
+
+/** Everything that a run leaves: bytes of weights and state, and the log without times. */
+function remains(folder: string): Record<string, unknown> {
+  const checkpoints = readdirSync(folder).filter((name) => name.startsWith("checkpoint-"));
+  const files = [
+    "model.safetensors",
+    "optimizer.safetensors",
+    "optimizer.json",
+    "scheduler.json",
+    "rng_state.json",
+    "progress.json",
+  ];
+  const told = checkpoints.map((name) => {
+    const json = readFileSync(join(folder, name, "trainer_state.json"), "utf8").replaceAll(folder, "output");
+    const state = JSON.parse(json, (key, value: unknown) =>
+      /runtime$|per_second$/.test(key) ? "a time" : value,
+    ) as unknown;
+    return [name, state, ...files.map((file) => readFileSync(join(folder, name, file)).toString("base64"))];
+  });
+  return { checkpoints: told, model: readFileSync(join(folder, "model.safetensors")).toString("base64") };
+}
+
+/** Kills the run at some moment after its first update: after so many milliseconds, or in the middle of a save. */
+async function kill(child: ReturnType<typeof start>, folder: string, when: number | "saving"): Promise<boolean> {
+  const begun = new Promise((resolve) => child.stdout!.once("data", resolve));
+  const over = await Promise.race([begun.then(() => false), child.ended.then(() => true)]);
+  if (over) return false;
+  if (when === "saving") {
+    const isSaving = (): boolean => readdirSync(folder).some((name) => name.endsWith(".tmp"));
+    while (!isSaving() && child.exitCode === null) await sleep(0);
+  } else await Promise.race([sleep(when), child.ended]);
+  const alive = child.exitCode === null;
+  child.kill("SIGKILL");
+  await child.ended;
+  return alive;
+}
+
+describe("killed with SIGKILL, again and again", () => {
+  const undisturbed = join(work, "undisturbed");
+  beforeAll(async () => {
+    const { code, errors } = await start(undisturbed).ended;
+    expect(code, errors).toBe(0);
+  });
+
+  test.each([1, 2])(
+    "ten times at random moments, during saves too: the run ends with the same bytes (%i)",
+    async (seed) => {
+      const random = splitMix64(seed);
+      let kills = 0;
+      for (let life = 0; kills < 10; life++) {
+        const folder = join(work, `killed-${seed}-${life}`);
+        for (let i = 0; ; i++) {
+          const child = start(folder);
+          if (kills < 10 && (await kill(child, folder, i % 3 === 2 ? "saving" : random.below(400)))) {
+            kills++;
+            continue;
+          }
+          const { code, errors } = await child.ended;
+          expect(code, errors).toBe(0);
+          break;
+        }
+        expect(remains(folder)).toEqual(remains(undisturbed));
+      }
+    },
+  );
+});
