@@ -3,7 +3,7 @@
 import "@gpugrad/autograd";
 import * as gg from "@gpugrad/tensor";
 import { empty, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
-import { Adam, AdamW, clipFactor, clipGradNorm, clipGradValue, GradScaler, SGD } from "@gpugrad/train";
+import { Adafactor, Adam, AdamW, clipFactor, clipGradNorm, clipGradValue, GradScaler, SGD } from "@gpugrad/train";
 import { attentionVariants } from "../../packages/tensor/src/ops/attention/attention.ts";
 import { matmulKernels, type MatmulKernel } from "../../packages/tensor/src/ops/matmul/kernels.ts";
 import { force } from "../../packages/tensor/src/ops/matmul/product.ts";
@@ -265,6 +265,8 @@ export const rooms: Record<string, () => void> = {
     new Adam(parameters).step();
     new SGD(parameters, { lr: 1e-3 }).step();
     new SGD(parameters, { lr: 1e-3, momentum: 0.9, nesterov: true }).step();
+    new Adafactor(parameters).step();
+    new Adafactor(parameters, { lr: 1e-3, relativeStep: false, scaleParameter: false, beta1: 0.9 }).step();
     new AdamW(parameters).step(clipFactor(tensors, 1));
     const scaler = new GradScaler();
     for (const maxNorm of [1, Infinity]) {

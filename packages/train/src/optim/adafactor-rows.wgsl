@@ -2,8 +2,9 @@
 // Here the rows: r_i ← β r_i + (1 − β) (mean_j g_ij² + ε), with 1 − β = t^decay_rate.
 //
 // g is multiplied by a factor on the way in, as in adamw.wgsl.
-// Mapping: one workgroup per row, its lanes side by side along it. Traffic: g is read once.
+// Mapping: one workgroup per four rows, 16 lanes side by side along each. Traffic: g is read once.
 const LANES = 64u;
+const PER_ROW = 16u; // lanes
 
 struct Params {
   rows: u32,
@@ -25,23 +26,24 @@ var<workgroup> sums: array<f32, LANES>;
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let i = workgroup.x + workgroup.y * workgroups.x;
+  let lane = local % PER_ROW;
+  let i = (workgroup.x + workgroup.y * workgroups.x) * (LANES / PER_ROW) + local / PER_ROW;
   let now = clock[0];
   let row = min(i, params.rows - 1u) * params.cols;
   var sum = 0.0;
-  for (var j = lane; j < params.cols; j += LANES) {
+  for (var j = lane; j < params.cols; j += PER_ROW) {
     let x = g[row + j] * now.x;
     sum += x * x;
   }
-  sums[lane] = sum;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier(); // the lower half reads what the upper half has written
-    if (lane < half) { sums[lane] += sums[lane + half]; }
+  sums[local] = sum;
+  for (var half = PER_ROW / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier(); // the lower half of a row's lanes reads what the upper half has written
+    if (lane < half) { sums[local] += sums[local + half]; }
   }
   if (lane > 0u || i >= params.rows || now.y == 0.0) { return; }
   let t = select(params.t, clock[params.record].x, params.record > 0u);
   let gain = exp2(params.decay_rate * log2(t));
-  r[i] = (1.0 - gain) * r[i] + gain * (sums[0] / f32(params.cols) + params.eps);
+  r[i] = (1.0 - gain) * r[i] + gain * (sums[local] / f32(params.cols) + params.eps);
 }

@@ -19,6 +19,9 @@ const vectorKernel = kernel("train/optim/adafactor-vector.wgsl", vectorCode);
 /** Rows per partial sum of adafactor-columns.wgsl, and columns per workgroup. */
 const CHUNK = 64;
 
+/** Rows per workgroup of adafactor-rows.wgsl and adafactor-squares.wgsl. */
+const ROWS = 4;
+
 /** Transformers' arguments; defaults in brackets. */
 export interface AdafactorOptions extends OptimizerOptions {
   /** Added to squared gradients, and the least that a parameter's scale counts ([1e-30, 1e-3]). */
@@ -137,17 +140,18 @@ function stepOfMatrix(one: Due<AdafactorOptions>, clock: Tensor): void {
   const overrides = overridesOf(options);
   const [rows, cols] = p.shape as [number, number];
   const chunks = Math.ceil(rows / CHUNK);
+  const rowGroups = Math.ceil(rows / ROWS);
   const partials = empty([chunks, cols]);
   const sums = empty([rows, 2]);
   const scale = empty([2]);
-  run(rowsKernel, { g, r, clock }, { rows, cols, ...time, ...squares }, { workgroups: rows });
+  run(rowsKernel, { g, r, clock }, { rows, cols, ...time, ...squares }, { workgroups: rowGroups });
   run(columnsKernel, { g, partials, clock }, { rows, cols }, { workgroups: [Math.ceil(cols / CHUNK), chunks] });
   run(columnsMeanKernel, { partials, c, clock }, { rows, cols, chunks, ...time, ...squares }, { threads: cols });
   run(
     squaresKernel,
     { g, p, r, c, squares: sums, clock },
     { rows, cols },
-    { workgroups: rows, overrides: { SCALE: overrides["SCALE"]! } },
+    { workgroups: rowGroups, overrides: { SCALE: overrides["SCALE"]! } },
   );
   run(scaleKernel, { r, squares: sums, scale, clock }, { rows, cols, ...time, ...rate }, { workgroups: 1, overrides });
   run(
