@@ -8,14 +8,18 @@ import { progressOnStderr } from "./hub-progress.ts";
 import { shareable } from "./hub-shareable.ts";
 import { hashFile, hashFor, hubSettings, isTrue, type HubOptions } from "./hub.ts";
 
-/** What to upload, and where to. */
-export interface PushOptions extends Pick<HubOptions, "token" | "endpoint" | "onProgress" | "retryMs"> {
-  /** `namespace/name`, or a name alone: a repository of the token's user. It is made where it is missing. */
+/** A repository to be written to, and how. */
+export interface RepoOptions extends Pick<HubOptions, "token" | "endpoint" | "retryMs"> {
+  /** `namespace/name`, or a name alone: a repository of the token's user. */
   repo: string;
   /** Default `model`. */
   type?: "model" | "dataset";
   /** Whether a repository that is made is private. Default: what its owner has set, which is public for most. */
   private?: boolean;
+}
+
+/** What to upload, and where to. The repository is made where it is missing. */
+export interface PushOptions extends RepoOptions, Pick<HubOptions, "onProgress"> {
   /** A branch, which is made where it is missing. Default `main`. */
   revision?: string;
   /** Default `Upload folder`. */
@@ -24,6 +28,8 @@ export interface PushOptions extends Pick<HubOptions, "token" | "endpoint" | "on
   pathInRepo?: string;
   /** Whether a file, by its path in the folder, is left out. Default: {@link notForTheHub}. */
   ignore?: (path: string) => boolean;
+  /** Local paths besides the folder's own that no file may name. */
+  secretPaths?: readonly string[];
   signal?: AbortSignal;
 }
 
@@ -60,51 +66,22 @@ export const notForTheHub = (path: string): boolean =>
  * @throws {@link HubError} whose `code` says why, and whose message says what to do.
  */
 export async function pushToHub(folder: string, options: PushOptions): Promise<PushResult> {
-  const {
-    type = "model",
-    revision = "main",
-    commitMessage = "Upload folder",
-    pathInRepo = "",
-    retryMs = 500,
-  } = options;
-  const { ignore = notForTheHub, signal } = options;
-  const { endpoint, offline, token: findToken } = hubSettings(options);
-  const onProgress =
-    options.onProgress ?? (isTrue(process.env["HF_HUB_DISABLE_PROGRESS_BARS"]) ? () => {} : progressOnStderr());
-  if (offline)
-    throw new HubError("offline", `${options.repo}: HF_HUB_OFFLINE is set, so nothing is uploaded. Unset it to push.`);
-  const token = await findToken();
-  if (!token)
-    throw new HubError(
-      "unauthorized",
-      `${options.repo}: no token to upload with. Make one with write permission at ${endpoint}/settings/tokens, then set HF_TOKEN or run \`hf auth login\`.`,
-    );
-  const hub = await import("@huggingface/hub");
-  const context = { type, revision, endpoint, token, retryMs, writes: true };
-  const withToken = { accessToken: token as `hf_${string}`, hubUrl: endpoint };
-  const repo = options.repo.includes("/")
-    ? options.repo
-    : `${(await hub.whoAmI({ ...withToken, fetch: hubFetch({ repo: options.repo, ...context }) })).name}/${options.repo}`;
-  const call = { repo: { type, name: repo }, ...withToken, fetch: hubFetch({ repo, ...context }) };
-  const page = `${endpoint}/${type === "model" ? "" : `${type}s/`}${repo}`;
+  const { revision = "main", commitMessage = "Upload folder", pathInRepo = "", ignore = notForTheHub } = options;
+  const { secretPaths = [], signal } = options;
+  const isQuiet = isTrue(process.env["HF_HUB_DISABLE_PROGRESS_BARS"]);
+  const onProgress = options.onProgress ?? (isQuiet ? () => undefined : progressOnStderr());
+  const { hub, repo, page, token, call } = await openRepo(options, revision);
 
-  await makeSureOfRepo();
-  const { files, leftOut } = await filesToSend(folder, { ignore, token, onSent });
-  for (const { path, reason } of leftOut)
-    onProgress({
-      repo,
-      file: path,
-      loaded: 0,
-      total: 0,
-      status: "note",
-      message: `${path} is not uploaded: ${reason}`,
-    });
-
-  const loaded = new Map<string, number>();
-  function onSent(file: string, bytes: number, total: number): void {
-    const now = (loaded.get(file) ?? 0) + bytes;
-    loaded.set(file, now);
-    onProgress({ repo, file, loaded: now, total, status: now === total ? "done" : "uploading" });
+  const sent = new Map<string, number>();
+  const onSent = (file: string, bytes: number, total: number): void => {
+    const loaded = (sent.get(file) ?? 0) + bytes;
+    sent.set(file, loaded);
+    onProgress({ repo, file, loaded, total, status: loaded === total ? "done" : "uploading" });
+  };
+  const { files, leftOut } = await filesToSend(folder, { ignore, token, secretPaths, onSent });
+  for (const { path, reason } of leftOut) {
+    const message = `${path} is not uploaded: ${reason}`;
+    onProgress({ repo, file: path, loaded: 0, total: 0, status: "note", message });
   }
 
   for (let attempt = 1; ; attempt++) {
@@ -112,10 +89,10 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
       const remote = await filesThere();
       const changed: FileToSend[] = [];
       const unchanged: string[] = [];
-      for (const file of files) {
-        const inRepo = pathInRepo ? `${pathInRepo}/${file.path}` : file.path;
-        if (await isSame(file, remote.get(inRepo))) unchanged.push(inRepo);
-        else changed.push({ ...file, path: inRepo });
+      for (const { path, content } of files) {
+        const inRepo = pathInRepo ? `${pathInRepo}/${path}` : path;
+        if (await isSame(content, remote.get(inRepo))) unchanged.push(inRepo);
+        else changed.push({ path: inRepo, content });
       }
       const done = { repo, url: revision === "main" ? page : `${page}/tree/${revision}`, unchanged, leftOut };
       if (changed.length === 0) return { ...done, commit: undefined, sent: [] };
@@ -123,32 +100,14 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
         ...call,
         branch: revision,
         title: commitMessage,
-        operations: changed.map(({ path, content }) => ({ operation: "addOrUpdate", path, content })),
-        useXet: false,
+        operations: changed.map((file) => ({ operation: "addOrUpdate", ...file })),
+        useXet: false, // whole parts over HTTP, each of which can be tried again
         ...(signal && { abortSignal: signal }),
       });
       return { ...done, commit: made?.commit.oid, sent: changed.map(({ path }) => path) };
     } catch (error) {
-      const someoneElseCommitted = error instanceof HubError && error.code === "conflict" && attempt < 3;
-      if (!someoneElseCommitted) throw error;
-    }
-  }
-
-  async function makeSureOfRepo(): Promise<void> {
-    try {
-      await (type === "model" ? hub.modelInfo({ ...call, name: repo }) : hub.datasetInfo({ ...call, name: repo }));
-      return;
-    } catch (error) {
-      if (!(error instanceof HubError && error.code === "repo-not-found")) throw error;
-    }
-    try {
-      await hub.createRepo({ ...call, ...(options.private !== undefined && { private: options.private }) });
-    } catch (error) {
-      if (!(error instanceof HubError && error.code === "conflict")) throw error;
-      throw new HubError(
-        "conflict",
-        `${repo}: the name is taken at ${endpoint}, by something that is no ${type} this token can see. Choose another name, or a token of its owner.`,
-      );
+      const isOvertaken = error instanceof HubError && error.code === "conflict" && attempt < 3;
+      if (!isOvertaken) throw error; // somebody else's commit came in between: ours goes on top
     }
   }
 
@@ -168,6 +127,56 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
   }
 }
 
+/**
+ * Makes a repository where it is missing.
+ * @returns its whole name, `namespace/name`
+ * @throws {@link HubError} as {@link pushToHub} does
+ */
+export async function createRepo(options: RepoOptions): Promise<string> {
+  return (await openRepo(options, "main")).repo;
+}
+
+/** A repository that is there, made if need be, and what calls to it take. */
+async function openRepo(options: RepoOptions, revision: string) {
+  const { type = "model", retryMs = 500 } = options;
+  const { endpoint, offline, token: findToken } = hubSettings(options);
+  if (offline)
+    throw new HubError("offline", `${options.repo}: HF_HUB_OFFLINE is set, so nothing is uploaded. Unset it to push.`);
+  const token = await findToken();
+  if (!token)
+    throw new HubError(
+      "unauthorized",
+      `${options.repo}: no token to upload with. Make one with write permission at ${endpoint}/settings/tokens, then set HF_TOKEN or run \`hf auth login\`.`,
+    );
+  const hub = await import("@huggingface/hub");
+  const credentials = { accessToken: token as `hf_${string}`, hubUrl: endpoint };
+  const fetchOf = (repo: string) => hubFetch({ repo, type, revision, endpoint, token, retryMs, writes: true });
+  const repo = options.repo.includes("/")
+    ? options.repo
+    : `${(await hub.whoAmI({ ...credentials, fetch: fetchOf(options.repo) })).name}/${options.repo}`;
+  const call = { repo: { type, name: repo }, ...credentials, fetch: fetchOf(repo) };
+  const page = `${endpoint}/${type === "model" ? "" : `${type}s/`}${repo}`;
+  try {
+    await (type === "model" ? hub.modelInfo({ ...call, name: repo }) : hub.datasetInfo({ ...call, name: repo }));
+  } catch (error) {
+    if (!(error instanceof HubError && error.code === "repo-not-found")) throw error;
+    await make();
+  }
+  return { hub, repo, page, token, call };
+
+  async function make(): Promise<void> {
+    try {
+      await hub.createRepo({ ...call, ...(options.private !== undefined && { private: options.private }) });
+    } catch (error) {
+      if (!(error instanceof HubError && error.code === "conflict")) throw error;
+      throw new HubError(
+        "conflict",
+        `${repo}: the name is taken at ${endpoint}, by something that is no ${type} this token can see. Choose another name, or a token of its owner.`,
+      );
+    }
+  }
+}
+
 interface RemoteHash {
   size: number;
   /** SHA-256 of a large file, git's blob id of a small one. */
@@ -179,7 +188,7 @@ interface FileToSend {
   content: Blob;
 }
 
-async function isSame({ content }: FileToSend, remote: RemoteHash | undefined): Promise<boolean> {
+async function isSame(content: Blob, remote: RemoteHash | undefined): Promise<boolean> {
   if (!remote || remote.size !== content.size) return false;
   const hash = hashFor(remote.etag, remote.size);
   if (content instanceof FileBlob) await hashFile(content.path, hash);
@@ -195,8 +204,14 @@ async function filesToSend(
   {
     ignore,
     token,
+    secretPaths,
     onSent,
-  }: { ignore: (path: string) => boolean; token: string; onSent: (path: string, bytes: number, total: number) => void },
+  }: {
+    ignore: (path: string) => boolean;
+    token: string;
+    secretPaths: readonly string[];
+    onSent: (path: string, bytes: number, total: number) => void;
+  },
 ): Promise<{ files: FileToSend[]; leftOut: PushResult["leftOut"] }> {
   const root = resolve(folder);
   const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(
@@ -216,7 +231,7 @@ async function filesToSend(
 
   const secrets = [
     { pattern: named(token), reason: "it holds the token" },
-    { pattern: named(root, await realpath(root)), reason: "it names the local folder" },
+    { pattern: named(root, await realpath(root), ...secretPaths), reason: "it names the local folder" },
     ...(homedir() === "/" ? [] : [{ pattern: named(join(homedir(), "/")), reason: "it names a local path" }]),
   ];
   const files: FileToSend[] = [];

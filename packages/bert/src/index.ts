@@ -10,7 +10,7 @@ export {
 export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
-export type { PushOptions, PushResult } from "./hub-push.ts";
+export type { PushOptions, PushResult, RepoOptions } from "./hub-push.ts";
 export { shareable } from "./hub-shareable.ts";
 export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
 export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
@@ -43,6 +43,7 @@ export {
   type TruncationStrategy,
 } from "./tokenizer.ts";
 export {
+  createRepo,
   fetchFolder,
   fetchFromHub,
   listHubFiles,

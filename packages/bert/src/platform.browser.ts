@@ -13,6 +13,7 @@ export const writeFileAside: typeof node.writeFileAside = noFileSystem("write");
 export const fetchFolder: typeof node.fetchFolder = noFileSystem("fetchFolder");
 export const fetchFromHub: typeof node.fetchFromHub = noFileSystem("fetchFromHub");
 export const listHubFiles: typeof node.listHubFiles = noFileSystem("listHubFiles");
+export const createRepo: typeof node.createRepo = noFileSystem("createRepo");
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
 export const progressOnStderr: typeof node.progressOnStderr = noFileSystem("progressOnStderr");
 

@@ -46,6 +46,8 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
   static readonly baseModelPrefix: string = "";
 
   readonly config: C;
+  /** What it was opened from: a repository of the Hub, or a folder; undefined for a model made from a configuration alone. */
+  nameOrPath?: string;
   /** What opening the checkpoint found; undefined for a model made from a configuration alone. */
   loadPlan?: LoadPlan;
 
@@ -104,6 +106,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
       if (report) onReport(report);
       model.initialize([...plan.missing, ...plan.mismatched.map(([key]) => key)]);
       for (const [key, fileKey] of plan.assignments) upload(named.get(key)!, await weights.read(fileKey));
+      model.nameOrPath = folder.name;
       model.loadPlan = plan;
       return model;
     } finally {

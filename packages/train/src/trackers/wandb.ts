@@ -23,7 +23,6 @@ const finishMs = 60_000;
  */
 export function wandbTracker({
   runName,
-  outputDir: _,
   warn = console.warn,
   sdk = "@wandb/sdk",
 }: TrackerOptions & { sdk?: string }): TrainerCallback {
@@ -38,6 +37,7 @@ export function wandbTracker({
   };
   return goesOnWithout("wandb", warn, {
     onTrainBegin(args, { globalStep }, _control, { model }) {
+      if (worker) return; // the same run, on another device
       const config = {
         ...(shareable(model.config.toJSON()) as object),
         ...shareableArguments(args),
@@ -59,6 +59,7 @@ export function wandbTracker({
       const timer = setTimeout(() => void worker!.terminate(), finishMs);
       await exit;
       clearTimeout(timer);
+      worker = undefined;
       if (problem !== undefined) throw new Error(problem);
     },
   });
