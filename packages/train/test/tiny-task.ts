@@ -26,12 +26,17 @@ export const dataset = Dataset.fromRows(
   { name: "letters" },
 );
 
-/** The same weights every time; dropout is on. */
-export function tinyModel(): BertForSequenceClassification {
+/** The same weights every time; dropout is on, unless it is said to be 0. */
+export function tinyModel({ dropout = 0.1, numLabels = 2 } = {}): BertForSequenceClassification {
   manualSeed(1);
   const sizes = { hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 };
   return BertForSequenceClassification.fromConfig(
-    new BertConfig({ vocab_size: 30, ...sizes, max_position_embeddings: 16, initializer_range: 0.1 }),
+    new BertConfig({
+      ...sizes,
+      ...{ vocab_size: 30, max_position_embeddings: 16, initializer_range: 0.1 },
+      ...{ hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout },
+      num_labels: numLabels,
+    }),
   );
 }
 

@@ -1,0 +1,322 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { BertForSequenceClassification } from "@gpugrad/bert";
+import { destroy, device, init, memory } from "@gpugrad/tensor";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { dataset, tinyModel, tokenizer } from "../test/tiny-task.ts";
+import { EarlyStoppingCallback, type TrainerCallback } from "./callbacks.ts";
+import { OutputFolder } from "./checkpoint/output-folder.ts";
+import { Dataset } from "./data/dataset.ts";
+import { NonFiniteError } from "./non-finite.ts";
+import { Trainer, type TrainerOptions } from "./trainer.ts";
+import type { TrainingArguments } from "./training-arguments.ts";
+
+beforeAll(async () => void (await init()));
+afterAll(destroy);
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "gpugrad-run-"))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A Trainer on the letters: 12 updates of four rows, unless `own` says otherwise. */
+const trainerWith = (own: Partial<TrainingArguments>, options: Partial<TrainerOptions> = {}): Trainer =>
+  new Trainer({
+    ...{ tokenizer, trainDataset: dataset, evalDataset: dataset },
+    ...options,
+    model: options.model ?? tinyModel(),
+    args: { perDeviceTrainBatchSize: 4, maxSteps: 12, learningRate: 2e-3, ...own },
+  });
+
+const bytesOf = async (model: BertForSequenceClassification): Promise<string> =>
+  (await Promise.all(model.parameters().map((p) => p.bytes()))).map((b) => Buffer.from(b).toString("base64")).join();
+
+/** Weights at the end of a run that nothing disturbs. */
+async function undisturbed(own: Partial<TrainingArguments> = {}): Promise<string> {
+  const trainer = trainerWith(own);
+  await trainer.train();
+  return bytesOf(trainer.model);
+}
+
+const checkpoints = (): string[] => readdirSync(folder).filter((name) => name.startsWith("checkpoint-"));
+
+describe("an update of several batches", () => {
+  async function weightsOf(own: Partial<TrainingArguments>): Promise<number[]> {
+    const model = tinyModel({ dropout: 0 });
+    const sgd = { optim: "sgd", learningRate: 0.1, maxGradNorm: 0, trainSamplingStrategy: "sequential" } as const;
+    await trainerWith({ ...sgd, ...own }, { model, trainDataset: dataset.take(11) }).train();
+    return (await Promise.all(model.parameters().map((p) => p.data()))).flatMap((values) => Array.from(values));
+  }
+  const difference = (a: number[], b: number[]): number => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
+
+  test("counts every row the same, as one batch of them all; the mean of means and the sum don't", async () => {
+    const whole = await weightsOf({ perDeviceTrainBatchSize: 11, maxSteps: 2 });
+    const parts = { perDeviceTrainBatchSize: 4, gradientAccumulationSteps: 3, maxSteps: 2 }; // 4 + 4 + 3 rows
+    expect(difference(whole, await weightsOf(parts))).toBeLessThan(1e-6);
+    const recordedAtOnce = await weightsOf({ ...parts, padding: "max_length", maxLength: 11, recordSteps: true });
+    expect(difference(whole, recordedAtOnce)).toBeLessThan(1e-6);
+    expect(difference(whole, await weightsOf({ ...parts, gradientAccumulationLoss: "mean" }))).toBeGreaterThan(1e-5);
+    expect(difference(whole, await weightsOf({ ...parts, gradientAccumulationLoss: "sum" }))).toBeGreaterThan(1e-3);
+  });
+
+  test("weighs classes over all of its rows", async () => {
+    const classWeights = [3, 0.5];
+    const whole = await weightsOf({ perDeviceTrainBatchSize: 11, maxSteps: 2, classWeights });
+    const parts = { perDeviceTrainBatchSize: 4, gradientAccumulationSteps: 3, maxSteps: 2 };
+    expect(difference(whole, await weightsOf({ ...parts, classWeights }))).toBeLessThan(1e-6);
+    expect(difference(whole, await weightsOf(parts))).toBeGreaterThan(1e-3);
+  });
+});
+
+describe("callbacks", () => {
+  test("hear every event in Transformers' order; a plain function hears all of them", async () => {
+    const events: string[] = [];
+    const trainer = trainerWith(
+      {
+        maxSteps: -1,
+        numTrainEpochs: 1,
+        perDeviceTrainBatchSize: 30,
+        loggingSteps: 2,
+        saveSteps: 2,
+        evalStrategy: "epoch",
+        outputDir: folder,
+      },
+      { callbacks: [(event) => void (event !== "onStepResult" && event !== "onPredictionStep" && events.push(event))] },
+    );
+    await trainer.train();
+    expect(events).toEqual([
+      ...["onTrainBegin", "onEpochBegin", "onStepBegin", "onStepEnd", "onStepBegin", "onStepEnd"],
+      ...["onLog", "onSave", "onEpochEnd", "onLog", "onEvaluate", "onLog", "onTrainEnd"],
+    ]);
+  });
+
+  test("change what is done next by the flags of control", async () => {
+    const stopsEarly: TrainerCallback = {
+      onStepEnd: (_args, { globalStep }, control) => {
+        control.shouldLog = globalStep === 2;
+        control.shouldTrainingStop = globalStep === 3;
+      },
+    };
+    const trainer = trainerWith({}, { callbacks: [stopsEarly] });
+    expect(await trainer.train()).toMatchObject({ globalStep: 3, completed: false });
+    expect(trainer.state.logHistory.map(({ step }) => step)).toEqual([2, 3]);
+  });
+
+  test("early stopping: after so many evaluations without a better metric; its count is in the checkpoint", async () => {
+    const scores = [0.5, 0.7, 0.7, 0.6, 0.9];
+    const trainer = trainerWith(
+      {
+        evalStrategy: "steps",
+        evalSteps: 2,
+        saveSteps: 2,
+        loadBestModelAtEnd: true,
+        metricForBestModel: "score",
+        outputDir: folder,
+      },
+      {
+        callbacks: [new EarlyStoppingCallback({ earlyStoppingPatience: 2 })],
+        computeMetrics: () => ({ score: scores.shift()! }),
+      },
+    );
+    expect(await trainer.train()).toMatchObject({ globalStep: 8, completed: false });
+    expect(trainer.state).toMatchObject({
+      bestMetric: 0.7,
+      bestGlobalStep: 4,
+      bestModelCheckpoint: join(folder, "checkpoint-4"),
+    });
+    const saved = JSON.parse(readFileSync(join(folder, "checkpoint-8", "trainer_state.json"), "utf8")) as object;
+    expect(saved).toHaveProperty(
+      "stateful_callbacks.EarlyStoppingCallback.attributes.early_stopping_patience_counter",
+      2,
+    );
+  });
+
+  test("the best model is loaded at the end", async () => {
+    const scores = [0.5, 0.9, 0.1];
+    const own = { evalStrategy: "steps", evalSteps: 4, saveSteps: 4, outputDir: folder, saveTotalLimit: 1 } as const;
+    const trainer = trainerWith(
+      { ...own, loadBestModelAtEnd: true, metricForBestModel: "score" },
+      { computeMetrics: () => ({ score: scores.shift()! }) },
+    );
+    await trainer.train();
+    const eight = trainerWith(
+      { maxSteps: 12 },
+      {
+        callbacks: [
+          { onStepEnd: (_a, { globalStep }, control) => void (control.shouldTrainingStop = globalStep === 8) },
+        ],
+      },
+    );
+    await eight.train();
+    expect(await bytesOf(trainer.model)).toBe(await bytesOf(eight.model));
+    expect(checkpoints().sort()).toEqual(["checkpoint-12", "checkpoint-8"]); // the best, and the newest
+  });
+});
+
+describe("the output folder", () => {
+  test("stop() saves; the run goes on from there to the same bytes", async () => {
+    const trainer = trainerWith(
+      { outputDir: folder, saveStrategy: "no" },
+      { callbacks: [{ onStepEnd: (_a, { globalStep }) => void (globalStep === 5 && trainer.stop()) }] },
+    );
+    expect(await trainer.train()).toMatchObject({ globalStep: 5, completed: false });
+    expect(checkpoints()).toEqual(["checkpoint-5"]);
+    const goesOn = trainerWith({ outputDir: folder, saveStrategy: "no", resumeFromCheckpoint: true });
+    expect(await goesOn.train()).toMatchObject({ globalStep: 12, completed: true });
+    expect(await bytesOf(goesOn.model)).toBe(await undisturbed());
+  });
+
+  test("a run in mixed precision goes on with its loss scale", async () => {
+    const fp16 = { fp16: true, padding: "max_length", maxLength: 8, maxSteps: 8 } as const;
+    const trainer = trainerWith({ ...fp16, outputDir: folder, saveSteps: 3 });
+    await trainer.train();
+    const resumed = trainerWith(fp16);
+    await trainerWith({ ...fp16, outputDir: join(folder, "more") }, { model: resumed.model }).train({
+      resumeFromCheckpoint: join(folder, "checkpoint-3"),
+    });
+    expect(await bytesOf(resumed.model)).toBe(await bytesOf(trainer.model));
+  });
+
+  test("a checkpoint that was cut short is passed over, and told of", async () => {
+    await trainerWith({ outputDir: folder, saveSteps: 4 }).train();
+    truncateSync(join(folder, "checkpoint-12", "optimizer.safetensors"), 100);
+    const warnings: string[] = [];
+    const trainer = trainerWith(
+      { outputDir: folder, saveSteps: 4 },
+      { callbacks: [{ onWarning: (_a, _s, _c, { warning }) => void warnings.push(warning!) }] },
+    );
+    await trainer.train({ resumeFromCheckpoint: true });
+    expect(warnings[0]).toMatch(/checkpoint-12 is passed over: optimizer.safetensors has 100 bytes instead of/);
+    expect(await bytesOf(trainer.model)).toBe(await undisturbed());
+  });
+
+  test("refuses what would lose something", async () => {
+    const trainer = trainerWith({ outputDir: folder, saveSteps: 6 });
+    await expect(trainer.train({ resumeFromCheckpoint: true })).rejects.toThrow(/no whole checkpoint to resume from/);
+    await trainer.train();
+    await expect(trainerWith({ outputDir: folder }).train()).rejects.toThrow(
+      /an earlier run has left checkpoint-6, checkpoint-12 here. Go on with it \(resumeFromCheckpoint: true\)/,
+    );
+    await trainerWith({ outputDir: folder, overwriteOutputDir: true, maxSteps: 2 }).train();
+    expect(checkpoints()).toEqual(["checkpoint-2"]);
+    const file = join(folder, "a-file");
+    writeFileSync(file, "");
+    await expect(trainerWith({ outputDir: file }).train()).rejects.toThrow(
+      /can't be written to.*Choose another output folder/,
+    );
+    const other = trainerWith({ outputDir: join(folder, "shared") });
+    const inUse: TrainerCallback = {
+      onTrainBegin: async () =>
+        void (await expect(other.train()).rejects.toThrow(/in use by another run: process \d+/)),
+    };
+    await trainerWith({ outputDir: join(folder, "shared"), maxSteps: 1 }, { callbacks: [inUse] }).train();
+    mkdirSync(join(folder, "of-another"));
+    await tinyModel().savePretrained(join(folder, "of-another"));
+    await expect(other.train({ resumeFromCheckpoint: join(folder, "of-another") })).rejects.toThrow(
+      /can't be resumed from/,
+    );
+  });
+
+  test("a full disk ends no run: it is told, and the next checkpoint is saved", async () => {
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    const save = vi.spyOn(OutputFolder.prototype, "save").mockRejectedValueOnce(full);
+    const warnings: string[] = [];
+    const trainer = trainerWith(
+      { outputDir: folder, saveSteps: 4 },
+      { callbacks: [{ onWarning: (_a, _s, _c, { warning }) => void warnings.push(warning!) }] },
+    );
+    await trainer.train();
+    save.mockRestore();
+    expect(warnings).toEqual([expect.stringMatching(/checkpoint-4 couldn't be saved: ENOSPC.*The run goes on/)]);
+    expect(checkpoints().sort()).toEqual(["checkpoint-12", "checkpoint-8"]);
+  });
+});
+
+describe("a run survives", () => {
+  test.each(["from a checkpoint", "from the start"])(
+    "the loss of the device: it goes on %s, to the same bytes",
+    async (where) => {
+      const warnings: string[] = [];
+      let isLost = false;
+      const loses: TrainerCallback = {
+        onStepEnd: (_args, { globalStep }) => {
+          if (globalStep !== 7 || isLost) return;
+          isLost = true;
+          device().gpu.destroy();
+        },
+        onWarning: (_a, _s, _c, { warning }) => void warnings.push(warning!),
+      };
+      const own = where === "from the start" ? {} : { outputDir: folder, saveSteps: 4 };
+      const trainer = trainerWith(own, { callbacks: [loses] });
+      expect(await trainer.train()).toMatchObject({ globalStep: 12, completed: true });
+      expect(warnings).toEqual([
+        expect.stringMatching(where === "from the start" ? /goes on from the start/ : /goes on from .*checkpoint-4/),
+      ]);
+      expect(await bytesOf(trainer.model)).toBe(await undisturbed());
+    },
+  );
+
+  test("a clock that jumps, forwards and back: no time is negative", async () => {
+    let now = Date.now();
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => (now += now % 2 === 0 ? -86_400_001 : 3_600_000));
+    const seen: number[] = [];
+    const trainer = trainerWith(
+      { outputDir: folder, saveSteps: 5 },
+      {
+        callbacks: [
+          { onStepResult: (_a, _s, _c, { result }) => void seen.push(result!.tokensPerSecond, result!.secondsLeft) },
+        ],
+      },
+    );
+    const { metrics } = await trainer.train();
+    clock.mockRestore();
+    expect(Math.min(...seen, ...Object.values(metrics))).toBeGreaterThanOrEqual(0);
+    expect(checkpoints()).toHaveLength(3);
+  });
+});
+
+describe("a loss that is NaN", () => {
+  /** The third update in a row of four meets a weight that is infinite by then. */
+  const breaks = (model: BertForSequenceClassification, at: number): TrainerCallback => ({
+    onStepBegin: (_args, { globalStep }) => {
+      if (globalStep === at) model.classifier.bias.write([Infinity, 0]);
+    },
+  });
+
+  test("stops, and names the rows and the first bad op", async () => {
+    const model = tinyModel();
+    const before = memory().storages;
+    const trainer = trainerWith(
+      { trainSamplingStrategy: "sequential", padding: "max_length", maxLength: 8 },
+      { model, callbacks: [breaks(model, 5)] },
+    );
+    const error = await trainer.train().catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(NonFiniteError);
+    expect(error).toMatchObject({ step: 6, rows: [20, 21, 22, 23] });
+    expect((error as Error).message).toMatch(
+      /^Trainer: update 6 has loss \S+ and gradient norm \S+; it was left out, and training stopped. .*classifier.bias.*Its rows: letters, row 20; /,
+    );
+    expect(memory().storages).toBe(before);
+  });
+
+  test("is left out, if that is asked for, and the run goes on", async () => {
+    const rows = Array.from({ length: 16 }, (_, i) => ({ text: "abcd", label: i === 6 ? 1e30 : i / 16 }));
+    const losses: number[] = [];
+    const trainer = trainerWith(
+      { maxSteps: 4, onNonFinite: "skip", trainSamplingStrategy: "sequential", loggingSteps: 1 },
+      {
+        model: tinyModel({ numLabels: 1 }),
+        trainDataset: Dataset.fromRows(rows),
+        callbacks: [{ onStepResult: (_a, _s, _c, { result }) => void losses.push(result!.loss) }],
+      },
+    );
+    await trainer.train();
+    expect(losses.map(Number.isFinite)).toEqual([true, false, true, true]);
+    expect(trainer.state.logHistory.slice(0, 4).every(({ loss }) => Number.isFinite(loss))).toBe(true); // logging_nan_inf_filter
+    expect(
+      (await Promise.all(trainer.model.parameters().map((p) => p.data()))).every((v) =>
+        Array.from(v).every(Number.isFinite),
+      ),
+    ).toBe(true);
+  });
+});
