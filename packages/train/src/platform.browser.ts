@@ -33,3 +33,4 @@ export const csvTracker: typeof node.csvTracker = noTracker;
 export const jsonlTracker: typeof node.jsonlTracker = noTracker;
 export const tensorBoardTracker: typeof node.tensorBoardTracker = noTracker;
 export const wandbTracker: typeof node.wandbTracker = noTracker;
+export const reporters: typeof node.reporters = {};

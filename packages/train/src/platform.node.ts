@@ -28,3 +28,4 @@ export async function openDataFolder(idOrPath: string, options: HubOptions = {})
   return { name: idOrPath, files, open: async (path) => openFile(await fetch(path)) };
 }
 export { exists, OutputFolder, readJsonFile as readJson, writeJson } from "./checkpoint/output-folder.ts";
+export { reporters } from "./reporters.ts";

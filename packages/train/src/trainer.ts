@@ -1,7 +1,7 @@
 import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
 import { defaultGenerator, device, DeviceLostError, GpugradError, init, manualSeed, scope } from "@gpugrad/tensor";
-import { OutputFolder, writeJson } from "#platform";
+import { OutputFolder, reporters, writeJson } from "#platform";
 import {
   callAll,
   defaultFlow,
@@ -75,8 +75,8 @@ export class Trainer {
     this.model = options.model;
     this.args = trainingArguments(options.args);
     this.#options = options;
-    this.#callbacks = [defaultFlow, ...(options.callbacks ?? [])];
     const { args, model } = this;
+    this.#callbacks = [defaultFlow, ...(options.callbacks ?? []), ...this.#reporters()];
     const refuse = (problem: string): never => {
       throw new GpugradError(`Trainer: ${problem}.`);
     };
@@ -180,6 +180,7 @@ export class Trainer {
   async #trainFrom(from: string | undefined, output: OutputFolder | undefined): Promise<TrainOutput> {
     const { args, model } = this;
     if (args.freeze.length > 0) freeze(model, args.freeze);
+    if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
     manualSeed(args.seed);
     const loss = await this.#loss();
     const run = new TrainingRun({
@@ -359,6 +360,12 @@ export class Trainer {
       this.#options.tokenizer.modelMaxLength,
       this.model.config.max_position_embeddings,
     );
+  }
+
+  #reporters(): TrainerCallback[] {
+    const { reportTo, outputDir, runName } = this.args;
+    const warn = (warning: string): void => void this.#emit("onWarning", { warning });
+    return reportTo.flatMap((name) => reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? []);
   }
 
   async #log(logs: LogEntry): Promise<void> {

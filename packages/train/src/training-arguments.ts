@@ -275,6 +275,8 @@ function fillIn(args: TrainingArguments): TrainingArguments {
     if (args[name] === true && args.outputDir === null) refuse(name, true, "there is no outputDir");
   if (args.reportTo.includes("all")) args.reportTo = REPORTERS.filter((name) => name !== "wandb");
   if (args.reportTo.includes("none")) args.reportTo = [];
+  if (args.outputDir === null && args.reportTo.some((name) => name !== "wandb"))
+    refuse("reportTo", args.reportTo, "there is no outputDir to write to");
   return args;
 }
 

@@ -1,5 +1,6 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
 import type { TrainingArguments } from "../training-arguments.ts";
+import { Adafactor } from "./adafactor.ts";
 import { AdamW } from "./adamw.ts";
 import { layerwiseLrDecay } from "./layers.ts";
 import {
@@ -19,5 +20,7 @@ export function createOptimizer(model: PreTrainedModel, args: TrainingArguments)
     decay < 1 ? layerwiseLrDecay(named, { decay }) : named;
   const groups = args.noDecayGroups ? noDecayGroups(layers) : layers;
   if (args.optim === "sgd") return new SGD(groups, { lr, weightDecay });
+  if (args.optim === "adafactor")
+    return new Adafactor(groups, { lr, weightDecay, scaleParameter: false, relativeStep: false });
   return new AdamW(groups, { lr, weightDecay, eps, betas: [adamBeta1, adamBeta2] });
 }
