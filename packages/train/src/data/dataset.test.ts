@@ -7,6 +7,8 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cleanHtml } from "./clean-html.ts";
 import { Dataset, type Row } from "./dataset.ts";
+import { shuffledIndices } from "../random.ts";
+import type { DataFolder } from "./folder.ts";
 import { dataFolder, loadDataset, loadDatasetDict } from "./load-dataset.ts";
 
 let root = "";
@@ -296,6 +298,39 @@ test("rows of any place in a file of several blocks, and blocks for select", asy
   const blocks = Array.from({ length: 500 }, (_, i) => data.blockOf(i));
   expect(new Set(blocks).size).toBeGreaterThan(10); // 262 kB in blocks of 16
   expect(data.select([499, 3]).blockOf(0)).toBe(blocks[499]);
+});
+
+test("a file larger than memory is indexed and read in small pieces", async () => {
+  // 20 MB that exist only while they are read: each line has 1,000 bytes.
+  const lines = 20_000;
+  const line = (i: number) => `${JSON.stringify({ text: String(i).padEnd(978, "x"), label: i % 2 })}\n`;
+  const reads: number[] = [];
+  const folder: DataFolder = {
+    name: "virtual",
+    files: ["train.jsonl"],
+    open: () =>
+      Promise.resolve({
+        name: "train.jsonl",
+        size: lines * line(0).length,
+        read: (offset, length) => {
+          reads.push(length);
+          const first = Math.floor(offset / 1000);
+          const text = Array.from({ length: Math.ceil(length / 1000) + 1 }, (_, k) => line(first + k)).join("");
+          return Promise.resolve(new TextEncoder().encode(text).slice(offset % 1000, (offset % 1000) + length));
+        },
+        close: () => Promise.resolve(),
+      }),
+  };
+  expect(line(lines - 1).length).toBe(line(7).length);
+  const data = await loadDataset(folder, { split: "train" });
+  expect(data.length).toBe(lines);
+  expect(Math.max(...reads)).toBeLessThanOrEqual(1 << 20);
+  reads.length = 0;
+  for (const i of shuffledIndices(lines, 1).slice(0, 200)) {
+    const row = await data.row(i);
+    expect([parseInt(row.text), row.label]).toEqual([i, i % 2]);
+  }
+  expect(Math.max(...reads)).toBeLessThanOrEqual(20_000);
 });
 
 test("rows in memory: take, map, counted classes", async () => {

@@ -2,10 +2,7 @@ import { DataError } from "../errors.ts";
 import { findColumns, type ColumnOptions } from "./columns.ts";
 import { Dataset, type BadRows, type LabelInfo, type Row } from "./dataset.ts";
 import { labelReader } from "./labels.ts";
-import type { Cells, Table } from "./table.ts";
-
-/** Characters of text that stay in memory after they were read; IMDB's 25,000 reviews are half of it. */
-const CACHED_CHARACTERS = 64 << 20;
+import { KEPT_CHARACTERS, type Cells, type Table } from "./table.ts";
 
 /** Bad rows that are told in full. */
 const TOLD = 5;
@@ -23,7 +20,9 @@ export async function tableDataset(table: Table, options: ColumnOptions = {}): P
   const { labels, ids, rows, badRows } = await scan(table, columns, options);
   if (badRows.count > 0 && options.onBadRow !== "skip") {
     const more = badRows.count > 1 ? ` (and ${badRows.count - 1} more)` : "";
-    throw new DataError(`${badRows.first[0]}${more} Bad rows are left out with --on_bad_row skip (onBadRow).`);
+    throw new DataError(
+      `${badRows.first[0]!.replace(/\.?$/, ".")}${more} Bad rows are left out with --on_bad_row skip (onBadRow).`,
+    );
   }
   const numberOf = (i: number) => rows?.[i] ?? i; // in the table, where bad rows count
   const texts = [columns.text, ...(columns.textPair ? [columns.textPair] : [])];
@@ -130,6 +129,7 @@ function problemOf(cells: Cells | DataError, texts: readonly string[], table: Ta
 function blockCache(table: Table, columns: readonly string[]) {
   type Block = { rows: Promise<(Cells | DataError)[]>; characters: number };
   const blocks = new Map<number, Block>(); // a Map keeps its order: the first is the one that was not used for longest
+  const limit = table.keptCharacters ?? KEPT_CHARACTERS;
   let total = 0;
   const keep = (block: Block, rows: readonly (Cells | DataError)[]) => {
     for (const row of rows) {
@@ -137,7 +137,7 @@ function blockCache(table: Table, columns: readonly string[]) {
     }
     total += block.characters;
     for (const [start, other] of blocks) {
-      if (total <= CACHED_CHARACTERS) break;
+      if (total <= limit) break;
       if (other === block || other.characters === 0) continue; // those without characters are still being read
       blocks.delete(start);
       total -= other.characters;

@@ -19,7 +19,12 @@ export interface Table {
   where(i: number): string;
   /** Whether every row is known to have text in this column, so that none has to be looked at. */
   hasText?(column: string): boolean;
+  /** Characters of its text that are worth keeping after they were read; default 1 Mi, for what is cheap to read again. */
+  readonly keptCharacters?: number;
 }
+
+/** What `keptCharacters` is where a table says nothing. */
+export const KEPT_CHARACTERS = 1 << 20;
 
 /** Rows in memory as a table. */
 export function memoryTable(name: string, rows: readonly (Cells | DataError)[], columns: readonly string[]): Table {
@@ -78,6 +83,7 @@ export function concatTables(name: string, tables: readonly Table[]): Table {
       return table.where(i - start);
     },
     hasText: (column) => tables.every((table) => table.hasText?.(column)),
+    keptCharacters: Math.max(...tables.map((table) => table.keptCharacters ?? 0)) || KEPT_CHARACTERS,
   };
 }
 
