@@ -135,5 +135,6 @@ export {
 export type { TrainOutput } from "./training-run.ts";
 export type { ComputeLoss } from "./loss.ts";
 export { NonFiniteError } from "./non-finite.ts";
+export type { ModelCardOptions } from "./hub/model-card-callback.ts";
 export type { TrackerOptions } from "./trackers/tracker.ts";
-export { csvTracker, jsonlTracker, tensorBoardTracker, wandbTracker } from "#platform";
+export { csvTracker, jsonlTracker, modelCardCallback, tensorBoardTracker, wandbTracker } from "#platform";

@@ -34,3 +34,4 @@ export const jsonlTracker: typeof node.jsonlTracker = noTracker;
 export const tensorBoardTracker: typeof node.tensorBoardTracker = noTracker;
 export const wandbTracker: typeof node.wandbTracker = noTracker;
 export const reporters: typeof node.reporters = {};
+export const modelCardCallback: typeof node.modelCardCallback = noTracker;

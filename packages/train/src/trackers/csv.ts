@@ -18,7 +18,7 @@ export function csvTracker({ outputDir, warn }: TrackerOptions): TrainerCallback
     columns = [...new Set(["step", "epoch", ...entries.flatMap((entry) => Object.keys(entry))])];
     return writeFileAside(path, `${columns.map(quoted).join(",")}\n${entries.map(asRow).join("")}`);
   };
-  return goesOnWithout("csv", warn, {
+  return goesOnWithout("reportTo csv", warn, {
     onTrainBegin: (_args, { logHistory }) => writeAll(logHistory),
     async onLog(_args, { logHistory }) {
       if (columns.length === 0) return;

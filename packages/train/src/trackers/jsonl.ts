@@ -11,7 +11,7 @@ import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
 export function jsonlTracker({ outputDir, warn }: TrackerOptions): TrainerCallback {
   const path = join(outputDir, "log.jsonl");
   let begun = false;
-  return goesOnWithout("jsonl", warn, {
+  return goesOnWithout("reportTo jsonl", warn, {
     onTrainBegin: async (_args, { logHistory }) => {
       await writeFileAside(path, logHistory.map(asLine).join(""));
       begun = true;

@@ -28,7 +28,7 @@ export function tensorBoardTracker({ outputDir, runName, warn }: TrackerOptions)
     await write(fileVersion(now()), ...(step > 0 ? [sessionStart(now(), step + 1)] : []));
   }
 
-  return goesOnWithout("tensorboard", warn, {
+  return goesOnWithout("reportTo tensorboard", warn, {
     async onTrainBegin(args, { globalStep }, _control, { model }) {
       await begin(globalStep);
       await write(

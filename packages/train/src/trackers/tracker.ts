@@ -10,9 +10,9 @@ export interface TrackerOptions {
   warn?: ((message: string) => void) | undefined;
 }
 
-type Handlers = Pick<TrainerCallback, "onTrainBegin" | "onLog" | "onTrainEnd">;
+type Handlers = Omit<TrainerCallback, "state" | "loadState">;
 
-/** A tracker that fails says so once and is left out from then on: no run ends because its log can't be written. */
+/** A callback that says so once when it fails, and is left out from then on: no run ends because its log can't be written. */
 export function goesOnWithout(
   name: string,
   warn: (message: string) => void = console.warn,
@@ -29,7 +29,7 @@ export function goesOnWithout(
         } catch (error) {
           failed = true;
           const reason = error instanceof Error ? error.message : String(error);
-          warn(`reportTo ${name}: ${reason} Training goes on without it.`);
+          warn(`${name}: ${reason} Training goes on without it.`);
         }
       };
       return [event, guarded];

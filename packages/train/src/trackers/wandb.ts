@@ -35,7 +35,7 @@ export function wandbTracker({
     if (problem !== undefined) throw new Error(problem);
     worker?.postMessage(message);
   };
-  return goesOnWithout("wandb", warn, {
+  return goesOnWithout("reportTo wandb", warn, {
     onTrainBegin(args, { globalStep }, _control, { model }) {
       if (worker) return; // the same run, on another device
       const config = {

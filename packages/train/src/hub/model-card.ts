@@ -1,0 +1,218 @@
+import { existsSync } from "node:fs";
+import type { PreTrainedModel } from "@gpugrad/bert";
+import { stringify } from "yaml";
+import type { Dataset } from "../data/dataset.ts";
+import type { LogEntry, TrainerState } from "../trainer-state.ts";
+import type { TrainingArguments } from "../training-arguments.ts";
+import { version } from "../version.ts";
+
+/** What a card tells besides what the run knows itself. */
+export interface CardInfo {
+  /** The repository's name, or the folder's: its last part is the title. */
+  name: string;
+  /** What was fine-tuned: a repository of the Hub. */
+  baseModel?: string | undefined;
+  /** By the Hub's names: `apache-2.0`, `mit`, … */
+  license?: string | undefined;
+  trainDataset?: Dataset | undefined;
+  evalDataset?: Dataset | undefined;
+}
+
+/** The first line of a card's text: a card without it is somebody's own, and stays as it is. */
+export const CARD_MARK = "<!-- Written by gpugrad's Trainer. Take this line out to keep what you write. -->";
+
+/** What our metrics are called on the Hub. */
+const METRIC_TYPES: Readonly<Record<string, string>> = {
+  ...{ accuracy: "accuracy", precision: "precision", recall: "recall", f1: "f1", mcc: "matthews_correlation" },
+  ...{ roc_auc: "roc_auc", mse: "mse", mae: "mae", pearson: "pearsonr", spearman: "spearmanr" },
+};
+
+/**
+ * The model card of a run, `README.md`: metadata as the Hub's own Trainer-made cards have it, then results, hyperparameters, and a table of the
+ * evaluations. `library_name` is `transformers`: the files are Transformers' own, so that the Hub's widget and its snippets work with them.
+ * @see https://huggingface.co/docs/hub/model-cards
+ */
+export function modelCard(
+  args: TrainingArguments,
+  state: TrainerState,
+  model: PreTrainedModel,
+  info: CardInfo,
+): string {
+  const { name, baseModel, license, evalDataset, trainDataset } = info;
+  const title = name.split("/").at(-1)!;
+  const task = taskOf(model);
+  const datasets = [trainDataset, evalDataset].flatMap((dataset) => (dataset ? (hubDataset(dataset) ?? []) : []));
+  const ids = [...new Set(datasets.map(({ id }) => id))];
+  const results = resultsOf(args, state);
+  const measured = Object.entries(results ?? {}).flatMap(([metric, value]) => {
+    const type = METRIC_TYPES[metric];
+    return type && Number.isFinite(value) ? [{ name: titleOf(metric), type, value }] : [];
+  });
+  const evaluated = evalDataset && hubDataset(evalDataset);
+  const modelIndex = task &&
+    evaluated &&
+    measured.length > 0 && [
+      {
+        name: title,
+        results: [
+          {
+            task: { name: task.name, type: task.tag },
+            dataset: { name: evaluated.id, type: evaluated.id, split: evaluated.split },
+            metrics: measured,
+          },
+        ],
+      },
+    ];
+  const metadata = {
+    library_name: "transformers",
+    ...(license && { license }),
+    ...(baseModel && { base_model: baseModel }),
+    ...(task && { pipeline_tag: task.tag }),
+    tags: ["generated_from_trainer", "gpugrad"],
+    ...(ids.length > 0 && { datasets: ids }),
+    ...(measured.length > 0 && { metrics: measured.map(({ type }) => type) }),
+    ...(modelIndex && { "model-index": modelIndex }),
+  };
+  return `---\n${stringify(metadata)}---\n\n${CARD_MARK}\n\n${[
+    `# ${title}`,
+    introduction(info, ids),
+    results &&
+      `On the evaluation set it has:\n\n${list(Object.entries(results).map(([k, v]) => [titleOf(k), rounded(v)]))}`,
+    task && `## How to use it\n\n\`\`\`python\n${task.usage(name)}\n\`\`\``,
+    "## Model description\n\nMore information needed",
+    "## Intended uses & limitations\n\nMore information needed",
+    `## Training and evaluation data\n\n${dataOf(info, model)}`,
+    "## Training procedure",
+    `### Training hyperparameters\n\n${list(hyperparameters(args))}`,
+    evaluationTable(state),
+    `### Framework versions\n\n${list([
+      ["gpugrad", version()],
+      ["Node.js", process.versions.node],
+    ])}`,
+  ]
+    .filter(Boolean)
+    .join("\n\n")}\n`;
+}
+
+/** The Hub's task for a kind of model, and how its users call it. */
+function taskOf(model: PreTrainedModel) {
+  const { architecture = "" } = model.constructor as { architecture?: string };
+  const pipeline = (tag: string, text: string) => (name: string) =>
+    `from transformers import pipeline\n\nmodel = pipeline("${tag}", model="${name}")\nmodel("${text}")`;
+  if (architecture.endsWith("ForSequenceClassification")) {
+    const tag = "text-classification";
+    return { tag, name: "Text Classification", usage: pipeline(tag, "A text of your own.") };
+  }
+  if (architecture.endsWith("ForMaskedLM")) {
+    return { tag: "fill-mask", name: "Fill-Mask", usage: pipeline("fill-mask", "A [MASK] of your own.") };
+  }
+  return undefined;
+}
+
+/** Metrics of the evaluation that speaks for the saved weights: the best one where these are kept, else the last. */
+function resultsOf({ loadBestModelAtEnd }: TrainingArguments, state: TrainerState): LogEntry | undefined {
+  const evaluations = state.logHistory.filter((entry) => "eval_loss" in entry);
+  const isOver = state.logHistory.some((entry) => "train_runtime" in entry);
+  const best = evaluations.find(({ step }) => step === state.bestGlobalStep);
+  const chosen = (loadBestModelAtEnd && isOver && best) || evaluations.at(-1);
+  return chosen && metricsOf(chosen);
+}
+
+/** An evaluation's metrics without prefix, and without how long it took. */
+const metricsOf = (entry: LogEntry): LogEntry =>
+  Object.fromEntries(
+    Object.entries(entry).flatMap(([key, value]) => {
+      const name = /^eval_(.*)$/s.exec(key)?.[1];
+      return name === undefined || /^(runtime|(samples|steps)_per_second)$/.test(name) ? [] : [[name, value] as const];
+    }),
+  );
+
+function introduction({ baseModel, trainDataset }: CardInfo, ids: readonly string[]): string {
+  const from = baseModel ? `is [${baseModel}](https://huggingface.co/${baseModel}), fine-tuned` : "was trained";
+  const names = ids.map((id) => `[${id}](https://huggingface.co/datasets/${id})`).join(" and ");
+  const rows = trainDataset ? `${trainDataset.length.toLocaleString("en")} rows` : "data";
+  return `This model ${from} on ${names || `${rows} of its author's`}.`;
+}
+
+function dataOf({ trainDataset, evalDataset }: CardInfo, model: PreTrainedModel): string {
+  const { config } = model;
+  const sets = Object.entries({ Training: trainDataset, Evaluation: evalDataset }).flatMap(([use, dataset]) => {
+    if (!dataset) return [];
+    const known = hubDataset(dataset);
+    const where = known ? ` of ${known.id} (${known.split})` : "";
+    return [[use, `${dataset.length.toLocaleString("en")} rows${where}`] as const];
+  });
+  const isClassifier = taskOf(model)?.tag === "text-classification" && config.num_labels > 1;
+  const labels = isClassifier ? [["Labels", Object.values(config.id2label).join(", ")] as const] : [];
+  return sets.length + labels.length > 0 ? list([...sets, ...labels]) : "More information needed";
+}
+
+/** Under the names that the Hub's cards have. */
+function hyperparameters(args: TrainingArguments): [string, string | number][] {
+  const batch = args.perDeviceTrainBatchSize;
+  const accumulation = args.gradientAccumulationSteps;
+  const optimizer = args.optim.startsWith("adam")
+    ? `${args.optim} with betas=(${args.adamBeta1},${args.adamBeta2}) and epsilon=${args.adamEpsilon}`
+    : args.optim;
+  return [
+    ["learning_rate", args.learningRate],
+    ["train_batch_size", batch],
+    ["eval_batch_size", args.perDeviceEvalBatchSize],
+    ["seed", args.seed],
+    ...when(accumulation > 1, "gradient_accumulation_steps", accumulation),
+    ...when(accumulation > 1, "total_train_batch_size", batch * accumulation),
+    ["optimizer", optimizer],
+    ...when(args.weightDecay > 0, "weight_decay", args.weightDecay),
+    ["lr_scheduler_type", args.lrSchedulerType],
+    ...when(args.warmupSteps > 0, "lr_scheduler_warmup_steps", args.warmupSteps),
+    args.maxSteps > 0 ? ["training_steps", args.maxSteps] : ["num_epochs", args.numTrainEpochs],
+    ["max_length", args.maxLength],
+    ...when(args.fp16, "mixed_precision_training", "fp16"),
+    ...when(args.labelSmoothingFactor > 0, "label_smoothing_factor", args.labelSmoothingFactor),
+  ];
+}
+
+const when = <T>(isSo: boolean, name: string, value: T): [string, T][] => (isSo ? [[name, value]] : []);
+
+/** A row for each evaluation of the run, with the training loss that was logged last before it. */
+function evaluationTable({ logHistory }: TrainerState): string | undefined {
+  const end = logHistory.findIndex((entry) => "train_runtime" in entry);
+  const entries = end < 0 ? logHistory : logHistory.slice(0, end);
+  const rows: Record<string, string>[] = [];
+  let training = "No log";
+  for (const entry of entries) {
+    if (entry["loss"] !== undefined) training = rounded(entry["loss"]);
+    if (entry["eval_loss"] === undefined) continue;
+    const { loss, ...metrics } = metricsOf(entry);
+    rows.push({
+      "Training Loss": training,
+      Epoch: rounded(entry["epoch"]!),
+      Step: String(entry["step"]),
+      "Validation Loss": rounded(loss!),
+      ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [titleOf(name), rounded(value)])),
+    });
+  }
+  if (rows.length === 0) return undefined;
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return `### Training results\n\n${[
+    line(columns),
+    `|${columns.map(() => ":---:|").join("")}`,
+    ...rows.map((row) => line(columns.map((column) => row[column] ?? ""))),
+  ].join("\n")}`;
+}
+
+/** Where a dataset lies on the Hub, by its name, `stanfordnlp/imdb (train)`; undefined for a local one. */
+function hubDataset({ name }: Dataset): { id: string; split: string } | undefined {
+  const [, id, split] = /^([\w-][\w.-]*\/[\w-][\w.-]*) \(([\w.-]+)\)$/.exec(name) ?? [];
+  return id === undefined || existsSync(id) ? undefined : { id, split: split! };
+}
+
+const list = (entries: readonly (readonly [string, string | number])[]): string =>
+  entries.map(([name, value]) => `- ${name}: ${value}`).join("\n");
+
+/** `roc_auc` → `Roc Auc`, as the Hub's cards write it. */
+const titleOf = (name: string): string =>
+  name.split("_").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(" "); // prettier-ignore
+
+const rounded = (value: number): string => String(Number(value.toFixed(4)));
