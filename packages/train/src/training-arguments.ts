@@ -50,7 +50,7 @@ const oneOf = <const T extends string>(choices: readonly T[], byDefault: NoInfer
   brokenRule: (value) =>
     choices.includes(value as T)
       ? undefined
-      : `it has to be one of ${choices.join(", ")}${didYouMean(String(value), choices)}`,
+      : `it has to be one of ${choices.join(", ")}.${didYouMean(String(value), choices)}`,
 });
 const text = (help: string): Argument<string | null> => ({
   ...{ default: null, help, type: "string" },
@@ -64,7 +64,7 @@ const list = (help: string, choices?: readonly string[]): Argument<readonly stri
     const unknown = choices && value.find((item) => !choices.includes(item));
     return unknown === undefined
       ? undefined
-      : `there is no ${unknown}: there are ${choices!.join(", ")}${didYouMean(unknown, choices!)}`;
+      : `there is no ${unknown}: there are ${choices!.join(", ")}.${didYouMean(unknown, choices!)}`;
   },
 });
 const orNull = <T>(argument: Argument<T>): Argument<T | null> => ({ ...argument, default: null });
@@ -241,7 +241,7 @@ export function trainingArguments(
 
 function refuse(name: Name, value: unknown, rule: string): never {
   throw new GpugradError(
-    `TrainingArguments: ${name} is ${typeof value === "string" ? value : JSON.stringify(value)}, but ${rule}.`,
+    `TrainingArguments: ${name} is ${typeof value === "string" ? value : JSON.stringify(value)}, but ${rule.replace(/[^.?]$/, "$&.")}`,
   );
 }
 
