@@ -103,6 +103,21 @@ describe("formats", () => {
     await expect(loadDataset(folder, { split: "train" })).rejects.toThrow("1 of 2 shards are there");
   });
 
+  test("shards of all sizes, an empty one too, one after another", async () => {
+    const sizes = [3, 0, 1, 700, 2];
+    const line = (k: number, i: number) => JSON.stringify({ label: k % 2, text: `${k}:${i}` });
+    const folder = await write(
+      Object.fromEntries(
+        sizes.map((size, k) => [`${k}.jsonl`, Array.from({ length: size }, (_, i) => line(k, i)).join("\n")]),
+      ),
+    );
+    const data = await loadDataset({ train: sizes.map((_, k) => join(folder, `${k}.jsonl`)) }, { split: "train" });
+    const expected = sizes.flatMap((size, k) => Array.from({ length: size }, (_, i) => `${k}:${i}`));
+    expect((await rowsOf(data)).map((row) => row.text)).toEqual(expected);
+    expect(data.where(4)).toMatch(/3\.jsonl, line 1$/);
+    expect(data.where(705)).toMatch(/4\.jsonl, line 2$/);
+  });
+
   test("a folder per label, as aclImdb: sorted by number; files that a page was given", async () => {
     const files = {
       "train/pos/10_9.txt": "ten",

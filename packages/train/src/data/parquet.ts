@@ -2,7 +2,7 @@ import type { ByteSource } from "@gpugrad/bert";
 import { parquetMetadataAsync, parquetReadObjects, type FileMetaData } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DataError } from "../errors.ts";
-import { withSource, type Cells, type OpenSource, type Table } from "./table.ts";
+import { partOfRow, withSource, type Cells, type OpenSource, type Table } from "./table.ts";
 
 /** To read one row is to read its row group, so all of IMDB's 25,000 reviews, which are most of it, stay. */
 const KEPT_CHARACTERS = 40 << 20;
@@ -47,7 +47,7 @@ export async function parquetTable(name: string, open: OpenSource): Promise<Tabl
       }
     },
     blockOf(i) {
-      const group = starts.findLastIndex((start) => start <= i);
+      const group = partOfRow(starts, i);
       return [starts[group]!, starts[group + 1] ?? length];
     },
     where: (i) => `${name}, row ${i}`,

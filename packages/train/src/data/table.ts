@@ -39,8 +39,21 @@ export function memoryTable(name: string, rows: readonly (Cells | DataError)[], 
   };
 }
 
+/** Which part holds row `i`, where part `k` has the rows from `starts[k]` to `starts[k + 1] - 1`. */
+export function partOfRow(starts: readonly number[], i: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= i) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
 /** Tables one after another, as the shards of a split are. @throws {@link DataError} when their columns differ. */
-export function concatTables(name: string, tables: readonly Table[]): Table {
+export function concatTables(name: string, all: readonly Table[]): Table {
+  const filled = all.filter(({ length }) => length > 0); // an empty file has no columns to compare
+  const tables = filled.length > 0 ? filled : all.slice(0, 1);
   const [first] = tables;
   if (!first) throw new DataError(`${name}: no files.`);
   if (tables.length === 1) return first;
@@ -56,7 +69,7 @@ export function concatTables(name: string, tables: readonly Table[]): Table {
   for (const table of tables) starts.push(starts.at(-1)! + table.length);
   /** The table that holds row `i`, and the number of its first row. */
   const find = (i: number) => {
-    const k = starts.findLastIndex((start, t) => start <= i && t < tables.length);
+    const k = partOfRow(starts, i);
     return { table: tables[k]!, start: starts[k]! };
   };
   return {

@@ -8,6 +8,8 @@ import type { BatchTokenizer } from "./data-loader.ts";
 /** Tokens that stay on disk, in bytes; what was not used for longest goes first. */
 const LIMIT = 8 * 2 ** 30;
 
+const DAY = 24 * 60 * 60 * 1000;
+
 /** A tokenizer in files, which a worker can load, and the beginning of a key that covers them. */
 export interface SavedTokenizer {
   folder: string;
@@ -42,7 +44,7 @@ export interface TokenCache {
   write(key: string, pieces: AsyncIterable<Uint8Array>): Promise<ByteSource | string>;
 }
 
-export function tokenCache(dir?: string): TokenCache {
+export function tokenCache(dir?: string, limit = LIMIT): TokenCache {
   const { GPUGRAD_CACHE, XDG_CACHE_HOME } = process.env;
   const cache = GPUGRAD_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "gpugrad");
   const folder = dir ?? join(cache, "tokens");
@@ -66,7 +68,7 @@ export function tokenCache(dir?: string): TokenCache {
           pathOf(key),
           withHash(pieces, (error) => (failed = error)),
         );
-        await prune(folder, pathOf(key));
+        await prune(folder, pathOf(key), limit);
         return content(await openFile(pathOf(key)));
       } catch (error) {
         if (error === failed) throw error;
@@ -101,13 +103,22 @@ async function isWhole(file: ByteSource): Promise<boolean> {
   return hash.digest().equals(await file.read(end, 32));
 }
 
-/** Removes the files that were not used for longest until the rest is within the limit; `kept` stays. */
-async function prune(folder: string, kept: string): Promise<void> {
-  const paths = (await readdir(folder)).filter((name) => name.endsWith(".tokens")).map((name) => join(folder, name));
-  const files = await Promise.all(paths.map(async (path) => ({ path, ...(await stat(path).catch(() => undefined)) })));
-  let total = files.reduce((sum, { size = 0 }) => sum + size, 0);
-  for (const { path, size = 0 } of files.sort((a, b) => (a.mtimeMs ?? 0) - (b.mtimeMs ?? 0))) {
-    if (total <= LIMIT) break;
+/**
+ * Removes the files that were not used for longest until the rest is within the limit; `kept` stays. What a run that was
+ * killed left half-written goes after a day.
+ */
+async function prune(folder: string, kept: string, limit: number): Promise<void> {
+  const files: { path: string; size: number; mtimeMs: number }[] = [];
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const info = await stat(path).catch(() => undefined); // another run may have removed it
+    if (!info) continue;
+    if (name.endsWith(".tokens")) files.push({ path, size: info.size, mtimeMs: info.mtimeMs });
+    else if (name.endsWith(".tmp") && Date.now() - info.mtimeMs > DAY) await rm(path, { force: true });
+  }
+  let total = files.reduce((sum, { size }) => sum + size, 0);
+  for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+    if (total <= limit) break;
     if (path === kept) continue;
     await rm(path, { force: true }).catch(() => {}); // in use, on Windows
     total -= size;

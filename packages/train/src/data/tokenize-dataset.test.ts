@@ -1,10 +1,11 @@
-import { bertTokenizer } from "@gpugrad/bert";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { bertTokenizer, type ByteSource } from "@gpugrad/bert";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
 import { Dataset, type Row } from "./dataset.ts";
+import { tokenCache } from "./token-cache.ts";
 import { startWorkers } from "./tokenize-workers.ts";
 import { tokenizeDataset, type TokenizedDataset } from "./tokenize-dataset.ts";
 
@@ -141,6 +142,28 @@ test("a damaged file is made anew", async () => {
     await again.close();
     expect(await readFile(path)).toEqual(whole);
   }
+});
+
+test("what was not used for longest goes when there is too much, and what a killed run left", async () => {
+  const folder = await newFolder();
+  const cache = tokenCache(folder, 2500);
+  async function* pieces() {
+    yield Promise.resolve(new Uint8Array(1000 - 32)); // and a hash of 32
+  }
+  const put = async (key: string) => ((await cache.write(key, pieces())) as ByteSource).close();
+  const age = (name: string, seconds: number) => {
+    const then = new Date(Date.now() - 1000 * seconds);
+    return utimes(join(folder, name), then, then);
+  };
+  await put("a");
+  await age("a.tokens", 300);
+  await put("b");
+  await age("b.tokens", 200);
+  await (await cache.find("a"))!.close(); // used now
+  for (const name of ["new.tmp", "old.tmp"]) await writeFile(join(folder, name), "");
+  await age("old.tmp", 100_000);
+  await put("c");
+  expect((await readdir(folder)).sort()).toEqual(["a.tokens", "c.tokens", "new.tmp"]);
 });
 
 test("a folder that can't be written leaves the tokens in memory and says so", async () => {
