@@ -5,7 +5,7 @@ import { HubError } from "./errors.ts";
 import { hubFetch } from "./hub-fetch.ts";
 import { FileBlob } from "./hub-file-blob.ts";
 import { progressOnStderr } from "./hub-progress.ts";
-import { shareable } from "./hub-shareable.ts";
+import { shareableFile } from "./hub-shareable.ts";
 import { hashFile, hashFor, hubSettings, isTrue, type HubOptions } from "./hub.ts";
 
 /** A repository to be written to, and how. */
@@ -51,7 +51,7 @@ export interface PushResult {
 
 /** Checkpoints, optimizer states, locks and files that are being written: what a folder has beside a model. */
 export const notForTheHub = (path: string): boolean =>
-  /(^|\/)([_.]|checkpoint-\d+|(optimizer|scheduler|scaler|rng_state)\b|checksums\.json$)|\.(tmp|incomplete|lock)(\/|$)/.test(
+  /(^|\/)([_.]|checkpoint-\d+|(optimizer|scheduler|scaler|rng_state|progress)\b|checksums\.json$)|\.(tmp|incomplete|lock)(\/|$)/.test(
     path,
   );
 
@@ -243,7 +243,7 @@ async function filesToSend(
       files.push({ path, content: new FileBlob(file, size, (bytes) => onSent(path, bytes, size)) });
       continue;
     }
-    const bytes = withoutPaths(path, await readFile(file), root);
+    const bytes = Buffer.from(shareableFile(path, await readFile(file), root));
     const text = bytes.toString();
     const secret = secrets.find(({ pattern }) => pattern.test(text));
     if (secret) leftOut.push({ path, reason: secret.reason });
@@ -257,18 +257,4 @@ function named(...texts: string[]): RegExp {
   const spellings = texts.flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]);
   const alternatives = spellings.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|");
   return new RegExp(`(?:${alternatives})${/\w$/.test(texts[0]!) ? "(?![\\w-])" : ""}`);
-}
-
-/** A JSON file with its paths made relative; as it is, if there are none, or it is something else. */
-function withoutPaths(path: string, bytes: Buffer, root: string): Buffer {
-  if (!path.endsWith(".json") || path.endsWith("tokenizer.json")) return bytes; // a tokenizer's strings are texts
-  try {
-    const value: unknown = JSON.parse(bytes.toString());
-    const shared = shareable(value, root);
-    return JSON.stringify(shared) === JSON.stringify(value)
-      ? bytes
-      : Buffer.from(`${JSON.stringify(shared, null, 2)}\n`);
-  } catch {
-    return bytes;
-  }
 }

@@ -11,6 +11,19 @@ export function shareable(value: unknown, folder?: string): unknown {
   return Object.fromEntries(kept.map(([key, item]) => [key, shareable(item, folder)]));
 }
 
+/** A file as others may see it: JSON as {@link shareable} has it, anything else, and what has nothing to hide, as it is. */
+export function shareableFile(path: string, bytes: Uint8Array, folder?: string): Uint8Array {
+  if (!path.endsWith(".json") || path.endsWith("tokenizer.json")) return bytes; // a tokenizer's strings are texts
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const shared = shareable(value, folder);
+    const isSame = JSON.stringify(shared) === JSON.stringify(value);
+    return isSame ? bytes : new TextEncoder().encode(`${JSON.stringify(shared, null, 2)}\n`);
+  } catch {
+    return bytes; // not JSON after all
+  }
+}
+
 const isToken = (value: unknown): boolean => typeof value === "string" && /^hf_\w{8,}$/.test(value);
 
 /** An absolute path of two parts or more (a single `/` with a word may be text), of Windows too, or one from the home folder on. */

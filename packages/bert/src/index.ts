@@ -11,7 +11,7 @@ export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub-push.ts";
-export { shareable } from "./hub-shareable.ts";
+export { shareable, shareableFile } from "./hub-shareable.ts";
 export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
 export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
@@ -47,6 +47,7 @@ export {
   fetchFolder,
   fetchFromHub,
   listHubFiles,
+  notForTheHub,
   openFile,
   openFolder,
   progressOnStderr,

@@ -14,6 +14,7 @@ export const fetchFolder: typeof node.fetchFolder = noFileSystem("fetchFolder");
 export const fetchFromHub: typeof node.fetchFromHub = noFileSystem("fetchFromHub");
 export const listHubFiles: typeof node.listHubFiles = noFileSystem("listHubFiles");
 export const createRepo: typeof node.createRepo = noFileSystem("createRepo");
+export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub");
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
 export const progressOnStderr: typeof node.progressOnStderr = noFileSystem("progressOnStderr");
 

@@ -135,6 +135,7 @@ export {
 export type { TrainOutput } from "./training-run.ts";
 export type { ComputeLoss } from "./loss.ts";
 export { NonFiniteError } from "./non-finite.ts";
+export type { HubCallback, HubCallbackOptions } from "./hub/hub-callback.ts";
 export type { ModelCardOptions } from "./hub/model-card-callback.ts";
 export type { TrackerOptions } from "./trackers/tracker.ts";
-export { csvTracker, jsonlTracker, modelCardCallback, tensorBoardTracker, wandbTracker } from "#platform";
+export { csvTracker, hubCallback, jsonlTracker, modelCardCallback, tensorBoardTracker, wandbTracker } from "#platform";

@@ -27,7 +27,9 @@ export const readJson: typeof node.readJson = noFiles;
 export const writeJson: typeof node.writeJson = noFiles;
 
 const noTracker = (): never => {
-  throw new DataError("reportTo: a browser has no file system to report to. Pass a callback with onLog instead.");
+  throw new DataError(
+    "reportTo, pushToHub: a browser has no file system to report from. Pass a callback with onLog instead.",
+  );
 };
 export const csvTracker: typeof node.csvTracker = noTracker;
 export const jsonlTracker: typeof node.jsonlTracker = noTracker;
@@ -35,3 +37,4 @@ export const tensorBoardTracker: typeof node.tensorBoardTracker = noTracker;
 export const wandbTracker: typeof node.wandbTracker = noTracker;
 export const reporters: typeof node.reporters = {};
 export const modelCardCallback: typeof node.modelCardCallback = noTracker;
+export const hubCallback: typeof node.hubCallback = noTracker;

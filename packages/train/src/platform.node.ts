@@ -5,6 +5,7 @@ import type { DataFolder } from "./data/folder.ts";
 
 export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
 export { startWorkers } from "./data/tokenize-workers.ts";
+export { hubCallback } from "./hub/hub-callback.ts";
 export { modelCardCallback } from "./hub/model-card-callback.ts";
 export { csvTracker } from "./trackers/csv.ts";
 export { jsonlTracker } from "./trackers/jsonl.ts";

@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
+import { promisify } from "node:util";
 
 const interpreter = process.env["GPUGRAD_PYTHON"] ?? "python3";
 
@@ -14,12 +15,9 @@ export function pythonWith(...modules: string[]) {
     console.warn(`skipped: ${interpreter} has no ${missing} (set GPUGRAD_PYTHON to one that has)`);
     return undefined;
   }
-  return (program: string, input: unknown, env: NodeJS.ProcessEnv = {}): unknown => {
-    const { status, stdout, stderr } = spawnSync(interpreter, ["-c", program, JSON.stringify(input)], {
-      encoding: "utf8",
-      env: { ...process.env, ...env },
-    });
-    if (status !== 0) throw new Error(stderr);
+  return async (program: string, input: unknown, env: NodeJS.ProcessEnv = {}): Promise<unknown> => {
+    const args = ["-c", program, JSON.stringify(input)];
+    const { stdout } = await promisify(execFile)(interpreter, args, { env: { ...process.env, ...env } });
     return JSON.parse(stdout);
   };
 }

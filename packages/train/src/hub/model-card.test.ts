@@ -185,7 +185,7 @@ card = ModelCard.load(json.loads(sys.argv[1]))
 r = card.data.eval_results
 print(json.dumps({"library": card.data.library_name, "base": card.data.base_model, "name": card.data.model_name, "tags": card.data.tags,
   "results": [[x.task_type, x.dataset_type, x.dataset_split, x.metric_type, x.metric_value] for x in r], "text": card.text[:80]}))`;
-    expect(python!(program, join(folder, "out", "README.md"))).toMatchObject({
+    expect(await python!(program, join(folder, "out", "README.md"))).toMatchObject({
       library: "transformers",
       base: "google-bert/bert-base-uncased",
       name: "sentiment",

@@ -120,7 +120,7 @@ print(json.dumps({
   "plugins": [events.SummaryMetadata(tag).plugin_data.plugin_name for tag in events.Tags()["tensors"]],
   "wall_time": events.Scalars("train/loss")[0].wall_time,
 }))`;
-    const found = python!(program, join(outputDir, "runs", "tiny")) as {
+    const found = (await python!(program, join(outputDir, "runs", "tiny"))) as {
       scalars: object;
       texts: Record<string, string>;
       plugins: string[];

@@ -1,0 +1,105 @@
+import { rm } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { createRepo, pushToHub, type OnProgress, type PushResult } from "@gpugrad/bert";
+import type { TrainerCallback } from "../callbacks.ts";
+import { checkpointsIn } from "../checkpoint/checkpoints.ts";
+import type { TrainingArguments } from "../training-arguments.ts";
+import { stage } from "./stage.ts";
+
+export interface HubCallbackOptions {
+  outputDir: string;
+  args: TrainingArguments;
+  /** Hears what went wrong, and how to upload later. Default: stderr. */
+  warn?: ((message: string) => void) | undefined;
+  onProgress?: OnProgress | undefined;
+  /** Default HF_ENDPOINT, then https://huggingface.co. */
+  endpoint?: string | undefined;
+  /** The pause before the first new try, in milliseconds; it doubles with each. Default 500. */
+  retryMs?: number | undefined;
+}
+
+/** Uploads a run: see {@link hubCallback}. */
+export interface HubCallback extends TrainerCallback {
+  /**
+   * Waits for the upload under way, then uploads the output folder as it is now.
+   * @returns undefined where that failed, which `warn` has heard of
+   */
+  push(commitMessage?: string): Promise<PushResult | undefined>;
+}
+
+/**
+ * Uploads to the Hub beside training, by Transformers' strategies: `every_save` the model of each checkpoint; `checkpoint` with it what resuming
+ * needs, as `last-checkpoint/`; `all_checkpoints` each of them under its own name; `end` nothing before `push()`. A checkpoint that comes while an
+ * upload is under way is left to the next one. Training doesn't wait for uploads, and never fails because of one.
+ * @see https://huggingface.co/docs/transformers/main_classes/trainer#transformers.TrainingArguments.hub_strategy
+ */
+export function hubCallback(options: HubCallbackOptions): HubCallback {
+  const { outputDir, args, warn = console.warn, onProgress, endpoint, retryMs } = options;
+  const { hubStrategy, hubToken, hubPrivateRepo, hubRevision } = args;
+  const repo = args.hubModelId ?? basename(resolve(outputDir));
+  const where = {
+    repo,
+    ...(hubToken !== null && { token: hubToken }),
+    ...(hubPrivateRepo && { private: true }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(retryMs !== undefined && { retryMs }),
+  };
+  let underWay: Promise<unknown> | undefined;
+  let lastReason: string | undefined;
+
+  async function upload(folder: string, commitMessage: string): Promise<PushResult | undefined> {
+    try {
+      return await pushToHub(folder, {
+        ...where,
+        ...{ commitMessage, ignore: () => false, secretPaths: [resolve(outputDir)] },
+        ...(hubRevision !== null && { revision: hubRevision }),
+        ...(onProgress && { onProgress }),
+      });
+    } catch (error) {
+      return failed(error);
+    } finally {
+      await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  function failed(error: unknown): undefined {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (reason === lastReason) return; // each checkpoint would say so again
+    lastReason = reason;
+    const later = `pushToHub(${JSON.stringify(outputDir)}, { repo: ${JSON.stringify(repo)} })`;
+    warn(`push to hub: ${reason} Nothing is lost: ${outputDir} can be uploaded later, with ${later}.`);
+  }
+
+  async function checkpointsToSend(): Promise<Record<string, string>> {
+    const all = await checkpointsIn(outputDir);
+    if (hubStrategy === "all_checkpoints") return Object.fromEntries(all.map(({ path }) => [basename(path), path]));
+    const last = all.at(-1);
+    return hubStrategy === "checkpoint" && last ? { "last-checkpoint": last.path } : {};
+  }
+
+  return {
+    onTrainBegin() {
+      if (underWay) return;
+      // A wrong token, or a repository of somebody else, is told of before the hours of training.
+      underWay = createRepo(where).catch(failed).finally(() => (underWay = undefined)); // prettier-ignore
+    },
+    async onSave({ saveStrategy }, { globalStep, epoch }, _control, { checkpoint }) {
+      if (underWay || hubStrategy === "end") return;
+      const when = saveStrategy === "epoch" ? `epoch ${Math.round(epoch)}` : `step ${globalStep}`;
+      try {
+        const folder = await stage(outputDir, { model: checkpoint, checkpoints: await checkpointsToSend() });
+        underWay = upload(folder, `Training in progress, ${when}`).finally(() => (underWay = undefined));
+      } catch (error) {
+        failed(error);
+      }
+    },
+    async push(commitMessage = "End of training") {
+      await underWay;
+      try {
+        return await upload(await stage(outputDir, { checkpoints: await checkpointsToSend() }), commitMessage);
+      } catch (error) {
+        return failed(error);
+      }
+    },
+  };
+}
