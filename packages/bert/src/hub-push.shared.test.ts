@@ -88,6 +88,16 @@ describe.skipIf(!serve)("pushToHub", () => {
     expect((await there("vocab.txt")).toString()).toContain("[UNK]");
   });
 
+  it("sends bytes once that several files have", async () => {
+    await write("last-checkpoint/model.safetensors", await readFile(join(folder, "model.safetensors")));
+    await write("last-checkpoint/optimizer.safetensors", randomBytes(3000));
+    const { sent } = await pushToHub(folder, { ...options, ignore: () => false });
+    expect(sent).toHaveLength(5);
+    expect(puts()).toBe(2);
+    for (const path of sent.slice(1))
+      expect([path, await there(path)]).toEqual([path, await readFile(join(folder, path))]);
+  });
+
   it("sends no token and no local path", async () => {
     await write("training_args.json", JSON.stringify({ output_dir: folder, hub_token: token, seed: 42 }));
     await write("trainer_state.json", JSON.stringify({ best_model_checkpoint: join(folder, "checkpoint-3") }));

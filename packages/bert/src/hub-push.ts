@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
@@ -56,7 +57,7 @@ export const notForTheHub = (path: string): boolean =>
   );
 
 /**
- * Uploads a folder to the Hub as one commit. Files that are there with the same hash are not sent again, nor are large ones that reached its
+ * Uploads a folder to the Hub as a commit; files of equal content as a second one. Files that are there with the same hash are not sent again, nor are large ones that reached its
  * storage before an earlier upload broke off; a broken connection is tried again. No token and no local path is sent: JSON files keep of a
  * path what lies below `folder`; another file that holds one is left out, and named in the result.
  *
@@ -96,14 +97,16 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
       }
       const done = { repo, url: revision === "main" ? page : `${page}/tree/${revision}`, unchanged, leftOut };
       if (changed.length === 0) return { ...done, commit: undefined, sent: [] };
-      const made = await hub.commit({
-        ...call,
-        branch: revision,
-        title: commitMessage,
-        operations: changed.map((file) => ({ operation: "addOrUpdate", ...file })),
-        useXet: false, // whole parts over HTTP, each of which can be tried again
-        ...(signal && { abortSignal: signal }),
-      });
+      let made;
+      for (const part of await firstOfEach(changed))
+        made = await hub.commit({
+          ...call,
+          branch: revision,
+          title: commitMessage,
+          operations: part.map((file) => ({ operation: "addOrUpdate", ...file })),
+          useXet: false, // whole parts over HTTP, each of which can be tried again
+          ...(signal && { abortSignal: signal }),
+        });
       return { ...done, commit: made?.commit.oid, sent: changed.map(({ path }) => path) };
     } catch (error) {
       const isOvertaken = error instanceof HubError && error.code === "conflict" && attempt < 3;
@@ -194,6 +197,25 @@ async function isSame(content: Blob, remote: RemoteHash | undefined): Promise<bo
   if (content instanceof FileBlob) await hashFile(content.path, hash);
   else hash.update(new Uint8Array(await content.arrayBuffer()));
   return hash.digest("hex") === remote.etag;
+}
+
+/**
+ * Files in one part, and those in a second that have the content of one in the first: their bytes are there by then, and don't go out twice.
+ * The weights of a model and of its last checkpoint are such.
+ */
+async function firstOfEach(files: readonly FileToSend[]): Promise<FileToSend[][]> {
+  const sizes = files.flatMap(({ content }) => (content instanceof FileBlob ? [content.size] : []));
+  const mayBeTwice = new Set(sizes.filter((size, i) => sizes.indexOf(size) !== i));
+  const known = new Set<string>();
+  const parts: FileToSend[][] = [[], []];
+  for (const file of files) {
+    const { content } = file;
+    const isLarge = content instanceof FileBlob && mayBeTwice.has(content.size);
+    const hash = isLarge ? (await hashFile(content.path, createHash("sha256"))).digest("hex") : undefined;
+    parts[hash !== undefined && known.has(hash) ? 1 : 0]!.push(file);
+    if (hash !== undefined) known.add(hash);
+  }
+  return parts.filter((part) => part.length > 0);
 }
 
 /** Files whose bytes are numbers: the rest is looked through for what is nobody's business. */

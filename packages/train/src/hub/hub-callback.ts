@@ -11,6 +11,7 @@ export interface HubCallbackOptions {
   args: TrainingArguments;
   /** Hears what went wrong, and how to upload later. Default: stderr. */
   warn?: ((message: string) => void) | undefined;
+  /** Default: quiet, since training has its own line; `warn` hears of files that are left out. */
   onProgress?: OnProgress | undefined;
   /** Default HF_ENDPOINT, then https://huggingface.co. */
   endpoint?: string | undefined;
@@ -34,7 +35,8 @@ export interface HubCallback extends TrainerCallback {
  * @see https://huggingface.co/docs/transformers/main_classes/trainer#transformers.TrainingArguments.hub_strategy
  */
 export function hubCallback(options: HubCallbackOptions): HubCallback {
-  const { outputDir, args, warn = console.warn, onProgress, endpoint, retryMs } = options;
+  const { outputDir, args, warn = console.warn, endpoint, retryMs } = options;
+  const { onProgress = ({ status, message }) => void (status === "note" && warn(`push to hub: ${message}`)) } = options;
   const { hubStrategy, hubToken, hubPrivateRepo, hubRevision } = args;
   const repo = args.hubModelId ?? basename(resolve(outputDir));
   const where = {
@@ -51,9 +53,8 @@ export function hubCallback(options: HubCallbackOptions): HubCallback {
     try {
       return await pushToHub(folder, {
         ...where,
-        ...{ commitMessage, ignore: () => false, secretPaths: [resolve(outputDir)] },
+        ...{ commitMessage, onProgress, ignore: () => false, secretPaths: [resolve(outputDir)] },
         ...(hubRevision !== null && { revision: hubRevision }),
-        ...(onProgress && { onProgress }),
       });
     } catch (error) {
       return failed(error);

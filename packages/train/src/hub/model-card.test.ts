@@ -130,7 +130,7 @@ describe("the model card", () => {
     const base = join(folder, "base");
     mkdirSync(base);
     const card = await train(join(folder, "out"), { base, data: join(folder, "secret", "reviews") });
-    expect(card).toContain("This model was trained on 1,200 rows of its author's.");
+    expect(card).toContain("This model was trained on a dataset of 1,200 rows.");
     for (const secret of [folder, "hf_abcdefgh12345", "base_model", "datasets:", "model-index"])
       expect(card).not.toContain(secret);
   });

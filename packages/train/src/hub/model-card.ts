@@ -130,8 +130,8 @@ const metricsOf = (entry: LogEntry): LogEntry =>
 function introduction({ baseModel, trainDataset }: CardInfo, ids: readonly string[]): string {
   const from = baseModel ? `is [${baseModel}](https://huggingface.co/${baseModel}), fine-tuned` : "was trained";
   const names = ids.map((id) => `[${id}](https://huggingface.co/datasets/${id})`).join(" and ");
-  const rows = trainDataset ? `${trainDataset.length.toLocaleString("en")} rows` : "data";
-  return `This model ${from} on ${names || `${rows} of its author's`}.`;
+  const rows = trainDataset ? ` of ${trainDataset.length.toLocaleString("en")} rows` : "";
+  return `This model ${from} on ${names || `a dataset${rows}`}.`;
 }
 
 function dataOf({ trainDataset, evalDataset }: CardInfo, model: PreTrainedModel): string {

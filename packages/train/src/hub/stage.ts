@@ -22,7 +22,8 @@ export async function stage(outputDir: string, { model, checkpoints }: Parts): P
     if (name.startsWith(PREFIX)) await rm(join(output, name), { recursive: true, force: true }); // a killed run's
   const folder = await mkdtemp(join(output, PREFIX));
   await linkAll(output, folder, notForTheHub);
-  if (model !== undefined) await linkAll(model, folder, notForTheHub);
+  const ofTheRun = (path: string): boolean => notForTheHub(path) || path === "trainer_state.json";
+  if (model !== undefined) await linkAll(model, folder, ofTheRun);
   for (const [name, checkpoint] of Object.entries(checkpoints)) {
     await linkAll(checkpoint, join(folder, name), () => false);
     await withoutPaths(join(folder, name), output);
