@@ -3,12 +3,14 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { fetchFromHub, listHubFiles, openFile, type HubOptions } from "@gpugrad/bert";
 import type { DataFolder } from "./data/folder.ts";
 
+export { csvTracker } from "./trackers/csv.ts";
+export { exists, OutputFolder, readJsonFile as readJson, writeJson } from "./checkpoint/output-folder.ts";
+export { hubCallback } from "./hub/hub-callback.ts";
+export { jsonlTracker } from "./trackers/jsonl.ts";
+export { modelCardCallback } from "./hub/model-card-callback.ts";
+export { reporters } from "./reporters.ts";
 export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
 export { startWorkers } from "./data/tokenize-workers.ts";
-export { hubCallback } from "./hub/hub-callback.ts";
-export { modelCardCallback } from "./hub/model-card-callback.ts";
-export { csvTracker } from "./trackers/csv.ts";
-export { jsonlTracker } from "./trackers/jsonl.ts";
 export { tensorBoardTracker } from "./trackers/tensorboard.ts";
 export { wandbTracker } from "./trackers/wandb.ts";
 
@@ -29,5 +31,3 @@ export async function openDataFolder(idOrPath: string, options: HubOptions = {})
   const fetch = (path: string) => fetched.get(path) ?? fetched.set(path, fetchFromHub({ ...repo, path })).get(path)!;
   return { name: idOrPath, files, open: async (path) => openFile(await fetch(path)) };
 }
-export { exists, OutputFolder, readJsonFile as readJson, writeJson } from "./checkpoint/output-folder.ts";
-export { reporters } from "./reporters.ts";

@@ -1,7 +1,7 @@
 import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
 import { defaultGenerator, device, DeviceLostError, GpugradError, init, manualSeed, scope } from "@gpugrad/tensor";
-import { OutputFolder, reporters, writeJson } from "#platform";
+import { hubCallback, modelCardCallback, OutputFolder, reporters, writeJson } from "#platform";
 import {
   callAll,
   defaultFlow,
@@ -10,8 +10,11 @@ import {
   type TrainerCallback,
   type TrainerEvent,
 } from "./callbacks.ts";
+import { classWeights, labelCounts } from "./data/class-weights.ts";
 import { DataLoader, type BatchTokenizer } from "./data/data-loader.ts";
 import type { Dataset } from "./data/dataset.ts";
+import { tokenizeDataset, type TokenizedDataset } from "./data/tokenize-dataset.ts";
+import type { HubCallback } from "./hub/hub-callback.ts";
 import { restore, snapshot } from "./diagnostics/snapshot.ts";
 import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
 import { createOptimizer } from "./optim/create-optimizer.ts";
@@ -64,12 +67,15 @@ export class Trainer {
   readonly args: TrainingArguments;
   readonly #options: TrainerOptions;
   readonly #callbacks: (TrainerCallback | CallbackFunction)[];
+  readonly #hub: HubCallback | undefined;
   #run: TrainingRun | undefined;
   #state = freshState();
   /** The newest checkpoint of the run that ended last. */
   #lastCheckpoint: string | undefined;
   #stopped = false;
   #classWeights: readonly number[] | undefined;
+  /** The training set's tokens, where they are made ahead. */
+  #tokenized: TokenizedDataset | undefined;
 
   constructor(options: TrainerOptions) {
     this.model = options.model;
@@ -77,6 +83,10 @@ export class Trainer {
     this.#options = options;
     const { args, model } = this;
     this.#callbacks = [defaultFlow, ...(options.callbacks ?? []), ...this.#reporters()];
+    if (args.outputDir !== null && args.pushToHub) {
+      this.#hub = hubCallback({ args, outputDir: args.outputDir, warn: (warning) => this.#warn(warning) });
+      this.#callbacks.push(this.#hub);
+    }
     const refuse = (problem: string): never => {
       throw new GpugradError(`Trainer: ${problem}.`);
     };
@@ -109,9 +119,8 @@ export class Trainer {
   /** Updates in all. */
   get totalSteps(): number {
     const { maxSteps, numTrainEpochs, gradientAccumulationSteps } = this.args;
-    return maxSteps > 0
-      ? maxSteps
-      : Math.ceil(Math.ceil(this.#trainLoader().length / gradientAccumulationSteps) * numTrainEpochs);
+    if (maxSteps > 0) return maxSteps;
+    return Math.ceil(Math.ceil(this.#batchesPerEpoch() / gradientAccumulationSteps) * numTrainEpochs);
   }
 
   /**
@@ -119,7 +128,7 @@ export class Trainer {
    * the kernels, a second is timed.
    */
   async measureStep(): Promise<number> {
-    const batch = await firstOf(this.#trainLoader().epoch(0));
+    const batch = await firstOf((await this.#trainLoader()).epoch(0));
     const generator = defaultGenerator.state;
     const wasTraining = this.model.training;
     const loss = await this.#loss();
@@ -173,6 +182,8 @@ export class Trainer {
         }
       }
     } finally {
+      await this.#tokenized?.close();
+      this.#tokenized = undefined;
       await output?.release();
     }
   }
@@ -184,11 +195,11 @@ export class Trainer {
     manualSeed(args.seed);
     const loss = await this.#loss();
     const run = new TrainingRun({
-      ...{ model, args, loss, output, loader: this.#trainLoader(), totalSteps: this.totalSteps },
+      ...{ model, args, loss, output, loader: await this.#trainLoader(), totalSteps: this.totalSteps },
       createOptimizer: () => this.#options.createOptimizer?.(model, args) ?? createOptimizer(model, args),
       createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
       callbacks: this.#callbacks.filter((callback) => typeof callback !== "function"),
-      saveModel: (folder) => this.saveModel(folder),
+      saveModel: (folder) => this.#save(folder),
       emit: (event, more) => this.#emit(event, more),
       evaluate: () => this.evaluate(),
       log: (entry) => this.#log(entry),
@@ -215,9 +226,16 @@ export class Trainer {
     return getScheduler(lrSchedulerType, { lr, numWarmupSteps, numTrainingSteps, schedulerSpecificKwargs });
   }
 
-  /** Writes model and tokenizer into a folder (default: the output folder), for anybody to open. */
-  async saveModel(folder = this.args.outputDir): Promise<void> {
-    if (folder === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
+  /** Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too. */
+  async saveModel(folder?: string): Promise<void> {
+    const { outputDir } = this.args;
+    if (folder !== undefined) return this.#save(folder);
+    if (outputDir === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
+    await this.#save(outputDir);
+    await this.#hub?.push();
+  }
+
+  async #save(folder: string): Promise<void> {
     await this.model.savePretrained(folder);
     await this.#options.tokenizer.savePretrained?.(folder);
     await writeJson(folder, "training_args.json", argumentsToJson(this.args));
@@ -323,34 +341,46 @@ export class Trainer {
 
   /** The weight of each class in the loss; undefined where all count the same. */
   async #weightsOfClasses(): Promise<readonly number[] | undefined> {
-    const { classWeights } = this.args;
-    if (classWeights !== "balanced") return classWeights ?? undefined;
+    if (this.args.classWeights !== "balanced") return this.args.classWeights ?? undefined;
     const { trainDataset } = this.#options;
     if (!trainDataset)
       throw new GpugradError("Trainer: classWeights is balanced, but there is no trainDataset to count.");
-    const counts = new Array<number>(this.model.config.num_labels).fill(0);
-    for await (const { label } of trainDataset) if (label !== undefined) counts[label]!++;
-    return counts.map((count) => (count > 0 ? trainDataset.length / (counts.length * count) : 0));
+    return classWeights(await labelCounts(trainDataset));
   }
 
-  #trainLoader(): DataLoader {
-    const { trainDataset, trainIndices, tokenizer } = this.#options;
+  #batchesPerEpoch(): number {
+    const { trainDataset, trainIndices } = this.#options;
     if (!trainDataset) throw new GpugradError("Trainer: train() needs a trainDataset.");
+    const { perDeviceTrainBatchSize, dataloaderDropLast } = this.args;
+    const rows = trainIndices?.length ?? trainDataset.length;
+    const batches = (dataloaderDropLast ? Math.floor : Math.ceil)(rows / perDeviceTrainBatchSize);
+    if (batches > 0) return batches;
+    throw new GpugradError(
+      `Trainer: an epoch has no batch: ${rows} rows in batches of ${perDeviceTrainBatchSize}` +
+        `${dataloaderDropLast ? ", and the last one is left out if it isn't full" : ""}.`,
+    );
+  }
+
+  async #trainLoader(): Promise<DataLoader> {
+    this.#batchesPerEpoch(); // says what is missing
     const { args } = this;
-    const loader = new DataLoader(trainDataset, tokenizer, {
+    const { trainDataset, trainIndices, tokenizer } = this.#options;
+    const groupByLength = args.trainSamplingStrategy === "group_by_length";
+    const numWorkers = args.dataloaderNumWorkers;
+    if (groupByLength || numWorkers > 0)
+      this.#tokenized ??= await tokenizeDataset(trainDataset!, tokenizer, { numWorkers, maxLength: this.#maxLength });
+    return new DataLoader(trainDataset!, tokenizer, {
       batchSize: args.perDeviceTrainBatchSize,
       maxLength: this.#maxLength,
       padding: args.padding,
       seed: args.dataSeed ?? args.seed,
       dropLast: args.dataloaderDropLast,
       prefetch: args.dataloaderPrefetch,
-      ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy === "random" }),
+      ...(this.#tokenized && { tokenized: this.#tokenized }),
+      ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy !== "sequential" }),
+      ...(args.shuffleBuffer !== null && { shuffleBuffer: args.shuffleBuffer }),
+      ...(groupByLength && { groupByLength, groupSize: args.perDeviceTrainBatchSize * args.gradientAccumulationSteps }),
     });
-    if (loader.length > 0) return loader;
-    throw new GpugradError(
-      `Trainer: an epoch has no batch: ${trainIndices?.length ?? trainDataset.length} rows in batches of ` +
-        `${args.perDeviceTrainBatchSize}${args.dataloaderDropLast ? ", and the last one is left out if it isn't full" : ""}.`,
-    );
   }
 
   /** Tokens per example at most: what was asked for, and no more than model and tokenizer take. */
@@ -363,9 +393,14 @@ export class Trainer {
   }
 
   #reporters(): TrainerCallback[] {
-    const { reportTo, outputDir, runName } = this.args;
-    const warn = (warning: string): void => void this.#emit("onWarning", { warning });
-    return reportTo.flatMap((name) => reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? []);
+    const { reportTo, outputDir, runName, hubModelId } = this.args;
+    const warn = (warning: string): void => this.#warn(warning);
+    const tell = reportTo.flatMap((name) => reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? []);
+    return outputDir === null ? tell : [...tell, modelCardCallback({ outputDir, hubModelId, warn })];
+  }
+
+  #warn(warning: string): void {
+    void this.#emit("onWarning", { warning });
   }
 
   async #log(logs: LogEntry): Promise<void> {

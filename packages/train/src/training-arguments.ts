@@ -165,6 +165,12 @@ export const TRAINING_ARGUMENTS = {
     "random",
     "order of rows: shuffled, as they come, or shuffled with rows of a like length together",
   ),
+  shuffleBuffer: orNull(
+    count(
+      50_000,
+      "shuffle within windows of so many rows, for data larger than memory; not all at once (not in Transformers)",
+    ),
+  ),
   maxLength: count(512, "tokens per example at most (not in Transformers)"),
   padding: oneOf(
     ["longest", "max_length"],
