@@ -113,9 +113,12 @@ async function fetchInTime(url: string | URL | Request, init: RequestInit, patie
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new Error(`no answer for ${patienceMs / 1000} s`)), patienceMs);
   const signal = init.signal ? AbortSignal.any([controller.signal, init.signal]) : controller.signal;
-  const body = init.body instanceof FileBlob ? init.body.sending(() => timer.refresh()) : init.body;
+  const body = init.body instanceof FileBlob ? init.body.sending(() => timer.refresh(), signal) : init.body;
   try {
     return await fetch(url, { ...init, ...(body && { body }), signal });
+  } catch (error) {
+    controller.abort(); // closes the file
+    throw error;
   } finally {
     clearTimeout(timer);
   }

@@ -1,6 +1,5 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { Readable } from "node:stream";
 
 /** A file on disk, or a part of it, as a Blob: read when it is needed, as often as it is needed. */
 export class FileBlob extends Blob {
@@ -51,18 +50,19 @@ export class FileBlob extends Blob {
     return new TextDecoder().decode(await this.arrayBuffer());
   }
 
-  /** The same bytes for one attempt to send them: what goes out is counted, `onChunk` is told, and an earlier attempt no longer counts. */
-  sending(onChunk: () => void): Blob {
-    return new BlobOf(this.size, () => streamOf(this.#counted(onChunk)));
+  /** The same bytes for one attempt to send them, until `signal`: what goes out is counted, and what an earlier attempt sent no longer is. */
+  sending(onChunk: () => void, signal: AbortSignal): Blob {
+    return new BlobOf(this.size, () => streamOf(this.#counted(onChunk, signal)));
   }
 
-  async *#chunks(): AsyncGenerator<Uint8Array> {
-    if (this.size > 0) yield* createReadStream(this.path, { start: this.#start, end: this.#start + this.size - 1 });
+  async *#chunks(signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    const range = { start: this.#start, end: this.#start + this.size - 1 };
+    if (this.size > 0) yield* createReadStream(this.path, { ...range, ...(signal && { signal }) });
   }
 
-  async *#counted(onChunk: () => void): AsyncGenerator<Uint8Array> {
+  async *#counted(onChunk: () => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     this.#count(-this.#sent);
-    for await (const chunk of this.#chunks()) {
+    for await (const chunk of this.#chunks(signal)) {
       this.#count(chunk.length);
       onChunk();
       yield chunk;
@@ -87,5 +87,18 @@ class BlobOf extends Blob {
   }
 }
 
-const streamOf = (chunks: AsyncGenerator<Uint8Array>) =>
-  Readable.toWeb(Readable.from(chunks, { objectMode: false })) as ReadableStream<Uint8Array<ArrayBuffer>>;
+/** Chunks as a stream that reads none before it is asked for: Readable.toWeb() would read whole files ahead. */
+const streamOf = (chunks: AsyncGenerator<Uint8Array, void>) =>
+  new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        else controller.enqueue(value as Uint8Array<ArrayBuffer>);
+      },
+      async cancel() {
+        await chunks.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
