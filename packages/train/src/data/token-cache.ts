@@ -72,7 +72,7 @@ export function tokenCache(dir?: string, limit = LIMIT): TokenCache {
         return content(await openFile(pathOf(key)));
       } catch (error) {
         if (error === failed) throw error;
-        return `${folder} can't be written (${(error as Error).message}). Choose another folder with --tokens_cache_dir (cacheDir).`;
+        return `${folder} can't be written (${(error as Error).message}). Set GPUGRAD_CACHE to another folder (cacheDir).`;
       }
     },
   };

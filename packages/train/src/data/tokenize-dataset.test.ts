@@ -171,7 +171,7 @@ test("a folder that can't be written leaves the tokens in memory and says so", a
   await writeFile(file, "");
   const tokens = await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: join(file, "tokens") });
   expect(tokens.cache).toBeUndefined();
-  expect(tokens.note).toMatch(/kept in memory: .*can't be written.*--tokens_cache_dir/);
+  expect(tokens.note).toMatch(/kept in memory: .*can't be written.*GPUGRAD_CACHE/);
   expect(await idsOf(tokens, 0)).toEqual([2, 5, 3]);
 });
 
