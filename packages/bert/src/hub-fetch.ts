@@ -93,17 +93,18 @@ export function hubFetch({ repo, type, revision, endpoint, token, retryMs, write
         `${repo}: no such ${type} at ${endpoint}, or it is private and ${token ? "the token may not read it" : "no token was given"}. ` +
           "Check the spelling; for a private one set HF_TOKEN.",
       );
-    if (writes && status === 403)
-      return new HubError(
-        "forbidden",
-        `${repo}: the token may not write there (${message || "403 Forbidden"}). Make one with write permission at ${endpoint}/settings/tokens, ` +
-          "or choose a repository that is yours.",
-      );
+    if (writes && status === 403) return mayNotWrite(repo, endpoint, message || "403 Forbidden");
     if (writes && (status === 409 || status === 412))
       return new HubError("conflict", `${repo}: ${message || response.statusText}. Try again.`);
     return new HubError("network", `${repo}: ${response.url} answers ${status} ${response.statusText}: ${message}`);
   }
 }
+
+export const mayNotWrite = (repo: string, endpoint: string, why: string): HubError =>
+  new HubError(
+    "forbidden",
+    `${repo}: the token may not write there (${why}). Make one with write permission at ${endpoint}/settings/tokens, or choose a repository that is yours.`,
+  );
 
 /** The pause before the next try, after so many that failed: doubling, at most 8 s. */
 export const backoffMs = (first: number, failures: number): number => Math.min(first * 2 ** (failures - 1), 8000);

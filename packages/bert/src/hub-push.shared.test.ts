@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { shared } from "../test/shared.ts";
 import type { HubError } from "./errors.ts";
 import type { DownloadProgress } from "./hub-progress.ts";
-import { pushToHub, type PushOptions } from "./hub-push.ts";
+import { createRepo, pushToHub, type PushOptions } from "./hub-push.ts";
 
 interface LocalHub {
   url: string;
@@ -191,6 +191,10 @@ describe.skipIf(!serve)("pushToHub", () => {
       const error = await failure(pushToHub(folder, { ...options, ...more }));
       expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
     }
+    await pushToHub(folder, options);
+    const early = await failure(createRepo({ ...options, token: "hf_reader" })); // of a repository that is there
+    expect([early.code, early.message]).toEqual(["forbidden", expect.stringMatching(/the token may not write there/)]);
+    expect(await createRepo(options)).toBe(options.repo);
     const nothing = await failure(pushToHub(join(folder, "none"), options));
     expect(nothing.message).toMatch(/none: no such folder\.$/);
   });

@@ -3,7 +3,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
 import { HubError } from "./errors.ts";
-import { hubFetch } from "./hub-fetch.ts";
+import { hubFetch, mayNotWrite } from "./hub-fetch.ts";
 import { FileBlob } from "./hub-file-blob.ts";
 import { progressOnStderr } from "./hub-progress.ts";
 import { shareableFile } from "./hub-shareable.ts";
@@ -131,12 +131,15 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
 }
 
 /**
- * Makes a repository where it is missing.
+ * Makes a repository where it is missing, and finds out whether the token may write: what an upload much later would fail of.
  * @returns its whole name, `namespace/name`
  * @throws {@link HubError} as {@link pushToHub} does
  */
 export async function createRepo(options: RepoOptions): Promise<string> {
-  return (await openRepo(options, "main")).repo;
+  const { hub, repo, call } = await openRepo(options, "main");
+  const { auth } = await hub.whoAmI(call);
+  if (auth.accessToken?.role === "read") throw mayNotWrite(repo, call.hubUrl, "it is read-only");
+  return repo;
 }
 
 /** A repository that is there, made if need be, and what calls to it take. */
@@ -162,8 +165,9 @@ async function openRepo(options: RepoOptions, revision: string) {
   try {
     await (type === "model" ? hub.modelInfo({ ...call, name: repo }) : hub.datasetInfo({ ...call, name: repo }));
   } catch (error) {
-    if (!(error instanceof HubError && error.code === "repo-not-found")) throw error;
-    await make();
+    const code = error instanceof HubError ? error.code : undefined;
+    if (code === "repo-not-found") await make();
+    else if (code !== "revision-not-found") throw error; // that one is there, without a commit
   }
   return { hub, repo, page, token, call };
 
