@@ -30,6 +30,17 @@ describe("progressOnStderr", () => {
     );
   });
 
+  it("says of an upload that it is one", () => {
+    const out = written(false, [[0, "uploading"], [10, "done"], [0, "downloading"], [10, "done"]]); // prettier-ignore
+    expect(out.split("\n").map((line) => line.split(" ")[0])).toEqual([
+      "Uploading",
+      "Uploaded",
+      "Downloading",
+      "Downloaded",
+      "",
+    ]);
+  });
+
   it("draws a bar on a terminal, and takes its timer down when a download fails", () => {
     const out = written(true, [[0, "downloading"], [5, "downloading"], [5, "failed"]]); // prettier-ignore
     expect(out).toContain("model.safetensors");

@@ -32,6 +32,7 @@ function withLines(write: (text: string) => void): OnProgress {
   return ({ repo, file, loaded, total, status, message }) => {
     if (status === "note") return write(message ?? "");
     if (status === "uploading") uploads.add(file);
+    if (status === "downloading") uploads.delete(file);
     const verb = uploads.has(file) ? "Upload" : "Download";
     if (status === "downloading" || status === "uploading") {
       const now = Date.now();

@@ -20,6 +20,14 @@ interface LocalHub {
 const serve = shared("hub/serve.mjs");
 const token = "hf_writer0123456789";
 
+const realFetch = globalThis.fetch;
+/** A network that breaks after the first piece of each file. */
+const breakingPuts: typeof fetch = async (url, init) => {
+  if (init?.method !== "PUT") return realFetch(url, init);
+  for await (const _ of (init.body as Blob).stream() as AsyncIterable<Uint8Array>) break;
+  throw new TypeError("fetch failed", { cause: new Error("socket hang up") });
+};
+
 /** Against a stand-in for the Hub that takes uploads as the real one does. */
 describe.skipIf(!serve)("pushToHub", () => {
   let hub: LocalHub;
@@ -133,15 +141,10 @@ describe.skipIf(!serve)("pushToHub", () => {
 
   it("sends large files in parts, a part again when its connection breaks, and counts what has gone out", async () => {
     await write("model.safetensors", randomBytes(110_000));
-    const real = globalThis.fetch;
     let breaks = 2;
-    vi.spyOn(globalThis, "fetch").mockImplementation(async (url, init) => {
-      if (init?.method === "PUT" && breaks-- > 0) {
-        for await (const _ of (init.body as Blob).stream() as AsyncIterable<Uint8Array>) break;
-        throw new TypeError("fetch failed", { cause: new Error("socket hang up") });
-      }
-      return real(url, init);
-    });
+    vi.spyOn(globalThis, "fetch").mockImplementation((url, init) =>
+      init?.method === "PUT" && breaks-- > 0 ? breakingPuts(url, init) : realFetch(url, init),
+    );
     await pushToHub(folder, options);
     expect(await there("model.safetensors")).toEqual(await readFile(join(folder, "model.safetensors")));
     expect(puts()).toBe(3);
@@ -195,6 +198,11 @@ describe.skipIf(!serve)("pushToHub", () => {
     const early = await failure(createRepo({ ...options, token: "hf_reader" })); // of a repository that is there
     expect([early.code, early.message]).toEqual(["forbidden", expect.stringMatching(/the token may not write there/)]);
     expect(await createRepo(options)).toBe(options.repo);
+    await write("model.safetensors", randomBytes(200_000));
+    vi.spyOn(globalThis, "fetch").mockImplementation(breakingPuts);
+    expect((await failure(pushToHub(folder, options))).message).toMatch(/socket hang up \(tried 8 times\)/);
+    expect(progress.at(-1)).toMatchObject({ file: "model.safetensors", status: "failed" });
+    vi.restoreAllMocks();
     const nothing = await failure(pushToHub(join(folder, "none"), options));
     expect(nothing.message).toMatch(/none: no such folder\.$/);
   });

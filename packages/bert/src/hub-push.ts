@@ -73,10 +73,10 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
   const onProgress = options.onProgress ?? (isQuiet ? () => undefined : progressOnStderr());
   const { hub, repo, page, token, call } = await openRepo(options, revision);
 
-  const sent = new Map<string, number>();
+  const sent = new Map<string, { loaded: number; total: number }>();
   const onSent = (file: string, bytes: number, total: number): void => {
-    const loaded = (sent.get(file) ?? 0) + bytes;
-    sent.set(file, loaded);
+    const loaded = (sent.get(file)?.loaded ?? 0) + bytes;
+    sent.set(file, { loaded, total });
     onProgress({ repo, file, loaded, total, status: loaded === total ? "done" : "uploading" });
   };
   const { files, leftOut } = await filesToSend(folder, { ignore, token, secretPaths, onSent });
@@ -110,7 +110,10 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
       return { ...done, commit: made?.commit.oid, sent: changed.map(({ path }) => path) };
     } catch (error) {
       const isOvertaken = error instanceof HubError && error.code === "conflict" && attempt < 3;
-      if (!isOvertaken) throw error; // somebody else's commit came in between: ours goes on top
+      if (isOvertaken) continue; // somebody else's commit came in between: ours goes on top
+      for (const [file, { loaded, total }] of sent)
+        if (loaded < total) onProgress({ repo, file, loaded, total, status: "failed" });
+      throw error;
     }
   }
 
