@@ -44,6 +44,21 @@ test("a program runs in Node and ends by itself", async () => {
   ]);
 });
 
+test("worker threads tokenize", async () => {
+  write(
+    "tokenize.mjs",
+    `import { bertTokenizer } from "@gpugrad/bert";
+     import { Dataset, tokenizeDataset } from "@gpugrad/train";
+     const tokenizer = bertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w"]);
+     const data = Dataset.fromRows([{ text: "w" }, { text: "w w" }]);
+     const tokens = await tokenizeDataset(data, tokenizer, { cacheDir: "tokens", numWorkers: 1 });
+     console.log(JSON.stringify([tokens.note ?? "threads", ...tokens.lengths]));
+     await tokens.close();`,
+  );
+  const { stdout } = await run(process.execPath, ["tokenize.mjs"], { cwd: project });
+  expect(JSON.parse(stdout)).toEqual(["threads", 3, 4]);
+});
+
 test("twenty lines train a classifier", async () => {
   write(
     "train.mjs",

@@ -12,7 +12,7 @@ export const saveTokenizer: typeof node.saveTokenizer = () => Promise.resolve(un
 export const tokenCache: typeof node.tokenCache = () => {
   throw new DataError("tokenCache: a browser has no file system.");
 };
-export const startWorkers: typeof node.startWorkers = () => Promise.resolve(undefined);
+export const startWorkers: typeof node.startWorkers = () => Promise.resolve("a page has none");
 
 const noFiles = (path: string): never => {
   throw new DataError(

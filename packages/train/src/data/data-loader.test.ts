@@ -79,6 +79,25 @@ test("shuffles by epoch, goes on in the middle of one, follows indices", async (
   expect(() => new DataLoader(data, tokenizer, { indices: [7] })).toThrow("no row 7");
 });
 
+test("a shuffle by windows takes rows of few blocks at a time, and goes on in the middle of an epoch", async () => {
+  const source = new Dataset({
+    name: "blocks",
+    length: 100,
+    labels: { numLabels: 0 },
+    row: (i) => Promise.resolve({ text: "w".repeat(1 + (i % 3)) }),
+    blockOf: (i) => Math.floor(i / 10),
+  });
+  const loader = new DataLoader(source, tokenizer, { batchSize: 4, shuffle: true, shuffleBuffer: 20, seed: 3 });
+  const rowsOf = async (batches: AsyncIterable<Batch>) => (await all(batches)).flatMap((batch) => [...batch.rows]);
+  const whole = await rowsOf(loader.epoch(1));
+  for (let start = 0; start < 100; start += 20) {
+    const blocks = new Set(whole.slice(start, start + 20).map((i) => source.blockOf(i)));
+    expect(blocks.size).toBe(2);
+  }
+  expect(await rowsOf(loader.epoch(1, { skip: 13 }))).toEqual(whole.slice(52));
+  expect(await rowsOf(loader.epoch(2))).not.toEqual(whole);
+});
+
 test("pairs, numbers as labels, no labels", async () => {
   const pairs = Dataset.fromRows([{ text: "w", text_pair: "w ww", label: 0.5 }]);
   const [batch] = await all(new DataLoader(pairs, tokenizer));

@@ -192,9 +192,9 @@ test("threads give the same tokens, and tell their errors", async () => {
   const folder = await newFolder();
   await tokenizer.savePretrained(folder);
   const workers = await startWorkers(folder, 2);
-  expect(workers, "the workers start").toBeDefined();
+  if (typeof workers === "string") throw new Error(workers);
   const ask = (texts: string[], maxLength = 9) =>
-    workers!.encode(
+    workers.encode(
       texts.map((text): Row => ({ text })),
       maxLength,
     );
@@ -205,12 +205,23 @@ test("threads give the same tokens, and tell their errors", async () => {
     expect(b.ids.length).toBe(9);
     await expect(ask(["w"], 1)).rejects.toThrow("maxLength 1 is less than the 2 special tokens");
   } finally {
-    await workers!.close();
+    await workers.close();
   }
   const [alone, threads] = [
     await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: false }),
     await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: false, numWorkers: 2 }),
   ];
+  expect(threads.note).toBeUndefined();
   const all = rows.map((_, i) => i);
   expect(await threads.read(all)).toEqual(await alone.read(all));
+});
+
+test("without threads where the tokenizer can't be sent or does not load there", async () => {
+  const unsent = counting().counted;
+  delete unsent.savePretrained;
+  const tokens = await tokenizeDataset(data, unsent, { maxLength: 12, numWorkers: 1 });
+  expect(tokens.cache).toBeUndefined();
+  expect(tokens.note).toBe("texts are tokenized without other threads: the tokenizer can't be saved");
+  expect(await idsOf(tokens, 0)).toEqual([2, 5, 3]);
+  expect(await startWorkers(await newFolder(), 1)).toMatch(/no tokenizer: neither tokenizer.json nor vocab.txt/);
 });

@@ -28,7 +28,7 @@ export interface TokenizedDataset {
   readonly labels: Float64Array | undefined;
   /** Where the tokens are, and whether an earlier run left them there. */
   readonly cache: { path: string; hit: boolean } | undefined;
-  /** Why the tokens are in memory though they were to be kept on disk. */
+  /** Why tokens are in memory though they were to be on disk, or were made without the threads that were asked for. */
   readonly note: string | undefined;
   /** The tokens of some rows. */
   read(rows: readonly number[]): Promise<TokenChunk>;
@@ -73,23 +73,27 @@ export async function tokenizeDataset(
       if (found) return await done(found, { cache: { path: found.name, hit: true }, note: undefined });
     }
 
-    const workers = saved && numWorkers > 0 ? await startWorkers(saved.folder, numWorkers) : undefined;
+    const notes: string[] = [];
+    const starting = saved && numWorkers > 0 ? startWorkers(saved.folder, numWorkers) : undefined;
+    const started = (await starting) ?? (numWorkers > 0 ? "the tokenizer can't be saved" : undefined);
+    const workers = typeof started === "string" ? undefined : started;
+    if (typeof started === "string") notes.push(`texts are tokenized without other threads: ${started}`);
     const encode = workers
       ? (rows: readonly Row[]) => workers.encode(rows, maxLength)
       : (rows: readonly Row[]) => Promise.resolve(encodeRows(tokenizer, rows, maxLength));
     const write = () => tokenFile(encodedChunks(dataset, labels, encode, workers ? 2 * numWorkers : 1, options));
+    const note = () => (notes.length > 0 ? notes.join("; ") : undefined);
     try {
-      let note: string | undefined;
       if (cache) {
         const written = await cache.write(key, write());
         if (typeof written !== "string") {
-          return await done(written, { cache: { path: written.name, hit: false }, note: undefined });
+          return await done(written, { cache: { path: written.name, hit: false }, note: note() });
         }
-        note = `tokens are kept in memory: ${written}`;
+        notes.push(`tokens are kept in memory: ${written}`);
       }
       const pieces: Uint8Array<ArrayBuffer>[] = [];
       for await (const piece of write()) pieces.push(piece);
-      return await done(byteSource(new Blob(pieces), "tokens"), { cache: undefined, note });
+      return await done(byteSource(new Blob(pieces), "tokens"), { cache: undefined, note: note() });
     } finally {
       await workers?.close();
     }

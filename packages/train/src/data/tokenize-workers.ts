@@ -14,8 +14,8 @@ export interface TokenizeWorkers {
 export type TokenizeRequest = { number: number; rows: readonly Row[]; maxLength: number };
 export type TokenizeReply = { number?: number; chunk?: TokenChunk; error?: string };
 
-/** Starts threads that load the tokenizer in `folder`; undefined when they can't be started, as in a bundle without the worker's file. */
-export async function startWorkers(folder: string, count: number): Promise<TokenizeWorkers | undefined> {
+/** Starts threads that load the tokenizer in `folder`; why not, when they can't be started, as in a bundle without the worker's file. */
+export async function startWorkers(folder: string, count: number): Promise<TokenizeWorkers | string> {
   const waiting = new Map<number, { resolve: (chunk: TokenChunk) => void; reject: (error: Error) => void }>();
   let requests = 0;
   const workers: Worker[] = [];
@@ -39,9 +39,9 @@ export async function startWorkers(folder: string, count: number): Promise<Token
         });
       });
     await Promise.all(Array.from({ length: count }, start));
-  } catch {
+  } catch (error) {
     await close();
-    return undefined;
+    return (error as Error).message;
   }
   return {
     encode: (rows, maxLength) =>
