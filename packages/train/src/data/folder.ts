@@ -71,7 +71,9 @@ export async function splitsOf(folder: DataFolder, name?: string): Promise<Split
     for (const part of folder.files.map(partOf)) {
       if (!part) continue;
       const splits = found.get(part.config) ?? new Map<string, string[]>();
-      found.set(part.config, splits.set(part.split, [...(splits.get(part.split) ?? []), part.file]));
+      const files = splits.get(part.split) ?? [];
+      files.push(part.file);
+      found.set(part.config, splits.set(part.split, files));
     }
   }
   const tables = folder.files.filter(tableFormat);
