@@ -109,7 +109,7 @@ export function metricChart(
   const line = training?.points.map(({ step }, i) => ({ step, value: smoothed![i]! })) ?? [];
   const steps = [...data, ...line].map(({ step }) => step);
   return plot(name, {
-    height: 160,
+    ...{ width: 280, height: 140 },
     x: stepAxis(Math.min(...steps), Math.max(...steps)),
     y: { label: null, grid: true, ticks: 4, nice: true },
     marks: [
@@ -129,23 +129,24 @@ type Classes = NonNullable<Evaluation["classes"]>;
 /** Rows are labels, columns predictions; the darker, the more of the label's rows. */
 export function confusionChart({ names, confusions, scores }: Classes): string {
   const n = Math.min(names.length, MOST_CLASSES);
-  const short = distinct(names.slice(0, n), n > 10 ? 10 : 14);
+  const short = distinct(names.slice(0, n), n > 10 ? 12 : 15);
   const data = confusions
     .filter(([label, predicted]) => label < n && predicted < n)
     .map(([label, predicted, rows]) => ({
       ...{ label: short[label], predicted: short[predicted], rows },
-      share: rows / scores[label]!.support,
+      opacity: 0.08 + (0.67 * rows) / scores[label]!.support,
       title: `${names[label]} predicted as ${names[predicted]}\n${rows.toLocaleString("en")} of ${scores[label]!.support.toLocaleString("en")} rows`,
     }));
   const longest = Math.max(...short.map((name) => name.length));
   const left = 30 + longest * (n > 10 ? 5 : 6.5);
-  const bottom = n > 5 ? 22 + longest * 5 : 40;
+  const rotated = longest * 7 > (WIDTH - left) / n;
+  const bottom = rotated ? 28 + longest * (n > 10 ? 5 : 6) : 40;
   const height = Math.min(330, WIDTH - left) + bottom;
   return plot("confusion matrix", {
     ...{ width: WIDTH, height, marginLeft: left, marginBottom: bottom, marginRight: 6, padding: n > 10 ? 0.02 : 0.04 },
-    x: { label: "predicted", labelArrow: "none", domain: short, tickSize: 0, ...(n > 5 && { tickRotate: -90 }) },
+    x: { label: "predicted", labelArrow: "none", domain: short, tickSize: 0, ...(rotated && { tickRotate: -90 }) },
     y: { label: "label", labelArrow: "none", labelAnchor: "top", domain: short, tickSize: 0 },
-    opacity: { type: "linear", domain: [0, 1], range: [0.06, 0.75] },
+    opacity: { type: "identity" },
     style: { fontSize: n > 16 ? "8px" : n > 10 ? "9px" : "11.5px", background: "none" },
     marks: [
       Plot.cell(
@@ -154,7 +155,7 @@ export function confusionChart({ names, confusions, scores }: Classes): string {
           ...{ x: "predicted", y: "label", fill: BLUE, fillOpacity: 0.05 },
         },
       ),
-      Plot.cell(data, { x: "predicted", y: "label", fill: BLUE, fillOpacity: "share", title: "title" }),
+      Plot.cell(data, { x: "predicted", y: "label", fill: BLUE, fillOpacity: "opacity", title: "title" }),
       ...(n <= 16
         ? [
             Plot.text(data, {
@@ -185,7 +186,7 @@ export function rocChart({ points }: NonNullable<Classes["roc"]>): string {
     y: { label: "true positive rate", labelArrow: "none", domain: [0, 1], ticks: 5, grid: true },
     marginTop: 24,
     marks: [
-      Plot.areaY(points, { x: "0", y: "1", fill: BLUE, fillOpacity: 0.1 }),
+      Plot.areaY(points, { x: "0", y1: 0, y2: "1", fill: BLUE, fillOpacity: 0.1 }),
       diagonal(0, 1),
       Plot.line(points, { x: "0", y: "1", stroke: BLUE, strokeWidth: 2 }),
       Plot.dot(spread(points, 80), {
@@ -236,6 +237,26 @@ export function pairsChart(pairs: readonly [number, number][]): string {
   });
 }
 
+/** How often predictions of a regression are off by how much. */
+export function errorsChart(pairs: readonly [number, number][]): string {
+  const errors = pairs.map(([label, prediction]) => prediction - label);
+  return plot("errors", {
+    height: 330,
+    x: { label: "prediction − label", labelArrow: "none", ticks: 6 },
+    y: { label: null, grid: true, ticks: 5 },
+    marks: [
+      Plot.rectY(errors, {
+        ...Plot.binX(
+          { y: "count", title: (rows: number[]) => `${rows.length} rows` },
+          { x: Plot.identity, thresholds: 30 },
+        ),
+        ...{ fill: BLUE, fillOpacity: 0.7 },
+      }),
+      Plot.ruleX([0], { stroke: FAINT, strokeDasharray: "4 4" }),
+    ],
+  });
+}
+
 /** How many rows have how many tokens. */
 export function lengthsChart(lengths: readonly number[]): string {
   const first = lengths.findIndex((count) => count > 0);
@@ -272,7 +293,15 @@ export function memoryChart(deviceBytes: Curve, rssBytes: Curve, format: (bytes:
   const steps = (deviceBytes.points.length > 0 ? deviceBytes : rssBytes).points;
   return plot("memory", {
     x: stepAxis(data[0]!.step, data.at(-1)!.step),
-    y: { label: null, grid: true, ticks: 5, zero: true, nice: true, tickFormat: (value: number) => `${value} ${unit === MiB ? "M" : "G"}` }, // prettier-ignore
+    y: {
+      label: null,
+      grid: true,
+      ticks: 5,
+      zero: true,
+      nice: true,
+      tickFormat: (value: number) => `${value} ${unit === MiB ? "MiB" : "GiB"}`,
+    },
+    marginLeft: 62,
     marks: [
       ...lines.map(([name]) =>
         Plot.lineY(data.filter((at) => at.name === name), {

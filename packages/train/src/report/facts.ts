@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 import { arch, cpus, homedir, release, totalmem, type } from "node:os";
-import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename } from "node:path";
 import { device } from "@gpugrad/tensor";
 import type { CallbackContext } from "../callbacks.ts";
 import { formatBytes } from "../format.ts";
 import { TRAINING_ARGUMENTS, type TrainingArguments } from "../training-arguments.ts";
+import { version } from "../version.ts";
 
 /** A setting: its name and value, and the default where that is another. */
 export type Fact = [name: string, value: string, byDefault?: string];
@@ -63,19 +62,8 @@ function environment(): Fact[] {
   ];
 }
 
-/** This package's version, which all of them share. */
-function version(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); dirname(folder) !== folder; folder = dirname(folder)) {
-    try {
-      return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string }).version;
-    } catch {
-      continue; // not there: a folder up
-    }
-  }
-  return "?";
-}
-
 function shown(value: unknown): string {
+  if (value === null) return "none";
   if (typeof value === "string") return publicName(value);
   if (Array.isArray(value) && value.length <= 20) return value.length === 0 ? "none" : value.map(shown).join(", ");
   const text = JSON.stringify(value, (name, inner: unknown) =>

@@ -41,19 +41,19 @@ export class Curve {
   }
 
   /**
-   * The mean of neighbours, the nearer ones counting more: an exponential moving average over about a fortieth of all updates, without the
-   * bias that a start at 0 has. Undefined for a curve too short to need it.
+   * Means of neighbours on both sides, the nearer ones counting more: exponentially weighted over about a fortieth of all updates. Undefined
+   * for a curve too short to need it.
    */
   smoothed(): number[] | undefined {
     if (this.points.length < 12) return undefined;
-    const updates = this.points.reduce((sum, { count }) => sum + count, 0);
-    let [sum, weight] = [0, 0];
-    return this.points.map(({ count, mean }) => {
-      const kept = Math.exp((-40 * count) / updates);
-      sum = kept * sum + (1 - kept) * mean;
-      weight = kept * weight + (1 - kept);
-      return sum / weight;
-    });
+    const reach = this.updates / 40;
+    const after = meansSoFar([...this.points].reverse(), reach).reverse();
+    return meansSoFar(this.points, reach).map((before, i) => (before + after[i]!) / 2);
+  }
+
+  /** How many values there are. */
+  get updates(): number {
+    return this.points.reduce((sum, { count }) => sum + count, 0);
   }
 
   /** As JSON: `[step, mean]` for a single update, `[step, mean, count, min, max]` for several. */
@@ -78,6 +78,17 @@ export class Curve {
 
 /** Floats as the device has them need no more digits. */
 const short = (value: number): number => Number(value.toPrecision(8));
+
+/** Exponential moving averages, without the bias that a start at 0 has. */
+function meansSoFar(points: readonly Point[], reach: number): number[] {
+  let [sum, weight] = [0, 0];
+  return points.map(({ count, mean }) => {
+    const kept = Math.exp(-count / reach);
+    sum = kept * sum + (1 - kept) * mean;
+    weight = kept * weight + (1 - kept);
+    return sum / weight;
+  });
+}
 
 function merged(a: Point, b: Point): Point {
   const count = a.count + b.count;

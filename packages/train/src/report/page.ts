@@ -3,6 +3,7 @@ import { formatBytes, formatDuration, formatRate } from "../format.ts";
 import {
   confusionChart,
   curveChart,
+  errorsChart,
   lengthsChart,
   memoryChart,
   metricChart,
@@ -97,13 +98,18 @@ export function reportIn(html: string): Report | undefined {
 const STATUS = { training: "training", finished: "finished", stopped: "stopped early" } as const;
 
 const count = (value: number): string => value.toLocaleString("en");
+const updates = (many: number): string => `${count(many)} ${many === 1 ? "update" : "updates"}`;
 /** Four digits: `0.3124`, `5.000e-5`. */
 const digits = (value: number): string =>
   value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
 const strong = (text: string): string => `<b>${text}</b>`;
-/** `eval_f1` as people say it. */
-const metricName = (name: string): string => name.replace(/^eval_/, "").replaceAll("_", " ");
+/** `eval_roc_auc` as people say it. */
+const metricName = (name: string): string =>
+  name
+    .replace(/^eval_/, "")
+    .replaceAll("_", " ")
+    .replace(/\b(f1|mcc|mse|mae|roc|auc)\b/g, (short) => short.toUpperCase());
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -168,10 +174,12 @@ function summary(report: Report): string[] {
   const wrong = [
     ...(nonFinite.count > 0
       ? [
-          `<span class="bad">A loss or gradient was NaN or infinite in ${count(nonFinite.count)} updates:</span> ${nonFinite.steps.map(count).join(", ")}${more}.`,
+          `<span class="bad">A loss or gradient was NaN or infinite in ${updates(nonFinite.count)}:</span> ${nonFinite.steps.map(count).join(", ")}${more}.`,
         ]
       : []),
-    ...(report.skippedSteps ? [`${count(report.skippedSteps)} updates were left out.`] : []),
+    ...(report.skippedSteps
+      ? [`${updates(report.skippedSteps)} ${report.skippedSteps === 1 ? "was" : "were"} left out.`]
+      : []),
   ];
   return [far, good.join(" "), where.join(" "), wrong.join(" ")].filter(Boolean);
 }
@@ -212,8 +220,11 @@ const exponential = (value: number): string => (value === 0 ? "0" : Number(value
 function trainingCharts({ history }: Report): string[] {
   const { loss, gradNorm, learningRate, tokensPerSecond, deviceBytes, rssBytes } = history.curves;
   const has = (curve: { points: readonly unknown[] }): boolean => curve.points.length > 0;
-  const thinned = loss.points.some((point) => point.count > 1) ? "; shaded: the range between neighbours" : "";
-  const caption = loss.smoothed() ? `thin: each update; thick: smoothed${thinned}` : "each update";
+  const stride = Math.max(...loss.points.map((point) => point.count));
+  const caption = [
+    stride > 1 ? `thin: means of ${count(stride)} updates; shaded: their range` : "thin: each update",
+    ...(loss.smoothed() ? ["thick: smoothed"] : []),
+  ].join("; ");
   const perSecond = (value: number): string => formatRate(value, "tokens");
   const padding = 1 - history.tokens / history.paddedTokens;
   const rows = history.lengths.reduce((sum, rows) => sum + (rows ?? 0), 0);
@@ -229,7 +240,7 @@ function trainingCharts({ history }: Report): string[] {
       ? figure("Tokens per second", "with padding, over the last few updates", curveChart(tokensPerSecond, { label: "tokens per second", format: perSecond, tickFormat: "~s", zero: true })) // prettier-ignore
       : "",
     has(deviceBytes) || has(rssBytes)
-      ? figure("Memory, bytes", '<i class="blue"></i> tensors on the device; <i class="orange"></i> this process', memoryChart(deviceBytes, rssBytes, formatBytes)) // prettier-ignore
+      ? figure("Memory", '<i class="blue"></i> tensors on the device; <i class="orange"></i> this process', memoryChart(deviceBytes, rssBytes, formatBytes)) // prettier-ignore
       : "",
     rows > 0
       ? figure("Tokens per row", `${digits(history.tokens / rows)} on average over ${count(rows)} rows; ${percent(padding)} of what was computed was padding`, lengthsChart(history.lengths)) // prettier-ignore
@@ -269,14 +280,22 @@ ${shown.map(({ step, metrics }) => line([count(step), ...names.map((name) => (me
 }
 
 /** What the model gets right and what wrong. */
-function verdict({ step, dataset, rows, nonFinite, classes, pairs }: Evaluation): string {
-  const told = `<p class="muted">${count(rows)} rows of ${escaped(dataset)}, after update ${count(step)}.${
+function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs }: Evaluation): string {
+  const told = `<p class="muted">${count(rows)} rows of ${escaped(dataset)}, after update ${count(step)}${classes ? `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong` : ""}.${
     nonFinite > 0 ? ` <span class="bad">${count(nonFinite)} with logits that aren't finite are left out.</span>` : ""
   }</p>`;
   if (pairs && pairs.length > 0)
     return section(
       "Predictions",
-      told + grid([figure("Predicted against true", "dashed: where both are equal", pairsChart(pairs))]),
+      told +
+        grid([
+          figure("Predicted against true", "dashed: where both are equal", pairsChart(pairs)),
+          figure(
+            "Errors",
+            pairs.length < rows ? `of ${count(pairs.length)} rows, evenly chosen` : "of all rows",
+            errorsChart(pairs),
+          ),
+        ]),
     );
   if (!classes) return "";
   const { names, confusions, calibration, roc, scores } = classes;
@@ -306,7 +325,7 @@ ${worst.map(([label, predicted, n]) => `<tr><td>${escaped(names[label] ?? String
     "Right and wrong",
     `${told}${grid(figures.filter(Boolean))}
 ${names.length > 2 && worst.length > 0 ? worstTable : ""}
-${readable ? `<h3>By class</h3>${perClass}` : `<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
+${names.length <= 10 ? `<h3>By class</h3>${perClass}` : `<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
   );
 }
 
@@ -315,7 +334,7 @@ function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): string {
   const title = pairs ? "Largest errors" : "Most confident mistakes";
   const told = pairs
     ? `The ${count(shown.length)} of ${count(rows)} rows with the largest errors.`
-    : `${count(wrong)} of ${count(rows)} rows are wrong. ${shown.length < wrong ? `These are the ${shown.length} that the model was surest of.` : "The model was surest of the first."}`;
+    : `${shown.length < wrong ? `The ${shown.length} of ${count(wrong)} that the model was surest of.` : "The model was surest of the first."}`;
   const items = shown.map((mistake) => {
     const { row, text, textPair, label, predicted, score } = mistake;
     const said = pairs
