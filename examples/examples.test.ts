@@ -96,17 +96,28 @@ test("train:imdb --sample keeps its contract, and what it saves predicts", () =>
   expect(fineTune().stderr).toMatch(/18 reviews to train on, 2 to test/);
   expect(run("packages/gpugrad/src/cli.ts", ["evaluate", tuned, "--dataset", reviews, "--label_column", "class"]).stdout).toMatch(/on 20 rows/); // prettier-ignore
   // What is wrong is said before the training.
-  const late = fineTune("--train_indices", indices, "--eval_indices", indices, "--json");
+  const late = fineTune("--train_indices", indices, "--eval_indices", indices, "--json", "--overwrite_output_dir");
   expect(late).toMatchObject({ code: 1, stdout: "" });
   expect(late.stderr).toMatch(/--eval_indices: no row 20: there are 20 rows/);
 });
 
 test("wrong usage ends with 2 and says what is wrong", () => {
+  const config = join(out, "run.yaml");
+  writeFileSync(config, "learning_rate: 1e-3\nper_device_train_batch: 4\n");
   for (const [program, args, message] of [
-    ["examples/train-imdb.ts", ["--learning_rat", "1"], /unknown option '--learning-rat'/],
-    ["examples/train-imdb.ts", ["--max_length", "x"], /It has to be a number/],
+    [
+      "examples/train-imdb.ts",
+      ["--learning_rat", "1"],
+      /unknown option '--learning-rat'\n\(Did you mean --learning-rate/,
+    ],
+    [
+      "examples/train-imdb.ts",
+      ["--config", config],
+      /run.yaml: there is no per_device_train_batch. Did you mean per_device_train_batch_size/,
+    ],
+    ["examples/train-imdb.ts", ["--max_length", "x"], /maxLength is x, but it has to be a number/],
     ["examples/train-imdb.ts", ["--lr_scheduler_type", "cosin"], /lrSchedulerType is cosin, but it has to be one of/],
-    ["examples/train-imdb.ts", ["--padding", "short"], /Allowed choices are max_length, longest/],
+    ["examples/train-imdb.ts", ["--padding", "short"], /padding is short, but it has to be one of longest, max_length/],
     ["examples/train-imdb.ts", ["--sample", "--dataset", "x"], /'--sample' cannot be used with option '--dataset/],
     ["packages/gpugrad/src/cli.ts", ["predict"], /missing required argument 'model'/],
     ["packages/gpugrad/src/cli.ts", ["predikt"], /unknown command/],

@@ -55,7 +55,7 @@ try {
         rootDir: root,
         outDir: join(scratch, "out"),
       },
-      files: [entries.index, join(root, "packages/tensor/src/wgsl.d.ts")],
+      files: [...Object.values(entries), join(root, "packages/tensor/src/wgsl.d.ts")],
       include: [],
     }),
   );

@@ -24,11 +24,17 @@ function command(name: string, description: string, load: () => Promise<(args: s
 command("doctor", "look at Node, drivers and adapter; --fix mends what is missing", async () => {
   return (await import("./commands/doctor.ts")).doctor;
 });
+command("train", "fine-tune a model on any dataset", async () => {
+  return (await import("./commands/train.ts")).train;
+});
 command("predict", "label texts with a fine-tuned model", async () => {
   return (await import("./commands/predict.ts")).predict;
 });
 command("evaluate", "accuracy and a classification report on a dataset", async () => {
   return (await import("./commands/evaluate.ts")).evaluate;
+});
+command("serve", "answer over HTTP, many requests at a time", async () => {
+  return (await import("./commands/serve.ts")).serve;
 });
 command("embed", "sentence embeddings of texts", async () => {
   return (await import("./commands/embed.ts")).embed;

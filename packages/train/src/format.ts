@@ -34,12 +34,16 @@ function withUnit(value: number, base: number, units: readonly string[]): string
   return `${value.toFixed(decimals)} ${units[power]}`;
 }
 
-/** Rows of cells as lines of equal columns: the first column to the left, the others to the right. */
-export function formatTable(rows: readonly (readonly string[])[], { indent = "  " }: { indent?: string } = {}): string {
+/** Rows of cells as lines of equal columns: the first column to the left, the others by `align`. */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  { align = "right" }: { align?: "left" | "right" } = {},
+): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  const pad = (cell: string, i: number): string => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
-  return rows.map((row) => `${indent}${row.map(pad).join("  ")}`.trimEnd()).join("\n");
+  const pad = (cell: string, i: number): string =>
+    i === 0 || align === "left" ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!);
+  return rows.map((row) => `  ${row.map(pad).join("  ")}`.trimEnd()).join("\n");
 }
 
 /** A number for people: `0.8123`, `12.35`, `4.9e-5`, `1234`. */

@@ -123,6 +123,10 @@ export class ProgressCallback implements TrainerCallback {
     if (checkpoint !== undefined && !this.#quiet) this.print(`saved ${checkpoint}`);
   }
 
+  onWarning(_: TrainingArguments, __: TrainerState, ___: TrainerControl, { warning }: CallbackContext): void {
+    if (warning !== undefined) this.print(`warning: ${warning}`);
+  }
+
   #plain(text: string): void {
     this.#line.print(text);
     this.#shownAt = performance.now();

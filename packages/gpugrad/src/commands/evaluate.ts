@@ -1,15 +1,18 @@
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { destroy, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
-import { classificationReport, loadDataset, loadDatasetDict, progressLine, Trainer } from "@gpugrad/train";
+import { loadDataset, loadDatasetDict, ProgressCallback, Trainer } from "@gpugrad/train";
 import { Command } from "commander";
 import { runCommand } from "../run-command.ts";
+import { metricsReport, plainMetrics } from "../train/report.ts";
 import { wholeNumber } from "../texts.ts";
 
-/** `gpugrad evaluate MODEL`: accuracy and a classification report on a labelled dataset. */
+/** `gpugrad evaluate MODEL`: metrics on a labelled dataset, and a classification report or, of a regression, correlations and errors. */
 export function evaluate(args: string[]): Promise<number> {
   const command = new Command("gpugrad evaluate")
-    .description("Accuracy, and precision, recall and F1 by class, on a labelled dataset.")
+    .description(
+      "Accuracy, precision, recall and F1 by class, and more, on a labelled dataset; of a regression, errors and correlations.",
+    )
     .argument("<model>", "a folder or a hub id")
     .option("--dataset <id>", "a hub id, a folder or a file", "stanfordnlp/imdb")
     .option("--split <name>", "the split to evaluate on (default: test, or all of a file)")
@@ -19,7 +22,7 @@ export function evaluate(args: string[]): Promise<number> {
     .option("--max-eval-samples <n>", "only the first n rows", wholeNumber(1))
     .option("--per-device-eval-batch-size <n>", "rows at a time", wholeNumber(1), 32)
     .option("--max-length <n>", "tokens per text; longer ones are cut", wholeNumber(1), 256)
-    .option("--json", 'print {"accuracy", "loss", "rows", "runtime"} and nothing else')
+    .option("--json", "print one JSON object with all metrics, and nothing else")
     .allowExcessArguments(false);
   return runCommand<{
     dataset: string;
@@ -45,27 +48,19 @@ export function evaluate(args: string[]): Promise<number> {
         : await loadDataset(dataset, { ...columns, split: options.split ?? "test", labelNames: names });
       if (all.length === 0) throw new Error(`${all.name}: no rows to evaluate on.`);
       const rows = options.maxEvalSamples === undefined ? all : all.take(options.maxEvalSamples);
-      const line = progressLine();
       const { perDeviceEvalBatchSize, maxLength } = options;
+      const progress = new ProgressCallback({ quiet: options.json === true });
       const trainer = new Trainer({
-        model,
-        tokenizer,
+        ...{ model, tokenizer, callbacks: [progress] },
         args: { perDeviceEvalBatchSize, maxLength },
-        callbacks: { onEvalBatch: ({ batch, totalBatches }) => line.update(`batch ${batch}/${totalBatches}`) },
       });
-      const { metrics, labels, classes } = await trainer.predict(rows);
-      line.done();
-      if (!labels) throw new Error(`${all.name}: no labels to compare with.`);
-      const { eval_accuracy: accuracy, eval_loss: loss, eval_runtime: runtime } = metrics;
-      if (options.json) process.stdout.write(`${JSON.stringify({ accuracy, loss, rows: rows.length, runtime })}\n`);
-      else {
-        const table = classificationReport(labels, classes, {
-          labels: [...names.keys()],
-          targetNames: names,
-          digits: 4,
-        });
-        process.stdout.write(`accuracy ${(100 * (accuracy ?? 0)).toFixed(2)} % on ${rows.length} rows\n\n${table}`);
-      }
+      const prediction = await trainer.predict(rows, { metricKeyPrefix: "eval" });
+      progress.done();
+      if (!prediction.labels) throw new Error(`${all.name}: no labels to compare with.`);
+      if (options.json) {
+        const { runtime, ...metrics } = plainMetrics(prediction.metrics);
+        process.stdout.write(`${JSON.stringify({ ...metrics, rows: rows.length, runtime })}\n`);
+      } else process.stdout.write(metricsReport(prediction, names, "rows"));
       return 0;
     } finally {
       await destroy();

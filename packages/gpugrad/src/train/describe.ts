@@ -1,0 +1,210 @@
+import type { AdapterInfo } from "@gpugrad/tensor";
+import {
+  formatBytes,
+  formatLabelCounts,
+  formatTable,
+  labelCounts,
+  paddingShare,
+  shuffledIndices,
+  snakeCase,
+  TRAINING_ARGUMENTS,
+  type Dataset,
+  type Trainer,
+  type TrainingArguments,
+} from "@gpugrad/train";
+import type { TrainOptions } from "./options.ts";
+import type { Task } from "./task.ts";
+
+/** Rows that are tokenized to say how long texts are. */
+const SAMPLED_ROWS = 512;
+
+/** From here on, classes are called uneven. */
+const UNEVEN = 3;
+
+/** What the data is like, by the names that events have. */
+export interface DataSummary {
+  train_rows: number;
+  eval_rows: number;
+  test_rows?: number;
+  /** Rows of each class by its name; of a regression, the range of the numbers. */
+  classes?: Record<string, number>;
+  labels?: { least: number; most: number };
+  /** Rows that were left out, and what was wrong with the first of them. */
+  bad_rows: number;
+  bad_rows_first: readonly string[];
+  /** Of a sample of rows: tokens of the median row, and of the longest but 5 %. */
+  median_tokens: number;
+  p95_tokens: number;
+  /** Shares of rows that are longer than `max_length`, and of padding in a batch. */
+  truncated: number;
+  padding: number;
+  /** Tokens of an epoch with padding, about. */
+  tokens_per_epoch: number;
+}
+
+/** Counts classes, and tokenizes some rows. */
+export async function summarize(
+  { train, validation, test, tokenizer }: Task,
+  { trainIndices }: TrainOptions,
+  args: TrainingArguments,
+  maxLength: number,
+): Promise<DataSummary> {
+  const rows = trainIndices ? train.select(trainIndices) : train;
+  const sample = shuffledIndices(rows.length, args.seed).slice(0, SAMPLED_ROWS);
+  const read = await Promise.all(Array.from(sample, (i) => rows.row(i)));
+  const pairs = read.map((row) => row.text_pair);
+  const encoded = tokenizer.encodeBatch(
+    read.map((row) => row.text),
+    { truncation: false, ...(pairs.some((pair) => pair !== undefined) && { textPairs: pairs }) },
+  );
+  const lengths = encoded.map(({ input_ids }) => input_ids.length);
+  const sorted = lengths.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
+  const order =
+    args.trainSamplingStrategy === "group_by_length"
+      ? [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!)
+      : [...lengths.keys()];
+  const batch = { batchSize: args.perDeviceTrainBatchSize, maxLength };
+  const padding = paddingShare(lengths, order, batch, args.padding);
+  const mean = lengths.reduce((sum, length) => sum + Math.min(length, maxLength), 0) / lengths.length;
+  return {
+    train_rows: rows.length,
+    eval_rows: validation.length,
+    ...(test && { test_rows: test.length }),
+    ...(await labelsOf(rows)),
+    bad_rows: train.badRows.count + validation.badRows.count + (test?.badRows.count ?? 0),
+    bad_rows_first: [...train.badRows.first, ...validation.badRows.first, ...(test?.badRows.first ?? [])],
+    median_tokens: at(0.5),
+    p95_tokens: at(0.95),
+    truncated: lengths.filter((length) => length > maxLength).length / lengths.length,
+    padding,
+    tokens_per_epoch: Math.round((rows.length * mean) / (1 - padding)),
+  };
+}
+
+async function labelsOf(rows: Dataset): Promise<Pick<DataSummary, "classes" | "labels">> {
+  const counts = await labelCounts(rows);
+  if (counts.length > 0) {
+    return { classes: Object.fromEntries(counts.map((count, id) => [rows.labels.names?.[id] ?? String(id), count])) };
+  }
+  let [least, most] = [Infinity, -Infinity];
+  for (let i = 0; i < rows.length; i++) {
+    const label = (await rows.label(i)) ?? NaN;
+    least = Math.min(least, label);
+    most = Math.max(most, label);
+  }
+  return { labels: { least, most } };
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.01 ? 2 : 0)} %`;
+const millions = (count: number): string => `${(count / 1e6).toFixed(2)} M`;
+
+type Line = [name: string, text: string];
+
+/** What will be done, in words: adapter, model, data, training and output, a line each. */
+export function describeRun(
+  { title, model }: Task,
+  trainer: Trainer,
+  data: DataSummary,
+  adapter: AdapterInfo,
+  unit: string,
+): string {
+  const { args, totalSteps } = trainer;
+  const { config } = model;
+  const frozen = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? 0 : p.size), 0);
+  const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps;
+  const counts = Object.values(data.classes ?? {});
+  const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
+  const warning =
+    data.classes && fewest === 0
+      ? "! a class has no row to learn from"
+      : most / fewest >= UNEVEN
+        ? `! uneven by ${(most / fewest).toFixed(1)}: --class_weights balanced makes up for it`
+        : undefined;
+  const rows: Line[] = [
+    ["adapter", `${adapter.description}${adapter.cpu ? ", which is the CPU: a GPU is far faster" : ""}`],
+    [
+      "model",
+      `${config.num_hidden_layers} layers of ${config.hidden_size}, ${millions(model.numParameters())} parameters` +
+        `${frozen > 0 ? ` (${millions(frozen)} of them frozen)` : ""}, ${config.num_labels === 1 ? "a number" : `${config.num_labels} labels`}`,
+    ],
+    [
+      "data",
+      `${data.train_rows} ${unit} to train on, ${data.eval_rows} to ${data.test_rows === undefined ? "test" : `evaluate, ${data.test_rows} to test`}, ` +
+        `${args.maxLength} tokens at most`,
+    ],
+    ...(data.classes ? [["classes", formatLabelCounts(counts, Object.keys(data.classes))] as Line] : []),
+    ...(warning ? [["", warning] as Line] : []),
+    ...(data.labels ? [["labels", `numbers from ${data.labels.least} to ${data.labels.most}`] as Line] : []),
+    ...(data.bad_rows > 0
+      ? [["bad rows", [`${data.bad_rows} left out:`, ...data.bad_rows_first].join("\n             ")] as Line]
+      : []),
+    [
+      "lengths",
+      `${data.median_tokens} tokens in the middle, ${data.p95_tokens} for the longest but 5 %; ` +
+        `${percent(data.truncated)} of rows are cut, ${percent(data.padding)} of a batch is padding`,
+    ],
+    [
+      "training",
+      `${totalSteps} updates of ${rowsPerUpdate} ${unit}; ${args.optim.startsWith("adamw") ? "AdamW" : args.optim} ${args.learningRate}, ` +
+        `${args.lrSchedulerType}, weight decay ${args.weightDecay}, clip ${args.maxGradNorm}, seed ${args.seed}${args.fp16 ? ", fp16" : ""}`,
+    ],
+    ["output", args.outputDir!],
+  ];
+  return [title, ...rows.map(([name, text]) => `  ${name.padEnd(9)}  ${text}`)].join("\n");
+}
+
+/** Updates, rows and tokens of the whole run, and the device memory that weights, gradients and the optimizer take. */
+export interface Totals {
+  updates: number;
+  epochs: number;
+  tokens: number;
+  state_bytes: number;
+}
+
+export function totalsOf({ model }: Task, trainer: Trainer, data: DataSummary): Totals {
+  const { args, totalSteps } = trainer;
+  const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps;
+  const epochs = args.maxSteps > 0 ? (args.maxSteps * rowsPerUpdate) / data.train_rows : args.numTrainEpochs;
+  const trained = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
+  const moments = args.optim.startsWith("adamw") ? 2 : 0;
+  return {
+    updates: totalSteps,
+    epochs,
+    tokens: Math.round(data.tokens_per_epoch * epochs),
+    state_bytes: 4 * (model.numParameters() + (1 + moments) * trained),
+  };
+}
+
+/** The whole configuration by its names in snake_case: options first, then the training arguments. A token isn't told. */
+export function configurationOf(options: TrainOptions, args: TrainingArguments): Record<string, unknown> {
+  const { dryRun: _, json: __, quiet: ___, ...others } = options;
+  const named = Object.entries({ ...others, ...args }).map(([name, value]) => [snakeCase(name), value] as const);
+  return Object.fromEntries(named.map(([name, value]) => [name, name === "hub_token" && value ? "…" : value]));
+}
+
+/** The configuration as two lists: what differs from the defaults, and what doesn't. */
+export function describeConfiguration(configuration: Readonly<Record<string, unknown>>): string {
+  const show = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const defaults = new Map<string, unknown>(
+    Object.entries(TRAINING_ARGUMENTS).map(([name, argument]) => [snakeCase(name), argument.default]),
+  );
+  const entries = Object.entries(configuration).map(([name, value]) => ({ name, value: show(value) }));
+  const differs = entries.filter(({ name, value }) => !defaults.has(name) || show(defaults.get(name)) !== value);
+  const same = entries.filter((entry) => !differs.includes(entry));
+  const list = (some: typeof entries, cells: (entry: (typeof entries)[number]) => string[]): string =>
+    formatTable(some.map(cells), { align: "left" });
+  return [
+    "differs from the defaults:",
+    list(differs, ({ name, value }) => {
+      const byDefault = defaults.get(name);
+      return [name, value, ...(defaults.has(name) && byDefault !== null ? [`(default: ${show(byDefault)})`] : [])];
+    }),
+    "as the defaults:",
+    list(same, ({ name, value }) => [name, value]),
+  ].join("\n");
+}
+
+export const describeTotals = ({ updates, epochs, tokens, state_bytes }: Totals): string =>
+  `in all: ${updates} updates, ${Number(epochs.toFixed(2))} epochs, about ${millions(tokens)} tokens with padding; ` +
+  `${formatBytes(state_bytes)} on the device for weights, gradients and optimizer, and activations besides`;

@@ -1,0 +1,235 @@
+import { readFileSync } from "node:fs";
+import { basename, extname } from "node:path";
+import {
+  camelCase,
+  didYouMean,
+  parseArgument,
+  snakeCase,
+  TRAINING_ARGUMENTS,
+  trainingArguments,
+  type Argument,
+  type TrainingArguments,
+} from "@gpugrad/train";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { parse as parseYaml } from "yaml";
+import { wholeNumber } from "../texts.ts";
+
+/** What `gpugrad train` takes beside the training arguments. */
+export interface TrainOptions {
+  model: string;
+  dataset?: string;
+  datasetConfigName?: string;
+  trainFile?: string;
+  validationFile?: string;
+  testFile?: string;
+  textColumn?: string;
+  textPairColumn?: string;
+  labelColumn?: string;
+  onBadRow?: "throw" | "skip";
+  cleanHtml?: boolean;
+  maxTrainSamples?: number;
+  maxEvalSamples?: number;
+  trainIndices?: number[];
+  evalIndices?: number[];
+  fromScratch?: boolean;
+  dropout?: number;
+  doRegression?: boolean;
+  ignoreMismatchedSizes?: boolean;
+  initClassifier?: string;
+  lossTrace?: string;
+  dryRun?: boolean;
+  quiet?: boolean;
+  json?: boolean;
+}
+
+/** A recipe with a name of its own: values that stand unless a file or the command line say otherwise, and options beside the others. */
+export interface TrainPreset {
+  /** What the command is called, and what it says of itself. */
+  name: string;
+  description: string;
+  /** Values in place of the defaults; they may depend on what else is asked for. */
+  defaults: (options: Readonly<Record<string, unknown>>) => Partial<TrainOptions> & Partial<TrainingArguments>;
+  /** Whether it brings model and data of its own, so that none have to be named. */
+  bringsTask?: (options: Readonly<Record<string, unknown>>) => boolean;
+  /** Options beside the others. */
+  addOptions?: (command: Command) => void;
+}
+
+/** What a command line asks for. */
+export interface TrainRequest<Extra extends object = object> {
+  options: TrainOptions & Partial<Extra>;
+  /** How to train, whole. */
+  args: TrainingArguments;
+}
+
+type Values = Record<string, unknown>;
+
+const probability = (text: string): number => {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!(value >= 0 && value < 1)) throw new InvalidArgumentError("It has to be from 0 on, and below 1.");
+  return value;
+};
+
+const rowNumbers = (file: string): number[] => {
+  let rows: unknown;
+  try {
+    rows = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+  if (!Array.isArray(rows) || !rows.every((row) => Number.isInteger(row) && row >= 0)) {
+    throw new InvalidArgumentError("The file has to hold a JSON array of row numbers.");
+  }
+  return rows as number[];
+};
+
+const NAMES = Object.keys(TRAINING_ARGUMENTS) as (keyof TrainingArguments)[];
+const written = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+const dashed = (name: string): string => snakeCase(name).replaceAll("_", "-");
+
+/** The command with all options: those of {@link TrainOptions}, and one for each training argument, made from their table. */
+function commandOf(preset: TrainPreset): Command {
+  const defaults = preset.defaults({}) as Values;
+  const command = new Command(preset.name)
+    .description(`${preset.description} In the names of options, \`_\` and \`-\` are the same.`)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .option("--config <file>", "JSON or YAML file with any of these options; the command line comes before it")
+    .option("--dry-run", "print what would be done, and do nothing of it")
+    .option("--quiet", "print only what is out of the ordinary, and the end")
+    .option("--json", "JSON lines on stdout, and nothing else there")
+    .optionsGroup("Model and data:")
+    .option("--model <id>", "model: a hub id or a folder")
+    .option("--dataset <id>", "dataset: a hub id, a folder, or a file, of which a tenth is held out")
+    .option("--dataset-config-name <name>", "which configuration of the dataset, where it has several")
+    .option("--train-file <file>", "file to train on, in place of a dataset")
+    .option("--validation-file <file>", "file to evaluate on")
+    .option("--test-file <file>", "file to test on at the end")
+    .option("--text-column <name>", "the column that holds the texts (default: found by its usual names)")
+    .option("--text-pair-column <name>", "the column that holds the second texts (default: likewise)")
+    .option("--label-column <name>", "the column that holds the labels (default: likewise)")
+    .addOption(new Option("--on-bad-row <what>", "end, or leave it out and count it").choices(["throw", "skip"]))
+    .option("--clean-html", "replace <br /> and other tags by a space")
+    .option("--max-train-samples <n>", "train on n rows, picked by the seed", wholeNumber(1))
+    .option("--max-eval-samples <n>", "evaluate on n rows, picked by the seed", wholeNumber(1))
+    .option("--train-indices <file>", "JSON array of training rows, taken in that order", rowNumbers)
+    .option("--eval-indices <file>", "JSON array of rows to evaluate, taken in that order", rowNumbers)
+    .option("--from-scratch", "fresh weights: of the model only its configuration and tokenizer are taken")
+    .option("--dropout <p>", "in place of the model's own", probability)
+    .option("--do-regression", "labels are numbers, and not classes; fractions are anyway")
+    .option("--ignore-mismatched-sizes", "make parameters anew where the model's files have other shapes")
+    .option("--init-classifier <file>", "safetensors with classifier.weight and classifier.bias to start from")
+    .option("--loss-trace <file>", "write step, loss, grad_norm, learning_rate and epoch, a JSON line a step");
+  preset.addOptions?.(command);
+  for (const option of command.options) {
+    const value = defaults[option.attributeName()];
+    if (value !== undefined) option.description += ` (default: ${written(value)})`;
+  }
+  command.optionsGroup("Training arguments, as in Transformers:");
+  for (const name of NAMES) addArgument(command, name, defaults[name]);
+  return command;
+}
+
+const PLACEHOLDERS = {
+  ...{ number: "<n>", string: "<text>", list: "<a,b>", object: "<json>", boolean: "[true|false]" },
+} as const;
+
+function addArgument(command: Command, name: keyof TrainingArguments, preset: unknown): void {
+  const argument: Argument = TRAINING_ARGUMENTS[name];
+  const { type, choices, help } = argument;
+  const value = preset ?? argument.default;
+  const shown = typeof value === "object" ? "" : ` (default: ${written(value)})`;
+  const listed = choices && type === "string" ? `; one of ${choices.join(", ")}` : "";
+  const placeholder = name === "resumeFromCheckpoint" ? "[folder|true]" : PLACEHOLDERS[type];
+  const option = new Option(`--${dashed(name)} ${placeholder}`, `${help}${listed}${shown}`);
+  option.negate = false; // the name noDecayGroups begins with "no", and denies nothing
+  command.addOption(option);
+  if (type === "boolean") command.addOption(new Option(`--no-${dashed(name)}`).hideHelp());
+}
+
+/** The words of a command line that say what a configuration file says. */
+function wordsOf(config: Values): string[] {
+  return Object.entries(config).flatMap(([name, value]) => {
+    const option = `--${dashed(camelCase(name))}`;
+    if (value === null) return [];
+    if (value === true) return [option];
+    if (value === false) return [`--no-${option.slice(2)}`];
+    if (Array.isArray(value)) return [`${option}=${value.join(",")}`];
+    return [`${option}=${written(value)}`];
+  });
+}
+
+/** What a configuration file says. @throws for a name that is no option, with the nearest */
+function readConfig(file: string, preset: TrainPreset): Values {
+  const text = readFileSync(file, "utf8");
+  const config: unknown = extname(file) === ".json" ? JSON.parse(text) : parseYaml(text);
+  if (typeof config !== "object" || config === null || Array.isArray(config))
+    throw new Error("it has to hold names with their values, such as learning_rate: 5e-5.");
+  const known = commandOf(preset).options.map((option) => snakeCase(option.attributeName()));
+  for (const name of Object.keys(config)) {
+    if (!known.includes(snakeCase(camelCase(name)))) throw new Error(`there is no ${name}.${didYouMean(name, known)}`);
+  }
+  return config as Values;
+}
+
+/** What `words` say, by the names of options in camelCase. @throws CommanderError or another, once stderr says what is wrong */
+function read(preset: TrainPreset, words: readonly string[], told: (text: string) => string = (text) => text): Values {
+  const command = commandOf(preset).configureOutput({ outputError: (text, write) => write(told(text)) });
+  command.parse(
+    words.map((word) => word.replace(/^--[^=]+/, (name) => name.replaceAll("_", "-"))),
+    { from: "user" },
+  );
+  const values = command.opts<Values>();
+  for (const name of NAMES) if (typeof values[name] === "string") values[name] = parseArgument(name, values[name]);
+  return values;
+}
+
+/** A message of the trainer with arguments as a command line has them: `resumeFromCheckpoint: true` is `--resume_from_checkpoint true`. */
+export function inTypedNames(message: string): string {
+  const names = NAMES.filter((name) => /[A-Z]/.test(name));
+  return message.replace(new RegExp(`\\b(${names.join("|")})\\b:?`, "g"), (_, name: string) => `--${snakeCase(name)}`);
+}
+
+/**
+ * Reads a command line, and the file that it may name with `--config`: what the line says comes first, then the file, then the preset, then
+ * the defaults.
+ * @returns the request, or the exit code where there is nothing to run: 0 after --help, 2 for wrong usage
+ */
+export function parseTrainOptions<Extra extends object = object>(
+  words: readonly string[],
+  preset: TrainPreset,
+): TrainRequest<Extra> | number {
+  let file: string | undefined;
+  try {
+    let given = read(preset, words);
+    if (typeof given["config"] === "string") {
+      file = given["config"];
+      // Names in a file have no dashes before them.
+      const told = (text: string): string =>
+        `${file}: ${text.replace(/--([\w-]+)/g, (_, name: string) => name.replaceAll("-", "_"))}`;
+      const fromFile = read(preset, wordsOf(readConfig(file, preset)), told);
+      file = undefined;
+      given = { ...fromFile, ...given };
+    }
+    if (given["dataset"] && given["trainFile"]) throw new Error("--dataset or --train_file, but not both.");
+    const all: Values = { ...preset.defaults(given), ...given };
+    if (given["trainFile"]) delete all["dataset"];
+    const source = all["dataset"] ?? all["trainFile"];
+    if (!preset.bringsTask?.(given)) {
+      if (typeof all["model"] !== "string") throw new Error("what to train is missing: --model ID_OR_FOLDER.");
+      if (typeof source !== "string")
+        throw new Error("what to train on is missing: --dataset ID or --train_file FILE.");
+      all["outputDir"] ??= `output/${basename(source, extname(source))}`;
+    }
+    const isArgument = (name: string): boolean => name in TRAINING_ARGUMENTS;
+    const args = trainingArguments(Object.fromEntries(Object.entries(all).filter(([name]) => isArgument(name))));
+    const options = Object.fromEntries(Object.entries(all).filter(([name]) => !isArgument(name) && name !== "config"));
+    return { options: options as unknown as TrainOptions & Partial<Extra>, args };
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(
+      `error: ${file ? `${file}: ` : ""}${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return 2;
+  }
+}

@@ -1,0 +1,30 @@
+import { classificationReport, formatNumber, formatTable, type PredictionOutput } from "@gpugrad/train";
+
+/** Metrics by their names without `eval_` or `test_`; how long it took is `runtime`. */
+export function plainMetrics(metrics: Readonly<Record<string, number>>): Record<string, number> {
+  const named = Object.entries(metrics).map(([name, value]) => [name.replace(/^(eval|test)_/, ""), value] as const);
+  return Object.fromEntries(named.filter(([name]) => !/^(epoch|step|.*_per_second)$/.test(name)));
+}
+
+/**
+ * What a labelled dataset says of a model, to be read: for classes, accuracy, precision, recall and F1 by class, then the other
+ * metrics; for a regression, all metrics.
+ */
+export function metricsReport(
+  { metrics, labels, classes, numLabels }: Pick<PredictionOutput, "metrics" | "labels" | "classes" | "numLabels">,
+  names: string[],
+  unit: string,
+): string {
+  const { runtime: _, ...plain } = plainMetrics(metrics);
+  const rows = labels?.length ?? 0;
+  const table = (all: Record<string, number>): string =>
+    `${formatTable(Object.entries(all).map(([name, value]) => [name, formatNumber(value)]))}\n`;
+  if (numLabels === 1) return `on ${rows} ${unit}\n\n${table(plain)}`;
+  const { accuracy, precision: _p, recall: _r, f1: _f, ...others } = plain; // the report has them
+  const report = classificationReport(labels!, classes, {
+    labels: [...names.keys()],
+    targetNames: names,
+    digits: 4,
+  });
+  return `accuracy ${(100 * (accuracy ?? NaN)).toFixed(2)} % on ${rows} ${unit}\n\n${report}\n${table(others)}`;
+}

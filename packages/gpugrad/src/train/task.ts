@@ -1,0 +1,159 @@
+import { statSync } from "node:fs";
+import {
+  AutoConfig,
+  AutoModelForSequenceClassification,
+  AutoTokenizer,
+  BertForSequenceClassification,
+  openFile,
+  SafetensorsFile,
+  type Tokenizer,
+} from "@gpugrad/bert";
+import {
+  cleanHtml,
+  getDatasetSplitNames,
+  loadDatasetDict,
+  shuffledIndices,
+  type Dataset,
+  type LoadOptions,
+} from "@gpugrad/train";
+import type { TrainOptions } from "./options.ts";
+
+/** What is trained, on what. */
+export interface Task {
+  title: string;
+  model: BertForSequenceClassification;
+  tokenizer: Tokenizer;
+  train: Dataset;
+  /** What evaluations are made on. */
+  validation: Dataset;
+  /** What is looked at only at the end. */
+  test?: Dataset;
+}
+
+/** Opens model and data as the options name them: on the hub, in folders or in files. */
+export async function openTask(options: TrainOptions, seed: number, note: (line: string) => void): Promise<Task> {
+  const { dropout } = options;
+  const data = await openData(options, seed);
+  const { numLabels } = data.train.labels;
+  if (numLabels === 0)
+    throw new Error(`${data.train.name}: no labels to train on. Name their column with --label_column.`);
+  const tokenizer = await AutoTokenizer.fromPretrained(options.model);
+  const config = {
+    ...(options.doRegression
+      ? { num_labels: 1, problem_type: "regression" as const }
+      : { num_labels: numLabels, ...(data.train.id2label && { id2label: data.train.id2label }) }),
+    ...(dropout !== undefined && {
+      hidden_dropout_prob: dropout,
+      attention_probs_dropout_prob: dropout,
+      classifier_dropout: dropout,
+    }),
+  };
+  const model = options.fromScratch
+    ? BertForSequenceClassification.fromConfig(await AutoConfig.fromPretrained(options.model, config))
+    : await AutoModelForSequenceClassification.fromPretrained(options.model, {
+        ...{ dtype: "f32", config, onReport: note },
+        ignoreMismatchedSizes: options.ignoreMismatchedSizes === true,
+      });
+  if (options.initClassifier) await startFrom(model, options.initClassifier);
+  return { title: `${options.model} on ${options.dataset ?? options.trainFile}`, model, tokenizer, ...data };
+}
+
+type Data = Pick<Task, "train" | "validation" | "test">;
+
+/** The rows to train, to evaluate and to test on: limited, picked and cleaned as the options say. */
+async function openData(options: TrainOptions, seed: number): Promise<Data> {
+  const { trainIndices, evalIndices, maxTrainSamples, maxEvalSamples } = options;
+  const splits = await openSplits(options);
+  const train = notEmpty(splits["train"]!);
+  const isLabelled = (rows: Dataset | undefined) => (rows && rows.labels.numLabels > 0 ? rows : undefined);
+  const [validation, test] = [isLabelled(splits["validation"]), isLabelled(splits["test"])];
+  const evaluated = validation ?? test;
+
+  const prepare = (rows: Dataset, limit: number | undefined): Dataset => {
+    // IMDB lies sorted by label: a limit picks rows at random, and not the first, which are all negative.
+    const picked =
+      limit !== undefined && limit < rows.length
+        ? rows.select(shuffledIndices(rows.length, seed, 0).slice(0, limit))
+        : rows;
+    return options.cleanHtml ? picked.map((row) => ({ ...row, text: cleanHtml(row.text) })) : picked;
+  };
+  const evaluate = (rows: Dataset): Dataset => {
+    const prepared = prepare(notEmpty(rows), maxEvalSamples);
+    const missing = evalIndices?.find((row) => row >= prepared.length);
+    if (missing !== undefined) {
+      throw new Error(
+        `--eval_indices: no row ${missing}: there are ${prepared.length} rows to evaluate on, from 0 on.`,
+      );
+    }
+    return evalIndices ? prepared.select(evalIndices) : prepared;
+  };
+
+  if (evaluated) {
+    return {
+      train: prepare(train, maxTrainSamples),
+      validation: evaluate(evaluated),
+      ...(validation && test && { test: prepare(notEmpty(test), maxEvalSamples) }),
+    };
+  }
+  // One table for both: the options name the rows by number, or else a tenth, picked by the seed, is held out.
+  if (trainIndices && evalIndices) return { train: prepare(train, maxTrainSamples), validation: evaluate(train) };
+  if (trainIndices || evalIndices) {
+    throw new Error(`${train.name}: one table for both: give --train_indices and --eval_indices, or neither.`);
+  }
+  const order = shuffledIndices(train.length, seed, 0);
+  const held = Math.ceil(train.length / 10);
+  return {
+    train: prepare(notEmpty(train.select(order.slice(held))), maxTrainSamples),
+    validation: prepare(train.select(order.slice(0, held)), maxEvalSamples),
+  };
+}
+
+/** `train`, and `validation` and `test` where they are there. */
+async function openSplits(options: TrainOptions): Promise<Record<string, Dataset>> {
+  const { dataset, datasetConfigName, textColumn, textPairColumn, labelColumn, onBadRow } = options;
+  const columns: LoadOptions = {
+    ...(datasetConfigName && { name: datasetConfigName }),
+    ...(textColumn && { textColumn }),
+    ...(textPairColumn && { textPairColumn }),
+    ...(labelColumn && { labelColumn }),
+    ...(onBadRow && { onBadRow }),
+  };
+  const files: Record<string, string> = {
+    ...(options.trainFile && { train: options.trainFile }),
+    ...(options.validationFile && { validation: options.validationFile }),
+    ...(options.testFile && { test: options.testFile }),
+  };
+  if (dataset === undefined) return loadDatasetDict(files, columns);
+  const isFile = statSync(dataset, { throwIfNoEntry: false })?.isFile() === true;
+  const names = isFile ? [] : await getDatasetSplitNames(dataset, columns);
+  const wanted = ["train", "validation", "test"].filter((split) => names.includes(split) && !(split in files));
+  const splits = isFile
+    ? { train: Object.values(await loadDatasetDict(dataset, columns))[0]! }
+    : await loadDatasetDict(dataset, { ...columns, splits: wanted.includes("train") ? wanted : ["train"] });
+  const labelNames = splits["train"]?.labels.names;
+  return { ...splits, ...(await loadDatasetDict(files, { ...columns, ...(labelNames && { labelNames }) })) };
+}
+
+function notEmpty(rows: Dataset): Dataset {
+  if (rows.length === 0) throw new Error(`${rows.name}: no rows to train or test on.`);
+  return rows;
+}
+
+/** Replaces the fresh classifier by the one in `file`, so that two programs can start at the same point. */
+async function startFrom(model: BertForSequenceClassification, file: string): Promise<void> {
+  const weights = await SafetensorsFile.open(await openFile(file));
+  try {
+    for (const name of ["weight", "bias"] as const) {
+      const parameter = model.classifier[name];
+      const { bytes, dtype, shape } = await weights.read(`classifier.${name}`);
+      if (dtype !== "F32" || shape.join() !== parameter.shape.join()) {
+        throw new Error(
+          `${file}: classifier.${name} is ${dtype} [${shape.join()}], the model's is F32 [${parameter.shape.join()}].`,
+        );
+      }
+      parameter.writeBytes(bytes);
+    }
+  } finally {
+    await weights.close();
+  }
+}

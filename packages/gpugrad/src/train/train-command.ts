@@ -1,0 +1,272 @@
+import { closeSync, existsSync, openSync, writeSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
+import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
+import {
+  Dataset,
+  formatBytes,
+  formatDuration,
+  formatNumber,
+  formatTable,
+  freeze,
+  ProgressCallback,
+  Trainer,
+  type PredictionOutput,
+  type TrainerCallback,
+  type TrainerState,
+  type TrainingArguments,
+  type TrainOutput,
+} from "@gpugrad/train";
+import { asTyped, gpugradCommand } from "./called-as.ts";
+import {
+  configurationOf,
+  describeConfiguration,
+  describeRun,
+  describeTotals,
+  summarize,
+  totalsOf,
+  type DataSummary,
+} from "./describe.ts";
+import { eventCallback, stepEntry } from "./events.ts";
+import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
+import { metricsReport, plainMetrics } from "./report.ts";
+import { exitCodeOf, stoppable } from "./signals.ts";
+import { openTask, type Task } from "./task.ts";
+
+export type { Task, TrainOptions, TrainPreset, TrainRequest };
+
+/** A command that fine-tunes, beside what its options are. */
+export interface TrainCommand<Extra extends object = object> extends TrainPreset {
+  /** What rows are called. */
+  unit?: string;
+  /** In place of the model and data that the options name. */
+  makeTask?: (request: TrainRequest<Extra>) => Task | undefined;
+  /** Texts to label at the end with the model that was saved. */
+  texts?: (options: Partial<Extra>) => readonly string[];
+  /** A last word on the result. */
+  epilogue?: (task: Task, options: Partial<Extra>) => Promise<string> | undefined;
+}
+
+/** What the steps of a run share. */
+interface Run {
+  task: Task;
+  trainer: Trainer;
+  options: TrainOptions;
+  args: TrainingArguments;
+  adapter: AdapterInfo;
+  unit: string;
+  /** A line for people. */
+  note: (line: string) => void;
+  /** A result for people: on stdout, unless it is for programs. */
+  print: (text: string) => void;
+  /** An event for programs. */
+  emit: (event: object) => void;
+}
+
+/** Reads a command line and does what it asks for. Gives the exit code. */
+export async function trainCommand<Extra extends object = object>(
+  words: readonly string[],
+  command: TrainCommand<Extra>,
+): Promise<number> {
+  const request = parseTrainOptions<Extra>(words, command);
+  if (typeof request === "number") return request;
+  const { options, args } = request;
+  const progress = new ProgressCallback({ quiet: options.json === true || options.quiet === true });
+  const warn = (line: string): void => progress.print(line);
+  const note = (line: string): void => void (options.quiet || warn(line));
+  try {
+    const { adapter } = await init();
+    manualSeed(args.seed); // before the model is made: it decides the fresh classifier
+    const task = command.makeTask?.(request) ?? (await openTask(options, args.seed, note));
+    if (args.freeze.length > 0) freeze(task.model, args.freeze);
+    const emit = (event: object): void => void (options.json && process.stdout.write(`${JSON.stringify(event)}\n`));
+    const print = (text: string): void => void (options.json || process.stdout.write(text));
+    const evaluated = keepEvaluation();
+    const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace, args);
+    const trainer = new Trainer({
+      ...{ model: task.model, tokenizer: task.tokenizer, args },
+      ...{ trainDataset: task.train, evalDataset: task.validation },
+      ...(options.trainIndices && { trainIndices: options.trainIndices }),
+      callbacks: [progress, evaluated, ...(trace ? [trace] : []), ...(options.json ? [eventCallback(emit)] : [])],
+    });
+    const run: Run = { task, trainer, options, args, adapter, unit: command.unit ?? "rows", note, print, emit };
+
+    const data = await summarize(task, options, args, maxLengthOf(task, args));
+    note(describeRun(task, trainer, data, adapter, run.unit));
+    if (options.dryRun) return dryRun(run, data);
+    await start(run, data);
+    const { result, signal } = await stoppable(trainer, warn, () => trainer.train());
+    if (signal && !result.completed) return stopped(run, result, signal);
+    const evaluation = await finish(run, result, evaluated);
+    const labelled = await labelWithSaved(run, command.texts?.(options) ?? []);
+    const epilogue = await command.epilogue?.(task, options);
+    if (epilogue) print(`\n${epilogue}\n`);
+    if (labelled.length > 0) print("\n");
+    for (const { text, label, score } of labelled) {
+      print(`${label.padEnd(8)} ${score.toFixed(3)}  ${text}\n`);
+      emit({ event: "predict", text, label, score });
+    }
+    emit(endEvent(run, result, evaluation));
+    warn(summary(run));
+    return 0;
+  } catch (error) {
+    progress.done();
+    warn(`${command.name}: ${inTypedNames(error instanceof Error ? error.message : String(error))}`);
+    return 1;
+  } finally {
+    await destroy();
+  }
+}
+
+/** Tokens per row at most: what was asked for, and no more than model and tokenizer take. */
+const maxLengthOf = ({ model, tokenizer }: Task, args: TrainingArguments): number =>
+  Math.min(args.maxLength, tokenizer.modelMaxLength, model.config.max_position_embeddings);
+
+/** Prints the whole configuration and what it comes to. */
+function dryRun({ task, trainer, options, args, print, emit }: Run, data: DataSummary): number {
+  const configuration = configurationOf(options, args);
+  const totals = totalsOf(task, trainer, data);
+  print(`${describeConfiguration(configuration)}\n${describeTotals(totals)}\n`);
+  emit({ event: "dry_run", configuration, data, totals });
+  return 0;
+}
+
+/** Says how long it will take, by a timed step, and keeps the configuration with the results. */
+async function start({ trainer, options, args, adapter, note, emit }: Run, data: DataSummary): Promise<void> {
+  await mkdir(args.outputDir!, { recursive: true }); // where it can't be made, that is said before the training
+  const perStep = await trainer.measureStep();
+  note(`  estimated  ${formatDuration(perStep * trainer.totalSteps)}: ${formatNumber(perStep)} s an update, measured`);
+  emit({
+    event: "start",
+    ...{ steps: trainer.totalSteps, seconds_per_step: perStep, adapter: adapter.description },
+    ...{ output_dir: args.outputDir, data },
+  });
+  const configuration = configurationOf(options, { ...args, hubToken: null });
+  await writeFile(join(args.outputDir!, CONFIGURATION), `${JSON.stringify(configuration, null, 2)}\n`);
+}
+
+/** The file in the output folder that `--config` takes to do a run again. */
+const CONFIGURATION = "train_config.json";
+
+/** After a signal: says what is there and how to go on. */
+function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: NodeJS.Signals): number {
+  const { globalStep } = result;
+  const checkpoint = join(args.outputDir!, `checkpoint-${globalStep}`);
+  const isSaved = existsSync(checkpoint);
+  process.stderr.write(
+    `Stopped after ${globalStep} of ${trainer.totalSteps} updates; ${isSaved ? `all is saved in ${checkpoint}` : "nothing could be saved"}.\n` +
+      (isSaved ? `Go on with\n  ${asTyped(["--resume_from_checkpoint", "true"])}\n` : ""),
+  );
+  emit({ event: "stopped", steps: globalStep, output_dir: args.outputDir, ...(isSaved && { checkpoint }), signal });
+  return exitCodeOf(signal);
+}
+
+interface Evaluation {
+  /** Of the evaluation set, and of the test set if there is another one. */
+  eval: PredictionOutput;
+  test: PredictionOutput | undefined;
+}
+
+/** Saves the model, evaluates it, and reports. */
+async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper): Promise<Evaluation> {
+  const { task, trainer, args, unit, note, print } = run;
+  const { train_runtime: seconds, train_samples_per_second: rate } = result.metrics;
+  note(
+    `trained ${result.globalStep} updates in ${formatDuration(seconds)}: mean loss ${result.trainingLoss.toFixed(4)}, ` +
+      `${rate.toFixed(1)} ${unit}/s, at most ${formatBytes(memory().peakBytes)} on the device`,
+  );
+  await trainer.saveModel();
+  note(`saved the model and its tokenizer in ${args.outputDir}`);
+  // The last evaluation stands where the model is still the one that was evaluated.
+  const isCurrent = evaluated.step === result.globalStep && !args.loadBestModelAtEnd;
+  if (!isCurrent) await trainer.evaluate();
+  const last = evaluated.prediction!;
+  const test = task.test && (await trainer.predict(task.test));
+  const names = Object.values(task.model.config.id2label);
+  print(metricsReport(last, names, unit));
+  if (test) print(`\ntest\n\n${metricsReport(test, names, unit)}`);
+  return { eval: last, test };
+}
+
+/** A callback that keeps the last evaluation whole. */
+interface EvaluationKeeper extends TrainerCallback {
+  prediction?: PredictionOutput;
+  step?: number;
+}
+
+function keepEvaluation(): EvaluationKeeper {
+  const keeper: EvaluationKeeper = {
+    onEvaluate(_args, { globalStep }, _control, { prediction }) {
+      if (prediction) Object.assign(keeper, { prediction, step: globalStep });
+    },
+  };
+  return keeper;
+}
+
+/** A callback that writes a line of JSON for each update. */
+function lossTrace(file: string, { resumeFromCheckpoint }: TrainingArguments): TrainerCallback {
+  const trace = openSync(file, resumeFromCheckpoint ? "a" : "w");
+  return {
+    onStepResult: (_args, _state, _control, { result }) => {
+      if (result) writeSync(trace, `${JSON.stringify(stepEntry(result))}\n`);
+    },
+    onTrainEnd: () => closeSync(trace),
+  };
+}
+
+/** Opens the saved folder, as anybody would who uses the model, and labels a few texts. */
+async function labelWithSaved(
+  { args }: Run,
+  texts: readonly string[],
+): Promise<{ text: string; label: string; score: number }[]> {
+  if (texts.length === 0) return [];
+  const model = await AutoModelForSequenceClassification.fromPretrained(args.outputDir!);
+  const tokenizer = await AutoTokenizer.fromPretrained(args.outputDir!);
+  const rows = Dataset.fromRows(texts.map((text) => ({ text })));
+  const { classes, scores } = await new Trainer({ model, tokenizer }).predict(rows);
+  return texts.map((text, i) => ({ text, label: model.config.id2label[classes[i]!]!, score: scores[i]! }));
+}
+
+/** The last line of --json. */
+function endEvent({ args, adapter, trainer }: Run, result: TrainOutput, evaluation: Evaluation): object {
+  const { bestMetric, bestModelCheckpoint } = trainer.state;
+  return {
+    event: "end",
+    steps: result.globalStep,
+    train_loss: result.trainingLoss,
+    eval: plainMetrics(evaluation.eval.metrics),
+    ...(evaluation.test && { test: plainMetrics(evaluation.test.metrics) }),
+    ...(bestModelCheckpoint !== null && { best_model_checkpoint: bestModelCheckpoint, best_metric: bestMetric }),
+    output_dir: args.outputDir,
+    train_runtime: result.metrics.train_runtime,
+    train_samples_per_second: result.metrics.train_samples_per_second,
+    peak_device_bytes: memory().peakBytes,
+    peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+    adapter: adapter.description,
+  };
+}
+
+/** Where everything is, and what to do with it. */
+function summary({ trainer, args, task, options }: Run): string {
+  const folder = args.outputDir!;
+  const there = (name: string): string[] => (existsSync(join(folder, name)) ? [join(folder, name)] : []);
+  const rows: string[][] = [["model", folder]];
+  const best = describeBest(trainer.state, args);
+  if (best) rows.push(["best", best]);
+  const report = there("report.html");
+  if (report.length > 0) rows.push(["report", ...report]);
+  const logs = ["log.jsonl", "log.csv", "runs", "trainer_state.json"].flatMap(there);
+  if (logs.length > 0) rows.push(["logs", logs.join(", ")]);
+  rows.push(["all options", join(folder, CONFIGURATION)]);
+  const command = gpugradCommand();
+  const isPair = options.textPairColumn !== undefined;
+  if (!isPair) rows.push(["predict", `${command} predict ${folder} "${task.model.config.num_labels === 1 ? "A text." : "A text to label."}"`]); // prettier-ignore
+  if (options.dataset !== undefined) rows.push(["evaluate", `${command} evaluate ${folder} --dataset ${options.dataset}`]); // prettier-ignore
+  return formatTable(rows, { align: "left" });
+}
+
+function describeBest({ bestMetric, bestModelCheckpoint }: TrainerState, args: TrainingArguments): string | undefined {
+  if (bestModelCheckpoint === null || bestMetric === null) return undefined;
+  return `${bestModelCheckpoint}: ${args.metricForBestModel} ${formatNumber(bestMetric)}`;
+}
