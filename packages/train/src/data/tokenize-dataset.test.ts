@@ -47,6 +47,18 @@ test("tokens, lengths and labels of each row", async () => {
   expect([...ids.slice(-3)]).toEqual([2, 5, 3]);
 });
 
+test("a dataset without rows", async () => {
+  const none = Dataset.fromRows([]);
+  for (const cacheDir of [false, await newFolder()] as const) {
+    const tokenized = await tokenizeDataset(none, tokenizer, { maxLength: 12, cacheDir });
+    expect(tokenized.length).toBe(0);
+    expect(await batchesOf(new DataLoader(none, tokenizer, { maxLength: 12, tokenized, groupByLength: true }))).toEqual(
+      [],
+    );
+    await tokenized.close();
+  }
+});
+
 test.each([
   { batchSize: 7 },
   { batchSize: 8, padding: "max_length" as const },
