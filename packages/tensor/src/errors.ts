@@ -24,6 +24,13 @@ export class DeviceLostError extends DeviceError {
 /** There is no room for what is to be computed: the message says what is taken by whom. Smaller work may fit. */
 export class OutOfMemoryError extends DeviceError {
   override name = "OutOfMemoryError";
+  /** Bytes that may be allocated in all, as far as that is known; undefined where a single tensor is too large to be bound. */
+  readonly available: number | undefined;
+
+  constructor(message: string, { available, ...options }: ErrorOptions & { available?: number | undefined } = {}) {
+    super(message, options);
+    this.available = available;
+  }
 }
 
 /** Throws a {@link GpugradError} with `message` unless `condition` holds. */

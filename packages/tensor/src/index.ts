@@ -14,6 +14,7 @@ export {
   type NumericsWatch,
   type OpRun,
 } from "./numerics.ts";
+export { dryRun, type DryRun } from "./dry-run.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";

@@ -192,8 +192,10 @@ export class Tensor {
 
 /** A net under programs that forget to dispose: memory of a collected tensor goes back to the pool, and is counted. */
 const unreachable = new FinalizationRegistry<Storage>((storage) => {
-  leaks.count++;
-  leaks.lastOp = storage.op;
+  if (!storage.device.gone) {
+    leaks.count++;
+    leaks.lastOp = storage.op;
+  }
   storage.release();
 });
 

@@ -1,6 +1,7 @@
 import { environment, readTuning, requestAdapter } from "#platform";
 import { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
+import { nullGpu } from "./null-gpu.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
 import { INPUTS_BEFORE, Queue } from "./queue.ts";
@@ -54,6 +55,21 @@ function subgroupMatrixOf(info: GPUAdapterInfo): SubgroupMatrix | undefined {
   return best && { M: best.M, N: best.N, K: best.K, problem: undefined };
 }
 
+function adapterInfo(choice: AdapterChoice, gpu: GPUDevice): AdapterInfo {
+  const { info } = choice.adapter;
+  const { description } = choice;
+  return {
+    description,
+    vendor: info.vendor,
+    architecture: info.architecture,
+    cpu: CPU_ADAPTERS.test(`${description} ${info.vendor} ${info.architecture} ${info.device}`),
+    subgroupSize: gpu.features.has("subgroups") ? [info.subgroupMinSize, info.subgroupMaxSize] : [1, 1],
+    subgroupMatrix: gpu.features.has(SUBGROUP_MATRIX) ? subgroupMatrixOf(info) : undefined,
+    features: [...gpu.features].sort(),
+    via: choice.via,
+  };
+}
+
 /** A WebGPU device with what gpugrad keeps beside it: buffers, pipelines, the queue. */
 export class Device {
   readonly gpu: GPUDevice;
@@ -73,23 +89,17 @@ export class Device {
   readonly #waiting = new Set<() => void>();
   readonly #maxBytes: number;
 
-  private constructor(choice: AdapterChoice, gpu: GPUDevice, memoryLimit: number) {
+  private constructor(
+    choice: AdapterChoice,
+    gpu: GPUDevice,
+    memoryLimit: number,
+    adapter: AdapterInfo = adapterInfo(choice, gpu),
+  ) {
     this.#choice = choice;
     this.memoryLimit = memoryLimit;
+    this.adapter = adapter;
     this.gpu = gpu;
     this.#maxBytes = gpu.limits.maxStorageBufferBindingSize; // asking the device each time takes a microsecond
-    const { info } = choice.adapter;
-    const { description } = choice;
-    this.adapter = {
-      description,
-      vendor: info.vendor,
-      architecture: info.architecture,
-      cpu: CPU_ADAPTERS.test(`${description} ${info.vendor} ${info.architecture} ${info.device}`),
-      subgroupSize: gpu.features.has("subgroups") ? [info.subgroupMinSize, info.subgroupMaxSize] : [1, 1],
-      subgroupMatrix: gpu.features.has(SUBGROUP_MATRIX) ? subgroupMatrixOf(info) : undefined,
-      features: [...gpu.features].sort(),
-      via: choice.via,
-    };
     this.pool = new Pool(gpu);
     this.queue = new Queue(gpu);
     this.pipelines = new Pipelines(gpu, this.queue.params, (error) => this.#fail(error));
@@ -98,7 +108,7 @@ export class Device {
       const { message } = event.error;
       this.#fail(
         event.error instanceof GPUOutOfMemoryError
-          ? this.#outOfMemory(`the device refused a buffer (${message.trim()})`)
+          ? this.#outOfMemory(`the device refused a buffer (${message.trim()})`, this.pool.allocatedBytes)
           : new DeviceError(`the device refused a call: ${message}`),
       );
     });
@@ -133,6 +143,12 @@ export class Device {
       requiredLimits: limits,
     });
     return new Device(choice, gpu, memoryLimit);
+  }
+
+  /** A device on which the same kernels would be chosen, and which computes nothing: for `dryRun`. */
+  imitation(memoryLimit: number): Device {
+    const choice = { ...this.#choice, release: () => undefined };
+    return Object.assign(new Device(choice, nullGpu(this.gpu), memoryLimit, this.adapter), { tuning: this.tuning });
   }
 
   /** Takes a buffer for `bytes` bytes; more than a kernel can bind is refused, and more than there is room for. */
@@ -174,7 +190,10 @@ export class Device {
     const size = pool.sizeFor(bytes);
     if (pool.allocatedBytes + size > memoryLimit && pool.freeBytes > pool.reservedBytes) this.trim();
     if (pool.allocatedBytes + size > memoryLimit) {
-      throw this.#outOfMemory(`${what} needs ${showBytes(size)}, and the memory limit is ${showBytes(memoryLimit)}`);
+      throw this.#outOfMemory(
+        `${what} needs ${showBytes(size)}, and the memory limit is ${showBytes(memoryLimit)}`,
+        memoryLimit,
+      );
     }
     return pool.create(bytes, options);
   }
@@ -230,6 +249,11 @@ export class Device {
     this.pool.trim();
   }
 
+  /** Whether what lived on it is gone: it was lost, or destroyed. */
+  get gone(): boolean {
+    return this.#destroyed || this.#failure instanceof DeviceLostError;
+  }
+
   /** Whether something went wrong that it can't go on from. */
   get failed(): boolean {
     return this.#failure !== undefined;
@@ -251,10 +275,11 @@ export class Device {
   }
 
   /** The error that no more memory can be had, with what it is taken by. */
-  #outOfMemory(what: string): OutOfMemoryError {
+  #outOfMemory(what: string, available: number): OutOfMemoryError {
     return new OutOfMemoryError(
       `out of memory: ${what}. Taken are ${showBytes(this.pool.allocatedBytes)}:${told.memory(this)}\n` +
         "Smaller batches, shorter texts or gradient checkpointing need less.",
+      { available },
     );
   }
 
@@ -350,6 +375,17 @@ export async function problemWith(trial: () => Promise<void>): Promise<string | 
 export function device(): Device {
   if (!current) throw new GpugradError("there is no device yet: `await init()` before the first tensor.");
   return current;
+}
+
+/** Does `work` with another device in the place of the present one. */
+export function withDevice<T>(other: Device, work: () => T): T {
+  const before = current;
+  current = other;
+  try {
+    return work();
+  } finally {
+    current = before;
+  }
 }
 
 /** Finishes the work under way and gives the device back, so that the process can end. `init()` makes a new one. */

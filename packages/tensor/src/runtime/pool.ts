@@ -37,6 +37,8 @@ export class Pool {
   #nextId = 1;
   /** Bytes allocated on the device: in use and waiting for reuse. */
   allocatedBytes = 0;
+  /** The most that it was so far. */
+  peakBytes = 0;
   /** Bytes waiting for reuse. */
   freeBytes = 0;
   /** Those of them that only recordings may use. */
@@ -65,6 +67,7 @@ export class Pool {
     const size = this.sizeFor(bytes);
     const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation: mapped });
     this.allocatedBytes += size;
+    this.peakBytes = Math.max(this.peakBytes, this.allocatedBytes);
     return { gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: this.#reserving };
   }
 
