@@ -40,6 +40,16 @@ export {
 } from "./data/sampling.ts";
 export { tokenizeDataset, type TokenizedDataset, type TokenizeOptions } from "./data/tokenize-dataset.ts";
 export type { TokenChunk } from "./data/tokens.ts";
+export {
+  memoryAdvice,
+  stepMemory,
+  withMemoryAdvice,
+  type MemoryAdvice,
+  type MemoryChange,
+  type StepMemory,
+  type StepMemoryOptions,
+  type StepShape,
+} from "./diagnostics/memory-advice.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";
