@@ -121,7 +121,8 @@ export type DataLoaderOptions = CollateOptions & {
   seed?: number;
   /**
    * With `shuffle`: shuffle blocks of rows that lie together in their file, then rows within windows of so many. So only these
-   * rows are in memory, where the default, a shuffle of all rows, takes each from another place.
+   * rows are in memory, where the default, a shuffle of all rows, takes each from another place. A window whose texts have more than 40 Mi
+   * characters is larger than what parquet keeps, and is read more than once.
    */
   shuffleBuffer?: number;
   /** Tokens that were made ahead by `tokenizeDataset`, with the same `maxLength`; texts are then not read. */
