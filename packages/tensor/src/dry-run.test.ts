@@ -29,7 +29,7 @@ const work = (): void =>
   scope(() => {
     const a = ones([300, 200]);
     const b = scope(() => relu(add(a, 1)));
-    sum(dropout(matmul(b, ones([200, 400])), 0.5));
+    sum(dropout(matmul(b, ones([200, 400])), { p: 0.5 }));
   });
 
 test("takes what the work takes, and leaves no trace", async () => {

@@ -1,6 +1,15 @@
 import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
-import { defaultGenerator, device, DeviceLostError, GpugradError, init, manualSeed, scope } from "@gpugrad/tensor";
+import {
+  defaultGenerator,
+  device,
+  DeviceLostError,
+  GpugradError,
+  init,
+  manualSeed,
+  OutOfMemoryError,
+  scope,
+} from "@gpugrad/tensor";
 import { hubCallback, modelCardCallback, OutputFolder, reporters, writeJson } from "#platform";
 import {
   callAll,
@@ -15,6 +24,7 @@ import { DataLoader, type BatchTokenizer } from "./data/data-loader.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { tokenizeDataset, type TokenizedDataset } from "./data/tokenize-dataset.ts";
 import type { HubCallback } from "./hub/hub-callback.ts";
+import { withMemoryAdvice } from "./diagnostics/memory-advice.ts";
 import { restore, snapshot } from "./diagnostics/snapshot.ts";
 import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
 import { createOptimizer } from "./optim/create-optimizer.ts";
@@ -172,6 +182,7 @@ export class Trainer {
         try {
           return await this.#trainFrom(from, output);
         } catch (error) {
+          if (error instanceof OutOfMemoryError) throw this.#adviseOn(error);
           if (!(error instanceof DeviceLostError) || devices === MOST_DEVICES) throw error;
           await init();
           from = this.#lastCheckpoint ?? from;
@@ -196,7 +207,7 @@ export class Trainer {
     const loss = await this.#loss();
     const run = new TrainingRun({
       ...{ model, args, loss, output, loader: await this.#trainLoader(), totalSteps: this.totalSteps },
-      createOptimizer: () => this.#options.createOptimizer?.(model, args) ?? createOptimizer(model, args),
+      createOptimizer: () => this.#createOptimizer(model),
       createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
       callbacks: this.#callbacks.filter((callback) => typeof callback !== "function"),
       saveModel: (folder) => this.#save(folder),
@@ -216,6 +227,28 @@ export class Trainer {
       loss.dispose();
       this.#run = undefined;
     }
+  }
+
+  #createOptimizer(model: BertForSequenceClassification): Optimizer {
+    return this.#options.createOptimizer?.(model, this.args) ?? createOptimizer(model, this.args);
+  }
+
+  /** The error, with what this run's updates take, and what would fit. */
+  #adviseOn(error: OutOfMemoryError): OutOfMemoryError {
+    const { args, model } = this;
+    const parameters = model.parameters();
+    return withMemoryAdvice(error, {
+      config: model.config,
+      batchSize: args.perDeviceTrainBatchSize,
+      length: this.#maxLength,
+      accumulation: args.gradientAccumulationSteps,
+      gradientCheckpointing: args.gradientCheckpointing,
+      fp16: args.fp16,
+      optimizerFor: (twin) => {
+        twin.parameters().forEach((parameter, i) => (parameter.requiresGrad = parameters[i]!.requiresGrad)); // some are frozen
+        return this.#createOptimizer(twin);
+      },
+    });
   }
 
   #createScheduler(numTrainingSteps: number): LrScheduler {
