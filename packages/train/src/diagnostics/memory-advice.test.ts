@@ -16,9 +16,14 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { tokenizer } from "../../test/tiny-task.ts";
+import { Dataset } from "../data/dataset.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { clipGradNorm } from "../optim/clip.ts";
 import { SGD } from "../optim/sgd.ts";
+import { Trainer } from "../trainer.ts";
+import type { TrainingArguments } from "../training-arguments.ts";
+import type { TrainOutput } from "../training-run.ts";
 import { memoryAdvice, stepMemory, withMemoryAdvice, type StepShape } from "./memory-advice.ts";
 
 const configOf = (hidden: number, layers: number, vocabulary: number): BertConfig =>
@@ -162,6 +167,43 @@ describe("training that doesn't fit", () => {
     await device().finish();
     expect(memory().storages).toBe(0);
   });
+
+  const texts = Array.from({ length: 32 }, (_, i) => ({ text: "abcd".repeat(32).slice(i % 2), label: i % 2 }));
+  test.for([
+    ["in a forward", limit],
+    ["for the optimizer", 5e5],
+  ] as const)(
+    "the Trainer's error has the advice for its arguments (%s), and it can go on",
+    async ([, memoryLimit]) => {
+      await init({ memoryLimit });
+      onTestFinished(destroy);
+      const model = BertForSequenceClassification.fromConfig(tiny);
+      const before = memory().storages;
+      const run = (own: Partial<TrainingArguments>): Promise<TrainOutput> =>
+        new Trainer({
+          model,
+          tokenizer: { ...tokenizer, modelMaxLength: 128 },
+          trainDataset: Dataset.fromRows(texts),
+          args: { maxSteps: 3, perDeviceTrainBatchSize: 8, maxLength: 128, optim: "adamw_torch", ...own },
+        }).train();
+      const error = await run({}).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(OutOfMemoryError);
+      const { message } = error as Error;
+      expect(message).toMatch(/^out of memory: .* needs .*, and the memory limit is /);
+      expect(message).toContain("An update with batches of 8 rows of 128 tokens needs");
+      expect(memory().storages, message).toBe(before);
+      expect(model.parameters().every((p) => p.grad === null)).toBe(true);
+      const proposed = /per_device_train_batch_size (\d+) with gradient_accumulation_steps (\d+)/.exec(message);
+      expect(proposed !== null).toBe(memoryLimit === limit);
+      const smaller = {
+        perDeviceTrainBatchSize: Number(proposed?.[1]),
+        gradientAccumulationSteps: Number(proposed?.[2]),
+      };
+      if (proposed) expect((await run(smaller)).globalStep).toBe(3);
+      else expect((await model.parameters()[0]!.data()).some((x) => x !== 0)).toBe(true);
+      expect(memory().storages).toBe(before);
+    },
+  );
 
   test("where nothing fits, it says so; where it fits, that it is something else", async () => {
     await init();
