@@ -66,14 +66,15 @@ export async function summarize(
       : [...lengths.keys()];
   const batch = { batchSize: args.perDeviceTrainBatchSize, maxLength };
   const padding = paddingShare(lengths, order, batch, args.padding);
+  const bad = [...new Set([train, validation, ...(test ? [test] : [])].map(({ badRows }) => badRows))]; // a table may be both
   const mean = lengths.reduce((sum, length) => sum + Math.min(length, maxLength), 0) / lengths.length;
   return {
     train_rows: rows.length,
     eval_rows: validation.length,
     ...(test && { test_rows: test.length }),
     ...(await labelsOf(rows)),
-    bad_rows: train.badRows.count + validation.badRows.count + (test?.badRows.count ?? 0),
-    bad_rows_first: [...train.badRows.first, ...validation.badRows.first, ...(test?.badRows.first ?? [])],
+    bad_rows: bad.reduce((sum, { count }) => sum + count, 0),
+    bad_rows_first: bad.flatMap(({ first }) => first),
     median_tokens: at(0.5),
     p95_tokens: at(0.95),
     truncated: lengths.filter((length) => length > maxLength).length / lengths.length,

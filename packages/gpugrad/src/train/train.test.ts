@@ -1,0 +1,226 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BertConfig } from "@gpugrad/bert";
+import { trainWordPiece } from "@gpugrad/train";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { parseTrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
+import { trainCommand } from "./train-command.ts";
+
+const work = mkdtempSync(join(tmpdir(), "gpugrad-train-"));
+const model = join(work, "model");
+const csv = join(work, "reviews.csv");
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+afterEach(() => void vi.restoreAllMocks());
+
+/** A model's folder without weights, and forty labelled lines of which one is broken. */
+beforeAll(async () => {
+  const lines = Array.from(
+    { length: 40 },
+    (_, i) => `${i % 2 ? "a fine film" : "a dull story"} ${i},${i % 2 ? "good" : "bad"}`,
+  );
+  const tokenizer = trainWordPiece(lines, { vocabSize: 80, maxLength: 16 });
+  await tokenizer.savePretrained(model);
+  const sizes = { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32 };
+  await new BertConfig({ ...sizes, vocab_size: tokenizer.vocabSize, max_position_embeddings: 16 }).savePretrained(
+    model,
+  );
+  writeFileSync(csv, `review,verdict\n${lines.join("\n")}\nonly a text\n`);
+});
+
+const plain: TrainPreset = { name: "train", description: "Trains.", defaults: () => ({ maxLength: 64 }) };
+
+/** What was written to stdout and stderr while `work` ran, and its result. */
+async function heard<T>(work: () => T | Promise<T>): Promise<{ result: T; stdout: string; stderr: string }> {
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    vi.spyOn(process[name], "write").mockImplementation((text) => ((said[name] += String(text)), true));
+  const result = await work();
+  vi.restoreAllMocks();
+  return { result, ...said };
+}
+
+const run = (...words: string[]) =>
+  heard(() =>
+    trainCommand(
+      [
+        "--model",
+        model,
+        "--from_scratch",
+        "--dataset",
+        csv,
+        "--text_column",
+        "review",
+        "--label_column",
+        "verdict",
+        ...words,
+      ],
+      plain,
+    ),
+  );
+
+const eventsOf = (stdout: string): Record<string, unknown>[] =>
+  stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>); // prettier-ignore
+
+describe("options", () => {
+  const base = ["--model", "m", "--dataset", "d"];
+
+  test("the command line comes before the file, the file before the preset, the preset before the defaults", () => {
+    const file = join(work, "run.yaml");
+    writeFileSync(file, "learning_rate: 1e-3\nmaxLength: 32\nfp16: true\nreport_to: [html, csv]\n");
+    const { args, options } = parseTrainOptions(
+      [...base, "--config", file, "--learning-rate=1e-4"],
+      plain,
+    ) as TrainRequest;
+    expect(args).toMatchObject({ learningRate: 1e-4, maxLength: 32, fp16: true, reportTo: ["html", "csv"], seed: 42 });
+    expect(args.outputDir).toBe("output/d");
+    expect(options).toMatchObject({ model: "m", dataset: "d" });
+    expect(parseTrainOptions(base, plain)).toMatchObject({ args: { maxLength: 64, fp16: false } });
+  });
+
+  test("both spellings; switches with and without a value, and denied", () => {
+    const argsOf = (...words: string[]) => (parseTrainOptions([...base, ...words], plain) as TrainRequest).args;
+    expect(argsOf("--num_train_epochs", "2", "--weight-decay", "0.1")).toMatchObject({
+      numTrainEpochs: 2,
+      weightDecay: 0.1,
+    });
+    expect(argsOf("--fp16").fp16).toBe(true);
+    expect(argsOf("--fp16", "false").fp16).toBe(false);
+    expect(argsOf("--no_logging_nan_inf_filter").loggingNanInfFilter).toBe(false);
+    expect(argsOf("--resume_from_checkpoint").resumeFromCheckpoint).toBe(true);
+    expect(argsOf("--resume_from_checkpoint", "x/checkpoint-3").resumeFromCheckpoint).toBe("x/checkpoint-3");
+    expect(
+      argsOf("--lr_scheduler_type", "cosine_with_restarts", "--lr_scheduler_kwargs", '{"num_cycles": 3}')
+        .lrSchedulerKwargs,
+    ).toEqual({ num_cycles: 3 });
+  });
+
+  test("what is wrong ends with 2, and is said with the nearest name", async () => {
+    const file = join(work, "wrong.json");
+    writeFileSync(file, '{"learning_rat": 1}');
+    for (const [words, message] of [
+      [["--num_train_epoch", "2"], /Did you mean --num-train-epochs/],
+      [["--config", file], /wrong.json: there is no learning_rat. Did you mean learning_rate\?/],
+      [
+        ["--eval_strategy", "step"],
+        /evalStrategy is step, but it has to be one of no, steps, epoch\. Did you mean steps\?/,
+      ],
+      [["--load_best_model_at_end"], /evaluations and checkpoints come apart/],
+    ] as const) {
+      const { result, stderr } = await heard(() => parseTrainOptions([...base, ...words], plain));
+      expect(result).toBe(2);
+      expect(stderr).toMatch(message);
+    }
+  });
+});
+
+describe("gpugrad train", () => {
+  test("bad rows are counted where they may be; --dry-run prints all of the configuration, and makes nothing", async () => {
+    const out = join(work, "dry");
+    const told = await run("--output_dir", out);
+    expect(told.result).toBe(1);
+    expect(told.stderr).toMatch(/reviews.csv, line 42: 1 fields for 2 columns/);
+    const { result, stdout, stderr } = await run(
+      "--output_dir",
+      out,
+      "--on_bad_row",
+      "skip",
+      "--dry_run",
+      "--learning_rate",
+      "1e-3",
+    );
+    expect(result, stderr).toBe(0);
+    expect(stderr).toMatch(/36 rows to train on, 4 to test/);
+    expect(stderr).toMatch(/classes +bad 1\d \(.*\) · good 1\d \(/);
+    expect(stderr).toMatch(/bad rows +1 left out:\s+.*line 42/);
+    expect(stdout).toMatch(
+      /differs from the defaults:\n[^]*learning_rate +0.001 +\(default: 0.00005\)[^]*as the defaults:\n[^]*adam_beta1 +0.9/,
+    );
+    expect(stdout).toMatch(/in all: 15 updates, 3 epochs/);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("--json prints events and nothing else; Ctrl-C saves, and the line it gives goes on to the end", async () => {
+    const out = join(work, "json");
+    const words = [
+      "--on_bad_row",
+      "skip",
+      "--output_dir",
+      out,
+      "--json",
+      "--save_steps",
+      "4",
+      "--logging_steps",
+      "5",
+      "--eval_strategy",
+      "steps",
+      "--max_steps",
+      "15",
+      "--report_to",
+      "jsonl",
+    ];
+    const interrupted = await heard(() => {
+      setTimeout(function look() {
+        if (existsSync(join(out, "checkpoint-4"))) process.emit("SIGINT", "SIGINT");
+        else setTimeout(look);
+      });
+      return run(...words);
+    });
+    expect(interrupted.result, interrupted.stderr).toBe(130);
+    const stopped = eventsOf(interrupted.stdout).at(-1)!;
+    expect(stopped).toMatchObject({ event: "stopped", output_dir: out, signal: "SIGINT" });
+    expect(stopped["checkpoint"]).toBe(join(out, `checkpoint-${stopped["steps"] as number}`));
+    expect(interrupted.stderr).toMatch(/Go on with\n {2}.*--resume_from_checkpoint true/);
+
+    const { result, stdout, stderr } = await run(...words, "--resume_from_checkpoint", "true");
+    expect(result, stderr).toBe(0);
+    const events = eventsOf(stdout);
+    expect(new Set(events.map(({ event }) => event))).toEqual(
+      new Set(["start", "step", "log", "evaluate", "save", "end"]),
+    );
+    expect(events.find(({ event }) => event === "step")).toMatchObject({ step: (stopped["steps"] as number) + 1 });
+    expect(events.at(-1)).toMatchObject({ event: "end", steps: 15 });
+    expect(readdirSync(out)).toEqual(
+      expect.arrayContaining([
+        "model.safetensors",
+        "tokenizer.json",
+        "config.json",
+        "README.md",
+        "log.jsonl",
+        "train_config.json",
+      ]),
+    );
+    const kept = JSON.parse(readFileSync(join(out, "train_config.json"), "utf8")) as object;
+    expect(kept).toMatchObject({ model, max_steps: 15, logging_steps: 5 });
+  });
+
+  test("numbers are a regression; folders per class are classes", async () => {
+    const numbers = join(work, "numbers.jsonl");
+    writeFileSync(
+      numbers,
+      Array.from({ length: 20 }, (_, i) => JSON.stringify({ text: `a film ${i}`, score: i / 20 })).join("\n"),
+    );
+    const words = ["--model", model, "--from_scratch", "--max_steps", "2", "--quiet", "--save_strategy", "no"];
+    const regression = await heard(() =>
+      trainCommand([...words, "--dataset", numbers, "--output_dir", join(work, "regression")], plain),
+    );
+    expect(regression.result, regression.stderr).toBe(0);
+    expect(regression.stdout).toMatch(/on 2 rows\n\n[^]*mse +\d[^]*spearman/);
+
+    for (const [split, count] of [
+      ["train", 6],
+      ["test", 2],
+    ] as const) {
+      for (const label of ["neg", "pos"]) {
+        mkdirSync(join(work, "folders", split, label), { recursive: true });
+        for (let i = 0; i < count; i++)
+          writeFileSync(join(work, "folders", split, label, `${i}.txt`), `a ${label} film ${i}`);
+      }
+    }
+    const folders = await heard(() =>
+      trainCommand([...words, "--dataset", join(work, "folders"), "--output_dir", join(work, "classes")], plain),
+    );
+    expect(folders.result, folders.stderr).toBe(0);
+    expect(folders.stdout).toMatch(/on 4 rows[^]*neg[^]*pos/);
+  });
+});
