@@ -159,13 +159,11 @@ describe("gpugrad train", () => {
       "--report_to",
       "jsonl",
     ];
-    const interrupted = await heard(() => {
-      setTimeout(function look() {
-        if (existsSync(join(out, "checkpoint-4"))) process.emit("SIGINT", "SIGINT");
-        else setTimeout(look);
-      });
-      return run(...words);
+    setTimeout(function look() {
+      if (existsSync(join(out, "checkpoint-4"))) process.emit("SIGINT", "SIGINT");
+      else setTimeout(look);
     });
+    const interrupted = await run(...words);
     expect(interrupted.result, interrupted.stderr).toBe(130);
     const stopped = eventsOf(interrupted.stdout).at(-1)!;
     expect(stopped).toMatchObject({ event: "stopped", output_dir: out, signal: "SIGINT" });
