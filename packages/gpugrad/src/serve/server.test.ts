@@ -1,0 +1,246 @@
+import type { FastifyInstance } from "fastify";
+import { request as httpRequest } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { TextRow } from "../input-rows.ts";
+import type { Encoded } from "../inputs.ts";
+import type { TextModel } from "../text-model.ts";
+import { createServer, type ServeOptions } from "./server.ts";
+
+let app: FastifyInstance | undefined;
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await app?.close();
+});
+
+/** A model whose two logits are a text's length and 0, and whose batches wait for `gate`. */
+async function start(options: Partial<ServeOptions> = {}) {
+  const state = { gate: Promise.resolve(), encoded: 0, batches: [] as number[] };
+  const model = {
+    config: { problem_type: undefined, num_labels: 2, id2label: { 0: "long", 1: "short" } },
+    maxLength: 512,
+    encode: (rows: readonly TextRow[]) => {
+      state.encoded += rows.length;
+      return rows.map(({ text, text_pair = "" }) => {
+        const tokens = Array.from(text + text_pair, () => 1);
+        return { input_ids: tokens, token_type_ids: tokens };
+      });
+    },
+    async compute(batch: readonly Encoded[]) {
+      state.batches.push(batch.length);
+      await state.gate;
+      return batch.map(({ input_ids }) => Float32Array.of(input_ids.length, 0));
+    },
+  } as unknown as TextModel;
+  const limits = { maxBatchSize: 4, maxWait: 0, maxQueueSize: 4, maxClientBatchSize: 3, maxBodySize: 500 };
+  app = createServer(model, { ...limits, ...options });
+  const url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const post = (body: unknown, path = "/predict") =>
+    fetch(url + path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+  const ask = async (text: string): Promise<number> => (await post({ inputs: text })).status;
+  const metric = async (name: string): Promise<number> => {
+    const lines = (await (await fetch(`${url}/metrics`)).text()).split("\n");
+    return Number(lines.find((line) => line.startsWith(`${name} `))?.split(" ")[1]);
+  };
+  /** Batches wait until the returned function is called. */
+  const close = (): (() => void) => {
+    let open!: () => void;
+    state.gate = new Promise((resolve) => (open = resolve));
+    return open;
+  };
+  return { app, url, state, post, ask, metric, close, port: (app.server.address() as AddressInfo).port };
+}
+
+const p = (logit: number): number => 1 / (1 + Math.exp(-logit));
+
+describe("POST /predict", () => {
+  it.each([
+    ["a text", { inputs: "abc" }, [["long", "short", p(3)]]],
+    ["an empty text", { inputs: "" }, [["long", "short", 0.5]]],
+    ["texts, in their order", { inputs: ["abcd", "a"] }, [["long", "short", p(4)], ["long", "short", p(1)]]], // prettier-ignore
+    ["a pair", { inputs: { text: "a", text_pair: "b" } }, [["long", "short", p(2)]]],
+    ["no texts", { inputs: [] }, []],
+    ["top_k", { inputs: "abc", parameters: { top_k: 1 } }, [["long", p(3)]]],
+    ["more than all", { inputs: "a", parameters: { top_k: 9 } }, [["long", "short", p(1)]]],
+    ["nulls", { inputs: "a", parameters: { top_k: null, function_to_apply: null } }, [["long", "short", p(1)]]],
+    ["scores as they are", { inputs: "abc", parameters: { function_to_apply: "none" } }, [["long", "short", 3]]],
+  ])("answers %s", async (_, body, want) => {
+    const { post } = await start();
+    for (const path of ["/predict", "/"]) {
+      const response = await post(body, path);
+      expect(response.status).toBe(200);
+      const rows = (await response.json()) as { label: string; score: number }[][];
+      expect(rows.map((row) => row.map(({ label }) => label))).toEqual(want.map((row) => row.slice(0, -1)));
+      for (const [i, [best]] of rows.entries()) expect(best!.score).toBeCloseTo(want[i]!.at(-1) as number, 6);
+    }
+  });
+
+  it.each([
+    ["not JSON", '{"inputs": ', 400, "request", /JSON/],
+    ["no body", "", 400, "request", /empty/],
+    ["a list", ["abc"], 422, "validation", /the body is a list.*\{"inputs"/],
+    ["no inputs", { input: "abc" }, 422, "validation", /inputs is missing/],
+    ["a number", { inputs: 3 }, 422, "validation", /inputs is 3\. It has to be a text/],
+    ["a list in a list", { inputs: ["a", ["b"]] }, 422, "validation", /inputs\[1\] is a list/],
+    ["half a pair", { inputs: { text_pair: "a" } }, 422, "validation", /inputs\.text is missing/],
+    ["a wrong pair", { inputs: [{ text: "a", text_pair: 1 }] }, 422, "validation", /inputs\[0\]\.text_pair is 1/],
+    ["top_k 0", { inputs: "a", parameters: { top_k: 0 } }, 422, "validation", /parameters\.top_k is 0/],
+    ["top_k 1.5", { inputs: "a", parameters: { top_k: 1.5 } }, 422, "validation", /whole number/],
+    [
+      "an unknown function",
+      { inputs: "a", parameters: { function_to_apply: "max" } },
+      422,
+      "validation",
+      /"max".*none/,
+    ],
+    ["an unknown parameter", { inputs: "a", parameters: { topk: 1 } }, 422, "validation", /topk.*Known are top_k/],
+    ["too many texts", { inputs: ["a", "b", "c", "d"] }, 413, "too_many_inputs", /4 texts; a request may hold 3/],
+    ["too large a body", { inputs: "a".repeat(500) }, 413, "too_large", /more than 500 bytes/],
+  ])("refuses %s", async (_, body, status, type, message) => {
+    const { post, state } = await start();
+    const response = await post(body);
+    const { error, error_type } = (await response.json()) as { error: string; error_type: string };
+    expect([response.status, error_type]).toEqual([status, type]);
+    expect(error).toMatch(message);
+    expect(state.batches).toEqual([]);
+  });
+
+  it("refuses what is not JSON by its type, and other addresses", async () => {
+    const { url } = await start();
+    const form = await fetch(`${url}/predict`, { method: "POST", body: new URLSearchParams({ inputs: "a" }) });
+    expect([form.status, await form.text()]).toEqual([
+      415,
+      expect.stringMatching(/Send JSON, with Content-Type: application\/json/),
+    ]);
+    const nowhere = await fetch(`${url}/predictions`);
+    expect([nowhere.status, await nowhere.text()]).toEqual([404, expect.stringMatching(/There are POST \/predict/)]);
+  });
+
+  it("computes together what comes together", async () => {
+    const { ask, state, metric, close } = await start();
+    const open = close();
+    const first = ask("a");
+    await vi.waitUntil(() => state.batches.length === 1);
+    const others = ["b", "cc", "ddd", "e"].map(ask);
+    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 4);
+    open();
+    expect(await Promise.all([first, ...others])).toEqual([200, 200, 200, 200, 200]);
+    expect(state.batches).toEqual([1, 4]);
+    expect(await metric('gpugrad_batch_size_bucket{le="1"}')).toBe(1);
+    expect(await metric("gpugrad_batch_size_sum")).toBe(5);
+    expect(await metric('gpugrad_tokens_total{kind="text"}')).toBe(8);
+    expect(await metric('gpugrad_tokens_total{kind="padding"}')).toBe(3 * 4 - 7);
+    expect(await metric("gpugrad_queue_size")).toBe(0);
+  });
+
+  it("refuses with 429 what the queue has no room for, before it is tokenized", async () => {
+    const { ask, post, state, metric, close } = await start();
+    const open = close();
+    const first = ask("a");
+    await vi.waitUntil(() => state.batches.length === 1);
+    const waiting = ["b", "c", "d"].map(ask);
+    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 3);
+    const refused = await post({ inputs: ["e", "f"] });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+    expect(await refused.json()).toMatchObject({ error_type: "overloaded" });
+    expect(state.encoded).toBe(4);
+    open();
+    expect(await Promise.all([first, ...waiting])).toEqual([200, 200, 200, 200]);
+    expect(await ask("e")).toBe(200);
+    expect(await metric('gpugrad_requests_total{route="/predict",status="429"}')).toBe(1);
+  });
+
+  it("answers 500 where the device fails, and goes on", async () => {
+    const { post, ask, state } = await start();
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    state.gate = Promise.reject(new Error("the device is lost"));
+    state.gate.catch(() => undefined); // nobody waits for it yet
+    const response = await post({ inputs: "a" });
+    expect(response.status).toBe(500);
+    expect(await response.json()).toEqual({ error: "the device is lost", error_type: "backend" });
+    expect(said).toHaveBeenCalledWith(expect.stringMatching(/gpugrad serve: Error: the device is lost/));
+    state.gate = Promise.resolve();
+    expect(await ask("a")).toBe(200);
+  });
+
+  it("forgets whoever hangs up", async () => {
+    const { ask, state, port, metric, close } = await start();
+    const open = close();
+    const first = ask("a");
+    await vi.waitUntil(() => state.batches.length === 1);
+    const leave = httpRequest({
+      port,
+      path: "/predict",
+      method: "POST",
+      headers: { "content-type": "application/json" },
+    });
+    leave.on("error", () => undefined).end('{"inputs": ["b", "c", "d"]}');
+    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 3);
+    leave.destroy();
+    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 0);
+    open();
+    expect(await first).toBe(200);
+    expect(state.batches).toEqual([1]);
+    expect(await metric('gpugrad_requests_total{route="/predict",status="499"}')).toBe(1);
+  });
+});
+
+it("GET /health goes by the device", async () => {
+  let isHealthy = true;
+  const { url } = await start({ isHealthy: () => isHealthy });
+  const well = await fetch(`${url}/health`);
+  expect([well.status, await well.text()]).toEqual([200, '{"status":"ok"}']);
+  isHealthy = false;
+  const ill = await fetch(`${url}/health`);
+  expect([ill.status, await ill.text()]).toEqual([503, '{"status":"the device failed"}']);
+});
+
+it("GET /metrics has requests by route and status, their times, and the process", async () => {
+  const { url, post, metric } = await start();
+  for (const body of [{ inputs: "a" }, { inputs: "b" }, { inputs: 1 }]) await post(body);
+  await fetch(`${url}/x/${Math.random()}`);
+  expect((await fetch(`${url}/metrics`)).headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+  expect(await metric('gpugrad_requests_total{route="/predict",status="200"}')).toBe(2);
+  expect(await metric('gpugrad_requests_total{route="/predict",status="422"}')).toBe(1);
+  expect(await metric('gpugrad_requests_total{route="unknown",status="404"}')).toBe(1);
+  expect(await metric('gpugrad_request_duration_seconds_count{route="/predict"}')).toBe(3);
+  expect(await metric("gpugrad_queue_duration_seconds_count")).toBe(2);
+  expect(await metric("process_resident_memory_bytes")).toBeGreaterThan(1e6);
+});
+
+describe("close()", () => {
+  it("finishes what was accepted, refuses what comes, and hangs up", async () => {
+    const { app, url, ask, post, state, metric, close } = await start({ maxWait: 60_000, maxBatchSize: 2 });
+    const open = close();
+    const running = [ask("a"), ask("b")];
+    await vi.waitUntil(() => state.batches.length === 1);
+    const waiting = ask("c");
+    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 1);
+    const closed = app.close();
+    await vi.waitUntil(async () => (await fetch(`${url}/health`)).status === 503);
+    expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: "stopping" });
+    const refused = await post({ inputs: "d" });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect(refused.headers.get("connection")).toBe("close");
+    expect(await refused.json()).toMatchObject({ error_type: "stopping" });
+    open();
+    expect(await Promise.all([...running, waiting])).toEqual([200, 200, 200]);
+    expect(state.batches).toEqual([2, 1]);
+    await closed; // although fetch would keep its connections
+    await expect(ask("e")).rejects.toThrow();
+  });
+
+  it("does not wait for a client that never finishes its request", async () => {
+    const { app, port } = await start();
+    const socket = connect(port, "127.0.0.1");
+    const ended = new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve));
+    socket.write("POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await app.close();
+    await ended;
+  });
+});
