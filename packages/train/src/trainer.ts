@@ -204,28 +204,32 @@ export class Trainer {
     if (args.freeze.length > 0) freeze(model, args.freeze);
     if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
     manualSeed(args.seed);
+    const loader = await this.#trainLoader();
     const loss = await this.#loss();
-    const run = new TrainingRun({
-      ...{ model, args, loss, output, loader: await this.#trainLoader(), totalSteps: this.totalSteps },
-      createOptimizer: () => this.#createOptimizer(model),
-      createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
-      callbacks: this.#callbacks.filter((callback) => typeof callback !== "function"),
-      saveModel: (folder) => this.#save(folder),
-      emit: (event, more) => this.#emit(event, more),
-      evaluate: () => this.evaluate(),
-      log: (entry) => this.#log(entry),
-      stopped: () => this.#stopped,
-    });
-    this.#run = run;
     try {
-      if (from !== undefined) await run.resume(from);
-      return await run.train();
+      const run = new TrainingRun({
+        ...{ model, args, loss, output, loader, totalSteps: this.totalSteps },
+        createOptimizer: () => this.#createOptimizer(model),
+        createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
+        callbacks: this.#callbacks.filter((callback) => typeof callback !== "function"),
+        saveModel: (folder) => this.#save(folder),
+        emit: (event, more) => this.#emit(event, more),
+        evaluate: () => this.evaluate(),
+        log: (entry) => this.#log(entry),
+        stopped: () => this.#stopped,
+      });
+      this.#run = run;
+      try {
+        if (from !== undefined) await run.resume(from);
+        return await run.train();
+      } finally {
+        this.#state = run.state;
+        this.#lastCheckpoint = run.lastCheckpoint;
+        await run.dispose();
+        this.#run = undefined;
+      }
     } finally {
-      this.#state = run.state;
-      this.#lastCheckpoint = run.lastCheckpoint;
-      await run.dispose();
       loss.dispose();
-      this.#run = undefined;
     }
   }
 
@@ -400,8 +404,10 @@ export class Trainer {
     const { trainDataset, trainIndices, tokenizer } = this.#options;
     const groupByLength = args.trainSamplingStrategy === "group_by_length";
     const numWorkers = args.dataloaderNumWorkers;
-    if (groupByLength || numWorkers > 0)
-      this.#tokenized ??= await tokenizeDataset(trainDataset!, tokenizer, { numWorkers, maxLength: this.#maxLength });
+    if (!this.#tokenized && (groupByLength || numWorkers > 0)) {
+      this.#tokenized = await tokenizeDataset(trainDataset!, tokenizer, { numWorkers, maxLength: this.#maxLength });
+      if (this.#tokenized.note) this.#warn(this.#tokenized.note);
+    }
     return new DataLoader(trainDataset!, tokenizer, {
       batchSize: args.perDeviceTrainBatchSize,
       maxLength: this.#maxLength,
