@@ -69,6 +69,27 @@ test("memoryByOwner adds up to all that is allocated, recordings included", asyn
   expect(memoryByOwner()).toEqual({ "free in the pool": { bytes: total, byOp: {} } });
 });
 
+test("a recording sets aside what it takes, and nothing else that is free", async () => {
+  await init();
+  const x = zeros([1000]);
+  for (const count of [1000, 5000]) zeros([count]).dispose();
+  const first = record(() => scope(() => add(add(x, 1), 2))); // takes the free one of its size, and another
+  const reserved = (): unknown[] => ["recordings", "free in the pool"].map((owner) => memoryByOwner()[owner]?.bytes);
+  expect(reserved()).toEqual([4096, 20480]);
+  zeros([1000]).dispose();
+  expect(reserved()).toEqual([4096, 24576]);
+  const second = record(() => scope(() => add(x, 3))); // takes what the first one's replays write to, too
+  expect(reserved()).toEqual([undefined, 24576]);
+  first.recording.replay();
+  expect((await first.result.data())[0]).toBe(3);
+  for (const { result, recording } of [first, second]) {
+    result.dispose();
+    recording.dispose();
+  }
+  x.dispose();
+  expect(reserved()).toEqual([undefined, device().pool.allocatedBytes]);
+});
+
 test("the limit comes from the environment, and outlives a lost device", async () => {
   process.env["GPUGRAD_MEMORY_LIMIT"] = "much";
   await expect(init()).rejects.toThrow("GPUGRAD_MEMORY_LIMIT: much is no number of bytes, such as 1073741824.");

@@ -33,6 +33,8 @@ export class Pool {
   /** Those of recordings. All share them: they are replayed one after the other. */
   #reserved: FreeLists = new Map();
   #reserving = false;
+  /** Free buffers that the recording under way may take, and has not. */
+  #offered = new Set<PooledBuffer>();
   #reservations = 0;
   #nextId = 1;
   /** Bytes allocated on the device: in use and waiting for reuse. */
@@ -58,7 +60,9 @@ export class Pool {
   takeFree(bytes: number): PooledBuffer | undefined {
     const lists = this.#reserving ? this.#reserved : this.#free;
     const found = lists.get(bucketOf(bytes, this.#limit))?.pop();
-    if (found) this.#count(found, -1);
+    if (!found) return undefined;
+    this.#offered.delete(found);
+    this.#count(found, -1);
     return found;
   }
 
@@ -95,11 +99,26 @@ export class Pool {
   reserve(): void {
     this.#reservations++;
     this.#reserving = true;
+    this.#offered = new Set([...this.#free.values()].flat());
     this.#move(this.#free, true);
   }
 
+  /** What the recording didn't take stays for other work: or each recording would set aside what other shapes have left. */
   stopReserving(): void {
+    const unused = this.#offered;
+    this.#offered = new Set();
     this.#reserving = false;
+    if (this.#reservations === 0) return; // all is free already
+    for (const [size, buffers] of this.#reserved)
+      this.#reserved.set(
+        size,
+        buffers.filter((buffer) => !unused.has(buffer)),
+      );
+    for (const buffer of unused) {
+      this.#count(buffer, -1);
+      buffer.reserved = false;
+      this.give(buffer);
+    }
   }
 
   /** Ends a recording. With the last one its buffers are free for all. */
