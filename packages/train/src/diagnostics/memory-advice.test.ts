@@ -14,6 +14,7 @@ import {
   resetPeakMemory,
   scope,
   type Tensor,
+  zeros,
 } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { tokenizer } from "../../test/tiny-task.ts";
@@ -104,6 +105,15 @@ describe("stepMemory is what training takes", () => {
     expect(Math.abs(estimate.peakBytes / peakBytes - 1), told).toBeLessThan(0.05);
     expect(Math.abs(estimate.bytes / allocatedBytes - 1), told).toBeLessThan(0.05);
   });
+});
+
+test("an optimizer that doesn't fit leaves nothing behind", async () => {
+  await init({ memoryLimit: 5e6 });
+  onTestFinished(destroy);
+  const parameters = ["a", "b"].map((name) => [name, zeros([2 ** 18])] as const); // 1 MiB each, with two moments
+  for (const [, parameter] of parameters) parameter.requiresGrad = true;
+  expect(() => new AdamW(parameters, { lr: 1 })).toThrow(OutOfMemoryError);
+  expect(memory().storages).toBe(2);
 });
 
 test("a dry run leaves the generator, the config and the count of leaks alone", async () => {

@@ -132,32 +132,42 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     { shapesOf, groupsSmall = false }: StateLayout<Options>,
   ) {
     this.options = options;
-    const seen = new Set<Tensor>();
-    let vectors = 0;
-    for (const { params: named, options: given = {} } of groupsOf<Options>(params)) {
-      const own = { ...given, lrScale: this.#scaleOf(given) } as Partial<Options>;
-      for (const [name, parameter] of named) {
-        if (!parameter.requiresGrad) continue; // frozen
-        if (seen.has(parameter)) throw new GpugradError(`${this.constructor.name}: ${name} is given twice.`);
-        if (parameter.dtype !== "f32") {
-          throw new GpugradError(
-            `${this.constructor.name}: ${name} is ${parameter.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" }).`,
-          );
+    const tensors: Tensor[] = [];
+    const made = (tensor: Tensor): Tensor => {
+      tensors.push(keep(tensor, OWNER));
+      return tensor;
+    };
+    try {
+      const seen = new Set<Tensor>();
+      let vectors = 0;
+      for (const { params: named, options: given = {} } of groupsOf<Options>(params)) {
+        const own = { ...given, lrScale: this.#scaleOf(given) } as Partial<Options>;
+        for (const [name, parameter] of named) {
+          if (!parameter.requiresGrad) continue; // frozen
+          if (seen.has(parameter)) throw new GpugradError(`${this.constructor.name}: ${name} is given twice.`);
+          if (parameter.dtype !== "f32") {
+            throw new GpugradError(
+              `${this.constructor.name}: ${name} is ${parameter.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" }).`,
+            );
+          }
+          seen.add(parameter);
+          const shapes = shapesOf(parameter, { ...options, ...own });
+          const isSmall = groupsSmall && parameter.size <= SMALL;
+          const state = isSmall
+            ? vectors
+            : Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, made(zeros(shape))] as const));
+          if (isSmall) vectors += Object.values(shapes).reduce((sum, shape) => sum + vectorsOf(sizeOf(shape)), 0);
+          this.#entries.push({ name, parameter, own, shapes, state, record: this.#entries.length + 1, steps: 0 });
         }
-        seen.add(parameter);
-        const shapes = shapesOf(parameter, { ...options, ...own });
-        const isSmall = groupsSmall && parameter.size <= SMALL;
-        const state = isSmall
-          ? vectors
-          : Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, keep(zeros(shape), OWNER)] as const));
-        if (isSmall) vectors += Object.values(shapes).reduce((sum, shape) => sum + vectorsOf(sizeOf(shape)), 0);
-        this.#entries.push({ name, parameter, own, shapes, state, record: this.#entries.length + 1, steps: 0 });
       }
+      if (this.#entries.length === 0)
+        throw new GpugradError(`${this.constructor.name}: no parameter requires a gradient.`);
+      this.#moments = made(zeros([4 * vectors]));
+      this.#plain = made(ones([4]));
+    } catch (error) {
+      for (const tensor of tensors) tensor.dispose(); // what is half made can't be disposed by anybody else
+      throw error;
     }
-    if (this.#entries.length === 0)
-      throw new GpugradError(`${this.constructor.name}: no parameter requires a gradient.`);
-    this.#moments = keep(zeros([4 * vectors]), OWNER);
-    this.#plain = keep(ones([4]), OWNER);
   }
 
   #scaleOf({ lr, lrScale = 1 }: Partial<Options>): number {
