@@ -26,7 +26,7 @@ export function serveMetrics(queued: () => number): ServeMetrics {
   });
   const requestSeconds = new Histogram({
     name: "gpugrad_request_duration_seconds",
-    help: "From a request's first byte to its answer's last.",
+    help: "From a request's headers to the end of its answer.",
     labelNames: ["route"],
     buckets: SECONDS,
     registers,

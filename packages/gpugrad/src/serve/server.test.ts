@@ -208,6 +208,7 @@ it("GET /metrics has requests by route and status, their times, and the process"
   expect(await metric('gpugrad_requests_total{route="/predict",status="422"}')).toBe(1);
   expect(await metric('gpugrad_requests_total{route="unknown",status="404"}')).toBe(1);
   expect(await metric('gpugrad_request_duration_seconds_count{route="/predict"}')).toBe(3);
+  expect(await metric('gpugrad_request_duration_seconds_sum{route="/predict"}')).toBeGreaterThan(0);
   expect(await metric("gpugrad_queue_duration_seconds_count")).toBe(2);
   expect(await metric("process_resident_memory_bytes")).toBeGreaterThan(1e6);
 });

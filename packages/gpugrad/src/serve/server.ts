@@ -60,9 +60,11 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
     if (isClosing) void reply.header("connection", "close"); // kept alive, it would keep the server
   });
   app.addHook("onRequest", async ({ routeOptions }, reply) => {
+    const start = performance.now();
     reply.raw.once("close", () => {
+      const seconds = (performance.now() - start) / 1000;
       const status = reply.raw.writableFinished ? reply.statusCode : CLIENT_GONE;
-      metrics.request({ route: routeOptions.url ?? "unknown", status, seconds: reply.elapsedTime / 1000 });
+      metrics.request({ route: routeOptions.url ?? "unknown", status, seconds });
     });
   });
 
