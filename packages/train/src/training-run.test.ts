@@ -85,6 +85,7 @@ describe("callbacks", () => {
     );
     await trainer.train();
     expect(events).toEqual([
+      "onInitEnd",
       ...["onTrainBegin", "onEpochBegin", "onStepBegin", "onStepEnd", "onStepBegin", "onStepEnd"],
       ...["onLog", "onSave", "onEpochEnd", "onLog", "onEvaluate", "onLog", "onTrainEnd"],
     ]);
@@ -213,7 +214,11 @@ describe("the output folder", () => {
     mkdirSync(join(folder, "of-another"));
     await tinyModel().savePretrained(join(folder, "of-another"));
     await expect(other.train({ resumeFromCheckpoint: join(folder, "of-another") })).rejects.toThrow(
-      /can't be resumed from/,
+      /can't be resumed from: checksums.json is missing/,
+    );
+    writeFileSync(join(folder, "of-another", "optimizer.pt"), "");
+    await expect(other.train({ resumeFromCheckpoint: join(folder, "of-another") })).rejects.toThrow(
+      /Transformers' own checkpoint.*give the folder as the model/,
     );
   });
 

@@ -61,13 +61,25 @@ async function kill(child: ReturnType<typeof start>, folder: string, when: numbe
   return alive;
 }
 
-describe("killed with SIGKILL, again and again", () => {
-  const undisturbed = join(work, "undisturbed");
-  beforeAll(async () => {
-    const { code, errors } = await start(undisturbed).ended;
-    expect(code, errors).toBe(0);
-  });
+const undisturbed = join(work, "undisturbed");
+beforeAll(async () => {
+  const { code, errors } = await start(undisturbed).ended;
+  expect(code, errors).toBe(0);
+});
 
+test("put to sleep in the middle, as a laptop that is closed: it goes on when it wakes", async () => {
+  const folder = join(work, "asleep");
+  const child = start(folder);
+  await new Promise((resolve) => child.stdout!.once("data", resolve));
+  child.kill("SIGSTOP");
+  await sleep(2000);
+  child.kill("SIGCONT");
+  const { code, errors } = await child.ended;
+  expect(code, errors).toBe(0);
+  expect(remains(folder)).toEqual(remains(undisturbed));
+});
+
+describe("killed with SIGKILL, again and again", () => {
   test.each([1, 2])(
     "ten times at random moments, during saves too: the run ends with the same bytes (%i)",
     async (seed) => {
@@ -88,5 +100,6 @@ describe("killed with SIGKILL, again and again", () => {
         expect(remains(folder)).toEqual(remains(undisturbed));
       }
     },
+    180_000, // 25 s where the machine has nothing else to do
   );
 });

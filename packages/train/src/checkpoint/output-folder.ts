@@ -39,6 +39,12 @@ export class OutputFolder {
       if (latest) return latest.path;
       throw new GpugradError(`${this.path}: no whole checkpoint to resume from. Start without resumeFromCheckpoint.`);
     }
+    if (await exists(join(wanted, "optimizer.pt"))) {
+      throw new GpugradError(
+        `${wanted}: Transformers' own checkpoint, whose optimizer state is a pickle. It can't be resumed from, but trained from: ` +
+          "give the folder as the model.",
+      );
+    }
     const problem = await problemOf(wanted);
     if (problem) throw new GpugradError(`${wanted}: can't be resumed from: ${problem}.`);
     return wanted;
