@@ -78,7 +78,6 @@ type Handler = (
  * @see https://huggingface.co/docs/transformers/main_classes/callback
  */
 export interface TrainerCallback {
-  onInitEnd?: Handler;
   onTrainBegin?: Handler;
   onTrainEnd?: Handler;
   onEpochBegin?: Handler;

@@ -109,7 +109,6 @@ export class Trainer {
       refuse("labelSmoothingFactor and classWeights are for classes, but the model has one label: a regression");
     if (Array.isArray(args.classWeights) && args.classWeights.length !== numLabels)
       refuse(`there are ${args.classWeights.length} classWeights, but the model has ${numLabels} labels`);
-    void this.#emit("onInitEnd");
   }
 
   /** How far training has come. */

@@ -85,7 +85,6 @@ describe("callbacks", () => {
     );
     await trainer.train();
     expect(events).toEqual([
-      "onInitEnd",
       ...["onTrainBegin", "onEpochBegin", "onStepBegin", "onStepEnd", "onStepBegin", "onStepEnd"],
       ...["onLog", "onSave", "onEpochEnd", "onLog", "onEvaluate", "onLog", "onTrainEnd"],
     ]);
@@ -176,6 +175,13 @@ describe("the output folder", () => {
       resumeFromCheckpoint: join(folder, "checkpoint-3"),
     });
     expect(await bytesOf(resumed.model)).toBe(await bytesOf(trainer.model));
+  });
+
+  test("a run that was over stays as it is when it is resumed", async () => {
+    await trainerWith({ outputDir: folder }).train();
+    const again = trainerWith({ outputDir: folder });
+    expect(await again.train({ resumeFromCheckpoint: true })).toMatchObject({ globalStep: 12, completed: true });
+    expect(await bytesOf(again.model)).toBe(await undisturbed());
   });
 
   test("a checkpoint that was cut short is passed over, and told of", async () => {

@@ -193,7 +193,9 @@ export class TrainingRun {
     let skip = (done % this.#updatesPerEpoch) * args.gradientAccumulationSteps;
     for (
       let epoch = Math.floor(done / this.#updatesPerEpoch);
-      epoch < this.state.numTrainEpochs && !this.control.shouldTrainingStop;
+      epoch < this.state.numTrainEpochs &&
+      this.state.globalStep < this.state.maxSteps &&
+      !this.control.shouldTrainingStop;
       epoch++, skip = 0
     ) {
       this.control.shouldEpochStop = false;
@@ -279,7 +281,7 @@ export class TrainingRun {
           const mean = lossFunction.forward(model, inputs).loss!; // there are labels: the loader sees to it
           const loss = shares ? mul(mean, select(shares, 0, i)) : mean;
           this.#scaler.scale(loss).backward();
-          return noGrad(() => add(loss, 0));
+          return loss;
         }),
       );
       const loss = noGrad(() => losses.reduce((a, b) => add(a, b)));
@@ -335,7 +337,7 @@ export class TrainingRun {
     });
   }
 
-  /** Does a broken update's forward and backward again, to say which op is the first that isn't finite. Weights are as before it. */
+  /** Does a broken update's forward and backward again, with weights that it has not changed, to say which op is the first that isn't finite. */
   async #explain({ step, batches, loss, gradNorm, generator }: Broken): Promise<Error> {
     const { model, loss: lossFunction } = this.#parts;
     const { dataset } = this.#parts.loader;
@@ -390,7 +392,7 @@ export class TrainingRun {
     if (args.metricForBestModel === null) return;
     const metric = metrics[evalKey(args.metricForBestModel)];
     if (metric === undefined) {
-      throw new RangeError(
+      throw new GpugradError(
         `Trainer: metricForBestModel is ${args.metricForBestModel}, but evaluation gives ${Object.keys(metrics).join(", ")}.`,
       );
     }
