@@ -79,6 +79,8 @@ export class Device {
   readonly pipelines: Pipelines;
   /** Bytes that buffers may take: see {@link InitOptions}. */
   readonly memoryLimit: number;
+  /** Asked to give back what can be made again, before memory is refused. */
+  readonly givers = new Set<() => void>();
   /** Which kernels were measured to be fastest, by what they compute: see {@link Tuning}. */
   tuning: ReadonlyMap<string, string> = new Map();
   #choice: AdapterChoice;
@@ -188,8 +190,13 @@ export class Device {
   #create(bytes: number, what: string, options?: { mapped: boolean }): PooledBuffer {
     const { pool, memoryLimit } = this;
     const size = pool.sizeFor(bytes);
-    if (pool.allocatedBytes + size > memoryLimit && pool.freeBytes > pool.reservedBytes) this.trim();
-    if (pool.allocatedBytes + size > memoryLimit) {
+    const fits = (): boolean => pool.allocatedBytes + size <= memoryLimit;
+    if (!fits() && pool.freeBytes > pool.reservedBytes) this.trim();
+    if (!fits() && this.givers.size > 0) {
+      for (const give of this.givers) give();
+      this.trim();
+    }
+    if (!fits()) {
       throw this.#outOfMemory(
         `${what} needs ${showBytes(size)}, and the memory limit is ${showBytes(memoryLimit)}`,
         memoryLimit,

@@ -80,12 +80,19 @@ test("a recording sets aside what it takes, and nothing else that is free", asyn
   expect(reserved()).toEqual([4096, 24576]);
   const second = record(() => scope(() => add(x, 3))); // takes what the first one's replays write to, too
   expect(reserved()).toEqual([undefined, 24576]);
+  second.result.dispose();
+  expect(reserved()).toEqual([4096, 24576]);
+  second.recording.dispose();
+  const failing = (): never => {
+    ones([5000]);
+    throw new Error("no more");
+  };
+  expect(() => record(() => scope(failing))).toThrow("no more");
+  expect(reserved()).toEqual([4096 + 20480, 4096]); // one that fails sets nothing free that others need
   first.recording.replay();
   expect((await first.result.data())[0]).toBe(3);
-  for (const { result, recording } of [first, second]) {
-    result.dispose();
-    recording.dispose();
-  }
+  first.result.dispose();
+  first.recording.dispose();
   x.dispose();
   expect(reserved()).toEqual([undefined, device().pool.allocatedBytes]);
 });

@@ -33,8 +33,8 @@ export class Pool {
   /** Those of recordings. All share them: they are replayed one after the other. */
   #reserved: FreeLists = new Map();
   #reserving = false;
-  /** Free buffers that the recording under way may take, and has not. */
-  #offered = new Set<PooledBuffer>();
+  /** Buffers of the recording under way. */
+  #recorded = new Set<PooledBuffer>();
   #reservations = 0;
   #nextId = 1;
   /** Bytes allocated on the device: in use and waiting for reuse. */
@@ -56,14 +56,19 @@ export class Pool {
     return bucketOf(bytes, this.#limit);
   }
 
-  /** A buffer that waits for reuse, if there is one. */
+  /** A buffer that waits for reuse, if there is one. For a recording one of other recordings, or else any. */
   takeFree(bytes: number): PooledBuffer | undefined {
-    const lists = this.#reserving ? this.#reserved : this.#free;
-    const found = lists.get(bucketOf(bytes, this.#limit))?.pop();
+    const size = bucketOf(bytes, this.#limit);
+    const found = (this.#reserving && this.#reserved.get(size)?.pop()) || this.#free.get(size)?.pop();
     if (!found) return undefined;
-    this.#offered.delete(found);
     this.#count(found, -1);
-    return found;
+    return this.#taken(found);
+  }
+
+  #taken(buffer: PooledBuffer): PooledBuffer {
+    buffer.reserved = this.#reserving;
+    if (this.#reserving) this.#recorded.add(buffer);
+    return buffer;
   }
 
   /** A fresh buffer. A mapped one is to be written and unmapped before use: cheaper than an upload for anything large. */
@@ -72,7 +77,7 @@ export class Pool {
     const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation: mapped });
     this.allocatedBytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.allocatedBytes);
-    return { gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: this.#reserving };
+    return this.#taken({ gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: false });
   }
 
   /**
@@ -95,43 +100,31 @@ export class Pool {
     if (reserved) this.reservedBytes += sign * bytes;
   }
 
-  /** From now on buffers are taken for a recording, beginning with those that are free. */
+  /** From now on buffers are taken for a recording. */
   reserve(): void {
     this.#reservations++;
     this.#reserving = true;
-    this.#offered = new Set([...this.#free.values()].flat());
-    this.#move(this.#free, true);
   }
 
-  /** What the recording didn't take stays for other work: or each recording would set aside what other shapes have left. */
   stopReserving(): void {
-    const unused = this.#offered;
-    this.#offered = new Set();
     this.#reserving = false;
-    if (this.#reservations === 0) return; // all is free already
-    for (const [size, buffers] of this.#reserved)
-      this.#reserved.set(
-        size,
-        buffers.filter((buffer) => !unused.has(buffer)),
-      );
-    for (const buffer of unused) {
-      this.#count(buffer, -1);
-      buffer.reserved = false;
-      this.give(buffer);
-    }
+    this.#recorded.clear();
   }
 
   /** Ends a recording. With the last one its buffers are free for all. */
   endReservation(): void {
-    if (--this.#reservations === 0) this.#move(this.#reserved, false);
+    if (--this.#reservations === 0) this.#release(() => true);
+    // Only the recording under way is left: others' buffers are needed no more.
+    else if (this.#reservations === 1 && this.#reserving) this.#release((buffer) => !this.#recorded.has(buffer));
   }
 
-  #move(from: FreeLists, reserved: boolean): void {
-    const buffers = [...from.values()].flat();
-    from.clear();
+  /** Makes reserved buffers free for all. */
+  #release(which: (buffer: PooledBuffer) => boolean): void {
+    const buffers = [...this.#reserved.values()].flat();
+    this.#reserved.clear();
     for (const buffer of buffers) {
       this.#count(buffer, -1);
-      buffer.reserved = reserved;
+      buffer.reserved = !which(buffer);
       this.give(buffer);
     }
   }

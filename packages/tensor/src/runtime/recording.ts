@@ -114,6 +114,7 @@ export function record<T>(work: () => T): { result: T; recording: Recording } {
     check(!(result instanceof Promise), "record: the work is asynchronous. Record only what runs at once.");
     return { result, recording };
   } catch (error) {
+    pool.stopReserving();
     pool.endReservation();
     throw error;
   } finally {
