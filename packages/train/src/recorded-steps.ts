@@ -1,5 +1,5 @@
 import { checkInputs, type BertConfig, type ModelInputs } from "@gpugrad/bert";
-import { fromArray, keep, record, type DType, type Recording, type Tensor } from "@gpugrad/tensor";
+import { device, fromArray, keep, record, type DType, type Recording, type Tensor } from "@gpugrad/tensor";
 import type { Batch } from "./data/data-loader.ts";
 
 /** Inputs of a forward, on the host or on the device. */
@@ -31,12 +31,15 @@ export class RecordedSteps {
   readonly #update: (inputs: UpdateInputs) => Tensor;
   readonly #recorded = new Map<string, Recorded>();
   readonly #seen = new Set<string>();
+  readonly #device = device();
+  readonly #forget = (): void => this.#disposeRecordings();
 
   /** @param update records an update, and gives what is to be read of it. It may do nothing that `record()` refuses. */
   constructor(config: BertConfig, update: (inputs: UpdateInputs) => Tensor, { enabled = true } = {}) {
     this.#config = config;
     this.#most = enabled ? MAX_SHAPES : 0;
     this.#update = update;
+    this.#device.givers.add(this.#forget); // where memory is short, an update is recorded anew when its shape comes again
   }
 
   /**
@@ -92,6 +95,11 @@ export class RecordedSteps {
 
   /** Gives the memory of all recordings back. */
   dispose(): void {
+    this.#device.givers.delete(this.#forget);
+    this.#disposeRecordings();
+  }
+
+  #disposeRecordings(): void {
     for (const { inputs, recording, result } of this.#recorded.values()) {
       for (const tensor of [...Object.values(inputs), result]) tensor.dispose();
       recording.dispose();

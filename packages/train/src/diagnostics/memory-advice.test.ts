@@ -7,6 +7,7 @@ import {
   fromArray,
   init,
   leaks,
+  manualSeed,
   memory,
   mul,
   OutOfMemoryError,
@@ -214,6 +215,40 @@ describe("training that doesn't fit", () => {
       expect(memory().storages).toBe(before);
     },
   );
+
+  test("recorded updates of many lengths give way where an update alone fits, and change nothing", async () => {
+    const lengths = [30, 30, 60, 60, 128, 128, 60, 30];
+    const rows = lengths.flatMap((n) =>
+      texts.slice(0, 8).map(({ text, label }) => ({ text: text.slice(0, n), label })),
+    );
+    const trained = async (memoryLimit: number): Promise<{ weights: number[]; most: number }> => {
+      await init({ memoryLimit });
+      onTestFinished(destroy);
+      manualSeed(1);
+      const model = BertForSequenceClassification.fromConfig(tiny);
+      await new Trainer({
+        ...{ model, tokenizer: { ...tokenizer, modelMaxLength: 128 }, trainDataset: Dataset.fromRows(rows) },
+        args: {
+          trainSamplingStrategy: "sequential",
+          perDeviceTrainBatchSize: 8,
+          numTrainEpochs: 1,
+          learningRate: 1e-3,
+        },
+      }).train();
+      const weights = (await Promise.all(model.parameters().map((p) => p.data()))).flatMap((values) => [...values]);
+      const most = device().pool.peakBytes;
+      await destroy();
+      return { weights, most };
+    };
+    await init();
+    const { bytes } = stepMemory({ config: tiny, batchSize: 8, length: 128 });
+    await destroy();
+    const free = await trained(Infinity);
+    expect(free.most).toBeGreaterThan(1.2 * bytes);
+    const tight = await trained(1.1 * bytes);
+    expect(tight.most).toBeLessThanOrEqual(1.1 * bytes);
+    expect(tight.weights).toEqual(free.weights);
+  });
 
   test("where nothing fits, it says so; where it fits, that it is something else", async () => {
     await init();
