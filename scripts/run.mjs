@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { clearInterval, setInterval } from "node:timers";
 import { pathToFileURL } from "node:url";
 import { ensureInstalled, root } from "./setup.mjs";
 
@@ -20,6 +21,16 @@ const child = spawn(
 );
 // A signal may come to us alone, or (Ctrl-C) to the whole process group: the program decides what to do, and we wait for it.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+// pnpm that is told to end ends the shell between us, and not us: then our parent is another.
+if (process.env.npm_lifecycle_event) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill("SIGTERM");
+  }, 500);
+  watch.unref();
+}
 child.on("exit", (code, signal) => {
   if (signal) console.error(`${program} ended by ${signal}`);
   process.exitCode = code ?? 128 + constants.signals[signal];
