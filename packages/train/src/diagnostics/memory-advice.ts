@@ -226,8 +226,8 @@ export function withMemoryAdvice(error: OutOfMemoryError, options: StepMemoryOpt
   try {
     const { message, fits } = memoryAdvice({ ...options, available });
     const hint = fits
-      ? " What else takes memory: recordings of updates of other lengths (record_steps false does without), an evaluation " +
-        "(per_device_eval_batch_size), tensors of your own."
+      ? " What else takes memory: recordings and unused buffers of updates of other lengths, which give way where " +
+        "GPUGRAD_MEMORY_LIMIT is set; an evaluation (per_device_eval_batch_size); tensors of your own."
       : "";
     return new OutOfMemoryError(`${error.message}\n${message}${hint}`, { available: error.available, cause: error });
   } catch {
