@@ -86,6 +86,7 @@ export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metr
 export { Adafactor, type AdafactorOptions } from "./optim/adafactor.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
 export { clipFactor, clipGradNorm, clipGradValue, type ClipFactorOptions, type NormOptions } from "./optim/clip.ts";
+export { createOptimizer } from "./optim/create-optimizer.ts";
 export { freeze, layerwiseLrDecay, type LayerwiseLrDecayOptions } from "./optim/layers.ts";
 export {
   noDecayGroups,

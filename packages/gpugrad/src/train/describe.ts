@@ -1,12 +1,15 @@
 import type { AdapterInfo } from "@gpugrad/tensor";
 import {
+  createOptimizer,
   formatBytes,
   formatLabelCounts,
   formatTable,
+  freeze,
   labelCounts,
   paddingShare,
   shuffledIndices,
   snakeCase,
+  stepMemory,
   TRAINING_ARGUMENTS,
   type Dataset,
   type Trainer,
@@ -20,6 +23,9 @@ const SAMPLED_ROWS = 512;
 
 /** From here on, classes are called uneven. */
 const UNEVEN = 3;
+
+/** Of a longer list, only the beginning is printed. */
+const LISTED = 16;
 
 /** What the data is like, by the names that events have. */
 export interface DataSummary {
@@ -155,25 +161,40 @@ export function describeRun(
   return [title, ...rows.map(([name, text]) => `  ${name.padEnd(9)}  ${text}`)].join("\n");
 }
 
-/** Updates, rows and tokens of the whole run, and the device memory that weights, gradients and the optimizer take. */
+/** Updates and tokens of the whole run, and the device memory that it takes: weights, gradients and optimizer, and all of it. */
 export interface Totals {
   updates: number;
   epochs: number;
   tokens: number;
   state_bytes: number;
+  /** All that an update of the longest batch takes. */
+  update_bytes: number;
 }
 
-export function totalsOf({ model }: Task, trainer: Trainer, data: DataSummary): Totals {
+export function totalsOf({ model }: Task, trainer: Trainer, data: DataSummary, maxLength: number): Totals {
   const { args, totalSteps } = trainer;
   const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps;
   const epochs = args.maxSteps > 0 ? (args.maxSteps * rowsPerUpdate) / data.train_rows : args.numTrainEpochs;
   const trained = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
   const moments = args.optim.startsWith("adamw") ? 2 : 0;
+  const { bytes } = stepMemory({
+    config: model.config,
+    batchSize: args.perDeviceTrainBatchSize,
+    length: maxLength,
+    accumulation: args.gradientAccumulationSteps,
+    gradientCheckpointing: args.gradientCheckpointing,
+    fp16: args.fp16,
+    optimizerFor: (twin) => {
+      if (args.freeze.length > 0) freeze(twin, args.freeze);
+      return createOptimizer(twin, args);
+    },
+  });
   return {
     updates: totalSteps,
     epochs,
     tokens: Math.round(data.tokens_per_epoch * epochs),
     state_bytes: 4 * (model.numParameters() + (1 + moments) * trained),
+    update_bytes: bytes,
   };
 }
 
@@ -186,7 +207,11 @@ export function configurationOf(options: TrainOptions, args: TrainingArguments):
 
 /** The configuration as two lists: what differs from the defaults, and what doesn't. */
 export function describeConfiguration(configuration: Readonly<Record<string, unknown>>): string {
-  const show = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const show = (value: unknown): string => {
+    if (Array.isArray(value) && value.length > LISTED)
+      return `[${value.slice(0, 3).join(", ")}, … ${value.length} in all]`;
+    return typeof value === "string" ? value : JSON.stringify(value);
+  };
   const defaults = new Map<string, unknown>(
     Object.entries(TRAINING_ARGUMENTS).map(([name, argument]) => [snakeCase(name), argument.default]),
   );
@@ -206,6 +231,6 @@ export function describeConfiguration(configuration: Readonly<Record<string, unk
   ].join("\n");
 }
 
-export const describeTotals = ({ updates, epochs, tokens, state_bytes }: Totals): string =>
-  `in all: ${updates} updates, ${Number(epochs.toFixed(2))} epochs, about ${millions(tokens)} tokens with padding; ` +
-  `${formatBytes(state_bytes)} on the device for weights, gradients and optimizer, and activations besides`;
+export const describeTotals = ({ updates, epochs, tokens, state_bytes, update_bytes }: Totals): string =>
+  `in all: ${updates} updates, ${Number(epochs.toFixed(2))} epochs, about ${tokens.toLocaleString("en-US")} tokens with padding; ` +
+  `${formatBytes(update_bytes)} on the device at most, ${formatBytes(state_bytes)} of it for weights, gradients and optimizer`;

@@ -71,6 +71,7 @@ const probability = (text: string): number => {
 };
 
 const rowNumbers = (file: string): number[] => {
+  if (/^\d+(,\d+)*$/.test(file)) return file.split(",").map(Number); // as train_config.json has them
   let rows: unknown;
   try {
     rows = JSON.parse(readFileSync(file, "utf8"));

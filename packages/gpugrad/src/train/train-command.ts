@@ -126,7 +126,7 @@ const maxLengthOf = ({ model, tokenizer }: Task, args: TrainingArguments): numbe
 /** Prints the whole configuration and what it comes to. */
 function dryRun({ task, trainer, options, args, print, emit }: Run, data: DataSummary): number {
   const configuration = configurationOf(options, args);
-  const totals = totalsOf(task, trainer, data);
+  const totals = totalsOf(task, trainer, data, maxLengthOf(task, args));
   print(`${describeConfiguration(configuration)}\n${describeTotals(totals)}\n`);
   emit({ event: "dry_run", configuration, data, totals });
   return 0;

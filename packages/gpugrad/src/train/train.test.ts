@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { BertConfig } from "@gpugrad/bert";
 import { trainWordPiece } from "@gpugrad/train";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { configurationOf } from "./describe.ts";
 import { parseTrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
 import { trainCommand } from "./train-command.ts";
 
@@ -78,6 +79,28 @@ describe("options", () => {
     expect(parseTrainOptions(base, plain)).toMatchObject({ args: { maxLength: 64, fp16: false } });
   });
 
+  test("a configuration that was saved is read as it was", () => {
+    const indices = join(work, "indices.json");
+    writeFileSync(indices, "[3,1,2]");
+    const words = [
+      "--train_indices",
+      indices,
+      "--no_fp16",
+      "--no_decay_groups",
+      "false",
+      "--freeze",
+      "a,b",
+      "--clean_html",
+    ];
+    const asked = parseTrainOptions([...base, ...words], plain) as TrainRequest;
+    const file = join(work, "saved.json");
+    writeFileSync(file, JSON.stringify(configurationOf(asked.options, asked.args)));
+    const { options, args } = parseTrainOptions(["--config", file], plain) as TrainRequest;
+    expect(options).toEqual({ model: "m", dataset: "d", trainIndices: [3, 1, 2], cleanHtml: true });
+    expect(args).toEqual(asked.args);
+    expect(args).toMatchObject({ noDecayGroups: false, freeze: ["a", "b"] });
+  });
+
   test("both spellings; switches with and without a value, and denied", () => {
     const argsOf = (...words: string[]) => (parseTrainOptions([...base, ...words], plain) as TrainRequest).args;
     expect(argsOf("--num_train_epochs", "2", "--weight-decay", "0.1")).toMatchObject({
@@ -136,7 +159,7 @@ describe("gpugrad train", () => {
     expect(stdout).toMatch(
       /differs from the defaults:\n[^]*learning_rate +0.001 +\(default: 0.00005\)[^]*as the defaults:\n[^]*adam_beta1 +0.9/,
     );
-    expect(stdout).toMatch(/in all: 15 updates, 3 epochs/);
+    expect(stdout).toMatch(/in all: 15 updates, 3 epochs, about [\d,]+ tokens .*; [\d.]+ [KM]iB on the device at most/);
     expect(existsSync(out)).toBe(false);
   });
 
