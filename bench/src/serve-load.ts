@@ -1,39 +1,39 @@
 /**
  * Latency and throughput of `gpugrad serve` under load, with dynamic batching and one by one:
  *
- *     node scripts/run.mjs bench/src/serve-load.ts MODEL --clients 1 4 16 --seconds 10 --words 20
+ *     node scripts/run.mjs bench/src/serve-load.ts MODEL --clients 1 16 --seconds 5 --rounds 3
  *
- * Each client sends one text, waits for the answer, and sends the next. Both servers run all the time; they are measured in turns.
+ * Each client sends one text, waits for the answer, and sends the next. The servers run all the time and are measured in turns, round
+ * after round, so that what else the machine does hits them alike.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, request } from "node:http";
+import { tmpdir } from "node:os";
+import { BertConfig, BertForSequenceClassification, bertTokenizer } from "@gpugrad/bert";
+import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { Command } from "commander";
 
 const program = new Command("serve-load")
-  .argument("<model>", "a folder or a hub id")
+  .argument("[model]", "a folder or a hub id (default: two layers of random weights, 128 wide, made for the run)")
   .option("--clients <n...>", "requests under way at a time", ["1", "4", "16"])
-  .option("--seconds <n>", "of each measurement, after one that does not count", Number, 10)
+  .option("--seconds <n>", "of each measurement", Number, 5)
+  .option("--rounds <n>", "measurements of each server, before them one that does not count", Number, 3)
   .option("--words <n>", "of a text at most; each has 1 to so many", Number, 20)
   .parse();
-const { clients, seconds, words } = program.opts<{ clients: string[]; seconds: number; words: number }>();
-const model = program.args[0]!;
+const { clients, seconds, rounds, words } = program.opts<{
+  clients: string[];
+  seconds: number;
+  rounds: number;
+  words: number;
+}>();
 
 const settings: Record<string, string[]> = {
   "one by one": ["--max-batch-size", "1"],
   batched: [],
   "batched, no wait": ["--max-wait", "0"],
 };
-
-/** A server of its own, and where it listens. */
-async function start(args: string[]) {
-  const run = ["scripts/run.mjs", "packages/gpugrad/src/cli.ts", "serve", model, "--port", "0", ...args];
-  const child = spawn(process.execPath, run, { stdio: ["ignore", "pipe", "ignore"] });
-  let out = "";
-  while (!/http:\S+/.test(out)) out += String((await once(child.stdout, "data"))[0]);
-  const url = /http:\S+/.exec(out)![0];
-  return { url, stop: () => (child.kill("SIGTERM"), once(child, "close")) };
-}
 
 /** The same texts for every setting: words of IMDB's kind, in lengths that are all over the range. */
 const vocabulary =
@@ -42,6 +42,36 @@ const textOf = (i: number): string =>
   Array.from({ length: 1 + ((i * 7919) % words) }, (_, k) => vocabulary[(i * 31 + k * 17) % vocabulary.length]).join(
     " ",
   );
+
+async function makeModel(folder: string): Promise<void> {
+  await init();
+  manualSeed(1);
+  const shape = { hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 };
+  await new BertForSequenceClassification(new BertConfig(shape)).savePretrained(folder);
+  await bertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...vocabulary]).savePretrained(folder);
+  await destroy();
+}
+
+interface Server {
+  url: string;
+  device: string;
+  stop: () => Promise<unknown>;
+}
+
+/** A server of its own, where it listens, and what computes for it. */
+async function start(model: string, args: string[]): Promise<Server> {
+  const run = ["scripts/run.mjs", "packages/gpugrad/src/cli.ts", "serve", model, "--port", "0", ...args];
+  const child = spawn(process.execPath, run, { stdio: ["ignore", "pipe", "ignore"] });
+  const ended = once(child, "close");
+  let out = "";
+  child.stdout.on("data", (data) => (out += String(data)));
+  while (!out.includes("\n")) {
+    const [code] = (await Promise.race([once(child.stdout, "data"), ended])) as [unknown];
+    if (typeof code === "number") throw new Error(`serve-load: gpugrad serve ${model} ended with ${code}.`);
+  }
+  const [, url, device] = / on (http:\S+) \((.*)\)\n/.exec(out)!;
+  return { url: url!, device: device!, stop: () => (child.kill("SIGTERM"), ended) };
+}
 
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 
@@ -69,28 +99,61 @@ async function load(url: string, count: number, forSeconds: number): Promise<num
   return latencies;
 }
 
-/** Texts per batch since the server began. */
-async function batchSums(url: string): Promise<[sum: number, count: number]> {
+/** What the server has counted since it began: texts, batches, and seconds of processor time. */
+async function counters(url: string): Promise<number[]> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const value = (name: string): number => Number(new RegExp(`^gpugrad_batch_size_${name} (\\S+)`, "m").exec(text)![1]);
-  return [value("sum"), value("count")];
+  const names = ["gpugrad_batch_size_sum", "gpugrad_batch_size_count", "process_cpu_seconds_total"];
+  return names.map((name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)![1]));
 }
 
-const servers = Object.entries(settings).map(async ([name, args]) => ({ name, ...(await start(args)) }));
-console.log("| clients | | texts/s | p50 ms | p99 ms | texts per batch |\n| ---: | --- | ---: | ---: | ---: | ---: |");
-for (const count of clients.map(Number)) {
-  for (const { name, url } of await Promise.all(servers)) {
-    await load(url, count, 1);
-    const before = await batchSums(url);
-    const begin = performance.now();
-    const latencies = (await load(url, count, seconds)).sort((a, b) => a - b);
-    const elapsed = (performance.now() - begin) / 1000;
-    const after = await batchSums(url);
-    const quantile = (q: number): string => (1000 * latencies[Math.floor(q * (latencies.length - 1))]!).toFixed(1);
-    const mean = (after[0] - before[0]) / (after[1] - before[1]);
-    const rate = (latencies.length / elapsed).toFixed(1);
-    console.log(`| ${count} | ${name} | ${rate} | ${quantile(0.5)} | ${quantile(0.99)} | ${mean.toFixed(1)} |`);
-  }
+/** All measurements of one server with so many clients. */
+interface Seen {
+  latencies: number[];
+  seconds: number;
+  counted: number[];
 }
-agent.destroy();
-for (const server of servers) await (await server).stop();
+
+async function measure({ url }: Server, count: number, seen: Seen): Promise<void> {
+  const before = await counters(url);
+  const begin = performance.now();
+  seen.latencies.push(...(await load(url, count, seconds)));
+  seen.seconds += (performance.now() - begin) / 1000;
+  const after = await counters(url);
+  seen.counted = seen.counted.map((sum, i) => sum + after[i]! - before[i]!);
+}
+
+function row({ latencies, seconds, counted }: Seen): string[] {
+  const sorted = latencies.toSorted((a, b) => a - b);
+  const quantile = (q: number): string => (1000 * sorted[Math.floor(q * (sorted.length - 1))]!).toFixed(1);
+  const [texts, batches, cpuSeconds] = counted as [number, number, number];
+  return [
+    (sorted.length / seconds).toFixed(1),
+    quantile(0.5),
+    quantile(0.99),
+    (texts / batches).toFixed(1),
+    ((1000 * cpuSeconds) / texts).toFixed(1),
+  ];
+}
+
+const print = (cells: string[]): void => console.log(`| ${cells.join(" | ")} |`);
+
+const made = await mkdtemp(`${tmpdir()}/serve-load-`);
+const servers: (Server & { name: string })[] = [];
+try {
+  const [model = made] = program.args;
+  if (model === made) await makeModel(made);
+  for (const [name, args] of Object.entries(settings)) servers.push({ name, ...(await start(model, args)) });
+  console.log(`${servers[0]!.device}\n`);
+  print(["clients", "", "texts/s", "p50 ms", "p99 ms", "texts per batch", "CPU ms per text"]);
+  print(["---:", "---", "---:", "---:", "---:", "---:", "---:"]);
+  for (const count of clients.map(Number)) {
+    const all = servers.map((server) => ({ server, seen: { latencies: [], seconds: 0, counted: [0, 0, 0] } }));
+    for (const { server } of all) await load(server.url, count, 2);
+    for (let round = 0; round < rounds; round++) for (const { server, seen } of all) await measure(server, count, seen);
+    for (const { server, seen } of all) print([String(count), server.name, ...row(seen)]);
+  }
+} finally {
+  agent.destroy();
+  for (const server of servers) await server.stop();
+  await rm(made, { recursive: true });
+}
