@@ -80,7 +80,10 @@ test("train:imdb --sample keeps its contract, and what it saves predicts", () =>
     "--json",
   ]);
   expect(evaluated.code, evaluated.stderr).toBe(0);
-  expect(lines(evaluated.stdout)[0]).toMatchObject({ rows: 2 });
+  const metrics = lines(evaluated.stdout)[0]!;
+  expect(metrics).toMatchObject({ rows: 2 });
+  for (const name of ["accuracy", "loss", "f1", "mcc", "roc_auc", "average_precision", "calibration_error"])
+    expect(metrics[name]).toBeTypeOf("number");
 
   // A file of the user's own: a tenth is held out, or the rows to train and to test on are named.
   const reviews = join(out, "reviews.csv");

@@ -3,6 +3,7 @@ import {
   createOptimizer,
   formatBytes,
   formatLabelCounts,
+  formatNumber,
   formatTable,
   freeze,
   labelCounts,
@@ -142,7 +143,9 @@ export function describeRun(
     ],
     ...(data.classes ? [["classes", formatLabelCounts(counts, Object.keys(data.classes))] as Line] : []),
     ...(warning ? [["", warning] as Line] : []),
-    ...(data.labels ? [["labels", `numbers from ${data.labels.least} to ${data.labels.most}`] as Line] : []),
+    ...(data.labels
+      ? [["labels", `numbers from ${formatNumber(data.labels.least)} to ${formatNumber(data.labels.most)}`] as Line]
+      : []),
     ...(data.bad_rows > 0
       ? [["bad rows", [`${data.bad_rows} left out:`, ...data.bad_rows_first].join("\n             ")] as Line]
       : []),

@@ -39,9 +39,10 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
     throw new Error(`${data.train.name}: no labels to train on. Name their column with --label_column.`);
   const tokenizer = await AutoTokenizer.fromPretrained(options.model);
   const config = {
-    ...(options.doRegression
+    // The kind of problem is the data's: a model that was fine-tuned before has another in its configuration.
+    ...(options.doRegression || numLabels === 1
       ? { num_labels: 1, problem_type: "regression" as const }
-      : { num_labels: numLabels, ...(data.train.id2label && { id2label: data.train.id2label }) }),
+      : { num_labels: numLabels, problem_type: "single_label_classification" as const, ...idsOf(data.train) }),
     ...(dropout !== undefined && {
       hidden_dropout_prob: dropout,
       attention_probs_dropout_prob: dropout,
@@ -57,6 +58,8 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   if (options.initClassifier) await startFrom(model, options.initClassifier);
   return { title: `${options.model} on ${options.dataset ?? options.trainFile}`, model, tokenizer, ...data };
 }
+
+const idsOf = ({ id2label }: Dataset): { id2label?: Record<string, string> } => (id2label ? { id2label } : {});
 
 type Data = Pick<Task, "train" | "validation" | "test">;
 

@@ -31,7 +31,8 @@ import {
 import { eventCallback, stepEntry } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
 import { metricsReport, plainMetrics } from "./report.ts";
-import { exitCodeOf, stoppable } from "./signals.ts";
+import { exitCodeOf } from "../stop-signal.ts";
+import { stoppable } from "./signals.ts";
 import { openTask, type Task } from "./task.ts";
 
 export type { Task, TrainOptions, TrainPreset, TrainRequest };
