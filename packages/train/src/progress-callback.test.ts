@@ -109,7 +109,7 @@ test("what is best goes by greaterIsBetter for the metric that is watched", () =
 });
 
 test("quiet says only what is out of the ordinary", () => {
-  const { step, log, evaluate, evaluating, save } = started(true, true);
+  const { progress, step, log, evaluate, evaluating, save } = started(true, true);
   step(stepAt(1));
   log({ loss: 1, step: 1 });
   evaluating(1);
@@ -117,5 +117,6 @@ test("quiet says only what is out of the ordinary", () => {
   save("out/checkpoint-1");
   expect(text).toBe("");
   step(stepAt(2, { loss: Infinity }));
-  expect(text).toBe("step 2: the loss is Infinity\n");
+  progress.onWarning(args, stateAt(2), control, { warning: "the disk is full" } as CallbackContext);
+  expect(text).toBe("step 2: the loss is Infinity\nwarning: the disk is full\n");
 });
