@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** Ctrl-C comes to a program twice when its runner passes on what the terminal sent to both: within this time it is one. */
 const SAME_SIGNAL_MS = 500;
 
@@ -20,3 +22,6 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void
     if (at === undefined) for (const signal of signals) process.off(signal, listener);
   };
 }
+
+/** What a shell reports for a program that ended by a signal: 130 for SIGINT, 143 for SIGTERM. */
+export const exitCodeOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];

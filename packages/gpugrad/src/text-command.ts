@@ -6,11 +6,10 @@ import { once } from "node:events";
 import { access, constants } from "node:fs/promises";
 import { inputRows, LINE_FORMATS, type BadRow, type InputOptions, type TextRow } from "./input-rows.ts";
 import { runCommand } from "./run-command.ts";
-import { onStopSignal } from "./stop-signal.ts";
+import { exitCodeOf, onStopSignal } from "./stop-signal.ts";
 import { openTextModel, type Task } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
-import { exitCodeOf } from "./train/signals.ts";
 
 /** What stands in the output: a header, and a line for each row. */
 export interface Output {

@@ -16,7 +16,8 @@ function programThatTakes(seconds: number): { file: string; ended: string } {
   writeFileSync(
     file,
     `import { writeFileSync } from "node:fs";
-     import { exitCodeOf, stoppable } from ${JSON.stringify(join(root, "packages/gpugrad/src/train/signals.ts"))};
+     import { exitCodeOf } from ${JSON.stringify(join(root, "packages/gpugrad/src/stop-signal.ts"))};
+     import { stoppable } from ${JSON.stringify(join(root, "packages/gpugrad/src/train/signals.ts"))};
      let stop;
      const asked = new Promise((resolve) => (stop = resolve));
      const { signal } = await stoppable({ stop }, (line) => console.log(line), async () => {
