@@ -74,7 +74,11 @@ export async function evaluationOf(
     return { ...found, mistakes, wrong: finite.length, pairs };
   }
 
-  const names = Array.from({ length: numLabels }, (_, id) => id2label[id] ?? `LABEL_${id}`);
+  const names = Array.from({ length: numLabels }, (_, id) => {
+    const unnamed = `LABEL_${id}`;
+    const name = id2label[id] ?? unnamed;
+    return name === unnamed ? (dataset.labels.names?.[id] ?? unnamed) : name;
+  });
   const wrong = finite.filter((i) => classes[i] !== labels[i]).sort((i, j) => scores[j]! - scores[i]!);
   const mistakes = await read(wrong, (i) => ({ label: names[labels[i]!] ?? String(labels[i]), predicted: names[classes[i]!]!, score: scores[i]! })); // prettier-ignore
   const [ids, picked] = [pick(labels), pick(classes)];

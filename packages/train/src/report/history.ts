@@ -47,8 +47,8 @@ export class Curve {
   smoothed(): number[] | undefined {
     if (this.points.length < 12) return undefined;
     const reach = this.updates / 40;
-    const after = meansSoFar([...this.points].reverse(), reach).reverse();
-    return meansSoFar(this.points, reach).map((before, i) => (before + after[i]!) / 2);
+    const after = sumsSoFar([...this.points].reverse(), reach).reverse();
+    return sumsSoFar(this.points, reach).map(([sum, weight], i) => (sum + after[i]![0]) / (weight + after[i]![1]));
   }
 
   /** How many values there are. */
@@ -79,14 +79,14 @@ export class Curve {
 /** Floats as the device has them need no more digits. */
 const short = (value: number): number => Number(value.toPrecision(8));
 
-/** Exponential moving averages, without the bias that a start at 0 has. */
-function meansSoFar(points: readonly Point[], reach: number): number[] {
+/** Sums of the means so far, the older ones counting less, and of their weights. */
+function sumsSoFar(points: readonly Point[], reach: number): [sum: number, weight: number][] {
   let [sum, weight] = [0, 0];
   return points.map(({ count, mean }) => {
     const kept = Math.exp(-count / reach);
     sum = kept * sum + (1 - kept) * mean;
     weight = kept * weight + (1 - kept);
-    return sum / weight;
+    return [sum, weight];
   });
 }
 
@@ -111,6 +111,9 @@ export interface EvaluationMetrics {
   metrics: Record<string, number>;
 }
 
+/** Evaluations that are kept at most. */
+const MOST_EVALUATIONS = 512;
+
 /** Rows longer than this are counted with those of this length. */
 const LONGEST = 8192;
 
@@ -120,7 +123,7 @@ const NAMED_STEPS = 10;
 /** Everything about a run that grows with its updates, in constant memory. */
 export class History {
   readonly curves: Record<CurveName, Curve>;
-  readonly evaluations: EvaluationMetrics[];
+  evaluations: EvaluationMetrics[];
   /** Rows trained on, by their number of tokens. */
   readonly lengths: number[];
   tokens: number;
@@ -168,6 +171,13 @@ export class History {
     if ([values.loss, values.gradNorm].every((value) => value === undefined || Number.isFinite(value))) return;
     this.nonFinite.count++;
     if (this.nonFinite.steps.length < NAMED_STEPS) this.nonFinite.steps.push(step);
+  }
+
+  /** An evaluation, in place of one after the same update. When there are too many, every other one is forgotten, but not that of `best`. */
+  addEvaluation(evaluation: EvaluationMetrics, best?: number): void {
+    this.evaluations = [...this.evaluations.filter(({ step }) => step !== evaluation.step), evaluation];
+    if (this.evaluations.length <= MOST_EVALUATIONS) return;
+    this.evaluations = this.evaluations.filter(({ step }, i) => i % 2 === 0 || step === best);
   }
 
   /** The lengths of an update's rows. An update that is done again after a resume has the same rows: they count once. */

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { memory } from "@gpugrad/tensor";
 import { evalKey, type TrainerCallback } from "../callbacks.ts";
+import { goesOnWithout, type TrackerOptions } from "../trackers/tracker.ts";
 import type { TrainerState } from "../trainer-state.ts";
 import type { TrainingArguments } from "../training-arguments.ts";
 import { evaluationOf } from "./evaluation.ts";
@@ -18,18 +19,12 @@ const PAUSE_PER_WRITE = 50;
 /** Updates over which tokens per second are measured. */
 const RATE_UPDATES = 8;
 
-export interface HtmlReportOptions {
-  /** The folder of `report.html`. */
-  outputDir: string;
-  /** The report's title (default: the folder's name). */
-  runName?: string | null;
-}
-
 /**
  * Writes `report.html` into the output folder while a model trains: what it was told, how it went, what the model gets wrong. The page needs
- * nothing else, and an open one loads itself again until training ends. A resumed run goes on with the page that is there.
+ * nothing else, and an open one loads itself again until training ends. A resumed run goes on with the page that is there. Its title is
+ * `runName`, or the folder's name.
  */
-export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCallback {
+export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerOptions): TrainerCallback {
   const file = join(outputDir, "report.html");
   const folder = basename(resolve(outputDir));
   const empty = (): Report => ({
@@ -40,7 +35,7 @@ export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCa
     const html = await readFile(file, "utf8").catch(() => "");
     return { ...(reportIn(html) ?? empty()), runName: runName ?? folder, outputDir: folder };
   };
-  const writer = pagesTo(file);
+  const writer = pagesTo(file, warn);
   let report: Report | undefined;
   let training = false;
   /** When the last update's result came. */
@@ -68,7 +63,7 @@ export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCa
     return page(shown);
   };
 
-  return {
+  return goesOnWithout("reportTo html", warn, {
     async onTrainBegin(args, state, _control, context) {
       report = state.globalStep > 0 ? resumed(await stored(), state) : empty();
       training = true;
@@ -98,7 +93,7 @@ export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCa
       current.history.add(step, {
         ...{ loss, gradNorm, learningRate },
         ...(since > 0 && { tokensPerSecond: (1000 * tokensSince) / since }),
-        ...memoryNow(current),
+        ...memoryNow(),
       });
       current.history.addLengths(step, batches, paddedLength);
       current.history.seconds += (now - heard) / 1000;
@@ -118,13 +113,16 @@ export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCa
       show();
     },
 
+    onPredictionStep: () => {
+      if (training) show(); // a long evaluation is no silence
+    },
+
     async onEvaluate(args, state, _control, { prediction, metrics, model }) {
       const current = await upTo(args, state);
-      const step = training ? state.globalStep : Math.max(state.globalStep, current.step);
+      const last = Math.max(state.globalStep, current.step);
+      const step = training ? state.globalStep : (current.bestEvaluation?.step ?? last); // training ends with the best model
       const about = { step, metrics: metrics ?? {}, dataset: publicName(prediction?.dataset.name ?? "") };
-      const { evaluations } = current.history;
-      if (evaluations.at(-1)?.step === step) evaluations.pop();
-      evaluations.push({ step, metrics: about.metrics });
+      current.history.addEvaluation({ step, metrics: about.metrics }, current.best?.step);
       if (prediction) current.evaluation = await evaluationOf(prediction, model.config.id2label, about);
       recent = [];
       if (training) show();
@@ -135,7 +133,7 @@ export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCa
       const current = await upTo(args, state);
       if (checkpoint !== undefined) current.checkpoint = basename(checkpoint);
       recent = [];
-      show();
+      await writer.write(() => render(current)); // a run that goes on from there finds all updates up to it
     },
 
     async onTrainEnd(args, state) {
@@ -145,7 +143,7 @@ export function htmlReport({ outputDir, runName }: HtmlReportOptions): TrainerCa
       if (current.bestEvaluation) current.evaluation = current.bestEvaluation;
       await writer.write(() => render(current));
     },
-  };
+  });
 }
 
 /** A report as it was at an update from which a run goes on; without one, the curves are those of the log. */
@@ -153,7 +151,8 @@ function resumed(report: Report, { globalStep, logHistory }: TrainerState): Repo
   const { history } = report;
   history.dropAfter(globalStep);
   const evaluations = logHistory.filter((entry) => Object.keys(entry).some((name) => name.startsWith("eval_")));
-  history.evaluations.splice(0, Infinity, ...evaluations.map(({ step, ...metrics }) => ({ step: step!, metrics })));
+  history.evaluations = [];
+  for (const { step, ...metrics } of evaluations) history.addEvaluation({ step: step!, metrics }, report.best?.step);
   for (const name of ["evaluation", "bestEvaluation"] as const)
     if (report[name] && report[name].step > globalStep) delete report[name];
   if (report.best && report.best.step > globalStep) delete report.best;
@@ -168,11 +167,10 @@ function resumed(report: Report, { globalStep, logHistory }: TrainerState): Repo
 const inBatches = (lengths: readonly number[], size: number): number[][] =>
   Array.from({ length: Math.ceil(lengths.length / size) }, (_, i) => lengths.slice(i * size, (i + 1) * size));
 
-function memoryNow(report: Report): { deviceBytes?: number; rssBytes: number } {
+function memoryNow(): { deviceBytes?: number; rssBytes: number } {
   const rssBytes = process.memoryUsage.rss();
   try {
-    const { bytes, freeBytes, peakBytes } = memory();
-    report.peakBytes = Math.max(report.peakBytes ?? 0, peakBytes);
+    const { bytes, freeBytes } = memory();
     return { deviceBytes: bytes + freeBytes, rssBytes };
   } catch {
     return { rssBytes }; // the device was lost: the Trainer is about to say so
@@ -183,7 +181,10 @@ function memoryNow(report: Report): { deviceBytes?: number; rssBytes: number } {
  * Writes pages to a file, each as a whole: aside, then renamed. What is offered is written when enough time has passed since the page before;
  * only the newest counts. A page that can't be written is no reason to end a run: it is said once.
  */
-function pagesTo(file: string): {
+function pagesTo(
+  file: string,
+  warn: (message: string) => void,
+): {
   offer: (render: () => string) => void;
   write: (render: () => string) => Promise<void>;
 } {
@@ -204,8 +205,7 @@ function pagesTo(file: string): {
         await writeFile(`${file}.tmp`, html);
         await rename(`${file}.tmp`, file);
       } catch (error) {
-        if (!failed)
-          console.warn(`${file}: the report can't be written: ${(error as Error).message}. The run goes on.`);
+        if (!failed) warn(`${file}: the report can't be written: ${(error as Error).message}. The run goes on.`);
         failed = true;
       }
     });

@@ -29,7 +29,6 @@ export interface Report {
   loggedLoss?: number;
   tokensPerSecond?: number;
   secondsLeft?: number;
-  peakBytes?: number;
   /** With `fp16`: updates left out. */
   skippedSteps?: number;
   best?: { metric: string; value: number; step: number; checkpoint?: string };
@@ -61,9 +60,10 @@ export function page(report: Report): string {
 </head>
 <body>
 <header>
-<p class="status ${status}">${STATUS[status]}</p>
+<p class="status ${status}" id="status">${STATUS[status]}</p>
 <h1>${escaped(runName)}</h1>
 ${progressBar(report)}
+<p id="stale" hidden></p>
 <div class="summary">${summary(report)
     .map((text) => `<p>${text}</p>`)
     .join("\n")}</div>
@@ -74,7 +74,7 @@ ${evaluations(report)}
 ${evaluation ? verdict(evaluation) : ""}
 ${evaluation ? mistakes(evaluation) : ""}
 ${report.facts ? settings(report.facts) : ""}
-<footer>Written ${report.writtenAt.slice(0, 16).replace("T", " ")} UTC by gpugrad.<span id="stale" hidden></span></footer>
+<footer>Written ${report.writtenAt.slice(0, 16).replace("T", " ")} UTC by gpugrad.</footer>
 <div id="tip" role="status" hidden></div>
 <script type="application/json" id="report">${JSON.stringify(report).replaceAll("<", "\\u003c")}</script>
 <script>${SCRIPT}</script>
@@ -109,7 +109,8 @@ const metricName = (name: string): string =>
   name
     .replace(/^eval_/, "")
     .replaceAll("_", " ")
-    .replace(/\b(f1|mcc|mse|mae|roc|auc)\b/g, (short) => short.toUpperCase());
+    .replace(/\b(f1|mcc|mse|mae|roc|auc)\b/g, (short) => short.toUpperCase())
+    .replace(/^(pearson|spearman)/, (name) => name[0]!.toUpperCase() + name.slice(1));
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -192,10 +193,11 @@ const lastMetrics = ({ metrics }: Evaluation): string =>
     .join(" and ") || "no metrics";
 
 function tiles(report: Report): string {
-  const { history, loggedLoss, tokensPerSecond, peakBytes, evaluation, best } = report;
+  const { history, loggedLoss, tokensPerSecond, evaluation, best } = report;
   const metrics = evaluation?.metrics ?? {};
   const main = best?.metric ?? (metrics["eval_accuracy"] !== undefined ? "eval_accuracy" : "eval_pearson");
   const mainValue = best?.value ?? metrics[main];
+  const deviceBytes = history.curves.deviceBytes.points.reduce((most, { max }) => Math.max(most, max), 0);
   const loss = loggedLoss ?? history.curves.loss.points.at(-1)?.mean;
   const shown: [string, string | undefined][] = [
     ["training loss", loss === undefined ? undefined : digits(loss)],
@@ -205,14 +207,16 @@ function tiles(report: Report): string {
       main === "eval_loss" && !best ? undefined : mainValue === undefined ? undefined : digits(mainValue),
     ],
     ["tokens/s", tokensPerSecond === undefined ? undefined : formatRate(tokensPerSecond, "").replace(/ ?\/s$/, "")],
-    ["device memory, at most", peakBytes === undefined ? undefined : formatBytes(peakBytes)],
+    ["device memory, at most", deviceBytes === 0 ? undefined : formatBytes(deviceBytes)],
     ["time in training", history.seconds > 0 ? formatDuration(history.seconds) : undefined],
   ];
-  const items = shown.flatMap(([name, value]) =>
-    value === undefined ? [] : [`<div><dt>${escaped(name)}</dt><dd>${value}</dd></div>`],
-  );
-  return items.length > 0 ? `<dl class="tiles">${items.join("")}</dl>` : "";
+  return tilesOf(shown.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
+
+const tilesOf = (values: readonly [string, string][]): string =>
+  values.length > 0
+    ? `<dl class="tiles">${values.map(([name, value]) => `<div><dt>${escaped(name)}</dt><dd>${value}</dd></div>`).join("")}</dl>`
+    : "";
 
 /** `5e-5`, which is how learning rates are said. */
 const exponential = (value: number): string => (value === 0 ? "0" : Number(value.toPrecision(3)).toExponential());
@@ -240,7 +244,7 @@ function trainingCharts({ history }: Report): string[] {
       ? figure("Tokens per second", "with padding, over the last few updates", curveChart(tokensPerSecond, { label: "tokens per second", format: perSecond, tickFormat: "~s", zero: true })) // prettier-ignore
       : "",
     has(deviceBytes) || has(rssBytes)
-      ? figure("Memory", '<i class="blue"></i> tensors on the device; <i class="orange"></i> this process', memoryChart(deviceBytes, rssBytes, formatBytes)) // prettier-ignore
+      ? figure("Memory", '<i class="blue"></i> on the device; <i class="orange"></i> this process', memoryChart(deviceBytes, rssBytes, formatBytes)) // prettier-ignore
       : "",
     rows > 0
       ? figure("Tokens per row", `${digits(history.tokens / rows)} on average over ${count(rows)} rows; ${percent(padding)} of what was computed was padding`, lengthsChart(history.lengths)) // prettier-ignore
@@ -256,6 +260,11 @@ function evaluations({ history, best }: Report): string {
     (name) => !NO_METRIC.test(name),
   );
   if (names.length === 0) return "";
+  if (entries.length === 1) {
+    const { step, metrics } = entries[0]!;
+    const values = names.map((name): [string, string] => [metricName(name), digits(metrics[name]!)]);
+    return section("Evaluation", `<p class="muted">After update ${count(step)}.</p>${tilesOf(values)}`);
+  }
   const isBest = (step: number): boolean => step === best?.step;
   const figures = names.slice(0, 16).map((name) => {
     const values = entries.flatMap(({ metrics }) => (Number.isFinite(metrics[name]) ? [metrics[name]!] : []));
@@ -271,11 +280,12 @@ function evaluations({ history, best }: Report): string {
   const table = `<div class="wide"><table><thead>${line(["update", ...names.map((name) => escaped(metricName(name)))], "th")}</thead><tbody>
 ${shown.map(({ step, metrics }) => line([count(step), ...names.map((name) => (metrics[name] === undefined ? "" : digits(metrics[name])))], "td", isBest(step) ? ' class="best"' : "")).join("\n")}
 </tbody></table></div>`;
-  const few = shown.length < entries.length ? `, ${shown.length} of them` : "";
+  const many =
+    shown.length < entries.length ? `${shown.length} of the evaluations` : `All ${entries.length} evaluations`;
   return section(
     "Evaluation",
     `${grid(figures.filter(Boolean), "small")}
-<details id="evaluations"><summary>${entries.length === 1 ? "The evaluation" : `All ${count(entries.length)} evaluations${few}`} as a table</summary>${table}</details>`,
+<details id="evaluations"><summary>${many} as a table</summary>${table}</details>`,
   );
 }
 
@@ -307,7 +317,7 @@ function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs }: Eval
       : "",
     figure(
       "Calibration",
-      `expected calibration error ${strong(digits(calibration.error))}; dashed: as sure as right`,
+      `expected calibration error ${strong(digits(calibration.error))}; dashed: right as often as it is sure`,
       reliabilityChart(classes),
     ),
   ];
@@ -363,14 +373,13 @@ function settings({ changed, defaults, model, modelConfig, environment }: Facts)
           `<tr><th>${escaped(name)}</th><td>${escaped(value)}${byDefault === undefined ? "" : ` <span class="muted">(default ${escaped(byDefault)})</span>`}</td></tr>`,
       )
       .join("\n")}</tbody></table>`;
-  return (
-    section(
-      "Configuration",
-      `${table(changed)}
+  return `<div class="beside">${section(
+    "Configuration",
+    `${table(changed)}
 <details id="defaults"><summary>${count(defaults.length)} arguments at their defaults</summary>${table(defaults)}</details>
 <details id="model"><summary>${escaped(model)}</summary>${table(modelConfig)}</details>`,
-    ) + section("Environment", table(environment))
-  );
+  )}
+${section("Environment", table(environment))}</div>`;
 }
 
 const LIGHT = `--blue: #2f6fb7; --orange: #d9731a; --green: #2e8b57; --red: #c4392f; --faint: #9a9a96; --back: #fafaf8; --card: #fff; --text: #23231f; --muted: #6a6a64; --line: #e4e4df;`;
@@ -390,17 +399,18 @@ code { font: 0.92em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: any
 progress { appearance: none; display: block; width: 100%; height: 6px; margin: 0 0 14px; border: 0; border-radius: 3px; overflow: hidden; background: var(--line); }
 progress::-webkit-progress-bar { background: var(--line); } progress::-webkit-progress-value { background: var(--blue); } progress::-moz-progress-bar { background: var(--blue); }
 .summary { max-width: 46rem; font-size: 1.05rem; } .summary p { margin: 0 0 6px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 22px 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 0; } header + .tiles { margin-top: 22px; }
 .tiles div, figure, .mistakes li { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .tiles div { padding: 10px 14px; } dt { color: var(--muted); font-size: 0.8rem; } dd { margin: 0; font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 350px), 1fr)); gap: 14px; }
 .grid.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); }
 figure { margin: 0; padding: 12px 14px 8px; min-width: 0; break-inside: avoid; } figcaption { font-size: 0.82rem; min-height: 1.6em; }
-.small h3::first-letter { text-transform: uppercase; }
+.small h3::first-letter, .tiles dt::first-letter { text-transform: uppercase; }
 figcaption i { display: inline-block; width: 14px; height: 3px; vertical-align: middle; border-radius: 2px; } i.blue { background: var(--blue); } i.orange { background: var(--orange); }
 svg { display: block; width: 100%; height: auto; overflow: visible; background: none !important; }
 .bands rect:hover { fill: currentColor; fill-opacity: 0.1; } .bands, .points { outline: none; }
 #tip { position: fixed; z-index: 1; pointer-events: none; white-space: pre-line; padding: 5px 9px; border-radius: 7px; font-size: 0.8rem; line-height: 1.4; max-width: 260px; background: var(--text); color: var(--back); }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); column-gap: 40px; } .beside table { width: 100%; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.87rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; white-space: nowrap; }
 th { font-weight: 500; color: var(--muted); } th:first-child, td:first-child, .texts td, .texts th { text-align: left; } tr.best td { font-weight: 700; }
@@ -409,12 +419,15 @@ summary { cursor: pointer; padding: 6px 0; color: var(--muted); } summary:hover 
 .mistakes { list-style: none; padding: 0; margin: 0; columns: 2 420px; column-gap: 14px; } .mistakes li { padding: 10px 14px; margin: 0 0 14px; break-inside: avoid; }
 .said { margin: 0 0 4px; } .row { float: right; font-size: 0.8rem; } .text { margin: 0; overflow-wrap: anywhere; white-space: pre-line; font-size: 0.92rem; } .text + .text { margin-top: 8px; border-top: 1px solid var(--line); padding-top: 8px; }
 .text summary { padding: 0; color: inherit; list-style: none; } .text summary::-webkit-details-marker { display: none; } .more { color: var(--blue); white-space: nowrap; } .text p { margin: 4px 0 0; } .text[open] .start { display: none; }
-footer { margin-top: 40px; font-size: 0.82rem; } #stale { color: var(--orange); }
+footer { margin-top: 40px; font-size: 0.82rem; } #stale { color: var(--orange); margin: 0 0 8px; }
 @media (max-width: 480px) { body { padding: 18px 14px 30px; } .tiles { grid-template-columns: 1fr 1fr; } th, td { padding-right: 8px; } .texts th { white-space: normal; overflow-wrap: anywhere; width: 42%; } figure { padding: 10px 10px 6px; } }
 @media print { body { background: none; padding: 0; font-size: 12px; } .grid { grid-template-columns: repeat(2, 1fr); } .grid.small { grid-template-columns: repeat(3, 1fr); } .tiles { grid-template-columns: repeat(6, 1fr); } h2, h3 { break-after: avoid; } #tip { display: none; } }
 `;
 
-/** Shows what the pointer is at, and loads the page again while training is under way: where it was, with what was open. */
+/**
+ * Shows what the pointer is at, and loads the page again while training is under way: where it was, with what was open. A run that was
+ * killed can't say so: after ten minutes without a new page it isn't called training any more, after an hour nothing is loaded again.
+ */
 const SCRIPT = `
 (() => {
   const tip = document.getElementById("tip");
@@ -446,19 +459,25 @@ const SCRIPT = `
   }
   if (status !== "training") return;
   const loaded = Date.now();
-  setInterval(() => {
-    const silent = Date.now() - written;
-    const stale = silent > 600e3;
-    if (stale) {
-      const note = document.getElementById("stale");
+  const pill = document.getElementById("status");
+  const note = document.getElementById("stale");
+  const look = () => {
+    const minutes = Math.floor((Date.now() - written) / 60e3);
+    const [silent, over] = [minutes >= 10, minutes >= 60];
+    if (silent) {
+      const time = minutes < 120 ? minutes + " minutes" : minutes < 2880 ? Math.floor(minutes / 60) + " hours" : Math.floor(minutes / 1440) + " days";
+      pill.textContent = "no news for " + time;
+      pill.className = "status stopped";
       note.hidden = false;
-      note.textContent = " No news for " + Math.round(silent / 60e3) + " minutes: the run may have been ended.";
+      note.textContent = "The run wrote nothing for " + time + ": it was ended, or its machine sleeps." + (over ? " This page no longer loads itself again." : "");
     }
     const busy = document.hidden || !tip.hidden || String(getSelection()) || document.querySelector("details.text[open]");
-    if (busy || Date.now() - loaded < (stale ? 60e3 : 5e3)) return;
+    if (over || busy || Date.now() - loaded < (silent ? 60e3 : 5e3)) return;
     try { sessionStorage.setItem(key, JSON.stringify({ x: scrollX, y: scrollY, opened: opened() })); } catch {}
     location.reload();
-  }, 500);
+  };
+  look();
+  setInterval(look, 500);
 })();
 `;
 
