@@ -8,7 +8,7 @@ import { wandbTracker } from "./trackers/wandb.ts";
 
 /** What writes a run down, by the name that `reportTo` has for it. */
 export const reporters: Record<string, (options: TrackerOptions) => TrainerCallback> = {
-  html: ({ outputDir, runName }) => htmlReport({ outputDir, runName: runName ?? null }),
+  html: htmlReport,
   jsonl: jsonlTracker,
   csv: csvTracker,
   tensorboard: tensorBoardTracker,

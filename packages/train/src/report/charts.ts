@@ -44,6 +44,8 @@ export interface CurveOptions {
   tickFormat?: string | ((value: number) => string);
   /** Where the axis starts, unless values are lower. */
   zero?: boolean;
+  /** A logarithmic axis, where values lie far apart. */
+  log?: boolean;
   /** Values are divided by it, for the axis. */
   unit?: number;
   /** Draw a smoothed line. */
@@ -52,19 +54,18 @@ export interface CurveOptions {
 
 /** A value over updates: as it is, thin, within its range where a point stands for several; smoothed, thick. */
 export function curveChart(curve: Curve, options: CurveOptions): string {
-  const { label, format, tickFormat, zero = false, unit = 1, smooth = true } = options;
+  const { label, format, tickFormat, zero = false, log = false, unit = 1, smooth = true } = options;
   const smoothed = smooth ? curve.smoothed() : undefined;
   const data = curve.points.map(({ step, count, mean, min, max }, i) => ({
     ...{ step, count, mean: mean / unit, min: min / unit, max: max / unit },
     smoothed: (smoothed?.[i] ?? mean) / unit,
   }));
-  const values = data.map(({ mean }) => mean);
-  const middle = [...values].sort((a, b) => a - b)[values.length >> 1]!;
-  const wide = Math.min(...values) > 0 && Math.max(...values) > 20 * middle;
+  const powers = log ? powersOfTen(data.map(({ mean }) => mean)) : undefined;
   return plot(label, {
     x: stepAxis(data[0]!.step, data.at(-1)!.step),
     y: {
-      ...{ label: null, grid: true, ticks: 5, type: wide ? "log" : "linear", zero: zero && !wide, nice: true },
+      ...{ label: null, grid: true, nice: true },
+      ...(powers ? { type: "log", ticks: powers } : { ticks: 5, zero }),
       ...(tickFormat && { tickFormat }),
     },
     marks: [
@@ -81,6 +82,15 @@ export function curveChart(curve: Curve, options: CurveOptions): string {
       ),
     ],
   });
+}
+
+/** The ticks of a logarithmic axis; undefined where a linear one shows the values as well. */
+function powersOfTen(values: readonly number[]): number[] | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [least, middle, most] = [sorted[0]!, sorted[sorted.length >> 1]!, sorted.at(-1)!];
+  if (least <= 0 || most < 20 * middle) return undefined;
+  const [from, to] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
+  return Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i));
 }
 
 /** Stripes to point at, each with what is there: about one for every three pixels. */

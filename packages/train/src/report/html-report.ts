@@ -16,8 +16,8 @@ const PAUSE = 5000;
 /** And so many times what a write took: it may cost a run at most 2 %. */
 const PAUSE_PER_WRITE = 50;
 
-/** Updates over which tokens per second are measured. */
-const RATE_UPDATES = 8;
+/** Updates over which tokens per second are measured: results may come two at a time. */
+const RATE_UPDATES = { least: 4, most: 8 };
 
 /**
  * Writes `report.html` into the output folder while a model trains: what it was told, how it went, what the model gets wrong. The page needs
@@ -86,13 +86,13 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       const batches = inBatches(lengths, args.perDeviceTrainBatchSize);
       const paddedLength = args.padding === "max_length" ? args.maxLength : undefined;
       const tokens = batches.reduce((sum, rows) => sum + rows.length * (paddedLength ?? Math.max(0, ...rows)), 0);
-      recent = [...recent.slice(-RATE_UPDATES), { at: now, tokens }];
+      recent = [...recent.slice(-RATE_UPDATES.most), { at: now, tokens }];
       const since = now - recent[0]!.at;
       const tokensSince = recent.slice(1).reduce((sum, update) => sum + update.tokens, 0);
 
       current.history.add(step, {
         ...{ loss, gradNorm, learningRate },
-        ...(since > 0 && { tokensPerSecond: (1000 * tokensSince) / since }),
+        ...(recent.length > RATE_UPDATES.least && since > 0 && { tokensPerSecond: (1000 * tokensSince) / since }),
         ...memoryNow(),
       });
       current.history.addLengths(step, batches, paddedLength);

@@ -218,6 +218,9 @@ const tilesOf = (values: readonly [string, string][]): string =>
     ? `<dl class="tiles">${values.map(([name, value]) => `<div><dt>${escaped(name)}</dt><dd>${value}</dd></div>`).join("")}</dl>`
     : "";
 
+/** `0.01`, `1000`, `1e-7`. */
+const short = (value: number): string => String(Number(value.toPrecision(3)));
+
 /** `5e-5`, which is how learning rates are said. */
 const exponential = (value: number): string => (value === 0 ? "0" : Number(value.toPrecision(3)).toExponential());
 
@@ -235,7 +238,7 @@ function trainingCharts({ history }: Report): string[] {
   return [
     has(loss) ? figure("Loss", caption, curveChart(loss, { label: "training loss", format: digits })) : "",
     has(gradNorm)
-      ? figure("Gradient norm", "before clipping", curveChart(gradNorm, { label: "gradient norm", format: digits, zero: true, tickFormat: "~s" })) // prettier-ignore
+      ? figure("Gradient norm", "before clipping", curveChart(gradNorm, { label: "gradient norm", format: digits, zero: true, log: true, tickFormat: short })) // prettier-ignore
       : "",
     has(learningRate)
       ? figure("Learning rate", "of each update", curveChart(learningRate, { label: "learning rate", format: digits, tickFormat: exponential, zero: true, smooth: false })) // prettier-ignore
@@ -270,7 +273,7 @@ function evaluations({ history, best }: Report): string {
     const values = entries.flatMap(({ metrics }) => (Number.isFinite(metrics[name]) ? [metrics[name]!] : []));
     if (values.length === 0) return "";
     const training = name === "eval_loss" && history.curves.loss.points.length > 1 ? history.curves.loss : undefined;
-    const legend = training ? ' · <i class="orange"></i> evaluation, <i class="blue"></i> training' : "";
+    const legend = training ? '; <i class="blue"></i> training' : "";
     const chart = metricChart(entries, name, best?.step, training);
     return figure(metricName(name), `now ${strong(digits(values.at(-1)!))}${legend}`, chart);
   });
