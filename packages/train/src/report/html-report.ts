@@ -9,12 +9,15 @@ import type { TrainingArguments } from "../training-arguments.ts";
 import { evaluationOf } from "./evaluation.ts";
 import { factsOf, publicName } from "./facts.ts";
 import { History } from "./history.ts";
-import { page, reportIn, type Report } from "./page.ts";
+import type { Report } from "./page.ts";
 
 /** Milliseconds between two writes at least. */
 const PAUSE = 5000;
 /** And so many times what a write took: it may cost a run at most 2 %. */
 const PAUSE_PER_WRITE = 50;
+
+/** Plot and its document are loaded for a report, not with the package. */
+const pages = () => import("./page.ts");
 
 /** Updates over which tokens per second are measured: results may come two at a time. */
 const RATE_UPDATES = { least: 4, most: 8 };
@@ -33,6 +36,7 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
   });
   const stored = async (): Promise<Report> => {
     const html = await readFile(file, "utf8").catch(() => "");
+    const { reportIn } = await pages();
     return { ...(reportIn(html) ?? empty()), runName: runName ?? folder, outputDir: folder };
   };
   const writer = pagesTo(file, warn);
@@ -57,7 +61,8 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
     return report;
   };
   const show = (): void => writer.offer(() => render(report!));
-  const render = (shown: Report): string => {
+  const render = async (shown: Report): Promise<string> => {
+    const { page } = await pages();
     shown.hasModel = existsSync(join(outputDir, "model.safetensors"));
     shown.writtenAt = new Date().toISOString();
     return page(shown);
@@ -104,12 +109,6 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       current.tokensPerSecond = result!.tokensPerSecond;
       current.secondsLeft = result!.secondsLeft;
       if (result!.skippedSteps !== undefined) current.skippedSteps = result!.skippedSteps;
-      show();
-    },
-
-    async onLog(args, state, _control, { logs }) {
-      const current = await upTo(args, state);
-      if (logs?.["loss"] !== undefined) current.loggedLoss = logs["loss"];
       show();
     },
 
@@ -185,20 +184,20 @@ function pagesTo(
   file: string,
   warn: (message: string) => void,
 ): {
-  offer: (render: () => string) => void;
-  write: (render: () => string) => Promise<void>;
+  offer: (render: () => Promise<string>) => void;
+  write: (render: () => Promise<string>) => Promise<void>;
 } {
   let waiting: NodeJS.Timeout | undefined;
   let notBefore = 0;
   let writing = Promise.resolve();
   let failed = false;
-  const write = (render: () => string): Promise<void> => {
+  const write = (render: () => Promise<string>): Promise<void> => {
     clearTimeout(waiting);
     waiting = undefined;
     writing = writing.then(async () => {
       const start = performance.now();
       try {
-        const html = render();
+        const html = await render();
         const took = performance.now() - start;
         notBefore = start + Math.max(PAUSE, PAUSE_PER_WRITE * took);
         await mkdir(join(file, ".."), { recursive: true });
@@ -211,7 +210,7 @@ function pagesTo(
     });
     return writing;
   };
-  const offer = (render: () => string): void => {
+  const offer = (render: () => Promise<string>): void => {
     if (waiting) return;
     waiting = setTimeout(() => void write(render), Math.max(0, notBefore - performance.now()));
     waiting.unref();

@@ -25,8 +25,6 @@ export interface Report {
   totalSteps: number;
   epoch: number;
   totalEpochs: number;
-  /** Mean loss since the log before, as it was logged last. */
-  loggedLoss?: number;
   tokensPerSecond?: number;
   secondsLeft?: number;
   /** With `fp16`: updates left out. */
@@ -193,12 +191,12 @@ const lastMetrics = ({ metrics }: Evaluation): string =>
     .join(" and ") || "no metrics";
 
 function tiles(report: Report): string {
-  const { history, loggedLoss, tokensPerSecond, evaluation, best } = report;
+  const { history, tokensPerSecond, evaluation, best } = report;
   const metrics = evaluation?.metrics ?? {};
   const main = best?.metric ?? (metrics["eval_accuracy"] !== undefined ? "eval_accuracy" : "eval_pearson");
   const mainValue = best?.value ?? metrics[main];
   const deviceBytes = history.curves.deviceBytes.points.reduce((most, { max }) => Math.max(most, max), 0);
-  const loss = loggedLoss ?? history.curves.loss.points.at(-1)?.mean;
+  const loss = history.curves.loss.smoothed()?.at(-1) ?? history.curves.loss.points.at(-1)?.mean;
   const shown: [string, string | undefined][] = [
     ["training loss", loss === undefined ? undefined : digits(loss)],
     ["eval loss", metrics["eval_loss"] === undefined ? undefined : digits(metrics["eval_loss"])],
@@ -206,8 +204,11 @@ function tiles(report: Report): string {
       `${best ? "best " : ""}${metricName(main)}`,
       main === "eval_loss" && !best ? undefined : mainValue === undefined ? undefined : digits(mainValue),
     ],
-    ["tokens/s", tokensPerSecond === undefined ? undefined : formatRate(tokensPerSecond, "").replace(/ ?\/s$/, "")],
-    ["device memory, at most", deviceBytes === 0 ? undefined : formatBytes(deviceBytes)],
+    [
+      "tokens/s on average",
+      tokensPerSecond === undefined ? undefined : formatRate(tokensPerSecond, "").replace(/ ?\/s$/, ""),
+    ],
+    ["peak device memory", deviceBytes === 0 ? undefined : formatBytes(deviceBytes)],
     ["time in training", history.seconds > 0 ? formatDuration(history.seconds) : undefined],
   ];
   return tilesOf(shown.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
@@ -423,7 +424,7 @@ summary { cursor: pointer; padding: 6px 0; color: var(--muted); } summary:hover 
 .said { margin: 0 0 4px; } .row { float: right; font-size: 0.8rem; } .text { margin: 0; overflow-wrap: anywhere; white-space: pre-line; font-size: 0.92rem; } .text + .text { margin-top: 8px; border-top: 1px solid var(--line); padding-top: 8px; }
 .text summary { padding: 0; color: inherit; list-style: none; } .text summary::-webkit-details-marker { display: none; } .more { color: var(--blue); white-space: nowrap; } .text p { margin: 4px 0 0; } .text[open] .start { display: none; }
 footer { margin-top: 40px; font-size: 0.82rem; } #stale { color: var(--orange); margin: 0 0 8px; }
-@media (max-width: 480px) { body { padding: 18px 14px 30px; } .tiles { grid-template-columns: 1fr 1fr; } th, td { padding-right: 8px; } .texts th { white-space: normal; overflow-wrap: anywhere; width: 42%; } figure { padding: 10px 10px 6px; } }
+@media (max-width: 480px) { body { padding: 18px 14px 30px; } .tiles { grid-template-columns: 1fr 1fr; } th, td { padding-right: 8px; } .texts th { white-space: normal; overflow-wrap: anywhere; width: 42%; } figure { padding: 10px 10px 6px; } .row { float: none; } }
 @media print { body { background: none; padding: 0; font-size: 12px; } .grid { grid-template-columns: repeat(2, 1fr); } .grid.small { grid-template-columns: repeat(3, 1fr); } .tiles { grid-template-columns: repeat(6, 1fr); } h2, h3 { break-after: avoid; } #tip { display: none; } }
 `;
 
