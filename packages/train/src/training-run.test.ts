@@ -161,8 +161,15 @@ describe("the output folder", () => {
     );
     expect(await trainer.train()).toMatchObject({ globalStep: 5, completed: false });
     expect(checkpoints()).toEqual(["checkpoint-5"]);
-    const goesOn = trainerWith({ outputDir: folder, saveStrategy: "no", resumeFromCheckpoint: true });
-    expect(await goesOn.train()).toMatchObject({ globalStep: 12, completed: true });
+    const losses: number[] = [];
+    const goesOn = trainerWith(
+      { outputDir: folder, saveStrategy: "no", resumeFromCheckpoint: true },
+      { callbacks: [{ onStepResult: (_args, _state, _control, { result }) => void losses.push(result!.loss) }] },
+    );
+    const { trainingLoss, ...rest } = await goesOn.train();
+    expect(rest).toMatchObject({ globalStep: 12, completed: true });
+    expect(losses).toHaveLength(7);
+    expect(trainingLoss).toBeCloseTo(losses.reduce((a, b) => a + b) / 7, 12); // of the updates of this call alone
     expect(await bytesOf(goesOn.model)).toBe(await undisturbed());
   });
 

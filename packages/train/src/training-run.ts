@@ -108,7 +108,8 @@ export class TrainingRun {
   #gradNorm = 0;
   #learningRate = 0;
   #progress: Progress = { sinceLastLog: { loss: 0, steps: 0 }, skippedSteps: 0, scheduleWaits: 0 };
-  #lossOfLogged = 0;
+  /** Sum of losses of this call's updates. */
+  #lossSum = 0;
   /** The newest checkpoint of this run, or the one that it began with. */
   lastCheckpoint: string | undefined;
   #firstStep = 0;
@@ -319,6 +320,7 @@ export class TrainingRun {
     const since = this.#progress.sinceLastLog;
     const counted = args.loggingNanInfFilter && !Number.isFinite(loss) ? since.loss / (1 + since.steps) : loss!;
     this.#progress.sinceLastLog = { loss: Math.fround(since.loss + Math.fround(counted)), steps: since.steps + 1 };
+    this.#lossSum += counted;
     this.#gradNorm = norm!;
     this.#learningRate = learningRate;
     this.#tokens += tokens;
@@ -380,7 +382,6 @@ export class TrainingRun {
   async #logLoss(): Promise<void> {
     const { loss, steps } = this.#progress.sinceLastLog;
     this.#progress.sinceLastLog = { loss: 0, steps: 0 };
-    this.#lossOfLogged += loss;
     await this.#parts.log({ loss: loss / steps, grad_norm: this.#gradNorm, learning_rate: this.#learningRate });
   }
 
@@ -456,7 +457,7 @@ export class TrainingRun {
     const seconds = (performance.now() - this.#startedAt) / 1000;
     const { globalStep, maxSteps, totalFlos } = this.state;
     const steps = globalStep - this.#firstStep;
-    const trainingLoss = steps > 0 ? (this.#lossOfLogged + this.#progress.sinceLastLog.loss) / steps : 0;
+    const trainingLoss = steps > 0 ? this.#lossSum / steps : 0;
     const metrics = {
       train_runtime: round(seconds, 4),
       train_samples_per_second: round(this.#samples / seconds, 3),

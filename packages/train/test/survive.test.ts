@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -46,19 +46,27 @@ function remains(folder: string): Record<string, unknown> {
   return { checkpoints: told, model: readFileSync(join(folder, "model.safetensors")).toString("base64") };
 }
 
-/** Kills the run at some moment after its first update: after so many milliseconds, or in the middle of a save. */
-async function kill(child: ReturnType<typeof start>, folder: string, when: number | "saving"): Promise<boolean> {
-  const begun = new Promise((resolve) => child.stdout!.once("data", resolve));
-  const over = await Promise.race([begun.then(() => false), child.ended.then(() => true)]);
-  if (over) return false;
-  if (when === "saving") {
-    const isSaving = (): boolean => readdirSync(folder).some((name) => name.endsWith(".tmp"));
-    while (!isSaving() && child.exitCode === null) await sleep(0);
-  } else await Promise.race([sleep(when), child.ended]);
-  const alive = child.exitCode === null;
+const has = (folder: string, name: RegExp): boolean => readdirSync(folder).some((file) => name.test(file));
+
+/**
+ * Kills the run when it has made so many updates, some milliseconds later or in the middle of the next save.
+ * @returns false if it was over before
+ */
+async function kill(
+  child: ReturnType<typeof start>,
+  folder: string,
+  { updates, delay, saving }: { updates: number; delay: number; saving: boolean },
+): Promise<boolean> {
+  let told = "";
+  child.stdout!.on("data", (piece: Buffer) => (told += piece.toString()));
+  const isAlive = (): boolean => child.exitCode === null;
+  while (isAlive() && told.split("\n").length <= updates) await sleep(1);
+  if (saving) while (isAlive() && !has(folder, /\.tmp$/)) await sleep(0);
+  else await sleep(delay);
+  const wasAlive = isAlive();
   child.kill("SIGKILL");
   await child.ended;
-  return alive;
+  return wasAlive;
 }
 
 const undisturbed = join(work, "undisturbed");
@@ -84,13 +92,16 @@ describe("killed with SIGKILL, again and again", () => {
     "ten times at random moments, during saves too: the run ends with the same bytes (%i)",
     async (seed) => {
       const random = splitMix64(seed);
-      let kills = 0;
-      for (let life = 0; kills < 10; life++) {
-        const folder = join(work, `killed-${seed}-${life}`);
-        for (let i = 0; ; i++) {
+      let [kills, resumed] = [0, 0];
+      for (let run = 0; kills < 10; run++) {
+        const folder = join(work, `killed-${seed}-${run}`);
+        for (;;) {
+          const goesOn = existsSync(folder) && has(folder, /^checkpoint-\d+$/);
           const child = start(folder);
-          if (kills < 10 && (await kill(child, folder, i % 3 === 2 ? "saving" : random.below(400)))) {
+          const moment = { updates: 1 + random.below(8), delay: random.below(30), saving: kills % 3 === 2 };
+          if (kills < 10 && (await kill(child, folder, moment))) {
             kills++;
+            if (goesOn) resumed++;
             continue;
           }
           const { code, errors } = await child.ended;
@@ -99,6 +110,7 @@ describe("killed with SIGKILL, again and again", () => {
         }
         expect(remains(folder)).toEqual(remains(undisturbed));
       }
+      expect(resumed).toBeGreaterThan(4); // most lives began where the one before had ended
     },
     180_000, // 25 s where the machine has nothing else to do
   );
