@@ -6,7 +6,7 @@ export {
   type StepEvent,
   type TrainerCallback,
   type TrainerEvent,
-} from "./callbacks.ts";
+} from "./trainer/callbacks.ts";
 export { cleanHtml } from "./data/clean-html.ts";
 export {
   collate,
@@ -100,8 +100,8 @@ export {
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean } from "./nearest.ts";
-export type { ComputeMetrics, PredictionOutput, Predictions } from "./prediction.ts";
-export { ProgressCallback, type ProgressOptions } from "./progress-callback.ts";
+export type { ComputeMetrics, PredictionOutput, Predictions } from "./trainer/prediction.ts";
+export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { shuffledIndices } from "./random.ts";
 export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";
@@ -130,8 +130,8 @@ export {
   type SchedulerName,
   type SchedulerOptions,
 } from "./schedule.ts";
-export { Trainer, type TrainerOptions } from "./trainer.ts";
-export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
+export { Trainer, type TrainerOptions } from "./trainer/trainer.ts";
+export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer/trainer-state.ts";
 export {
   argumentsToJson,
   camelCase,
@@ -142,10 +142,10 @@ export {
   trainingArguments,
   type Argument,
   type TrainingArguments,
-} from "./training-arguments.ts";
-export type { TrainOutput } from "./training-run.ts";
-export type { ComputeLoss } from "./loss.ts";
-export { NonFiniteError } from "./non-finite.ts";
+} from "./trainer/training-arguments.ts";
+export type { TrainOutput } from "./trainer/training-run.ts";
+export type { ComputeLoss } from "./trainer/loss.ts";
+export { NonFiniteError } from "./trainer/non-finite.ts";
 export type { HubCallback, HubCallbackOptions } from "./hub/hub-callback.ts";
 export type { ModelCardOptions } from "./hub/model-card-callback.ts";
 export type { TrackerOptions } from "./trackers/tracker.ts";

@@ -1,4 +1,4 @@
-import type { TrainerCallback } from "./callbacks.ts";
+import type { TrainerCallback } from "./trainer/callbacks.ts";
 import { htmlReport } from "./report/html-report.ts";
 import { csvTracker } from "./trackers/csv.ts";
 import { jsonlTracker } from "./trackers/jsonl.ts";

@@ -1,5 +1,5 @@
 // The report of a run of the Trainer itself, and what an open page does when a run falls silent.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -32,6 +32,8 @@ function watched(outputDir: string, failsAt?: number) {
       if (result!.step === failsAt) throw new Error("the power is out");
       heard.set(result!.step, result!);
     },
+    // Callbacks come before reports: it is the page that a killed run would have left.
+    onTrainError: () => copyFileSync(join(outputDir, "report.html"), join(outputDir, "killed.html")),
   };
   const trainer = new Trainer({
     ...{ model: tinyModel(), tokenizer, trainDataset: dataset, evalDataset: dataset, callbacks: [callback] },
@@ -47,7 +49,7 @@ describe("a run that fails", () => {
     const first = watched(outputDir, 11);
     await expect(first.trainer.train()).rejects.toThrow("the power is out");
     const left = reportOf(outputDir);
-    expect(left.status).toBe("training"); // it had no chance to say otherwise: the page itself finds out
+    expect(left.status).toBe("failed");
     expect(left.history.curves.loss.points.at(-1)!.step).toBeGreaterThanOrEqual(8);
 
     rmSync(join(outputDir, "checkpoint-8"), { recursive: true }); // so that the page is ahead of the checkpoint
@@ -99,7 +101,7 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
     let loads = 0;
     page.on("load", () => loads++);
     await page.clock.install({ time: written + 1000 });
-    await page.goto(pathToFileURL(join(outputDir, "report.html")).href);
+    await page.goto(pathToFileURL(join(outputDir, "killed.html")).href);
     const status = (): Promise<string> => page.locator("#status").innerText();
     expect(await status()).toBe("training");
     expect(await page.locator("#stale").isVisible()).toBe(false);

@@ -23,9 +23,9 @@ import { Dataset } from "../data/dataset.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { clipGradNorm } from "../optim/clip.ts";
 import { SGD } from "../optim/sgd.ts";
-import { Trainer } from "../trainer.ts";
-import type { TrainingArguments } from "../training-arguments.ts";
-import type { TrainOutput } from "../training-run.ts";
+import { Trainer } from "../trainer/trainer.ts";
+import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainOutput } from "../trainer/training-run.ts";
 import { memoryAdvice, stepMemory, withMemoryAdvice, type StepShape } from "./memory-advice.ts";
 
 const configOf = (hidden: number, layers: number, vocabulary: number): BertConfig =>

@@ -1,9 +1,9 @@
 import { rm } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { createRepo, pushToHub, type OnProgress, type PushResult } from "@gpugrad/bert";
-import type { TrainerCallback } from "../callbacks.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { checkpointsIn } from "../checkpoint/checkpoints.ts";
-import type { TrainingArguments } from "../training-arguments.ts";
+import type { TrainingArguments } from "../trainer/training-arguments.ts";
 import { stage } from "./stage.ts";
 
 export interface HubCallbackOptions {

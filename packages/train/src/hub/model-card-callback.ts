@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { fetchFromHub, writeFileAside } from "@gpugrad/bert";
 import { parse } from "yaml";
-import type { TrainerCallback } from "../callbacks.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { goesOnWithout } from "../trackers/tracker.ts";
 import { CARD_MARK, modelCard } from "./model-card.ts";

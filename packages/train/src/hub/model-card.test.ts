@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { drive } from "../../test/drive.ts";
 import { pythonWith } from "../../test/python.ts";
-import { callAll } from "../callbacks.ts";
+import { callAll } from "../trainer/callbacks.ts";
 import { Dataset } from "../data/dataset.ts";
 import { modelCardCallback } from "./model-card-callback.ts";
 

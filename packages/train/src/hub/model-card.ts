@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import type { PreTrainedModel } from "@gpugrad/bert";
 import { stringify } from "yaml";
 import type { Dataset } from "../data/dataset.ts";
-import type { LogEntry, TrainerState } from "../trainer-state.ts";
-import type { TrainingArguments } from "../training-arguments.ts";
+import type { LogEntry, TrainerState } from "../trainer/trainer-state.ts";
+import type { TrainingArguments } from "../trainer/training-arguments.ts";
 import { version } from "../version.ts";
 
 /** What a card tells besides what the run knows itself. */

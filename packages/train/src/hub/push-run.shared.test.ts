@@ -8,7 +8,7 @@ import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { problemOf } from "../checkpoint/sealed-folder.ts";
 import { Dataset } from "../data/dataset.ts";
-import { Trainer } from "../trainer.ts";
+import { Trainer } from "../trainer/trainer.ts";
 
 const shared = resolve(process.env["GPUGRAD_SHARED"] ?? "../shared");
 const serve = join(shared, "hub", "serve.mjs");

@@ -1,6 +1,6 @@
 import { precisionRecallF1PerClass, type ClassScores } from "../metrics/classification.ts";
 import { calibration, rocAucScore, rocCurve, type CalibrationBin } from "../metrics/ranking.ts";
-import { softmax, type PredictionOutput } from "../prediction.ts";
+import { softmax, type PredictionOutput } from "../trainer/prediction.ts";
 
 /** A confusion matrix of more classes can't be read. */
 export const MOST_CLASSES = 30;

@@ -1,9 +1,9 @@
 import { arch, cpus, homedir, release, totalmem, type } from "node:os";
 import { basename } from "node:path";
 import { device } from "@gpugrad/tensor";
-import type { CallbackContext } from "../callbacks.ts";
+import type { CallbackContext } from "../trainer/callbacks.ts";
 import { formatBytes } from "../format.ts";
-import { TRAINING_ARGUMENTS, type TrainingArguments } from "../training-arguments.ts";
+import { TRAINING_ARGUMENTS, type TrainingArguments } from "../trainer/training-arguments.ts";
 import { version } from "../version.ts";
 
 /** A setting: its name and value, and the default where that is another. */

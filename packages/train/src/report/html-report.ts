@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { memory } from "@gpugrad/tensor";
-import { evalKey, type TrainerCallback } from "../callbacks.ts";
+import { evalKey, type TrainerCallback } from "../trainer/callbacks.ts";
 import { goesOnWithout, type TrackerOptions } from "../trackers/tracker.ts";
-import type { TrainerState } from "../trainer-state.ts";
-import type { TrainingArguments } from "../training-arguments.ts";
+import type { TrainerState } from "../trainer/trainer-state.ts";
+import type { TrainingArguments } from "../trainer/training-arguments.ts";
 import { evaluationOf } from "./evaluation.ts";
 import { factsOf, publicName } from "./facts.ts";
 import { History } from "./history.ts";
@@ -140,6 +140,13 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       training = false;
       current.status = state.globalStep >= state.maxSteps ? "finished" : "stopped";
       if (current.bestEvaluation) current.evaluation = current.bestEvaluation;
+      await writer.write(() => render(current));
+    },
+
+    async onTrainError(args, state) {
+      const current = await upTo(args, state);
+      training = false;
+      current.status = "failed";
       await writer.write(() => render(current));
     },
   });

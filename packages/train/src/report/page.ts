@@ -20,7 +20,7 @@ export interface Report {
   runName: string;
   /** The folder's own name. */
   outputDir: string;
-  status: "training" | "finished" | "stopped";
+  status: "training" | "finished" | "stopped" | "failed";
   step: number;
   totalSteps: number;
   epoch: number;
@@ -93,7 +93,7 @@ export function reportIn(html: string): Report | undefined {
   }
 }
 
-const STATUS = { training: "training", finished: "finished", stopped: "stopped early" } as const;
+const STATUS = { training: "training", finished: "finished", stopped: "stopped early", failed: "failed" } as const;
 
 const count = (value: number): string => value.toLocaleString("en");
 const updates = (many: number): string => `${count(many)} ${many === 1 ? "update" : "updates"}`;
@@ -138,6 +138,7 @@ function summary(report: Report): string[] {
   const far = {
     training: `${strong(`${count(step)} of ${count(totalSteps)}`)} updates done${time}, ${epochs}${left}.`,
     finished: `${strong(count(step))} updates done${time}, ${epochs}.`,
+    failed: `Training ended with an error after ${strong(`${count(step)} of ${count(totalSteps)}`)} updates${time}, ${epochs}.`,
     stopped: `Training stopped after ${strong(`${count(step)} of ${count(totalSteps)}`)} updates${time}, ${epochs}.`,
   }[status];
 
@@ -399,7 +400,7 @@ section > h3 { margin: 24px 0 6px; }
 code { font: 0.92em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .muted, figcaption, footer { color: var(--muted); } .bad { color: var(--red); }
 .status { display: inline-block; margin: 0 0 8px; padding: 1px 10px; border-radius: 99px; font-size: 0.8rem; font-weight: 600; border: 1px solid currentColor; }
-.training { color: var(--blue); } .finished { color: var(--green); } .stopped { color: var(--orange); }
+.training { color: var(--blue); } .finished { color: var(--green); } .stopped, .failed { color: var(--orange); }
 progress { appearance: none; display: block; width: 100%; height: 6px; margin: 0 0 14px; border: 0; border-radius: 3px; overflow: hidden; background: var(--line); }
 progress::-webkit-progress-bar { background: var(--line); } progress::-webkit-progress-value { background: var(--blue); } progress::-moz-progress-bar { background: var(--blue); }
 .summary { max-width: 46rem; font-size: 1.05rem; } .summary p { margin: 0 0 6px; }

@@ -1,8 +1,8 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAside } from "@gpugrad/bert";
-import type { TrainerCallback } from "../callbacks.ts";
-import type { LogEntry } from "../trainer-state.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
+import type { LogEntry } from "../trainer/trainer-state.ts";
 import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAside } from "@gpugrad/bert";
-import type { TrainerCallback } from "../callbacks.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
 
 /**

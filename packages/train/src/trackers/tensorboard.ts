@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { shareable } from "@gpugrad/bert";
-import type { TrainerCallback } from "../callbacks.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { shareableArguments } from "../hub/shareable-arguments.ts";
 import { fileVersion, markdown, scalars, sessionStart } from "./event.ts";
 import { tfrecord } from "./tfrecord.ts";

@@ -1,5 +1,5 @@
-import type { TrainerCallback } from "../callbacks.ts";
-import type { LogEntry } from "../trainer-state.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
+import type { LogEntry } from "../trainer/trainer-state.ts";
 
 export interface TrackerOptions {
   /** The run's folder. */

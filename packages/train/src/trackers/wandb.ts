@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { shareable } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
-import type { TrainerCallback } from "../callbacks.ts";
+import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { shareableArguments } from "../hub/shareable-arguments.ts";
 import { goesOnWithout, taggedLogs, type TrackerOptions } from "./tracker.ts";
 

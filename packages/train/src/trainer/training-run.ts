@@ -15,17 +15,17 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { evalKey, type CallbackContext, type TrainerCallback, type TrainerEvent } from "./callbacks.ts";
-import { loadWeights, readResumeState, writeResumeState, type Progress } from "./checkpoint/run-files.ts";
-import type { Batch, DataLoader } from "./data/data-loader.ts";
-import { GradScaler } from "./grad-scaler.ts";
+import { loadWeights, readResumeState, writeResumeState, type Progress } from "../checkpoint/run-files.ts";
+import type { Batch, DataLoader } from "../data/data-loader.ts";
+import { GradScaler } from "../grad-scaler.ts";
 import type { Loss } from "./loss.ts";
 import { NonFiniteError } from "./non-finite.ts";
-import { clipFactor } from "./optim/clip.ts";
-import type { Optimizer } from "./optim/optimizer.ts";
+import { clipFactor } from "../optim/clip.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import { exists, readJson, writeJson, type OutputFolder } from "#platform";
 import { flosPerToken } from "./prediction.ts";
 import { inputsOf, RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
-import type { LrScheduler } from "./schedule.ts";
+import type { LrScheduler } from "../schedule.ts";
 import { freshControl, freshState, stateFromJson, stateToJson, type LogEntry } from "./trainer-state.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
 

@@ -1,8 +1,8 @@
 import type { BertConfig } from "@gpugrad/bert";
-import type { Dataset } from "./data/dataset.ts";
-import { accuracyScore, matthewsCorrcoef, precisionRecallF1 } from "./metrics/classification.ts";
-import { averagePrecisionScore, calibration, rocAucScore } from "./metrics/ranking.ts";
-import { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { accuracyScore, matthewsCorrcoef, precisionRecallF1 } from "../metrics/classification.ts";
+import { averagePrecisionScore, calibration, rocAucScore } from "../metrics/ranking.ts";
+import { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "../metrics/regression.ts";
 
 /** What a model says of a dataset, row by row. */
 export interface Predictions {

@@ -1,6 +1,6 @@
 import { GpugradError } from "@gpugrad/tensor";
-import { didYouMean } from "./nearest.ts";
-import { SCHEDULER_NAMES } from "./schedule.ts";
+import { didYouMean } from "../nearest.ts";
+import { SCHEDULER_NAMES } from "../schedule.ts";
 
 /** An argument: what stands there unless something is said, what may stand there, and what it is for. */
 export interface Argument<T = unknown> {

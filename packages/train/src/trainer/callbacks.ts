@@ -1,10 +1,10 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
-import type { BatchTokenizer } from "./data/data-loader.ts";
-import type { Dataset } from "./data/dataset.ts";
-import type { Optimizer } from "./optim/optimizer.ts";
+import type { BatchTokenizer } from "../data/data-loader.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import type { PredictionOutput } from "./prediction.ts";
-import type { LrScheduler } from "./schedule.ts";
+import type { LrScheduler } from "../schedule.ts";
 import type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
 
@@ -59,6 +59,8 @@ export interface CallbackContext {
   prediction?: PredictionOutput;
   /** At `onSave`: the folder of the checkpoint. */
   checkpoint?: string;
+  /** At `onTrainError`. */
+  error?: unknown;
   /** At `onWarning`: what is wrong, and what was done about it. */
   warning?: string;
 }
@@ -80,6 +82,8 @@ type Handler = (
 export interface TrainerCallback {
   onTrainBegin?: Handler;
   onTrainEnd?: Handler;
+  /** In place of `onTrainEnd`: training ended with an error, which `train()` is about to throw. */
+  onTrainError?: Handler;
   onEpochBegin?: Handler;
   onEpochEnd?: Handler;
   /** Before the batches of an update. */

@@ -2,8 +2,8 @@ import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { registerHook } from "@gpugrad/autograd";
 import { destroy, device, full, init, manualSeed, memory } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BatchTokenizer } from "./data/data-loader.ts";
-import { Dataset, type Row } from "./data/dataset.ts";
+import type { BatchTokenizer } from "../data/data-loader.ts";
+import { Dataset, type Row } from "../data/dataset.ts";
 import type { StepEvent } from "./callbacks.ts";
 import { Trainer } from "./trainer.ts";
 

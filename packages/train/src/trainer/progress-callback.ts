@@ -1,7 +1,7 @@
 import { memory } from "@gpugrad/tensor";
 import { evalKey, type CallbackContext, type StepEvent, type TrainerCallback } from "./callbacks.ts";
-import { formatBytes, formatDuration, formatNumber, formatTable } from "./format.ts";
-import { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
+import { formatBytes, formatDuration, formatNumber, formatTable } from "../format.ts";
+import { progressLine, type ProgressLine, type ProgressStream } from "../progress.ts";
 import type { LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
 

@@ -1,6 +1,6 @@
 import type { BertForSequenceClassification, HeadOutput } from "@gpugrad/bert";
 import { autocast, crossEntropy, fromArray, keep, Tensor } from "@gpugrad/tensor";
-import type { Batch } from "./data/data-loader.ts";
+import type { Batch } from "../data/data-loader.ts";
 import type { StepInputs } from "./recorded-steps.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
 

@@ -1,6 +1,6 @@
 import { checkInputs, type BertConfig, type ModelInputs } from "@gpugrad/bert";
 import { device, fromArray, keep, record, type DType, type Recording, type Tensor } from "@gpugrad/tensor";
-import type { Batch } from "./data/data-loader.ts";
+import type { Batch } from "../data/data-loader.ts";
 
 /** Inputs of a forward, on the host or on the device. */
 export type StepInputs = ModelInputs & { labels?: ModelInputs["input_ids"] };

@@ -19,20 +19,20 @@ import {
   type TrainerCallback,
   type TrainerEvent,
 } from "./callbacks.ts";
-import { classWeights, labelCounts } from "./data/class-weights.ts";
-import { DataLoader, type BatchTokenizer } from "./data/data-loader.ts";
-import type { Dataset } from "./data/dataset.ts";
-import { tokenizeDataset, type TokenizedDataset } from "./data/tokenize-dataset.ts";
-import type { HubCallback } from "./hub/hub-callback.ts";
-import { withMemoryAdvice } from "./diagnostics/memory-advice.ts";
-import { restore, snapshot } from "./diagnostics/snapshot.ts";
+import { classWeights, labelCounts } from "../data/class-weights.ts";
+import { DataLoader, type BatchTokenizer } from "../data/data-loader.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
+import type { HubCallback } from "../hub/hub-callback.ts";
+import { withMemoryAdvice } from "../diagnostics/memory-advice.ts";
+import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
-import { createOptimizer } from "./optim/create-optimizer.ts";
-import { freeze } from "./optim/layers.ts";
-import type { Optimizer } from "./optim/optimizer.ts";
+import { createOptimizer } from "../optim/create-optimizer.ts";
+import { freeze } from "../optim/layers.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
 import { defaultMetrics, predictionsOf, type ComputeMetrics, type PredictionOutput } from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
-import { getScheduler, type LrScheduler } from "./schedule.ts";
+import { getScheduler, type LrScheduler } from "../schedule.ts";
 import { freshControl, freshState, type LogEntry, type TrainerState } from "./trainer-state.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "./training-arguments.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
@@ -181,14 +181,17 @@ export class Trainer {
       for (let devices = 1; ; devices++) {
         try {
           return await this.#trainFrom(from, output);
-        } catch (error) {
-          if (error instanceof OutOfMemoryError) throw this.#adviseOn(error);
-          if (!(error instanceof DeviceLostError) || devices === MOST_DEVICES) throw error;
+        } catch (caught) {
+          if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES) {
+            const error = caught instanceof OutOfMemoryError ? this.#adviseOn(caught) : caught;
+            await this.#emit("onTrainError", { error });
+            throw error;
+          }
           await init();
           from = this.#lastCheckpoint ?? from;
           if (from === undefined) restore(model, atStart!);
           await this.#emit("onWarning", {
-            warning: `${error.message} There is a new one, and training goes on from ${from ?? "the start"}.`,
+            warning: `${caught.message} There is a new one, and training goes on from ${from ?? "the start"}.`,
           });
         }
       }
