@@ -29,6 +29,9 @@ export const SCHEDULER_NAMES = [
 
 export type SchedulerName = (typeof SCHEDULER_NAMES)[number];
 
+/** Whether a schedule moves by a metric, at evaluations, and not by steps. */
+export const watchesMetric = (name: SchedulerName): boolean => name === "reduce_lr_on_plateau" || name === "greedy";
+
 /** The share of the base learning rate in force at optimizer step `step` (from 0). */
 export type Schedule = (step: number) => number;
 

@@ -373,9 +373,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
 }
 
 /** Groups as they are; mere parameters are one group. */
-export function groupsOf<Options>(
-  params: NamedParameters | readonly ParamGroup<Options>[],
-): readonly ParamGroup<Options>[] {
+function groupsOf<Options>(params: NamedParameters | readonly ParamGroup<Options>[]): readonly ParamGroup<Options>[] {
   if (Array.isArray(params) && params.length > 0 && "params" in (params[0] as object)) {
     return params as readonly ParamGroup<Options>[];
   }

@@ -208,7 +208,7 @@ function pagesTo(
         const took = performance.now() - start;
         notBefore = start + Math.max(PAUSE, PAUSE_PER_WRITE * took);
         await mkdir(join(file, ".."), { recursive: true });
-        await writeFile(`${file}.tmp`, html);
+        await writeFile(`${file}.tmp`, html); // always one name: what a killed run leaves, the next writes over
         await rename(`${file}.tmp`, file);
       } catch (error) {
         if (!failed) warn(`${file}: the report can't be written: ${(error as Error).message}. The run goes on.`);

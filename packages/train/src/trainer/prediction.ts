@@ -1,4 +1,3 @@
-import type { BertConfig } from "@gpugrad/bert";
 import type { Dataset } from "../data/dataset.ts";
 import { accuracyScore, matthewsCorrcoef, precisionRecallF1 } from "../metrics/classification.ts";
 import { averagePrecisionScore, calibration, rocAucScore } from "../metrics/ranking.ts";
@@ -85,7 +84,3 @@ function argmax(values: ArrayLike<number>): number {
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
 }
-
-/** Whether labels are numbers rather than classes. */
-export const isRegression = ({ num_labels, problem_type }: BertConfig): boolean =>
-  num_labels === 1 || problem_type === "regression";

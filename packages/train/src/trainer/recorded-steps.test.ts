@@ -2,7 +2,7 @@ import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { registerHook } from "@gpugrad/autograd";
 import { destroy, device, init, manualSeed, memory } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BatchTokenizer } from "../data/data-loader.ts";
+import { tokenizer } from "../../test/tiny-task.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
 import type { StepEvent } from "./callbacks.ts";
 import { Trainer } from "./trainer.ts";
@@ -10,21 +10,6 @@ import type { TrainingArguments } from "./training-arguments.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);
-
-/** An id per letter, padded to the longest. */
-const tokenizer: BatchTokenizer = {
-  modelMaxLength: 16,
-  encodeBatch: (texts) => {
-    const ids = texts.map((text) => Array.from(text, (c) => c.charCodeAt(0) - 96));
-    const T = Math.max(...ids.map((row) => row.length));
-    const padded = (row: number[]): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
-    return ids.map((row) => ({
-      input_ids: padded(row),
-      attention_mask: padded(row.map(() => 1)),
-      token_type_ids: padded(row.map(() => 0)),
-    }));
-  },
-};
 
 /** Batches of four come in three shapes, with and without padding, again and again. */
 const rows: Row[] = Array.from({ length: 48 }, (_, i) => {

@@ -32,7 +32,7 @@ import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { defaultMetrics, predictionsOf, type ComputeMetrics, type PredictionOutput } from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
-import { getScheduler, type LrScheduler } from "../schedule.ts";
+import { getScheduler, watchesMetric, type LrScheduler } from "../schedule.ts";
 import { freshControl, freshState, type LogEntry, type TrainerState } from "./trainer-state.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "./training-arguments.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
@@ -144,16 +144,19 @@ export class Trainer {
     const loss = await this.#loss();
     this.model.train();
     let seconds = 0;
-    for (let i = 0; i < 2; i++) {
-      const start = performance.now();
-      scope(() => loss.forward(this.model, inputsOf(batch)).loss!.backward());
-      this.model.zeroGrad();
-      await device().finish();
-      seconds = (performance.now() - start) / 1000;
+    try {
+      for (let i = 0; i < 2; i++) {
+        const start = performance.now();
+        scope(() => loss.forward(this.model, inputsOf(batch)).loss!.backward());
+        this.model.zeroGrad();
+        await device().finish();
+        seconds = (performance.now() - start) / 1000;
+      }
+    } finally {
+      loss.dispose();
+      this.model.train(wasTraining);
+      defaultGenerator.setState(generator);
     }
-    loss.dispose();
-    this.model.train(wasTraining);
-    defaultGenerator.setState(generator);
     return seconds * this.args.gradientAccumulationSteps;
   }
 
@@ -261,8 +264,10 @@ export class Trainer {
   #createScheduler(numTrainingSteps: number): LrScheduler {
     const { lrSchedulerType, lrSchedulerKwargs, learningRate: lr, warmupSteps, greaterIsBetter } = this.args;
     const numWarmupSteps = warmupSteps < 1 ? Math.ceil(warmupSteps * numTrainingSteps) : warmupSteps;
-    const watches = lrSchedulerType === "reduce_lr_on_plateau" || lrSchedulerType === "greedy";
-    const schedulerSpecificKwargs = { ...(watches && { mode: greaterIsBetter ? "max" : "min" }), ...lrSchedulerKwargs };
+    const schedulerSpecificKwargs = {
+      ...(watchesMetric(lrSchedulerType) && { mode: greaterIsBetter ? "max" : "min" }),
+      ...lrSchedulerKwargs,
+    };
     return getScheduler(lrSchedulerType, { lr, numWarmupSteps, numTrainingSteps, schedulerSpecificKwargs });
   }
 

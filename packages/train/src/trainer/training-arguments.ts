@@ -1,6 +1,6 @@
 import { GpugradError } from "@gpugrad/tensor";
 import { didYouMean } from "../nearest.ts";
-import { SCHEDULER_NAMES } from "../schedule.ts";
+import { SCHEDULER_NAMES, watchesMetric } from "../schedule.ts";
 
 /** An argument: what stands there unless something is said, what may stand there, and what it is for. */
 export interface Argument<T = unknown> {
@@ -255,7 +255,7 @@ function fillIn(args: TrainingArguments): TrainingArguments {
   const { evalStrategy, saveStrategy, evalSteps, saveSteps, lrSchedulerType } = args;
   if (args.maxSteps === 0) refuse("maxSteps", 0, "it has to be 1 or more, or -1 to count epochs");
   if (evalStrategy === "steps") args.evalSteps ??= args.loggingSteps;
-  const watches = lrSchedulerType === "reduce_lr_on_plateau" || lrSchedulerType === "greedy";
+  const watches = watchesMetric(lrSchedulerType);
   if (watches && evalStrategy === "no")
     refuse("lrSchedulerType", lrSchedulerType, "it watches a metric: set evalStrategy to steps or epoch");
   if (args.loadBestModelAtEnd || watches || saveStrategy === "best") args.metricForBestModel ??= "loss";

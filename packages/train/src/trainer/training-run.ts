@@ -25,7 +25,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { exists, readJson, writeJson, type OutputFolder } from "#platform";
 import { flosPerToken } from "./prediction.ts";
 import { inputsOf, RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
-import type { LrScheduler } from "../schedule.ts";
+import { watchesMetric, type LrScheduler } from "../schedule.ts";
 import { freshControl, freshState, stateFromJson, stateToJson, type LogEntry } from "./trainer-state.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
 
@@ -256,8 +256,7 @@ export class TrainingRun {
 
   /** By steps; those that were left out don't count, which is heard an update later. */
   #moveSchedule(): void {
-    const { lrSchedulerType } = this.#parts.args;
-    if (lrSchedulerType === "reduce_lr_on_plateau" || lrSchedulerType === "greedy") return; // they move at evaluations
+    if (watchesMetric(this.#parts.args.lrSchedulerType)) return;
     if (this.#progress.scheduleWaits > 0) this.#progress.scheduleWaits--;
     else this.lrScheduler.step();
   }
@@ -386,9 +385,8 @@ export class TrainingRun {
   }
 
   async #evaluate({ movesSchedule }: { movesSchedule: boolean }): Promise<void> {
-    const { args, model } = this.#parts;
+    const { args } = this.#parts;
     const metrics = await this.#parts.evaluate();
-    model.train();
     this.control.shouldEvaluate = false;
     if (args.metricForBestModel === null) return;
     const metric = metrics[evalKey(args.metricForBestModel)];
@@ -397,8 +395,7 @@ export class TrainingRun {
         `Trainer: metricForBestModel is ${args.metricForBestModel}, but evaluation gives ${Object.keys(metrics).join(", ")}.`,
       );
     }
-    if (movesSchedule && (args.lrSchedulerType === "reduce_lr_on_plateau" || args.lrSchedulerType === "greedy"))
-      this.lrScheduler.step(metric);
+    if (movesSchedule && watchesMetric(args.lrSchedulerType)) this.lrScheduler.step(metric);
     const { bestMetric } = this.state;
     const isBetter = bestMetric === null || (args.greaterIsBetter ? metric > bestMetric : metric < bestMetric);
     if (isBetter) {
