@@ -8,6 +8,7 @@ import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback } from "./callbacks.ts";
 import { OutputFolder } from "../checkpoint/output-folder.ts";
 import { Dataset } from "../data/dataset.ts";
+import { trainWordPiece } from "../sample/wordpiece.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
@@ -336,5 +337,85 @@ describe("a loss that is NaN", () => {
         Array.from(v).every(Number.isFinite),
       ),
     ).toBe(true);
+  });
+});
+
+describe("arguments do what they say", () => {
+  test("evalOnStart evaluates before the first update; saveStrategy best saves what is better, and nothing else", async () => {
+    const scores = [0.2, 0.5, 0.9, 0.1];
+    const trainer = trainerWith(
+      {
+        ...{ outputDir: folder, evalOnStart: true, evalStrategy: "steps", evalSteps: 4 },
+        ...{ saveStrategy: "best", metricForBestModel: "score" },
+      },
+      { computeMetrics: () => ({ score: scores.shift()! }) },
+    );
+    await trainer.train();
+    const evaluations = trainer.state.logHistory.filter((entry) => "eval_score" in entry);
+    expect(evaluations.map(({ step, eval_score: score }) => [step, score])).toEqual([
+      ...[[0, 0.2], [4, 0.5], [8, 0.9], [12, 0.1]], // prettier-ignore
+    ]);
+    expect(checkpoints().sort()).toEqual(["checkpoint-4", "checkpoint-8"]);
+  });
+
+  test("reduce_lr_on_plateau halves the rate at evaluations that are no better", async () => {
+    const rates: number[] = [];
+    const trainer = trainerWith(
+      {
+        ...{ evalStrategy: "steps", evalSteps: 3, metricForBestModel: "score", greaterIsBetter: true },
+        ...{ lrSchedulerType: "reduce_lr_on_plateau", lrSchedulerKwargs: { factor: 0.5, patience: 0 } },
+      },
+      {
+        computeMetrics: () => ({ score: 0.5 }),
+        callbacks: [{ onStepResult: (_args, _state, _control, { result }) => void rates.push(result!.learningRate) }],
+      },
+    );
+    await trainer.train();
+    expect(rates).toEqual([2e-3, 2e-3, 2e-3, 2e-3, 2e-3, 2e-3, 1e-3, 1e-3, 1e-3, 5e-4, 5e-4, 5e-4]);
+  });
+
+  /** How far one step of SGD moves the parameters of a name. */
+  async function moved(name: string, own: Partial<TrainingArguments>): Promise<number> {
+    const model = tinyModel({ dropout: 0 });
+    const parameter = new Map(model.namedParameters()).get(name)!;
+    const before = await parameter.data();
+    const sgd = { optim: "sgd", learningRate: 0.1, maxGradNorm: 0, lrSchedulerType: "constant" } as const;
+    await trainerWith({ ...sgd, maxSteps: 1, trainSamplingStrategy: "sequential", ...own }, { model }).train();
+    return Math.hypot(...Array.from(await parameter.data(), (value, i) => value - before[i]!));
+  }
+
+  test("layerwiseLrDecay slows the layers below, freeze leaves parameters alone", async () => {
+    const embeddings = "bert.embeddings.position_embeddings.weight";
+    const decayed = { layerwiseLrDecay: 0.5 };
+    expect((await moved(embeddings, decayed)) / (await moved(embeddings, {}))).toBeCloseTo(0.5 ** 3, 4); // below two layers
+    expect((await moved("classifier.weight", decayed)) / (await moved("classifier.weight", {}))).toBeCloseTo(1, 6);
+    expect(await moved(embeddings, { freeze: ["bert.embeddings"] })).toBe(0);
+    expect(await moved("classifier.weight", { freeze: ["bert.embeddings"] })).toBeGreaterThan(0);
+  });
+
+  test("group_by_length with tokens made by another thread: rows of like length come together", async () => {
+    vi.stubEnv("GPUGRAD_CACHE", folder);
+    const texts = Array.from({ length: 64 }, (_, i) => "word ".repeat(1 + ((i * 7) % 13)));
+    const words = trainWordPiece(texts, { vocabSize: 30, maxLength: 16 });
+    const spreadOf = async (trainSamplingStrategy: "random" | "group_by_length"): Promise<number> => {
+      let spread = 0;
+      const trainer = trainerWith(
+        { trainSamplingStrategy, dataloaderNumWorkers: 1, maxSteps: -1, numTrainEpochs: 1 },
+        {
+          tokenizer: words,
+          trainDataset: Dataset.fromRows(texts.map((text, i) => ({ text, label: i % 2 }))),
+          callbacks: [
+            {
+              onStepResult: (_args, _state, _control, { result }) =>
+                void (spread += Math.max(...result!.lengths) - Math.min(...result!.lengths)),
+            },
+          ],
+        },
+      );
+      expect(await trainer.train()).toMatchObject({ globalStep: 16, completed: true });
+      return spread;
+    };
+    expect(await spreadOf("group_by_length")).toBeLessThan(0.5 * (await spreadOf("random")));
+    vi.unstubAllEnvs();
   });
 });
