@@ -1,9 +1,9 @@
 // pnpm test [vitest arguments]: installs what is missing, makes sure that there is an adapter, runs the tests, and ends
-// with one line, `N passed, N failed[, N skipped]`.
+// with what failed, a line each, and one line `N passed, N failed[, N skipped]`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { ensureInstalled, root } from "./setup.mjs";
 
 ensureInstalled();
@@ -35,12 +35,23 @@ try {
     (file) => file.status === "failed" && file.assertionResults.every((t) => t.status !== "failed"),
   );
   counts = { passed: numPassedTests, failed: numFailedTests + broken.length, skipped: numPendingTests + numTodoTests };
+  for (const { name, assertionResults } of testResults)
+    for (const { status, fullName, failureMessages } of assertionResults)
+      if (status === "failed") tellFailure(name, fullName, failureMessages[0] ?? "");
+  for (const { name, message } of broken) tellFailure(name, "the file itself", message);
 } catch {
   counts = {}; // vitest ended before it could report
 }
 rmSync(folder, { recursive: true });
-if (status !== 0) counts.failed ||= 1; // an error outside of any test
+if (status !== 0 && !counts.failed) {
+  console.log("FAILED outside of any test: see above");
+  counts.failed = 1;
+}
 finish(counts);
+
+function tellFailure(file, test, message) {
+  console.log(`FAILED ${relative(root, file)}: ${test}: ${message.split("\n")[0]}`);
+}
 
 function finish({ passed = 0, failed = 0, skipped = 0 }) {
   console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);

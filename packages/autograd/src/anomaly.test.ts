@@ -9,7 +9,7 @@ import {
   log,
   maskedFill,
   matmul,
-  memory,
+  undisposed,
   mul,
   numerics,
   scope,
@@ -28,11 +28,11 @@ afterAll(destroy);
 describe("detectAnomaly", () => {
   /** The finding for a scalar function of one leaf, and its backward. */
   async function found(values: number[], f: (x: Tensor) => Tensor, name = "weight"): Promise<string | undefined> {
-    const storages = memory().storages;
+    const storages = undisposed();
     const x = tensor(values).requireGrad();
     const { firstBad } = await detectAnomaly(() => scope(() => sum(f(x)).backward()), { parameters: [[name, x]] });
     x.dispose();
-    expect(memory().storages, "storages left over").toBe(storages);
+    expect(undisposed(), "storages left over").toBe(storages);
     expect(numerics.enabled).toBe(false);
     return firstBad?.message;
   }
@@ -84,7 +84,7 @@ describe("detectAnomaly", () => {
   });
 
   test("asynchronous work, its result, what it throws; and a debug() that is on stays on", async () => {
-    const storages = memory().storages;
+    const storages = undisposed();
     const x = tensor([2]);
     const { result, firstBad } = await detectAnomaly(async () => (await x.item()) + 1);
     expect([result, firstBad]).toEqual([3, undefined]);
@@ -99,7 +99,7 @@ describe("detectAnomaly", () => {
     await expect(scope(() => log(mul(x, -1)).item())).rejects.toThrow("checkNumerics: log is the first op");
     debug({ checkNumerics: false });
     x.dispose();
-    expect(memory().storages).toBe(storages);
+    expect(undisposed()).toBe(storages);
   });
 
   test("a parameter that was cast keeps its name", async () => {

@@ -8,7 +8,7 @@ import {
   init,
   manualSeed,
   matmul,
-  memory,
+  undisposed,
   mul,
   notDifferentiable,
   scope,
@@ -57,20 +57,20 @@ describe("backward", () => {
 
   test("nothing but the gradients is left", () => {
     const w = leaf([1, 2, 3, 4], [2, 2]);
-    const before = memory().storages;
+    const before = undisposed();
     for (let i = 0; i < 3; i++) {
       scope(() => sum(tanh(matmul(softmax(w), w))).backward());
       w.grad!.dispose();
       w.grad = null;
     }
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
   });
 
   test("a tape that nobody can reach is let go without backward", () => {
     const w = leaf([1, 2, 3, 4], [2, 2]);
-    const before = memory().storages;
+    const before = undisposed();
     scope(() => void sum(tanh(matmul(softmax(w), w))));
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
   });
 
   test("a long tape", async () => {
@@ -113,13 +113,13 @@ describe("backward", () => {
   test("a value changed in place after it was saved is noticed", () => {
     const x = leaf([1, 2]);
     const w = tensor([3, 4]);
-    const before = memory().storages;
+    const before = undisposed();
     scope(() => {
       const loss = sum(mul(x, w));
       w.write([5, 6]);
       expect(() => loss.backward()).toThrow(/mul .*changed in place/);
     });
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
   });
 
   test("an op without a gradient refuses when it is recorded", () => {
@@ -196,8 +196,8 @@ describe("checkpoint", () => {
     const x = leaf(new Array<number>(64).fill(1), [8, 8]);
     const deep = (t: Tensor): Tensor => scope(() => tanh(tanh(tanh(tanh(t)))));
     const held = (f: () => Tensor): number => {
-      const before = memory().storages;
-      return scope(() => (f(), memory().storages - before));
+      const before = undisposed();
+      return scope(() => (f(), undisposed() - before));
     };
     expect(held(() => checkpoint(deep, [x]))).toBeLessThan(held(() => deep(x)));
   });

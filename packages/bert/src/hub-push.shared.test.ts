@@ -200,8 +200,10 @@ describe.skipIf(!serve)("pushToHub", () => {
     expect(await createRepo(options)).toBe(options.repo);
     await write("model.safetensors", randomBytes(200_000));
     vi.spyOn(globalThis, "fetch").mockImplementation(breakingPuts);
+    progress.length = 0;
     expect((await failure(pushToHub(folder, options))).message).toMatch(/socket hang up \(tried 8 times\)/);
     expect(progress.at(-1)).toMatchObject({ file: "model.safetensors", status: "failed" });
+    expect(progress.some(({ status }) => status === "done")).toBe(false); // although every part went out once
     vi.restoreAllMocks();
     const nothing = await failure(pushToHub(join(folder, "none"), options));
     expect(nothing.message).toMatch(/none: no such folder\.$/);

@@ -77,7 +77,12 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
   const onSent = (file: string, bytes: number, total: number): void => {
     const loaded = (sent.get(file)?.loaded ?? 0) + bytes;
     sent.set(file, { loaded, total });
-    onProgress({ repo, file, loaded, total, status: loaded === total ? "done" : "uploading" });
+    onProgress({ repo, file, loaded, total, status: "uploading" });
+  };
+  /** Bytes that went out have not arrived: a file is done when its commit is made. */
+  const settle = (status: "done" | "failed"): void => {
+    for (const [file, counts] of sent) onProgress({ repo, file, ...counts, status });
+    sent.clear();
   };
   const { files, leftOut } = await filesToSend(folder, { ignore, token, secretPaths, onSent });
   for (const { path, reason } of leftOut) {
@@ -98,7 +103,7 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
       const done = { repo, url: revision === "main" ? page : `${page}/tree/${revision}`, unchanged, leftOut };
       if (changed.length === 0) return { ...done, commit: undefined, sent: [] };
       let made;
-      for (const part of await firstOfEach(changed))
+      for (const part of await firstOfEach(changed)) {
         made = await hub.commit({
           ...call,
           branch: revision,
@@ -107,12 +112,13 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
           useXet: false, // whole parts over HTTP, each of which can be tried again
           ...(signal && { abortSignal: signal }),
         });
+        settle("done");
+      }
       return { ...done, commit: made?.commit.oid, sent: changed.map(({ path }) => path) };
     } catch (error) {
       const isOvertaken = error instanceof HubError && error.code === "conflict" && attempt < 3;
       if (isOvertaken) continue; // somebody else's commit came in between: ours goes on top
-      for (const [file, { loaded, total }] of sent)
-        if (loaded < total) onProgress({ repo, file, loaded, total, status: "failed" });
+      settle("failed");
       throw error;
     }
   }

@@ -20,7 +20,17 @@ export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMemory } from "./storage.ts";
-export { copyInto, empty, fromArray, fromBytes, leaks, Tensor, tensor, type NestedArray } from "./tensor.ts";
+export {
+  copyInto,
+  empty,
+  fromArray,
+  fromBytes,
+  leaks,
+  Tensor,
+  tensor,
+  undisposed,
+  type NestedArray,
+} from "./tensor.ts";
 
 // For ops of one's own: see docs/adding-an-op.md.
 export { defineOp } from "./define-op.ts";

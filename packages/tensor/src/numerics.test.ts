@@ -6,8 +6,7 @@ import { embedding } from "./ops/embedding/embedding.ts";
 import { softmax } from "./ops/softmax/softmax.ts";
 import { debug } from "./numerics.ts";
 import { scope } from "./scope.ts";
-import { memory } from "./storage.ts";
-import { fromArray, tensor } from "./tensor.ts";
+import { fromArray, tensor, undisposed } from "./tensor.ts";
 import { withDevice } from "./testing/check-op.ts";
 
 describe("debug({ checkNumerics })", () => {
@@ -15,7 +14,7 @@ describe("debug({ checkNumerics })", () => {
 
   test("names the first op that produced infinity, with its inputs", async () => {
     debug({ checkNumerics: true });
-    const before = memory().storages;
+    const before = undisposed();
     const y = scope(() => softmax(log(tensor([[0, 0.5], [3, 2]])))); // prettier-ignore
     const message = await y.data().then(
       () => "",
@@ -26,7 +25,7 @@ describe("debug({ checkNumerics })", () => {
     expect(message).toContain("input 1: f32 [2,2] made by user: 0 NaN, 0 infinite, 4 finite from 0 to 3");
     await y.data(); // told once
     y.dispose();
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
     debug({ checkNumerics: false });
   });
 

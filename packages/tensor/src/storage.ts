@@ -57,12 +57,14 @@ export class Storage {
     return this;
   }
 
-  release(): void {
-    if (--this.#references > 0) return;
+  /** @returns whether nobody holds it any more */
+  release(): boolean {
+    if (--this.#references > 0) return false;
     const ledger = ledgerOf(this.device);
     ledger.live.delete(this);
     ledger.bytes -= this.buffer.bytes;
     this.device.pool.give(this.buffer);
+    return true;
   }
 }
 

@@ -7,7 +7,7 @@ import {
   kernel,
   linear,
   manualSeed,
-  memory,
+  undisposed,
   randn,
   relu,
   run,
@@ -264,7 +264,7 @@ test("errors: calls out of order, and options that can't be", () => {
   expect(() => scaler.step(optimizer)).toThrow(/after another step\(\)/);
   expect(() => scaler.unscale(optimizer)).toThrow(/after step\(\)/);
   scaler.update();
-  const before = memory().storages;
+  const before = undisposed();
   expect(() => new GradScaler({ growthFactor: 1 })).toThrow(/growthFactor 1,/);
-  expect(memory().storages).toBe(before);
+  expect(undisposed()).toBe(before);
 });

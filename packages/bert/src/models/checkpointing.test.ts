@@ -7,6 +7,7 @@ import {
   keep,
   manualSeed,
   memory,
+  undisposed,
   record,
   resetPeakMemory,
   scope,
@@ -85,12 +86,12 @@ async function stepsOf(options: { checkpoints: boolean; replays: boolean; dtype?
 }
 
 test("gradients are those without checkpointing, bit for bit, dropout included: called and replayed", async () => {
-  const before = memory().storages;
+  const before = undisposed();
   const want = await stepsOf({ checkpoints: false, replays: false });
   expect(want[1]).not.toEqual(want[0]);
   expect(await stepsOf({ checkpoints: true, replays: false })).toEqual(want);
   expect(await stepsOf({ checkpoints: true, replays: true })).toEqual(want);
-  expect(memory().storages).toBe(before);
+  expect(undisposed()).toBe(before);
 });
 
 test("the second computation is in the autocast of the first", async () => {

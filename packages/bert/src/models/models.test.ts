@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { noGrad } from "@gpugrad/autograd";
-import { destroy, init, memory, scope, type Tensor } from "@gpugrad/tensor";
+import { destroy, init, undisposed, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BertConfig } from "../config.ts";
 import { openFile } from "#platform";
@@ -57,10 +57,10 @@ describe("BertForSequenceClassification against PyTorch", () => {
 
   test("evaluation leaves nothing behind", async () => {
     const model = await AutoModelForSequenceClassification.fromPretrained(folder);
-    const before = memory().storages;
+    const before = undisposed();
     const read = scope(() => ({ logits: noGrad(() => model.forward(inputs)).logits.data() }));
     expect((await read.logits).length).toBe(6);
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
     model.dispose();
   });
 });

@@ -13,6 +13,9 @@ afterEach(async () => {
   await app?.close();
 });
 
+/** Waits for something that will come, however slow the machine is. */
+const until = (isSo: () => boolean | Promise<boolean>) => vi.waitUntil(isSo, { timeout: 30_000 });
+
 /** A model whose two logits are a text's length and 0, and whose batches wait for `gate`. */
 async function start(options: Partial<ServeOptions> = {}) {
   const state = { gate: Promise.resolve(), encoded: 0, batches: [] as number[] };
@@ -124,9 +127,9 @@ describe("POST /predict", () => {
     const { ask, state, metric, close } = await start();
     const open = close();
     const first = ask("a");
-    await vi.waitUntil(() => state.batches.length === 1);
+    await until(() => state.batches.length === 1);
     const others = ["b", "cc", "ddd", "e"].map(ask);
-    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 4);
+    await until(async () => (await metric("gpugrad_queue_size")) === 4);
     open();
     expect(await Promise.all([first, ...others])).toEqual([200, 200, 200, 200, 200]);
     expect(state.batches).toEqual([1, 4]);
@@ -141,9 +144,9 @@ describe("POST /predict", () => {
     const { ask, post, state, metric, close } = await start();
     const open = close();
     const first = ask("a");
-    await vi.waitUntil(() => state.batches.length === 1);
+    await until(() => state.batches.length === 1);
     const waiting = ["b", "c", "d"].map(ask);
-    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 3);
+    await until(async () => (await metric("gpugrad_queue_size")) === 3);
     const refused = await post({ inputs: ["e", "f"] });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
     expect(await refused.json()).toMatchObject({ error_type: "overloaded" });
@@ -171,7 +174,7 @@ describe("POST /predict", () => {
     const { ask, state, port, metric, close } = await start();
     const open = close();
     const first = ask("a");
-    await vi.waitUntil(() => state.batches.length === 1);
+    await until(() => state.batches.length === 1);
     const leave = httpRequest({
       port,
       path: "/predict",
@@ -179,9 +182,9 @@ describe("POST /predict", () => {
       headers: { "content-type": "application/json" },
     });
     leave.on("error", () => undefined).end('{"inputs": ["b", "c", "d"]}');
-    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 3);
+    await until(async () => (await metric("gpugrad_queue_size")) === 3);
     leave.destroy();
-    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 0);
+    await until(async () => (await metric("gpugrad_queue_size")) === 0);
     open();
     expect(await first).toBe(200);
     expect(state.batches).toEqual([1]);
@@ -218,11 +221,11 @@ describe("close()", () => {
     const { app, url, ask, post, state, metric, close } = await start({ maxWait: 60_000, maxBatchSize: 2 });
     const open = close();
     const running = [ask("a"), ask("b")];
-    await vi.waitUntil(() => state.batches.length === 1);
+    await until(() => state.batches.length === 1);
     const waiting = ask("c");
-    await vi.waitUntil(async () => (await metric("gpugrad_queue_size")) === 1);
+    await until(async () => (await metric("gpugrad_queue_size")) === 1);
     const closed = app.close();
-    await vi.waitUntil(async () => (await fetch(`${url}/health`)).status === 503);
+    await until(async () => (await fetch(`${url}/health`)).status === 503);
     expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: "stopping" });
     const refused = await post({ inputs: "d" });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);

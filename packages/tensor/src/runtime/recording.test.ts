@@ -5,8 +5,7 @@ import { matmul } from "../ops/matmul/matmul.ts";
 import { softmax } from "../ops/softmax/softmax.ts";
 import { manualSeed } from "../random.ts";
 import { scope } from "../scope.ts";
-import { memory } from "../storage.ts";
-import { fromArray, type Tensor } from "../tensor.ts";
+import { fromArray, type Tensor, undisposed } from "../tensor.ts";
 import { withDevice } from "../testing/check-op.ts";
 import { device } from "./device.ts";
 import { record } from "./recording.ts";
@@ -31,7 +30,7 @@ describe("record", () => {
 
     manualSeed(7);
     const x = fromArray(inputs[0]!, [6, 5]);
-    const before = memory().storages;
+    const before = undisposed();
     const { result, recording } = record(() => work(x, w));
     expect([...(await result.data())]).toEqual(want[0]);
     for (const [i, values] of inputs.entries()) {
@@ -49,7 +48,7 @@ describe("record", () => {
     }
     result.dispose();
     recording.dispose();
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
     for (const t of [x, w]) t.dispose();
   });
 

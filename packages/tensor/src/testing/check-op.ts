@@ -4,8 +4,7 @@ import type { Backward } from "../recorder.ts";
 import { destroy, device, init } from "../runtime/device.ts";
 import { scope } from "../scope.ts";
 import { showShape, sizeOf, type Shape } from "../shape.ts";
-import { memory } from "../storage.ts";
-import { fromArray, leaks, Tensor } from "../tensor.ts";
+import { fromArray, Tensor, undisposed } from "../tensor.ts";
 import { ndArray, type NdArray } from "./nd-array.ts";
 
 /** One way to call an op: shapes of its tensor arguments, then the rest. */
@@ -61,8 +60,7 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
     for (const c of cases) {
       const title = `${c.shapes.map(showShape).join(" ")} ${JSON.stringify(c.args ?? [])} ${c.note ?? ""}`;
       test(title, async () => {
-        const before = memory().storages;
-        const collected = leaks.count;
+        const before = undisposed();
         const inputs = c.shapes.map((shape, i) => {
           const values = c.values?.[i] ?? randomNormal(sizeOf(shape), 17 * i + 1).map((v) => c.map?.(v, i) ?? v);
           return ndArray(shape, Float32Array.from(values));
@@ -99,8 +97,7 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
           );
         }
         for (const t of new Set([...tensors, got.y, ...got.gradients])) if (t && !t.disposed) t.dispose();
-        // What the garbage collector found meanwhile is from elsewhere: it doesn't hide a leak.
-        expect(memory().storages + leaks.count - collected, "storages left over").toBe(before);
+        expect(undisposed(), "storages left over").toBe(before);
       });
     }
   });

@@ -1,6 +1,6 @@
 import { detectAnomaly, type Anomaly } from "@gpugrad/autograd";
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
-import { destroy, init, manualSeed, memory, scope, type Tensor } from "@gpugrad/tensor";
+import { destroy, init, manualSeed, undisposed, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 beforeAll(async () => void (await init()));
@@ -8,7 +8,7 @@ afterAll(destroy);
 
 /** What is found in a step of a small BERT that `spoil` has changed. */
 async function found(spoil: (model: BertForSequenceClassification) => void): Promise<Anomaly | undefined> {
-  const before = memory().storages;
+  const before = undisposed();
   manualSeed(1);
   const model = BertForSequenceClassification.fromConfig(
     new BertConfig({
@@ -28,7 +28,7 @@ async function found(spoil: (model: BertForSequenceClassification) => void): Pro
   });
   model.zeroGrad();
   model.dispose();
-  expect(memory().storages).toBe(before);
+  expect(undisposed()).toBe(before);
   return firstBad;
 }
 

@@ -9,6 +9,7 @@ import {
   leaks,
   manualSeed,
   memory,
+  undisposed,
   mul,
   OutOfMemoryError,
   record,
@@ -189,7 +190,7 @@ describe("training that doesn't fit", () => {
       await init({ memoryLimit });
       onTestFinished(destroy);
       const model = BertForSequenceClassification.fromConfig(tiny);
-      const before = memory().storages;
+      const before = undisposed();
       const run = (own: Partial<TrainingArguments>): Promise<TrainOutput> =>
         new Trainer({
           model,
@@ -202,7 +203,7 @@ describe("training that doesn't fit", () => {
       const { message } = error as Error;
       expect(message).toMatch(/^out of memory: .* needs .*, and the memory limit is /);
       expect(message).toContain("An update with batches of 8 rows of 128 tokens needs");
-      expect(memory().storages, message).toBe(before);
+      expect(undisposed(), message).toBe(before);
       expect(model.parameters().every((p) => p.grad === null)).toBe(true);
       const proposed = /per_device_train_batch_size (\d+) with gradient_accumulation_steps (\d+)/.exec(message);
       expect(proposed !== null).toBe(memoryLimit === limit);
@@ -212,7 +213,7 @@ describe("training that doesn't fit", () => {
       };
       if (proposed) expect((await run(smaller)).globalStep).toBe(3);
       else expect((await model.parameters()[0]!.data()).some((x) => x !== 0)).toBe(true);
-      expect(memory().storages).toBe(before);
+      expect(undisposed()).toBe(before);
     },
   );
 

@@ -1,4 +1,4 @@
-import { destroy, fromArray, init, keep, memory, record, scope, type Tensor } from "@gpugrad/tensor";
+import { destroy, fromArray, init, keep, undisposed, record, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GradScaler } from "../grad-scaler.ts";
 import { Adafactor } from "./adafactor.ts";
@@ -72,7 +72,7 @@ describe.each(Object.entries(OPTIMIZERS))("%s", (_name, optimizerOf) => {
   ])(
     "three steps, saved, loaded, and three more that are recorded, are six steps, byte for byte: %s",
     async (_, skips) => {
-      const before = memory().storages;
+      const before = undisposed();
       await scope(async () => {
         const take = (optimizer: Optimizer, scaler: GradScaler): void => {
           scope(() => (skips ? scaler.step(optimizer) : optimizer.step()));
@@ -106,7 +106,7 @@ describe.each(Object.entries(OPTIMIZERS))("%s", (_name, optimizerOf) => {
         recording.dispose();
         for (const each of [undisturbed, stopped, resumed, ...scalers]) each.dispose();
       });
-      expect(memory().storages).toBe(before);
+      expect(undisposed()).toBe(before);
     },
   );
 });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
-import { destroy, device, init, memory } from "@gpugrad/tensor";
+import { destroy, device, init, undisposed } from "@gpugrad/tensor";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback } from "./callbacks.ts";
@@ -304,7 +304,7 @@ describe("a loss that is NaN", () => {
 
   test("stops, and names the rows and the first bad op", async () => {
     const model = tinyModel();
-    const before = memory().storages;
+    const before = undisposed();
     const trainer = trainerWith(
       { trainSamplingStrategy: "sequential", padding: "max_length", maxLength: 8 },
       { model, callbacks: [breaks(model, 5)] },
@@ -315,7 +315,7 @@ describe("a loss that is NaN", () => {
     expect((error as Error).message).toMatch(
       /^Trainer: update 6 has loss \S+ and gradient norm \S+; it was left out, and training stopped. .*classifier.bias.*Its rows: letters, row 20; /,
     );
-    expect(memory().storages).toBe(before);
+    expect(undisposed()).toBe(before);
   });
 
   test("is left out, if that is asked for, and the run goes on", async () => {

@@ -4,8 +4,7 @@ import { Generator, uniformFloat } from "../../random.ts";
 import { device } from "../../runtime/device.ts";
 import { scope } from "../../scope.ts";
 import { sizeOf, type Shape } from "../../shape.ts";
-import { memory } from "../../storage.ts";
-import { fromArray, type Tensor } from "../../tensor.ts";
+import { fromArray, type Tensor, undisposed } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice } from "../../testing/check-op.ts";
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { zeros } from "../create/create.ts";
@@ -104,7 +103,7 @@ const toDevice = (x: NdArray): Tensor => fromArray(Float32Array.from(x.data), x.
 
 /** Compares forward and all gradients with float64; `exact` false where factors are rounded on the way. */
 async function compare(variant: AttentionVariant, c: Case, { f16 = false } = {}): Promise<void> {
-  const before = memory().storages;
+  const before = undisposed();
   const { q, k, v, dy, full, small, dropout } = inputsOf(c);
   const { isCausal, scale, layout, dropoutP } = c;
   const options = {
@@ -146,7 +145,7 @@ async function compare(variant: AttentionVariant, c: Case, { f16 = false } = {})
     expectClose(await got.mask.data(), dmask, tolerance, "dmask");
   }
   for (const t of Object.values(got)) t.dispose();
-  expect(memory().storages, "storages left over").toBe(before);
+  expect(undisposed(), "storages left over").toBe(before);
 }
 
 /** Numbers between two of f16's are rounded to the nearer one: to 11 binary digits, for numbers of this size. */
