@@ -50,6 +50,21 @@ test("buffers that wait for reuse are given back before anything is refused", as
   large.dispose();
 });
 
+test("what is smaller takes a buffer that is up to three times as large, the smallest that fits", async () => {
+  await init();
+  const { pool } = device();
+  const quarters = (count: number) => zeros([(count * MIB) / 4 / 4]); // count of 256 KiB
+  for (const t of [24, 16, 12, 2].map(quarters)) t.dispose();
+  const { allocatedBytes } = pool;
+  const taken = [7, 10, 14, 4].map(quarters);
+  expect(taken.map(({ storage }) => (storage.buffer.bytes / MIB) * 4)).toEqual([12, 16, 24, 4]); // of 4, 24 would be too large
+  expect(pool.allocatedBytes).toBe(allocatedBytes + MIB);
+  for (const t of taken) t.dispose();
+  const small = quarters(1); // too small to share
+  expect(small.storage.buffer.bytes).toBe(MIB / 4);
+  small.dispose();
+});
+
 test("memoryByOwner adds up to all that is allocated, recordings included", async () => {
   await init();
   const x = keep(zeros([1000]), "inputs");
