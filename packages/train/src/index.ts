@@ -6,6 +6,7 @@ export {
   type StepEvent,
   type TrainerCallback,
   type TrainerEvent,
+  type UpdateEvent,
 } from "./trainer/callbacks.ts";
 export { cleanHtml } from "./data/clean-html.ts";
 export {

@@ -1,5 +1,5 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
-import { GpugradError } from "@gpugrad/tensor";
+import { check, GpugradError } from "@gpugrad/tensor";
 import type { BatchTokenizer } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -73,6 +73,12 @@ type Handler = (
 ) => void | Promise<void>;
 
 /**
+ * Is called in the middle of an update, and can't be asynchronous; it may start to read a tensor (`parameter.grad!.data()`). A run with
+ * such a callback records no updates, which costs host time (`recordSteps`). Plain functions don't hear of these moments.
+ */
+type InnerHandler = (...told: Parameters<Handler>) => void;
+
+/**
  * Watches a run, and may change what it does next by the flags of `control`. A handler may be asynchronous: the run waits for it.
  *
  * `onStepEnd` comes when an update has been sent to the device, which is when Transformers' comes, too; `onStepResult`, once its loss
@@ -88,6 +94,12 @@ export interface TrainerCallback {
   onEpochEnd?: Handler;
   /** Before the batches of an update. */
   onStepBegin?: Handler;
+  /** After a batch of an update of several, but the last. */
+  onSubstepEnd?: InnerHandler;
+  /** The gradients of an update are there: not clipped yet, and with `fp16` times the loss scale. */
+  onPreOptimizerStep?: InnerHandler;
+  /** The optimizer has moved the parameters; the gradients are still there. */
+  onOptimizerStep?: InnerHandler;
   /** After an update. */
   onStepEnd?: Handler;
   /** The loss and gradient norm of an update are known. */
@@ -106,8 +118,11 @@ export interface TrainerCallback {
   loadState?(state: CallbackState): void;
 }
 
+/** The moments inside of an update. */
+export type UpdateEvent = "onSubstepEnd" | "onPreOptimizerStep" | "onOptimizerStep";
+
 /** `onLog`, `onSave`, … */
-export type TrainerEvent = Exclude<keyof TrainerCallback, "state" | "loadState">;
+export type TrainerEvent = Exclude<keyof TrainerCallback, UpdateEvent | "state" | "loadState">;
 
 /** A callback as a plain function: called at every event, with its name. */
 export type CallbackFunction = (event: TrainerEvent, ...told: Parameters<Handler>) => void | Promise<void>;
@@ -121,6 +136,25 @@ export async function callAll(
   for (const callback of callbacks) {
     const answer = typeof callback === "function" ? callback(event, ...told) : callback[event]?.(...told);
     if (answer instanceof Promise) await answer;
+  }
+}
+
+/** Whether a callback looks into updates. */
+export const looksInside = (callback: TrainerCallback): boolean =>
+  Boolean(callback.onSubstepEnd ?? callback.onPreOptimizerStep ?? callback.onOptimizerStep);
+
+/** Calls each callback in turn that looks into updates. */
+export function callInside(
+  callbacks: readonly TrainerCallback[],
+  event: UpdateEvent,
+  ...told: Parameters<Handler>
+): void {
+  for (const callback of callbacks) {
+    const answer: unknown = callback[event]?.(...told);
+    check(
+      !(answer instanceof Promise),
+      () => `Trainer: an ${event} is asynchronous, but an update can't wait for it. Wait in onStepEnd.`,
+    );
   }
 }
 

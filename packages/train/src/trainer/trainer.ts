@@ -13,7 +13,9 @@ import {
 import { hubCallback, modelCardCallback, OutputFolder, reporters, writeJson } from "#platform";
 import {
   callAll,
+  callInside,
   defaultFlow,
+  looksInside,
   type CallbackContext,
   type CallbackFunction,
   type TrainerCallback,
@@ -33,7 +35,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import { defaultMetrics, predictionsOf, type ComputeMetrics, type PredictionOutput } from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
 import { getScheduler, watchesMetric, type LrScheduler } from "../schedule.ts";
-import { freshControl, freshState, type LogEntry, type TrainerState } from "./trainer-state.ts";
+import { freshControl, freshState, type LogEntry, type TrainerControl, type TrainerState } from "./trainer-state.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "./training-arguments.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
 
@@ -212,14 +214,17 @@ export class Trainer {
     manualSeed(args.seed);
     const loader = await this.#trainLoader();
     const loss = await this.#loss();
+    const callbacks = this.#callbacks.filter((callback) => typeof callback !== "function");
+    const looking = callbacks.filter(looksInside);
     try {
       const run = new TrainingRun({
         ...{ model, args, loss, output, loader, totalSteps: this.totalSteps },
         createOptimizer: () => this.#createOptimizer(model),
         createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
-        callbacks: this.#callbacks.filter((callback) => typeof callback !== "function"),
+        callbacks,
         saveModel: (folder) => this.#save(folder),
         emit: (event, more) => this.#emit(event, more),
+        ...(looking.length > 0 && { look: (event) => callInside(looking, event, ...this.#told()) }),
         evaluate: () => this.evaluate(),
         log: (entry) => this.#log(entry),
         stopped: () => this.#stopped,
@@ -458,20 +463,26 @@ export class Trainer {
   }
 
   async #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {
-    const { tokenizer, trainDataset, evalDataset } = this.#options;
-    const run = this.#run;
     if (
       event === "onWarning" &&
       !this.#callbacks.some((callback) => typeof callback === "function" || callback.onWarning)
     )
       console.warn(`Trainer: ${more.warning}`);
-    await callAll(this.#callbacks, event, this.args, this.state, run?.control ?? freshControl(), {
+    await callAll(this.#callbacks, event, ...this.#told(more));
+  }
+
+  /** What callbacks are told. */
+  #told(more: Partial<CallbackContext> = {}): [TrainingArguments, TrainerState, TrainerControl, CallbackContext] {
+    const { tokenizer, trainDataset, evalDataset } = this.#options;
+    const run = this.#run;
+    const context = {
       ...{ model: this.model, tokenizer },
       ...(trainDataset && { trainDataset }),
       ...(evalDataset && { evalDataset }),
       ...(run && { optimizer: run.optimizer, lrScheduler: run.lrScheduler }),
       ...more,
-    });
+    };
+    return [this.args, this.state, run?.control ?? freshControl(), context];
   }
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BertForSequenceClassification } from "@gpugrad/bert";
+import type { BertForSequenceClassification, PreTrainedModel } from "@gpugrad/bert";
 import { destroy, device, init, undisposed } from "@gpugrad/tensor";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
@@ -291,6 +291,43 @@ describe("a run survives", () => {
     clock.mockRestore();
     expect(Math.min(...seen, ...Object.values(metrics))).toBeGreaterThanOrEqual(0);
     expect(checkpoints()).toHaveLength(3);
+  });
+});
+
+describe("callbacks that look into an update", () => {
+  test.each([false, true])("see its batches, its gradients and the step (fp16: %s)", async (fp16) => {
+    const told: string[] = [];
+    const reads: Promise<number>[] = [];
+    const norms: number[] = [];
+    const gradientNorm = async (model: PreTrainedModel): Promise<number> => {
+      const gradients = model.parameters().flatMap(({ grad }) => (grad ? [grad.data()] : []));
+      return Math.hypot(...(await Promise.all(gradients)).map((values) => Math.hypot(...values)));
+    };
+    const look: TrainerCallback = {
+      onStepBegin: () => void told.push("begin"),
+      onSubstepEnd: () => void told.push("substep"),
+      onPreOptimizerStep(_args, _state, _control, { model }) {
+        told.push("gradients");
+        reads.push(gradientNorm(model));
+      },
+      onOptimizerStep(_args, _state, _control, { model }) {
+        told.push(`step, ${model.parameters().some(({ grad }) => grad) ? "gradients there" : "no gradients"}`);
+      },
+      onStepEnd: () => void told.push("end"),
+      onStepResult: (_args, _state, _control, { result }) =>
+        void norms.push(result!.gradNorm * (result!.lossScale ?? 1)),
+    };
+    await trainerWith({ maxSteps: 4, gradientAccumulationSteps: 2, fp16 }, { callbacks: [look] }).train();
+    const update = ["begin", "substep", "gradients", "step, gradients there", "end"];
+    expect(told).toEqual([update, update, update, update].flat());
+    for (const [i, norm] of (await Promise.all(reads)).entries()) expect(norm / norms[i]!).toBeCloseTo(1, 4);
+  });
+
+  test("can't be asynchronous", async () => {
+    const look: TrainerCallback = { onOptimizerStep: () => Promise.resolve() as unknown as void };
+    await expect(trainerWith({ maxSteps: 1 }, { callbacks: [look] }).train()).rejects.toThrow(
+      "Trainer: an onOptimizerStep is asynchronous, but an update can't wait for it. Wait in onStepEnd.",
+    );
   });
 });
 

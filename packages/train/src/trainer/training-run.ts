@@ -14,7 +14,13 @@ import {
   type GeneratorState,
   type Tensor,
 } from "@gpugrad/tensor";
-import { evalKey, type CallbackContext, type TrainerCallback, type TrainerEvent } from "./callbacks.ts";
+import {
+  evalKey,
+  type CallbackContext,
+  type TrainerCallback,
+  type TrainerEvent,
+  type UpdateEvent,
+} from "./callbacks.ts";
 import { loadWeights, readResumeState, writeResumeState, type Progress } from "../checkpoint/run-files.ts";
 import type { Batch, DataLoader } from "../data/data-loader.ts";
 import { GradScaler } from "../grad-scaler.ts";
@@ -63,6 +69,8 @@ export interface RunParts {
   /** Writes model and tokenizer into a folder. */
   saveModel(folder: string): Promise<void>;
   emit(event: TrainerEvent, more?: Partial<CallbackContext>): Promise<void>;
+  /** Calls those that look into updates, if there are any. */
+  look?: (event: UpdateEvent) => void;
   evaluate(): Promise<Record<string, number>>;
   /** Adds an entry to the log. */
   log(entry: LogEntry): Promise<void>;
@@ -125,7 +133,8 @@ export class TrainingRun {
     this.optimizer = parts.createOptimizer();
     this.lrScheduler = parts.createScheduler(totalSteps);
     this.#scaler = new GradScaler({ enabled: args.fp16 });
-    this.#steps = new RecordedSteps(model.config, (inputs) => this.#update(inputs), { enabled: args.recordSteps });
+    const enabled = args.recordSteps && !parts.look;
+    this.#steps = new RecordedSteps(model.config, (inputs) => this.#update(inputs), { enabled });
     this.#updatesPerEpoch = Math.ceil(loader.length / args.gradientAccumulationSteps);
     this.#flosPerToken = flosPerToken(model.namedParameters());
     const stepsOf = (steps: number): number => (steps < 1 ? Math.ceil(steps * totalSteps) : steps);
@@ -273,7 +282,7 @@ export class TrainingRun {
 
   /** One update on the device: gives its loss, its gradient norm, the loss scale, and 1 if it was left out. */
   #update({ batches, shares }: UpdateInputs): Tensor {
-    const { args, model, loss: lossFunction } = this.#parts;
+    const { args, model, loss: lossFunction, look } = this.#parts;
     const maxNorm = args.maxGradNorm || Infinity;
     return scope(() => {
       const losses = batches.map((inputs, i) =>
@@ -281,12 +290,15 @@ export class TrainingRun {
           const mean = lossFunction.forward(model, inputs).loss!; // there are labels: the loader sees to it
           const loss = shares ? mul(mean, select(shares, 0, i)) : mean;
           this.#scaler.scale(loss).backward();
+          if (i < batches.length - 1) look?.("onSubstepEnd");
           return loss;
         }),
       );
+      look?.("onPreOptimizerStep");
       const loss = noGrad(() => losses.reduce((a, b) => add(a, b)));
       if (args.fp16) {
         const norm = this.#scaler.step(this.optimizer, { maxNorm });
+        look?.("onOptimizerStep");
         this.optimizer.zeroGrad();
         const told = noGrad(() => concat([stack([loss, norm]), this.#scaler.report()]));
         this.#scaler.update();
@@ -298,6 +310,7 @@ export class TrainingRun {
         ? { ...clipFactor(parameters, maxNorm), found: zeros([]) }
         : clipFactor(parameters, maxNorm, { skipNonFinite: true });
       this.optimizer.step(by);
+      look?.("onOptimizerStep");
       this.optimizer.zeroGrad();
       return noGrad(() => stack([loss, by.norm, ones([]), by.found]));
     });
