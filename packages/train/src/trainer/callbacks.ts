@@ -86,6 +86,11 @@ type InnerHandler = (...told: Parameters<Handler>) => void;
  * @see https://huggingface.co/docs/transformers/main_classes/callback
  */
 export interface TrainerCallback {
+  /**
+   * At the end of the Trainer's constructor. A constructor waits for nothing: `train()`, `evaluate()`, `predict()` and `saveModel()` wait for
+   * what is asynchronous, and throw what a handler threw.
+   */
+  onInitEnd?: Handler;
   onTrainBegin?: Handler;
   onTrainEnd?: Handler;
   /** In place of `onTrainEnd`: training ended with an error, which `train()` is about to throw. */

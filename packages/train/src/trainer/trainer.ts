@@ -88,6 +88,8 @@ export class Trainer {
   #classWeights: readonly number[] | undefined;
   /** The training set's tokens, where they are made ahead. */
   #tokenized: TokenizedDataset | undefined;
+  /** Until the callbacks are done with `onInitEnd`. */
+  readonly #ready: Promise<void>;
 
   constructor(options: TrainerOptions) {
     this.model = options.model;
@@ -111,6 +113,8 @@ export class Trainer {
       refuse("labelSmoothingFactor and classWeights are for classes, but the model has one label: a regression");
     if (Array.isArray(args.classWeights) && args.classWeights.length !== numLabels)
       refuse(`there are ${args.classWeights.length} classWeights, but the model has ${numLabels} labels`);
+    this.#ready = this.#emit("onInitEnd");
+    this.#ready.catch(() => undefined); // it is awaited later
   }
 
   /** How far training has come. */
@@ -172,6 +176,7 @@ export class Trainer {
   }: { resumeFromCheckpoint?: string | boolean | null } = {}): Promise<TrainOutput> {
     const { args, model } = this;
     this.#stopped = false;
+    await this.#ready;
     const output = args.outputDir === null ? undefined : await OutputFolder.open(args.outputDir);
     try {
       let from: string | undefined;
@@ -278,6 +283,7 @@ export class Trainer {
 
   /** Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too. */
   async saveModel(folder?: string): Promise<void> {
+    await this.#ready;
     const { outputDir } = this.args;
     if (folder !== undefined) return this.#save(folder);
     if (outputDir === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
@@ -319,6 +325,7 @@ export class Trainer {
   }
 
   async #predict(dataset: Dataset, prefix: string): Promise<PredictionOutput> {
+    await this.#ready;
     const { args, model } = this;
     const loader = new DataLoader(dataset, this.#options.tokenizer, {
       batchSize: args.perDeviceEvalBatchSize,

@@ -84,11 +84,37 @@ describe("callbacks", () => {
       },
       { callbacks: [(event) => void (event !== "onStepResult" && event !== "onPredictionStep" && events.push(event))] },
     );
+    expect(events.splice(0)).toEqual(["onInitEnd"]);
     await trainer.train();
     expect(events).toEqual([
       ...["onTrainBegin", "onEpochBegin", "onStepBegin", "onStepEnd", "onStepBegin", "onStepEnd"],
       ...["onLog", "onSave", "onEpochEnd", "onLog", "onEvaluate", "onLog", "onTrainEnd"],
     ]);
+  });
+
+  test("onInitEnd may be asynchronous: all else waits for it, and throws what it threw", async () => {
+    const events: string[] = [];
+    const takesTime: TrainerCallback = {
+      onInitEnd: async () => {
+        await new Promise(setImmediate);
+        events.push("onInitEnd");
+      },
+      onTrainBegin: () => void events.push("onTrainBegin"),
+    };
+    await trainerWith({ maxSteps: 1 }, { callbacks: [takesTime] }).train();
+    expect(events).toEqual(["onInitEnd", "onTrainBegin"]);
+
+    const refuses: TrainerCallback = { onInitEnd: () => Promise.reject(new Error("not with these arguments")) };
+    const trainer = trainerWith({}, { callbacks: [refuses] });
+    await new Promise(setImmediate); // nobody has asked for it yet
+    for (const work of [
+      () => trainer.train(),
+      () => trainer.evaluate(),
+      () => trainer.predict(dataset),
+      () => trainer.saveModel(folder),
+    ])
+      await expect(work()).rejects.toThrow("not with these arguments");
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test("change what is done next by the flags of control", async () => {
