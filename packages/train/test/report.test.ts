@@ -78,6 +78,22 @@ describe("a run that fails", () => {
   });
 });
 
+test("it says where the model is, once that is saved there; callbacks are told, too", async () => {
+  const outputDir = join(folder, "saved");
+  const { trainer } = watched(outputDir);
+  const folders: string[] = [];
+  trainer.addCallback({ onSaveModel: (_args, _state, _control, { folder }) => void folders.push(folder!) });
+  await trainer.train();
+  const where = "The model is in <code>saved</code>.";
+  const page = (): string => readFileSync(join(outputDir, "report.html"), "utf8");
+  const elsewhere = join(folder, "elsewhere");
+  await trainer.saveModel(elsewhere);
+  expect(page()).not.toContain(where);
+  await trainer.saveModel();
+  expect(page()).toContain(where);
+  expect(folders).toEqual([elsewhere, outputDir]);
+});
+
 test("a report that can't be written is a warning", async () => {
   const outputDir = join(folder, "unwritable");
   mkdirSync(join(outputDir, "report.html.tmp"), { recursive: true });

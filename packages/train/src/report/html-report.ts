@@ -135,6 +135,8 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       await writer.write(() => render(current)); // a run that goes on from there finds all updates up to it
     },
 
+    onSaveModel: () => report && writer.write(() => render(report!)),
+
     async onTrainEnd(args, state) {
       const current = await upTo(args, state);
       training = false;

@@ -59,6 +59,8 @@ export interface CallbackContext {
   prediction?: PredictionOutput;
   /** At `onSave`: the folder of the checkpoint. */
   checkpoint?: string;
+  /** At `onSaveModel`: where the model is. */
+  folder?: string;
   /** At `onTrainError`. */
   error?: unknown;
   /** At `onWarning`: what is wrong, and what was done about it. */
@@ -114,7 +116,10 @@ export interface TrainerCallback {
   onPredict?: Handler;
   /** After a batch of an evaluation or prediction. */
   onPredictionStep?: Handler;
+  /** A checkpoint has been saved. */
   onSave?: Handler;
+  /** `saveModel()` has written the model, which is not uploaded yet. */
+  onSaveModel?: Handler;
   /** Something is wrong that the run survives. Without any callback that listens, it goes to `console.warn`. */
   onWarning?: Handler;
   /** What it keeps in checkpoints. */

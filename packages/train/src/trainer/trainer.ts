@@ -284,11 +284,11 @@ export class Trainer {
   /** Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too. */
   async saveModel(folder?: string): Promise<void> {
     await this.#ready;
-    const { outputDir } = this.args;
-    if (folder !== undefined) return this.#save(folder);
-    if (outputDir === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
-    await this.#save(outputDir);
-    await this.#hub?.push();
+    const target = folder ?? this.args.outputDir;
+    if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
+    await this.#save(target);
+    await this.#emit("onSaveModel", { folder: target });
+    if (folder === undefined) await this.#hub?.push();
   }
 
   async #save(folder: string): Promise<void> {
