@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import {
   add,
   destroy,
@@ -110,6 +110,29 @@ test("a recording sets aside what it takes, and nothing else that is free", asyn
   first.recording.dispose();
   x.dispose();
   expect(reserved()).toEqual([undefined, device().pool.allocatedBytes]);
+});
+
+test("recordings lend their memory to other work, which is told of if it keeps some", async () => {
+  await init();
+  const { pool } = device();
+  const x = zeros([1000]);
+  const { result, recording } = record(() => scope(() => add(add(x, 1), 2)));
+  const { allocatedBytes } = pool;
+  const kept = vi.fn();
+  pool.lend(() => scope(() => void add(x, 5)), kept);
+  expect([pool.allocatedBytes, pool.reservedBytes]).toEqual([allocatedBytes, 4096]);
+  expect(kept).not.toHaveBeenCalled();
+  const y = pool.lend(() => add(x, 5), kept);
+  expect(kept).toHaveBeenCalledTimes(1);
+  expect((await y.data())[0]).toBe(5);
+  recording.replay();
+  expect((await y.data())[0]).toBe(1); // so it has to be told of
+  expect((await result.data())[0]).toBe(3);
+  const z = add(x, 6); // nothing is lent now
+  expect(pool.allocatedBytes).toBe(allocatedBytes + 4096);
+  for (const t of [x, y, z, result]) t.dispose();
+  recording.dispose();
+  expect([pool.freeBytes, pool.reservedBytes]).toEqual([pool.allocatedBytes, 0]);
 });
 
 test("the limit comes from the environment, and outlives a lost device", async () => {

@@ -7,7 +7,7 @@ export interface PooledBuffer {
   readonly id: number;
   /** The last batch of recorded commands that uses the buffer: see `Queue.upload`. */
   batch: number;
-  /** Whether only recorded work may take it: replays write to it. */
+  /** Whether only recorded work may take it, and what it is lent to: replays write to it. */
   reserved: boolean;
 }
 
@@ -25,7 +25,7 @@ function bucketOf(bytes: number, limit: number): number {
 
 /**
  * How much larger a buffer may be than what it is taken for, where none of that size is free. Batches of many lengths share their
- * buffers so: BERT-base with 64 to 256 tokens takes 5.2 GB instead of 8.5. Below 4, or activations would take those of the feed-forward layer.
+ * buffers so: BERT-base with 64 to 256 tokens takes 5.1 GiB instead of 8.3. Below 4, or activations would take those of the feed-forward layer.
  */
 const LARGER = 3;
 /** What is smaller doesn't matter, and gets its own size. */
@@ -47,6 +47,9 @@ export class Pool {
   /** Those of recordings. All share them: they are replayed one after the other. */
   #reserved: FreeLists = new Map();
   #reserving = false;
+  #lending = false;
+  /** Those of recordings that other work has at the moment. */
+  #lent = new Set<PooledBuffer>();
   /** Buffers of the recording under way. */
   #recorded = new Set<PooledBuffer>();
   #reservations = 0;
@@ -70,10 +73,11 @@ export class Pool {
     return bucketOf(bytes, this.#limit);
   }
 
-  /** A buffer that waits for reuse, if one fits. For a recording one of other recordings, or else any. */
+  /** A buffer that waits for reuse, if one fits. For a recording, and for work that is lent to, one of recordings, or else any. */
   takeFree(bytes: number): PooledBuffer | undefined {
+    const mayReserved = this.#reserving || this.#lending;
     for (const size of bucketsFrom(bucketOf(bytes, this.#limit))) {
-      const found = (this.#reserving && this.#reserved.get(size)?.pop()) || this.#free.get(size)?.pop();
+      const found = (mayReserved && this.#reserved.get(size)?.pop()) || this.#free.get(size)?.pop();
       if (!found) continue;
       this.#count(found, -1);
       return this.#taken(found);
@@ -82,8 +86,10 @@ export class Pool {
   }
 
   #taken(buffer: PooledBuffer): PooledBuffer {
-    buffer.reserved = this.#reserving;
-    if (this.#reserving) this.#recorded.add(buffer);
+    if (this.#reserving) {
+      buffer.reserved = true;
+      this.#recorded.add(buffer);
+    } else if (buffer.reserved) this.#lent.add(buffer);
     return buffer;
   }
 
@@ -101,6 +107,7 @@ export class Pool {
    * gets the same buffers in the same places, and finds its bind groups made.
    */
   give(buffer: PooledBuffer): void {
+    this.#lent.delete(buffer);
     buffer.reserved &&= this.#reservations > 0;
     const lists = buffer.reserved ? this.#reserved : this.#free;
     let list = lists.get(buffer.bytes);
@@ -125,6 +132,21 @@ export class Pool {
   stopReserving(): void {
     this.#reserving = false;
     this.#recorded.clear();
+  }
+
+  /**
+   * Does work that may take the buffers of recordings: none of them is replayed meanwhile.
+   * @param kept is called when the work has not given all of them back: a replay would write to them
+   */
+  lend<T>(work: () => T, kept: () => void): T {
+    this.#lending = true;
+    try {
+      return work();
+    } finally {
+      this.#lending = false;
+      if (this.#lent.size > 0) kept();
+      this.#lent.clear();
+    }
   }
 
   /** Ends a recording. With the last one its buffers are free for all. */

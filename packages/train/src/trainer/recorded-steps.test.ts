@@ -69,7 +69,9 @@ describe("recorded steps", () => {
   test("give what called ones give, byte for byte: shapes in turn, padding, dropout, schedule", async () => {
     const before = undisposed();
     const called = await trainedWith({ recordSteps: false });
+    const { allocatedBytes } = device().pool;
     const recorded = await trainedWith({ recordSteps: true });
+    expect(device().pool.allocatedBytes).toBeLessThan(1.05 * allocatedBytes); // recordings share their memory with the rest
     expect(numbersOf(recorded.events)).toEqual(numbersOf(called.events));
     expect(recorded.weights).toEqual(called.weights);
     expect(recorded.submits, "submits of ten steps, two of which are under way at a time").toBeLessThanOrEqual(11);

@@ -54,12 +54,7 @@ export class RecordedSteps {
     const recordsNow = !recorded && this.#seen.has(key) && this.#recorded.size < this.#most;
     if (!recorded && !recordsNow) {
       this.#seen.add(key);
-      const shared = batches.length > 1 ? fromArray(shares, [shares.length]) : undefined;
-      const result = this.#update({ batches: given.map(onHost), ...(shared && { shares: shared }) });
-      shared?.dispose();
-      const values = result.data();
-      result.dispose(); // the read is recorded; the memory may go
-      return values;
+      return this.#device.pool.lend(() => this.#call(given, shares), this.#forget);
     }
     // Inputs on the host are looked at by the model itself; those on the device can't be.
     for (const { input_ids: ids, token_type_ids: types, labels } of batches)
@@ -73,6 +68,15 @@ export class RecordedSteps {
       return recorded.result.data();
     }
     return this.#record(key, given, all).data();
+  }
+
+  #call(given: readonly HostInput[][], shares: readonly number[]): Promise<ArrayLike<number>> {
+    const shared = given.length > 1 ? fromArray(shares, [shares.length]) : undefined;
+    const result = this.#update({ batches: given.map(onHost), ...(shared && { shares: shared }) });
+    shared?.dispose();
+    const values = result.data();
+    result.dispose(); // the read is recorded; the memory may go
+    return values;
   }
 
   #record(key: string, given: readonly HostInput[][], all: readonly HostInput[]): Tensor {
