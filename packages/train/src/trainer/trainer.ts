@@ -86,8 +86,8 @@ export class Trainer {
   #lastCheckpoint: string | undefined;
   #stopped = false;
   #classWeights: readonly number[] | undefined;
-  /** The training set's tokens, where they are made ahead. */
-  #tokenized: TokenizedDataset | undefined;
+  /** Tokens that are made ahead, while a run goes on. */
+  readonly #tokens = new Map<Dataset, TokenizedDataset>();
   /** Until the callbacks are done with `onInitEnd`. */
   readonly #ready: Promise<void>;
 
@@ -190,7 +190,9 @@ export class Trainer {
       const atStart = from === undefined ? await snapshot(model) : undefined;
       for (let devices = 1; ; devices++) {
         try {
-          return await this.#trainFrom(from, output);
+          const result = await this.#trainFrom(from, output);
+          device().trim(); // what comes next, such as an evaluation, takes buffers of other sizes
+          return result;
         } catch (caught) {
           if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES) {
             const error = caught instanceof OutOfMemoryError ? this.#adviseOn(caught) : caught;
@@ -206,8 +208,8 @@ export class Trainer {
         }
       }
     } finally {
-      await this.#tokenized?.close();
-      this.#tokenized = undefined;
+      for (const tokens of this.#tokens.values()) await tokens.close();
+      this.#tokens.clear();
       await output?.release();
     }
   }
@@ -286,7 +288,12 @@ export class Trainer {
     await this.#ready;
     const target = folder ?? this.args.outputDir;
     if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
-    await this.#save(target);
+    await this.#save(target).catch((error: NodeJS.ErrnoException) => {
+      if (error.syscall === undefined) throw error; // not the disk's
+      throw new GpugradError(
+        `${target}: the model can't be saved: ${error.message}. Choose another folder, or go on from the newest checkpoint later.`,
+      );
+    });
     await this.#emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
   }
@@ -332,6 +339,8 @@ export class Trainer {
       maxLength: this.#maxLength,
       padding: args.padding,
       prefetch: args.dataloaderPrefetch,
+      // The evaluations of a run share their tokens.
+      ...(this.#run && dataset === this.#options.evalDataset && { tokenized: await this.#tokensOf(dataset) }),
     });
     const numLabels = model.config.num_labels;
     const predictions = new Float32Array(dataset.length * numLabels);
@@ -423,11 +432,7 @@ export class Trainer {
     const { args } = this;
     const { trainDataset, trainIndices, tokenizer } = this.#options;
     const groupByLength = args.trainSamplingStrategy === "group_by_length";
-    const numWorkers = args.dataloaderNumWorkers;
-    if (!this.#tokenized && (groupByLength || numWorkers > 0)) {
-      this.#tokenized = await tokenizeDataset(trainDataset!, tokenizer, { numWorkers, maxLength: this.#maxLength });
-      if (this.#tokenized.note) this.#warn(this.#tokenized.note);
-    }
+    const tokenized = groupByLength || args.dataloaderNumWorkers > 0 ? await this.#tokensOf(trainDataset!) : undefined;
     return new DataLoader(trainDataset!, tokenizer, {
       batchSize: args.perDeviceTrainBatchSize,
       maxLength: this.#maxLength,
@@ -435,11 +440,22 @@ export class Trainer {
       seed: args.dataSeed ?? args.seed,
       dropLast: args.dataloaderDropLast,
       prefetch: args.dataloaderPrefetch,
-      ...(this.#tokenized && { tokenized: this.#tokenized }),
+      ...(tokenized && { tokenized }),
       ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy !== "sequential" }),
       ...(args.shuffleBuffer !== null && { shuffleBuffer: args.shuffleBuffer }),
       ...(groupByLength && { groupByLength, groupSize: args.perDeviceTrainBatchSize * args.gradientAccumulationSteps }),
     });
+  }
+
+  /** The tokens of a dataset that is read more than once in a run. */
+  async #tokensOf(dataset: Dataset): Promise<TokenizedDataset> {
+    const known = this.#tokens.get(dataset);
+    if (known) return known;
+    const { dataloaderNumWorkers: numWorkers } = this.args;
+    const tokens = await tokenizeDataset(dataset, this.#options.tokenizer, { numWorkers, maxLength: this.#maxLength });
+    this.#tokens.set(dataset, tokens);
+    if (tokens.note) this.#warn(tokens.note);
+    return tokens;
   }
 
   /** Tokens per example at most: what was asked for, and no more than model and tokenizer take. */

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback } from "./callbacks.ts";
 import { OutputFolder } from "../checkpoint/output-folder.ts";
+import type { BatchTokenizer } from "../data/data-loader.ts";
 import { Dataset } from "../data/dataset.ts";
 import { trainWordPiece } from "../sample/wordpiece.ts";
 import { NonFiniteError } from "./non-finite.ts";
@@ -454,6 +455,52 @@ describe("arguments do what they say", () => {
     expect((await moved("classifier.weight", decayed)) / (await moved("classifier.weight", {}))).toBeCloseTo(1, 6);
     expect(await moved(embeddings, { freeze: ["bert.embeddings"] })).toBe(0);
     expect(await moved("classifier.weight", { freeze: ["bert.embeddings"] })).toBeGreaterThan(0);
+  });
+
+  test("evaluations share their tokens, in a run and with the next one; the memory of updates is given back", async () => {
+    vi.stubEnv("GPUGRAD_CACHE", folder);
+    const textOf = (word: string) => (_: unknown, i: number) => ({
+      text: `${word} `.repeat(1 + (i % 7)),
+      label: i % 2,
+    });
+    const [trainDataset, evalDataset] = ["train", "held"].map((word) =>
+      Dataset.fromRows(Array.from({ length: 20 }, textOf(word))),
+    ) as [Dataset, Dataset];
+    const words = trainWordPiece(["train", "held"], { vocabSize: 30, maxLength: 16 });
+    let tokenized = 0;
+    const counting: BatchTokenizer = {
+      ...{ modelMaxLength: words.modelMaxLength, padTokenId: words.padTokenId, paddingSide: words.paddingSide },
+      savePretrained: (path) => words.savePretrained(path),
+      encodeBatch: (texts, options) => {
+        tokenized += texts.filter((text) => text.includes("held")).length;
+        return words.encodeBatch(texts, options);
+      },
+    };
+    for (const [most, padding] of [
+      [20, "longest"],
+      [0, "max_length"],
+    ] as const) {
+      const losses: number[] = [];
+      const trainer = trainerWith(
+        { evalStrategy: "steps", evalSteps: 4, padding, maxLength: 8 },
+        {
+          ...{ tokenizer: counting, trainDataset, evalDataset },
+          callbacks: [
+            { onEvaluate: (_args, _state, _control, { metrics }) => void losses.push(metrics!["eval_loss"]!) },
+          ],
+        },
+      );
+      tokenized = 0;
+      const trimmed = vi.spyOn(device(), "trim");
+      await trainer.train();
+      expect([losses.length, tokenized]).toEqual([3, most]);
+      expect(trimmed).toHaveBeenCalledOnce();
+      await trainer.evaluate(); // by itself: texts, as they come
+      expect([losses.length, tokenized]).toEqual([4, most + 20]);
+      expect(losses[3]).toBe(losses[2]);
+      trimmed.mockRestore();
+    }
+    vi.unstubAllEnvs();
   });
 
   test("group_by_length with tokens made by another thread: rows of like length come together", async () => {
