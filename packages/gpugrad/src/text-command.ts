@@ -54,13 +54,17 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
       stop.abort();
     });
     let done = 0;
+    const progress = showsProgress() ? progressLine() : undefined;
+    const say = (text: string): void => {
+      progress?.done();
+      process.stderr.write(`${command.name()}: ${text}\n`);
+    };
     try {
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
       await init();
-      const model = await openTextModel(id!, task, options.maxLength);
+      const model = await openTextModel(id!, task, { maxLength: options.maxLength, say });
       const output = task.output(options, model.config);
       const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, stop.signal);
-      const progress = showsProgress() ? progressLine() : undefined;
       if (output.header !== undefined) await print(`${output.header}\n`, stop.signal);
 
       const start = performance.now();
@@ -68,11 +72,8 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
       let tokens = 0;
       for await (const results of runTexts(model, rows, { batchSize: options.batchSize, signal: stop.signal })) {
         const lines = results.map(({ row, values }) => ("text" in row ? output.line(values!, row) : output.bad(row)));
-        const errors = results.flatMap(({ row }) => ("text" in row ? [] : [`${command.name()}: ${row.error}\n`]));
-        if (errors.length > 0) {
-          progress?.done();
-          process.stderr.write(errors.join(""));
-        }
+        const errors = results.flatMap(({ row }) => ("text" in row ? [] : [row.error]));
+        for (const error of errors) say(error);
         done += results.length;
         badRows += errors.length;
         tokens += results.reduce((sum, result) => sum + result.tokens, 0);
@@ -84,11 +85,11 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
       }
       progress?.done();
       if (badRows === 0) return 0;
-      process.stderr.write(`${command.name()}: ${badRows} of ${done} rows could not be read: see above.\n`);
+      say(`${badRows} of ${done} rows could not be read: see above.`);
       return 1;
     } catch (error) {
       if (!stoppedBy) throw error;
-      process.stderr.write(`${command.name()}: stopped after ${done} texts.\n`);
+      say(`stopped after ${done} texts.`);
       return exitCodeOf(stoppedBy);
     } finally {
       stopListening();

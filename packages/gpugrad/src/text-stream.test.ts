@@ -10,6 +10,8 @@ function countingModel(batches: number[][] = []): TextModel {
   return {
     config: new BertConfig(),
     maxLength: 512,
+    isReady: true,
+    rebuilds: 0,
     encode: (rows) =>
       rows.map(({ text }) => {
         const { length } = text.split(" ");

@@ -13,7 +13,7 @@ export function embed(args: string[]): Promise<number> {
     )
     .option("--json", 'a line {"embedding": […]} per text; otherwise the numbers, separated by tabs');
   return textCommand(command, args, {
-    open: (id) => AutoModel.fromPretrained(id),
+    open: (folder) => AutoModel.fromPretrained(folder),
     compute: (model, inputs) => {
       const { last_hidden_state } = model.forward(inputs);
       const [B, T] = last_hidden_state.shape as [number, number];

@@ -1,4 +1,4 @@
-import { memory } from "@gpugrad/tensor";
+import { device, memory } from "@gpugrad/tensor";
 import { spawn } from "node:child_process";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -70,6 +70,25 @@ describe("gpugrad predict", () => {
       expect(label).toBe("LABEL_0");
       expect(score).toBeCloseTo(softmax(want)[0]!, 5);
     }
+  });
+
+  it("goes on with a new device when its own is lost", async () => {
+    const rows = Array.from({ length: 300 }, (_, i) => golden[(i * i + i) % 3]!); // in windows of 128
+    await writeFile(join(dir, "lost.jsonl"), rows.map(({ row }) => JSON.stringify(row)).join("\n"));
+    let writes = 0;
+    const lose = (): boolean => {
+      if (++writes <= 2) device().gpu.destroy(); // as a driver's reset would
+      return true;
+    };
+    const { code, out, err } = await run(["--file", join(dir, "lost.jsonl"), "--json", "--batch-size", "2"], lose);
+    expect(code).toBe(0);
+    expect(err).toMatch(
+      /^(gpugrad predict: the device was lost; the model was opened again on a new one \(.*\)\.\n){1,2}$/,
+    );
+    const results = jsonLines(out) as { logits: number[] }[];
+    expect(results).toHaveLength(rows.length);
+    for (const [i, { logits }] of results.entries())
+      for (const [c, logit] of logits.entries()) expect(logit).toBeCloseTo(rows[i]!.logits[c]!, 5);
   });
 
   it("gives the best classes with --top_k", async () => {

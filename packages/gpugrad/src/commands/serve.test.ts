@@ -1,3 +1,4 @@
+import { destroy, device, DeviceLostError, init } from "@gpugrad/tensor";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -6,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { openTextModel, sequenceClassification } from "../text-model.ts";
 import { predict } from "./predict.ts";
 import { serve } from "./serve.ts";
 
@@ -27,7 +29,10 @@ beforeAll(async () => {
   await writeFile(join(dir, "vocab.txt"), ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words, ""].join("\n"));
 });
 afterAll(() => rm(dir, { recursive: true }));
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
 
 type Scores = { label: string; score: number }[];
 
@@ -53,6 +58,12 @@ async function start(args: string[]) {
     listening,
     ended.then((code) => Promise.reject(new Error(`ended with ${code}: ${err}`))),
   ]);
+  return { child, url, ...clientOf(url), ended, err: () => err };
+}
+
+const none = { function_to_apply: "none" };
+
+function clientOf(url: string) {
   const post = (body: object) =>
     fetch(`${url}/predict`, {
       method: "POST",
@@ -60,17 +71,20 @@ async function start(args: string[]) {
       body: JSON.stringify(body),
     });
   const ask = async (body: object): Promise<Scores[]> => (await (await post(body)).json()) as Scores[];
-  return { child, url, post, ask, ended, err: () => err };
+  /** Asks many questions at once, and compares the answers with PyTorch's. */
+  const askGolden = async (count: number): Promise<void> => {
+    const rows = Array.from({ length: count }, (_, i) => golden[(i * i + i) % 3]!);
+    const answers = await Promise.all(rows.map(({ input }) => ask({ inputs: input, parameters: none })));
+    for (const [i, [scores]] of answers.entries())
+      for (const [c, logit] of rows[i]!.logits.entries())
+        expect(scores!.find(({ label }) => label === `LABEL_${c}`)!.score).toBeCloseTo(logit, 5);
+  };
+  return { post, ask, askGolden };
 }
 
 it("answers as predict does, computes together what comes together, and ends on SIGTERM", async () => {
-  const { child, url, post, ask, ended, err } = await start(["--max-batch-size", "8", "--max-wait", "50"]);
-  const none = { function_to_apply: "none" };
-  const rows = Array.from({ length: 40 }, (_, i) => golden[(i * i + i) % 3]!);
-  const answers = await Promise.all(rows.map(({ input }) => ask({ inputs: input, parameters: none })));
-  for (const [i, [scores]] of answers.entries())
-    for (const [c, logit] of rows[i]!.logits.entries())
-      expect(scores!.find(({ label }) => label === `LABEL_${c}`)!.score).toBeCloseTo(logit, 5);
+  const { child, url, post, ask, askGolden, ended, err } = await start(["--max-batch-size", "8", "--max-wait", "50"]);
+  await askGolden(40);
   const metrics = await (await fetch(`${url}/metrics`)).text();
   expect(Number(/^gpugrad_batch_size_sum (\d+)/m.exec(metrics)![1])).toBe(40);
   expect(Number(/^gpugrad_batch_size_count (\d+)/m.exec(metrics)![1])).toBeLessThan(20);
@@ -95,6 +109,77 @@ it("answers as predict does, computes together what comes together, and ends on 
   expect(statuses.filter((status) => ![200, 503, "refused"].includes(status))).toEqual([]);
   expect(err()).toMatch(/gpugrad serve: SIGTERM: finishing/);
   await expect(fetch(`${url}/health`)).rejects.toThrow();
+});
+
+it("answers as before on a new device when its own is lost, and refuses while there is none", async () => {
+  const out = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  const err = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  vi.spyOn(console, "warn").mockReturnValue();
+  const said = (mock: typeof out): string => mock.mock.calls.join("");
+  const before = (["SIGINT", "SIGTERM"] as const).flatMap((name) => process.listeners(name));
+  const ended = serve([dir, "--port", "0", "--max-batch-size", "4"]);
+  const url = await vi.waitUntil(() => /http:\S+/.exec(said(out))?.[0], { timeout: 30_000 });
+  const { post, askGolden } = clientOf(url);
+  const health = async (): Promise<number> => (await fetch(`${url}/health`)).status;
+  const lose = (): void => device().gpu.destroy(); // as a driver's reset would
+  const rebuilds = async (): Promise<string | undefined> =>
+    /^gpugrad_device_rebuilds_total (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
+
+  lose(); // at rest
+  await askGolden(20);
+  expect([await health(), await rebuilds()]).toEqual([200, "1"]);
+  const asking = askGolden(40);
+  await Promise.race([post({ inputs: "t14 t6" }), asking]); // one is answered: others are under way
+  lose();
+  await asking;
+  await askGolden(1); // the last batch may have been over
+  expect([await health(), await rebuilds()]).toEqual([200, "2"]);
+  expect(said(err)).toMatch(/^(gpugrad serve: the device was lost; the model was opened again .*\n){2}$/);
+
+  err.mockClear();
+  vi.stubEnv("GPUGRAD_ADAPTER", "no such adapter");
+  lose();
+  for (let i = 0; i < 2; i++) {
+    const refused = await post({ inputs: "t14 t6" });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  }
+  expect(await health()).toBe(503);
+  expect(said(err)).toMatch(/^gpugrad serve: the device was lost, and .* no WebGPU adapter for .*=no such adapter/);
+  expect(said(err).match(/gpugrad serve/g)).toHaveLength(1);
+  vi.unstubAllEnvs();
+  await vi.waitUntil(async () => (await health()) === 200, { timeout: 30_000, interval: 50 });
+  expect(await rebuilds()).toBe("3");
+
+  device().gpu.createBuffer({ size: 4, usage: 0 }); // what it is asked for wrongly ends a device, too
+  await vi.waitUntil(() => device().failed, { timeout: 30_000 });
+  await askGolden(3);
+  expect([await health(), await rebuilds()]).toEqual([200, "4"]);
+
+  lose();
+  const last = [0, 1, 2].map(() => post({ inputs: "t14 t6" }).then(({ status }) => status, () => "refused")); // prettier-ignore
+  process.emit("SIGTERM");
+  expect(await ended).toBe(0);
+  for (const status of await Promise.all(last)) expect([200, 503, "refused"]).toContain(status);
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    for (const listener of process.listeners(name)) if (!before.includes(listener)) process.off(name, listener);
+});
+
+it("waits for a GPU where a GPU was lost, and does not go on with the CPU", async () => {
+  vi.spyOn(console, "warn").mockReturnValue();
+  const { adapter } = await init();
+  const { cpu } = adapter;
+  const model = await openTextModel(dir, sequenceClassification, { say: () => undefined });
+  Object.assign(adapter, { cpu: false });
+  const batch = model.encode([{ text: "t14 t6" }]);
+  vi.stubEnv("GPUGRAD_ADAPTER", undefined);
+  device().gpu.destroy();
+  await model.compute(batch).catch((error: unknown) => expect(error).toBeInstanceOf(DeviceLostError)); // no GPU here
+  expect(process.env["GPUGRAD_ADAPTER"]).toBe("hardware");
+  vi.unstubAllEnvs();
+  Object.assign(adapter, { cpu });
+  const [logits] = await model.compute(batch);
+  for (const [c, logit] of logits!.entries()) expect(logit).toBeCloseTo(golden[1].logits[c]!, 5);
+  await destroy();
 });
 
 it("says which port is taken, and which options are wrong", async () => {

@@ -48,14 +48,15 @@ export function serve(args: string[]): Promise<number> {
     const stopped = new Promise<NodeJS.Signals>((resolve) => (stopListening = onStopSignal(resolve)));
     try {
       await init();
-      const model = await openTextModel(id!, sequenceClassification, options.maxLength);
+      const say = (text: string): void => void process.stderr.write(`gpugrad serve: ${text}\n`);
+      const model = await openTextModel(id!, sequenceClassification, { maxLength: options.maxLength, say });
       const [text] = model.encode([{ text: "" }]);
       for (const size of [1, options.maxBatchSize]) await model.compute(Array.from({ length: size }, () => text!)); // compiles
-      const app = createServer(model, { ...options, isHealthy: () => !device().failed });
+      const app = createServer(model, options);
       const address = await app.listen({ host: options.host, port: options.port }).catch(listenError);
       process.stdout.write(`${id} on ${address} (${device().adapter.description})\n`);
       const signal = await stopped;
-      process.stderr.write(`gpugrad serve: ${signal}: finishing what was accepted.\n`);
+      say(`${signal}: finishing what was accepted.`);
       await app.close();
       return 0;
     } finally {

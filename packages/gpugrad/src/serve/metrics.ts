@@ -14,7 +14,7 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128];
 
 /** Metrics of a server, and of its process (memory, processor time, delay of the event loop). */
-export function serveMetrics(queued: () => number): ServeMetrics {
+export function serveMetrics(count: { queued: () => number; rebuilds: () => number }): ServeMetrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -60,7 +60,16 @@ export function serveMetrics(queued: () => number): ServeMetrics {
     help: "Texts that wait.",
     registers,
     collect() {
-      this.set(queued());
+      this.set(count.queued());
+    },
+  });
+  new Counter({
+    name: "gpugrad_device_rebuilds_total",
+    help: "New devices in place of lost ones.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(count.rebuilds());
     },
   });
   return {

@@ -1,3 +1,4 @@
+import { DeviceLostError } from "@gpugrad/tensor";
 import type { FastifyInstance } from "fastify";
 import { request as httpRequest } from "node:http";
 import { connect, type AddressInfo } from "node:net";
@@ -20,6 +21,8 @@ const until = (isSo: () => boolean | Promise<boolean>) => vi.waitUntil(isSo, { t
 async function start(options: Partial<ServeOptions> = {}) {
   const state = { gate: Promise.resolve(), encoded: 0, batches: [] as number[] };
   const model = {
+    isReady: true,
+    rebuilds: 0,
     config: { problem_type: undefined, num_labels: 2, id2label: { 0: "long", 1: "short" } },
     maxLength: 512,
     encode: (rows: readonly TextRow[]) => {
@@ -34,9 +37,9 @@ async function start(options: Partial<ServeOptions> = {}) {
       await state.gate;
       return batch.map(({ input_ids }) => Float32Array.of(input_ids.length, 0));
     },
-  } as unknown as TextModel;
+  };
   const limits = { maxBatchSize: 4, maxWait: 0, maxQueueSize: 4, maxClientBatchSize: 3, maxBodySize: 500 };
-  app = createServer(model, { ...limits, ...options });
+  app = createServer(model as unknown as TextModel, { ...limits, ...options });
   const url = await app.listen({ port: 0, host: "127.0.0.1" });
   const post = (body: unknown, path = "/predict") =>
     fetch(url + path, {
@@ -55,7 +58,7 @@ async function start(options: Partial<ServeOptions> = {}) {
     state.gate = new Promise((resolve) => (open = resolve));
     return open;
   };
-  return { app, url, state, post, ask, metric, close, port: (app.server.address() as AddressInfo).port };
+  return { app, url, state, model, post, ask, metric, close, port: (app.server.address() as AddressInfo).port };
 }
 
 const p = (logit: number): number => 1 / (1 + Math.exp(-logit));
@@ -192,14 +195,48 @@ describe("POST /predict", () => {
   });
 });
 
-it("GET /health goes by the device", async () => {
-  let isHealthy = true;
-  const { url } = await start({ isHealthy: () => isHealthy });
-  const well = await fetch(`${url}/health`);
-  expect([well.status, await well.text()]).toEqual([200, '{"status":"ok"}']);
-  isHealthy = false;
-  const ill = await fetch(`${url}/health`);
-  expect([ill.status, await ill.text()]).toEqual([503, '{"status":"the device failed"}']);
+it("answers 503 while the device is lost, says so once for each loss, and counts new devices", async () => {
+  const { model, state, post, ask, metric } = await start();
+  const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  const lose = (): void => {
+    state.gate = Promise.reject(new DeviceLostError("no GPU far and wide"));
+    state.gate.catch(() => undefined);
+  };
+  lose();
+  const response = await post({ inputs: "a" });
+  expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await response.json()).toEqual({
+    error: expect.stringMatching(/lost.*Try again/) as string,
+    error_type: "device_lost",
+  });
+  expect(await ask("b")).toBe(503);
+  expect(said.mock.calls).toEqual([["gpugrad serve: no GPU far and wide\n"]]);
+  expect(await metric("gpugrad_device_rebuilds_total")).toBe(0);
+  state.gate = Promise.resolve();
+  model.rebuilds = 1;
+  expect(await ask("c")).toBe(200);
+  expect(await metric("gpugrad_device_rebuilds_total")).toBe(1);
+  lose();
+  expect(await ask("d")).toBe(503);
+  expect(said).toHaveBeenCalledTimes(2);
+});
+
+it("GET /health goes by the device, and brings it back where nobody else asks", async () => {
+  const { url, model, state, metric, close } = await start();
+  const health = async () => {
+    const response = await fetch(`${url}/health`);
+    return [response.status, await response.text()];
+  };
+  expect(await health()).toEqual([200, '{"status":"ok"}']);
+  expect(state.batches).toEqual([]);
+  model.isReady = false;
+  const open = close();
+  for (let i = 0; i < 5; i++) expect(await health()).toEqual([503, '{"status":"the device failed"}']);
+  expect(await metric("gpugrad_queue_size")).toBe(1); // one under way, one waits
+  model.isReady = true;
+  open();
+  await until(() => state.batches.length === 2);
+  expect(await health()).toEqual([200, '{"status":"ok"}']);
 });
 
 it("GET /metrics has requests by route and status, their times, and the process", async () => {

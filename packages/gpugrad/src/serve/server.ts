@@ -1,3 +1,4 @@
+import { DeviceLostError } from "@gpugrad/tensor";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
 import type { Encoded } from "../inputs.ts";
 import { scoresOf } from "../scores.ts";
@@ -17,14 +18,14 @@ export interface ServeOptions {
   maxClientBatchSize: number;
   /** Bytes of a request's body at most. */
   maxBodySize: number;
-  /** Whether the device still works. */
-  isHealthy?: () => boolean;
 }
 
 /** Milliseconds within which a request has to arrive: a client that sends a byte now and then holds nobody up. */
 const REQUEST_TIMEOUT = 30_000;
 /** The same at the end: milliseconds until a client that neither finishes its request nor reads its answer is hung up on. */
 const CLOSE_TIMEOUT = 3000;
+/** Seconds after which to ask again a server that stops, or whose device is lost. */
+const RETRY_AFTER = 1;
 /** What nginx counts a request as whose client hung up before its answer. */
 const CLIENT_GONE = 499;
 
@@ -33,13 +34,22 @@ const CLIENT_GONE = 499;
  * accepted and refuses what comes meanwhile.
  */
 export function createServer(model: TextModel, options: ServeOptions): FastifyInstance {
+  let toldAt: number | undefined;
+  /** Of a device that stays lost, one line, however many batches fail. */
+  const tellLoss = (error: unknown): never => {
+    if (error instanceof DeviceLostError && toldAt !== model.rebuilds) {
+      toldAt = model.rebuilds;
+      process.stderr.write(`gpugrad serve: ${error.message}\n`);
+    }
+    throw error;
+  };
   const batcher = new Batcher<Encoded, Float32Array>({
     ...options,
-    compute: (batch) => model.compute(batch),
+    compute: (batch) => model.compute(batch).catch(tellLoss),
     lengthOf: ({ input_ids }) => input_ids.length,
     onBatch: (event) => metrics.batch(event),
   });
-  const metrics = serveMetrics(() => batcher.queued);
+  const metrics = serveMetrics({ queued: () => batcher.queued, rebuilds: () => model.rebuilds });
   const app = Fastify({
     bodyLimit: options.maxBodySize,
     requestTimeout: REQUEST_TIMEOUT,
@@ -53,7 +63,7 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
   });
   app.addHook("preHandler", async (request, reply) => {
     if (!isClosing || request.url === "/health") return;
-    void reply.header("retry-after", 1);
+    void reply.header("retry-after", RETRY_AFTER);
     throw new RequestError(503, "stopping", "the server is stopping. Try again, or elsewhere.");
   });
   app.addHook("onSend", async (_, reply) => {
@@ -77,8 +87,11 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
     });
   }
   app.get("/health", async (_, reply) => {
-    const isHealthy = options.isHealthy?.() ?? true;
-    const status = isClosing ? "stopping" : isHealthy ? "ok" : "the device failed";
+    const { isReady } = model;
+    // A balancer sends nothing else to a server that isn't well, so this question has to bring the device back.
+    if (!isReady && !isClosing && batcher.queued === 0)
+      batcher.submit(model.encode([{ text: "" }])).catch(() => undefined);
+    const status = isClosing ? "stopping" : isReady ? "ok" : "the device failed";
     return reply.code(status === "ok" ? 200 : 503).send({ status });
   });
   app.get("/metrics", async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
@@ -112,6 +125,10 @@ function refusal(error: FastifyError, reply: FastifyReply, maxBodySize: number):
   if (error instanceof QueueFullError) {
     void reply.header("retry-after", error.retryAfter);
     return new RequestError(429, "overloaded", error.message);
+  }
+  if (error instanceof DeviceLostError) {
+    void reply.header("retry-after", RETRY_AFTER);
+    return new RequestError(503, "device_lost", "the device was lost, and there is no new one yet. Try again.");
   }
   if (error.name === "AbortError") return new RequestError(CLIENT_GONE, "client_gone", error.message);
   const { statusCode = 500, code } = error;
