@@ -12,8 +12,8 @@ export default defineConfig({
     ],
     pool: "forks", // Dawn keeps process-wide state: one process per file, on two cores
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000, // none takes 30 s where the machine has nothing else to do
+    hookTimeout: 180_000,
     setupFiles: ["./scripts/test-setup.ts"],
   },
 });

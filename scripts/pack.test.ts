@@ -27,7 +27,7 @@ beforeAll(async () => {
   write("package.json", JSON.stringify({ name: "outside", private: true, type: "module" }));
   const files = readdirSync(tarballs).map((file) => `./tarballs/${file}`);
   await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...files], { cwd: project });
-}, 180_000);
+});
 
 test("a program runs in Node and ends by itself", async () => {
   write(

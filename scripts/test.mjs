@@ -50,7 +50,8 @@ if (status !== 0 && !counts.failed) {
 finish(counts);
 
 function tellFailure(file, test, message) {
-  console.log(`FAILED ${relative(root, file)}: ${test}: ${message.split("\n")[0]}`);
+  const reason = message.split("\n")[0].replace("STACK_TRACE_ERROR", "it took too long"); // vitest's word for it
+  console.log(`FAILED ${relative(root, file)}: ${test}: ${reason}`);
 }
 
 function finish({ passed = 0, failed = 0, skipped = 0 }) {

@@ -185,26 +185,22 @@ describe.skipIf(!existsSync(serve))("hubCallback", () => {
   });
 
   const python = pythonWith("transformers", "torch");
-  it.skipIf(!python || !existsSync(saved))(
-    "what is pushed is opened by Transformers",
-    async () => {
-      await mkdir(join(outputDir, "model"));
-      const folder = join(outputDir, "model");
-      for (const name of ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
-        await copyFile(join(saved, name), join(folder, name));
-      const args = drive([], { outputDir: folder, hubToken, hubModelId }).args;
-      const callback = hubCallback({ outputDir: folder, args, warn, endpoint: hub.url, onProgress: () => undefined });
-      expect((await callback.push())?.sent).toContain("model.safetensors");
-      const program = `
+  it.skipIf(!python || !existsSync(saved))("what is pushed is opened by Transformers", async () => {
+    await mkdir(join(outputDir, "model"));
+    const folder = join(outputDir, "model");
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+      await copyFile(join(saved, name), join(folder, name));
+    const args = drive([], { outputDir: folder, hubToken, hubModelId }).args;
+    const callback = hubCallback({ outputDir: folder, args, warn, endpoint: hub.url, onProgress: () => undefined });
+    expect((await callback.push())?.sent).toContain("model.safetensors");
+    const program = `
 import json, sys
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 repo = json.loads(sys.argv[1])
 model, tokenizer = AutoModelForSequenceClassification.from_pretrained(repo), AutoTokenizer.from_pretrained(repo)
 print(json.dumps([type(model).__name__, model.num_parameters(), tokenizer("a b")["input_ids"][0]]))`;
-      const environment = { HF_ENDPOINT: hub.url, HF_HUB_DISABLE_XET: "1", HF_HOME: join(outputDir, "cache") };
-      const [name, parameters] = (await python!(program, hubModelId, environment)) as [string, number];
-      expect([name, parameters > 0]).toEqual(["BertForSequenceClassification", true]);
-    },
-    60_000,
-  );
+    const environment = { HF_ENDPOINT: hub.url, HF_HUB_DISABLE_XET: "1", HF_HOME: join(outputDir, "cache") };
+    const [name, parameters] = (await python!(program, hubModelId, environment)) as [string, number];
+    expect([name, parameters > 0]).toEqual(["BertForSequenceClassification", true]);
+  });
 });
