@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, writeSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
@@ -89,7 +89,11 @@ export async function trainCommand<Extra extends object = object>(
       ...{ model: task.model, tokenizer: task.tokenizer, args },
       ...{ trainDataset: task.train, evalDataset: task.validation },
       ...(options.trainIndices && { trainIndices: options.trainIndices }),
-      callbacks: [progress, evaluated, ...(trace ? [trace] : []), ...(options.json ? [eventCallback(emit)] : [])],
+      callbacks: [
+        ...[progress, evaluated, keepConfiguration(options, args)],
+        ...(trace ? [trace] : []),
+        ...(options.json ? [eventCallback(emit)] : []),
+      ],
     });
     const run: Run = { task, trainer, options, args, adapter, unit: command.unit ?? "rows", note, print, emit };
 
@@ -133,9 +137,8 @@ function dryRun({ task, trainer, options, args, print, emit }: Run, data: DataSu
   return 0;
 }
 
-/** Says how long it will take, by a timed step, and keeps the configuration with the results. */
-async function start({ trainer, options, args, adapter, note, emit }: Run, data: DataSummary): Promise<void> {
-  await mkdir(args.outputDir!, { recursive: true }); // where it can't be made, that is said before the training
+/** Says how long it will take, by a timed step. */
+async function start({ trainer, args, adapter, note, emit }: Run, data: DataSummary): Promise<void> {
   const perStep = await trainer.measureStep();
   note(`  estimated  ${formatDuration(perStep * trainer.totalSteps)}: ${formatNumber(perStep)} s an update, measured`);
   emit({
@@ -143,12 +146,20 @@ async function start({ trainer, options, args, adapter, note, emit }: Run, data:
     ...{ steps: trainer.totalSteps, seconds_per_step: perStep, adapter: adapter.description },
     ...{ output_dir: args.outputDir, data },
   });
-  const configuration = configurationOf(options, { ...args, hubToken: null });
-  await writeFile(join(args.outputDir!, CONFIGURATION), `${JSON.stringify(configuration, null, 2)}\n`);
 }
 
 /** The file in the output folder that `--config` takes to do a run again. */
 const CONFIGURATION = "train_config.json";
+
+/** A callback that keeps the configuration with the results, as soon as the output folder is this run's own. */
+function keepConfiguration(options: TrainOptions, args: TrainingArguments): TrainerCallback {
+  const configuration = configurationOf(options, { ...args, hubToken: null });
+  let kept: Promise<void> | undefined;
+  return {
+    onTrainBegin: () =>
+      (kept ??= writeFile(join(args.outputDir!, CONFIGURATION), `${JSON.stringify(configuration, null, 2)}\n`)),
+  };
+}
 
 /** After a signal: says what is there and how to go on. */
 function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: NodeJS.Signals): number {

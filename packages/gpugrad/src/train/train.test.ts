@@ -219,6 +219,22 @@ describe("gpugrad train", () => {
     expect(kept).toMatchObject({ model, max_steps: 15, logging_steps: 5 });
   });
 
+  test("a folder that is no place for the run is left as it is, and the error says what to do", async () => {
+    const earlier = join(work, "earlier");
+    mkdirSync(join(earlier, "checkpoint-4"), { recursive: true });
+    writeFileSync(join(earlier, "train_config.json"), "of the earlier run");
+    for (const [out, message] of [
+      [earlier, /earlier: an earlier run has left checkpoint-4 here\. Go on with it/],
+      [join(csv, "out"), /out: can't be written to: ENOTDIR.*Choose another output folder\./],
+    ] as const) {
+      const { result, stderr } = await run("--on_bad_row", "skip", "--max_steps", "1", "--output_dir", out);
+      expect(result).toBe(1);
+      expect(stderr).toMatch(message);
+    }
+    expect(readdirSync(earlier)).toEqual(["checkpoint-4", "train_config.json"]);
+    expect(readFileSync(join(earlier, "train_config.json"), "utf8")).toBe("of the earlier run");
+  });
+
   test("numbers are a regression; folders per class are classes", async () => {
     const numbers = join(work, "numbers.jsonl");
     writeFileSync(

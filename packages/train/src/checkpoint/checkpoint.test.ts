@@ -98,10 +98,12 @@ describe("a lock", () => {
 
   test("of a process that has ended, or that was never written whole, is taken over", async () => {
     const { pid } = spawnSync(process.execPath, ["-e", ""]);
-    writeFileSync(join(folder, ".gpugrad.lock"), JSON.stringify({ pid, host: hostname(), since: "then" }));
-    await (
-      await lockFolder(folder)
-    )();
+    for (const ended of [pid, process.pid]) {
+      writeFileSync(join(folder, ".gpugrad.lock"), JSON.stringify({ pid: ended, host: hostname(), since: "then" }));
+      await (
+        await lockFolder(folder)
+      )();
+    }
     writeFileSync(join(folder, ".gpugrad.lock"), "");
     await (
       await lockFolder(folder)

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { GpugradError } from "@gpugrad/tensor";
 
 /** Who writes into an output folder. */
@@ -13,6 +13,9 @@ interface Owner {
 
 const LOCK = ".gpugrad.lock";
 
+/** The locks of this process. Others with its number are left from one that has ended: a container that is started again counts anew. */
+const held = new Set<string>();
+
 /**
  * Takes an output folder for this process, so that no other run writes into it. A lock whose process has ended (on this machine)
  * is taken over: nothing has to be cleaned up after a crash.
@@ -21,7 +24,7 @@ const LOCK = ".gpugrad.lock";
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   await mkdir(folder, { recursive: true });
-  const path = join(folder, LOCK);
+  const path = join(resolve(folder), LOCK);
   const owner: Owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
   for (let attempt = 0; attempt < 3; attempt++) {
     const file = await open(path, "wx").catch((error: NodeJS.ErrnoException) => {
@@ -29,12 +32,17 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
       return undefined;
     });
     if (file) {
+      held.add(path);
       await file.writeFile(JSON.stringify(owner));
       await file.close();
-      return () => rm(path, { force: true });
+      return async () => {
+        held.delete(path);
+        await rm(path, { force: true }).catch(() => undefined); // where the disk has become read-only, a later run takes it over
+      };
     }
     const other = await ownerOf(path);
-    if (other && (other.host !== owner.host || isAlive(other.pid))) {
+    const goesOn = other?.pid === process.pid ? held.has(path) : other && isAlive(other.pid);
+    if (other && (other.host !== owner.host || goesOn)) {
       throw new GpugradError(
         `${folder}: in use by another run: process ${other.pid} on ${other.host}, since ${other.since}. ` +
           `Wait for it, choose another output folder, or delete ${path} if that run is gone.`,
