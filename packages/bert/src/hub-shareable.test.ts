@@ -10,6 +10,7 @@ it("keeps of a local path what lies in the shared folder, or its last part", () 
     "imdb",
   ]);
   expect(paths("/out", "/out", "/out/runs/a")).toEqual(["out", "runs/a"]);
+  expect(paths("/out", "../../home/me/bert", "file:///home/me/bert")).toEqual(["bert", "bert"]);
   expect(paths("C:\\me\\out", "C:\\me\\out\\runs\\a", "D:/models/bert", "~/models/bert")).toEqual([
     "runs/a",
     "bert",
@@ -30,5 +31,8 @@ it("leaves all else as it is, but for tokens of the Hub", () => {
     best: null,
     path: ["b"],
   });
-  expect(shareable({ hub_token: "x", hubToken: null, secret: "hf_abcdefgh12345678", seed: 1 })).toEqual({ seed: 1 });
+  const token = "hf_abcdefgh12345678";
+  const others = { seed: 1, label2id: { "reset password": 0, secret: 1 }, dataset: "hf_reviews" };
+  const told = { hub_token: "x", hubToken: null, ...others, key: token, url: `https://me:${token}@huggingface.co/x` };
+  expect(shareable(told)).toEqual({ ...others, key: "hf_…", url: "https://me:hf_…@huggingface.co/x" });
 });

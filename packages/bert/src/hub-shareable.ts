@@ -1,13 +1,17 @@
 /**
- * `value` (of JSON) as others may see it. A local path keeps what lies below `folder`, or its last part alone: `/home/me/out/checkpoint-9` is
- * `checkpoint-9`. A token of the Hub is left out.
+ * `value` (of JSON) as others may see it: in uploads, trackers and reports. A local path keeps what lies below `folder`, or its last part alone:
+ * `/home/me/out/checkpoint-9` is `checkpoint-9`. `hub_token` is left out; a token of the Hub elsewhere is `hf_…`. No other name is looked at:
+ * `password` may be a label.
  * @param folder The absolute path of the folder that is shared.
  */
 export function shareable(value: unknown, folder?: string): unknown {
-  if (typeof value === "string") return value === folder || isLocalPath(value) ? relativePath(value, folder) : value;
+  if (typeof value === "string") {
+    const text = value === folder || isLocalPath(value) ? relativePath(value, folder) : value;
+    return text.replace(/\bhf_[A-Za-z0-9]{16,}/g, "hf_…");
+  }
   if (Array.isArray(value)) return value.map((item) => shareable(item, folder));
   if (typeof value !== "object" || value === null) return value;
-  const kept = Object.entries(value).filter(([key, item]) => !/^hub_?token$/i.test(key) && !isToken(item));
+  const kept = Object.entries(value).filter(([key]) => !/^hub_?token$/i.test(key));
   return Object.fromEntries(kept.map(([key, item]) => [key, shareable(item, folder)]));
 }
 
@@ -24,11 +28,9 @@ export function shareableFile(path: string, bytes: Uint8Array, folder?: string):
   }
 }
 
-const isToken = (value: unknown): boolean => typeof value === "string" && /^hf_\w{8,}$/.test(value);
-
-/** An absolute path of two parts or more (a single `/` with a word may be text), of Windows too, or one from the home folder on. */
+/** An absolute path of two parts or more (a single `/` with a word may be text), of Windows too, or one from `~` or `..` on. */
 const isLocalPath = (text: string): boolean =>
-  /^(\/[^/\n]+\/[^\n]|[A-Za-z]:[\\/]|\\\\|~[\\/]|file:\/\/)[^\n]*$/.test(text);
+  /^(\/[^/\n]+\/[^\n]|[A-Za-z]:[\\/]|\\\\|(~|\.\.)[\\/]|file:\/\/)[^\n]*$/.test(text);
 
 function relativePath(path: string, folder: string | undefined): string {
   const inside = folder !== undefined && /^[\\/]/.test(path.slice(folder.length)) && path.startsWith(folder);

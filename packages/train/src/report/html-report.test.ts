@@ -274,6 +274,16 @@ async function written(outputDir: string, act: () => Promise<unknown>): Promise<
   while (statSync(file).ino === before) await new Promise((resolve) => setImmediate(resolve));
 }
 
+test("labels are named as they are, even like secrets; paths are cut", async () => {
+  const outputDir = newFolder();
+  const resumeFromCheckpoint = "../../home/jane/run/checkpoint-4";
+  const told = run(outputDir, { names: ["lost password", "secret"], resumeFromCheckpoint });
+  await told.begin();
+  const { changed, modelConfig } = told.report().facts!;
+  expect(modelConfig).toContainEqual(["label2id", '{"lost password":0,"secret":1}']);
+  expect(changed).toContainEqual(["resumeFromCheckpoint", "checkpoint-4", "none"]);
+});
+
 test("it is written every few seconds at most, and as a whole", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   const outputDir = newFolder();

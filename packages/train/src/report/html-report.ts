@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { shareable } from "@gpugrad/bert";
 import { memory } from "@gpugrad/tensor";
 import { evalKey, type TrainerCallback } from "../trainer/callbacks.ts";
 import { goesOnWithout, type TrackerOptions } from "../trackers/tracker.ts";
 import type { TrainerState } from "../trainer/trainer-state.ts";
 import type { TrainingArguments } from "../trainer/training-arguments.ts";
 import { evaluationOf } from "./evaluation.ts";
-import { factsOf, publicName } from "./facts.ts";
+import { factsOf } from "./facts.ts";
 import { History } from "./history.ts";
 import type { Report } from "./page.ts";
 
@@ -120,7 +121,7 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       const current = await upTo(args, state);
       const last = Math.max(state.globalStep, current.step);
       const step = training ? state.globalStep : (current.bestEvaluation?.step ?? last); // training ends with the best model
-      const about = { step, metrics: metrics ?? {}, dataset: publicName(prediction?.dataset.name ?? "") };
+      const about = { step, metrics: metrics ?? {}, dataset: shareable(prediction?.dataset.name ?? "") as string };
       current.history.addEvaluation({ step, metrics: about.metrics }, current.best?.step);
       if (prediction) current.evaluation = await evaluationOf(prediction, model.config.id2label, about);
       recent = [];
