@@ -13,14 +13,17 @@ import {
   stepMemory,
   TRAINING_ARGUMENTS,
   type Dataset,
+  type Row,
   type Trainer,
   type TrainingArguments,
 } from "@gpugrad/train";
 import type { TrainOptions } from "./options.ts";
 import type { Task } from "./task.ts";
 
-/** Rows that are tokenized to say how long texts are. */
-const SAMPLED_ROWS = 512;
+/** Texts are tokenized to say how long they are: at so many places that are picked at random … */
+const SAMPLED_PLACES = 32;
+/** … so many rows. A large file is read block by block, and single rows would have as many blocks read. */
+const ROWS_AT_A_PLACE = 16;
 
 /** From here on, classes are called uneven. */
 const UNEVEN = 3;
@@ -57,8 +60,7 @@ export async function summarize(
   maxLength: number,
 ): Promise<DataSummary> {
   const rows = trainIndices ? train.select(trainIndices) : train;
-  const sample = shuffledIndices(rows.length, args.seed).slice(0, SAMPLED_ROWS);
-  const read = await Promise.all(Array.from(sample, (i) => rows.row(i)));
+  const read = await sampleOf(rows, args.seed);
   const pairs = read.map((row) => row.text_pair);
   const encoded = tokenizer.encodeBatch(
     read.map((row) => row.text),
@@ -70,7 +72,7 @@ export async function summarize(
   const order =
     args.trainSamplingStrategy === "group_by_length"
       ? [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!)
-      : [...lengths.keys()];
+      : shuffledIndices(lengths.length, args.seed);
   const batch = { batchSize: args.perDeviceTrainBatchSize, maxLength };
   const padding = paddingShare(lengths, order, batch, args.padding);
   const bad = [...new Set([train, validation, ...(test ? [test] : [])].map(({ badRows }) => badRows))]; // a table may be both
@@ -88,6 +90,18 @@ export async function summarize(
     padding,
     tokens_per_epoch: Math.round((rows.length * mean) / (1 - padding)),
   };
+}
+
+/** Rows of places at random; all rows where there are few. */
+async function sampleOf(rows: Dataset, seed: number): Promise<Row[]> {
+  const places = shuffledIndices(Math.ceil(rows.length / ROWS_AT_A_PLACE), seed).subarray(0, SAMPLED_PLACES);
+  const sample: Row[] = [];
+  for (const place of places) {
+    const start = place * ROWS_AT_A_PLACE;
+    const end = Math.min(start + ROWS_AT_A_PLACE, rows.length);
+    for (let i = start; i < end; i++) sample.push(await rows.row(i));
+  }
+  return sample;
 }
 
 async function labelsOf(rows: Dataset): Promise<Pick<DataSummary, "classes" | "labels">> {

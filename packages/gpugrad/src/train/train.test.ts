@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BertConfig } from "@gpugrad/bert";
-import { trainWordPiece } from "@gpugrad/train";
+import { AutoTokenizer, BertConfig } from "@gpugrad/bert";
+import { destroy, init } from "@gpugrad/tensor";
+import { Dataset, trainWordPiece } from "@gpugrad/train";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { configurationOf } from "./describe.ts";
-import { parseTrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
+import { configurationOf, summarize } from "./describe.ts";
+import { parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
+import { openTask, type Task } from "./task.ts";
 import { trainCommand } from "./train-command.ts";
 
 const work = mkdtempSync(join(tmpdir(), "gpugrad-train-"));
@@ -139,6 +141,48 @@ describe("options", () => {
       expect(stderr).toMatch(message);
     }
   });
+});
+
+test("what is held out, and what is left, lie in the file's order", async () => {
+  const file = join(work, "many.jsonl");
+  writeFileSync(
+    file,
+    Array.from({ length: 2000 }, (_, i) => JSON.stringify({ text: `film ${i}`, label: i % 2 })).join("\n"),
+  );
+  const words = ["--model", model, "--from_scratch", "--dataset", file];
+  const { args, options } = parseTrainOptions(words, plain) as TrainRequest;
+  await init();
+  try {
+    const task = await openTask(options, args.seed, () => {});
+    const numbersOf = async (rows: Dataset) => {
+      const numbers: number[] = [];
+      for await (const { text } of rows) numbers.push(Number(text.slice(5)));
+      return numbers;
+    };
+    const [kept, held] = [await numbersOf(task.train), await numbersOf(task.validation)];
+    expect([kept.length, held.length]).toEqual([1800, 200]);
+    for (const numbers of [kept, held]) expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+    expect(new Set([...kept, ...held]).size).toBe(2000);
+  } finally {
+    await destroy();
+  }
+});
+
+test("of a large dataset, texts are looked at in few places", async () => {
+  let read: number[] = [];
+  const row = (i: number) => (read.push(i), Promise.resolve({ text: "a film", label: i % 2 }));
+  const many = new Dataset({ name: "many", length: 100_000, labels: { numLabels: 2 }, label: (i) => i % 2, row });
+  const tokenizer = await AutoTokenizer.fromPretrained(model);
+  const { args } = parseTrainOptions(["--model", model, "--dataset", "many"], plain) as TrainRequest;
+  const summaryOf = (train: Dataset) =>
+    summarize({ train, validation: train, tokenizer } as unknown as Task, {} as TrainOptions, args, 16);
+  expect(await summaryOf(many)).toMatchObject({ train_rows: 100_000, classes: { 0: 50_000, 1: 50_000 } });
+  expect(new Set(read).size).toBe(512);
+  expect(new Set(read.map((i) => Math.floor(i / 16))).size).toBe(32);
+  expect(Math.max(...read) - Math.min(...read)).toBeGreaterThan(50_000);
+  read = [];
+  await summaryOf(many.take(40));
+  expect(read.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i));
 });
 
 describe("gpugrad train", () => {

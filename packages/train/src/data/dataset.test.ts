@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { byteSource } from "@gpugrad/bert";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cleanHtml } from "./clean-html.ts";
@@ -346,6 +347,27 @@ test("a file larger than memory is indexed and read in small pieces", async () =
     expect([parseInt(row.text), row.label]).toEqual([i, i % 2]);
   }
   expect(Math.max(...reads)).toBeLessThanOrEqual(20_000);
+});
+
+test("row groups are read one after the other, however many rows are asked for at once", async () => {
+  const bytes = parquet(
+    Array.from({ length: 40 }, (_, i) => `row ${i}`),
+    Array.from({ length: 40 }, (_, i) => i % 2),
+  );
+  let [open, most] = [0, 0];
+  const folder: DataFolder = {
+    name: "counted",
+    files: ["train.parquet"],
+    open: () => {
+      most = Math.max(most, ++open);
+      return Promise.resolve({ ...byteSource(bytes, "train.parquet"), close: () => Promise.resolve(void open--) });
+    },
+  };
+  const data = await loadDataset(folder, { split: "train" });
+  const order = [...shuffledIndices(40, 1)];
+  const rows = await Promise.all(order.map((i) => data.row(i)));
+  expect(rows).toEqual(order.map((i) => ({ text: `row ${i}`, label: i % 2 })));
+  expect([open, most]).toEqual([0, 1]);
 });
 
 test("rows in memory: take, map, counted classes", async () => {

@@ -99,9 +99,12 @@ export class Dataset {
 
   /** These rows, in this order. @throws {@link DataError} when there is no such row. */
   select(indices: ArrayLike<number>): Dataset {
-    const rows = Array.from(indices);
-    const bad = rows.find((i) => !Number.isInteger(i) || i < 0 || i >= this.length);
-    if (bad !== undefined) throw new DataError(`${this.name}: no row ${bad}: it has ${this.length} rows.`);
+    for (let k = 0; k < indices.length; k++) {
+      const i = indices[k]!;
+      if (Number.isInteger(i) && i >= 0 && i < this.length) continue;
+      throw new DataError(`${this.name}: no row ${i}: it has ${this.length} rows.`);
+    }
+    const rows = new Int32Array(indices);
     const { label } = this.#source;
     return new Dataset({
       ...this.#source,

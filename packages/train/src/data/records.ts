@@ -10,13 +10,13 @@ export type RecordFormat = {
 };
 
 /** Where the records of a file are: their bytes and their lines. */
-export type Records = { starts: Float64Array; ends: Float64Array; lines: Float64Array };
+export type Records = { starts: Float64Array; ends: Float64Array; lines: Uint32Array };
 
 const [LF, CR, QUOTE] = [10, 13, 34];
 const PIECE = 1 << 20;
 
 /**
- * Reads a file once, a piece at a time, and notes where its records begin and end: 24 bytes of memory for a record, however
+ * Reads a file once, a piece at a time, and notes where its records begin and end: 20 bytes of memory for a record, however
  * long it is. Works on bytes: in UTF-8 a line end, a quote or a delimiter is never part of another character.
  *
  * @throws {@link DataError} naming the line of a quote that nothing closes.
@@ -24,7 +24,7 @@ const PIECE = 1 << 20;
  */
 export async function findRecords(source: ByteSource, { delimiter, quotes }: RecordFormat): Promise<Records> {
   const separator = delimiter?.charCodeAt(0);
-  const [starts, ends, lines] = [growing(), growing(), growing()];
+  const [starts, ends, lines] = [growing(Float64Array), growing(Float64Array), growing(Uint32Array)];
   let line = 1;
   let start = 0;
   let startLine = 1;
@@ -78,20 +78,20 @@ async function hasByteOrderMark(source: ByteSource): Promise<boolean> {
   return a === 0xef && b === 0xbb && c === 0xbf;
 }
 
-/** A list of numbers that grows in place, at 8 bytes each. */
-function growing() {
-  let list = new Float64Array(1024);
+/** A list of numbers that grows. */
+function growing<List extends Float64Array | Uint32Array>(TypedArray: new (length: number) => List) {
+  let list = new TypedArray(1024);
   let length = 0;
   return {
     push(value: number) {
       if (length === list.length) {
-        const longer = new Float64Array(2 * length);
+        const longer = new TypedArray(2 * length);
         longer.set(list);
         list = longer;
       }
       list[length++] = value;
     },
-    values: () => list.slice(0, length),
+    values: () => list.slice(0, length) as List,
   };
 }
 

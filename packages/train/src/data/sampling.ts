@@ -13,7 +13,11 @@ export function windowedIndices(
   { buffer, seed, epoch = 0 }: { buffer: number; seed: number; epoch?: number },
 ): Int32Array {
   const starts: number[] = [];
-  for (let i = 0; i < length; i++) if (i === 0 || blockOf(i) !== blockOf(i - 1)) starts.push(i);
+  for (let i = 0, last: number | undefined; i < length; i++) {
+    const block = blockOf(i);
+    if (block !== last) starts.push(i);
+    last = block;
+  }
   const rows: number[] = []; // blocks in their new order
   const order = new Int32Array(length);
   let done = 0;

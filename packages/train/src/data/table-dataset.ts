@@ -17,7 +17,7 @@ type Columns = ReturnType<typeof findColumns>;
  */
 export async function tableDataset(table: Table, options: ColumnOptions = {}): Promise<Dataset> {
   const columns = findColumns(table, options);
-  const { labels, ids, rows, badRows } = await scan(table, columns, options);
+  const { labels, labelOf, rows, badRows } = await scan(table, columns, options);
   if (badRows.count > 0 && options.onBadRow !== "skip") {
     const more = badRows.count > 1 ? ` (and ${badRows.count - 1} more)` : "";
     throw new DataError(
@@ -41,19 +41,20 @@ export async function tableDataset(table: Table, options: ColumnOptions = {}): P
       const [text, pair] = texts.map((column) => (cells as Record<string, string>)[column]!);
       const row: Row = { text: text! };
       if (pair !== undefined) row.text_pair = pair;
-      if (ids) row.label = ids[number]!;
+      const label = labelOf?.(number);
+      if (label !== undefined) row.label = label;
       return row;
     },
     where: (i) => table.where(numberOf(i)),
-    label: (i) => ids?.[numberOf(i)],
+    label: (i) => labelOf?.(numberOf(i)),
     blockOf: (i) => table.blockOf(numberOf(i))[0],
   });
 }
 
 type Scan = {
   labels: LabelInfo;
-  /** Labels of the table's rows; undefined where they have none. */
-  ids: Float64Array | undefined;
+  /** The label of a good row of the table; undefined where they have none. */
+  labelOf: ((row: number) => number) | undefined;
   /** The rows that are good; undefined when all are. */
   rows: Int32Array | undefined;
   badRows: BadRows;
@@ -93,23 +94,19 @@ async function scan(table: Table, columns: Columns, options: ColumnOptions): Pro
       ? meaning
       : `${meaning}: column ${label} holds ${JSON.stringify(String(value))}.`;
   });
-  const ids = reader && reader.numLabels > 0 ? new Float64Array(table.length) : undefined;
   const first: string[] = [];
   let count = 0;
   for (const [row, code] of codes.entries()) {
     const meaning = code < 0 ? (problems.get(row) ?? "") : (meanings[code] ?? 0);
-    if (typeof meaning === "number") {
-      if (ids) ids[row] = meaning;
-      continue;
-    }
+    if (typeof meaning === "number") continue;
     codes[row] = -1;
     count++;
     if (first.length < TOLD) first.push(code < 0 ? meaning : `${table.where(row)}: ${meaning}`);
   }
-  const rows = count > 0 ? Int32Array.from(codes.keys()).filter((row) => codes[row]! >= 0) : undefined;
+  const rows = count > 0 ? codes.map((_, row) => row).filter((row) => codes[row]! >= 0) : undefined;
   return {
     labels: { numLabels: reader ? reader.numLabels : 0, ...(reader && reader.names ? { names: reader.names } : {}) },
-    ids,
+    labelOf: reader && reader.numLabels > 0 ? (row) => meanings[codes[row]!] as number : undefined,
     rows,
     badRows: { count, first },
   };
@@ -130,6 +127,15 @@ function blockCache(table: Table, columns: readonly string[]) {
   type Block = { rows: Promise<(Cells | DataError)[]>; characters: number };
   const blocks = new Map<number, Block>(); // a Map keeps its order: the first is the one that was not used for longest
   const limit = table.keptCharacters ?? KEPT_CHARACTERS;
+  let lastRead: Promise<unknown> = Promise.resolve();
+  /** Large blocks one after the other: a batch of rows at random asks for as many blocks as it has rows. */
+  const read = (start: number, end: number): Block["rows"] => {
+    if (limit === KEPT_CHARACTERS) return table.read(start, end, columns);
+    const rows = lastRead.then(() => table.read(start, end, columns));
+    const done = (): void => {}; // an error is thrown where the rows are awaited
+    lastRead = rows.then(done, done);
+    return rows;
+  };
   let total = 0;
   const keep = (block: Block, rows: readonly (Cells | DataError)[]) => {
     for (const row of rows) {
@@ -150,7 +156,7 @@ function blockCache(table: Table, columns: readonly string[]) {
       blocks.set(start, known);
       return known.rows;
     }
-    const block: Block = { rows: table.read(start, end, columns), characters: 0 };
+    const block: Block = { rows: read(start, end), characters: 0 };
     blocks.set(start, block);
     block.rows.then(
       (rows) => keep(block, rows),
