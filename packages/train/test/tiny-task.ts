@@ -5,10 +5,10 @@ import { Dataset, type BatchTokenizer, type TrainingArguments } from "@gpugrad/t
 /** One id per letter, so that a text's length is its number of tokens. */
 export const tokenizer: BatchTokenizer = {
   modelMaxLength: 16,
-  encodeBatch: (texts, { padding }) => {
+  encodeBatch: (texts) => {
     const ids = texts.map((text) => Array.from(text, (c) => c.charCodeAt(0) - 96));
-    const T = padding === false ? 0 : Math.max(...ids.map((row) => row.length));
-    const padded = (row: number[]): number[] => [...row, ...new Array<number>(Math.max(T - row.length, 0)).fill(0)];
+    const T = Math.max(...ids.map((row) => row.length));
+    const padded = (row: number[]): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
     return ids.map((row) => ({
       input_ids: padded(row),
       attention_mask: padded(row.map(() => 1)),

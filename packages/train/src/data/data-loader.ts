@@ -24,7 +24,7 @@ export interface BatchTokenizer {
   readonly padTokenId?: number | undefined;
   /** Default right. */
   readonly paddingSide?: "left" | "right";
-  /** Writes tokenizer.json into a folder. Without it, tokens are neither kept on disk nor made by other threads. */
+  /** Writes tokenizer.json into a folder. Without it, tokens are neither kept on disk, for evaluations to share, nor made by other threads. */
   savePretrained?(folder: string): Promise<void>;
 }
 

@@ -15,8 +15,8 @@ const tokenizer: BatchTokenizer = {
   modelMaxLength: 16,
   encodeBatch: (texts, { maxLength, padding }) => {
     const ids = texts.map((text) => [1, ...Array.from(text, (c) => c.charCodeAt(0) - 94)].slice(0, maxLength));
-    const T = padding === "max_length" ? maxLength : padding ? Math.max(...ids.map((row) => row.length)) : 0;
-    const padded = (row: number[]): number[] => [...row, ...new Array<number>(Math.max(T - row.length, 0)).fill(0)];
+    const T = padding === "max_length" ? maxLength : Math.max(...ids.map((row) => row.length));
+    const padded = (row: number[]): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
     return ids.map((row) => ({
       input_ids: padded(row),
       attention_mask: padded(row.map(() => 1)),

@@ -334,13 +334,15 @@ export class Trainer {
   async #predict(dataset: Dataset, prefix: string): Promise<PredictionOutput> {
     await this.#ready;
     const { args, model } = this;
-    const loader = new DataLoader(dataset, this.#options.tokenizer, {
+    const { tokenizer, evalDataset } = this.#options;
+    const repeats = this.#run !== undefined && dataset === evalDataset; // the evaluations of a run share their tokens
+    const tokenized = repeats && tokenizer.savePretrained ? await this.#tokensOf(dataset) : undefined;
+    const loader = new DataLoader(dataset, tokenizer, {
       batchSize: args.perDeviceEvalBatchSize,
       maxLength: this.#maxLength,
       padding: args.padding,
       prefetch: args.dataloaderPrefetch,
-      // The evaluations of a run share their tokens.
-      ...(this.#run && dataset === this.#options.evalDataset && { tokenized: await this.#tokensOf(dataset) }),
+      ...(tokenized && { tokenized }),
     });
     const numLabels = model.config.num_labels;
     const predictions = new Float32Array(dataset.length * numLabels);
