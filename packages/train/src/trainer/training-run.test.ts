@@ -276,6 +276,20 @@ describe("the output folder", () => {
     expect(warnings).toEqual([expect.stringMatching(/checkpoint-4 couldn't be saved: ENOSPC.*The run goes on/)]);
     expect(checkpoints().sort()).toEqual(["checkpoint-12", "checkpoint-8"]);
   });
+
+  test("nor does an older checkpoint that can't be deleted", async () => {
+    const busy = Object.assign(new Error("EPERM: operation not permitted, rmdir"), { code: "EPERM" });
+    const rotate = vi.spyOn(OutputFolder.prototype, "rotate").mockRejectedValueOnce(busy);
+    const warnings: string[] = [];
+    const trainer = trainerWith(
+      { outputDir: folder, saveSteps: 4, saveTotalLimit: 1 },
+      { callbacks: [{ onWarning: (_a, _s, _c, { warning }) => void warnings.push(warning!) }] },
+    );
+    await trainer.train();
+    rotate.mockRestore();
+    expect(warnings).toEqual([expect.stringMatching(/older checkpoint couldn't be deleted: EPERM.*The run goes on/)]);
+    expect(checkpoints()).toEqual(["checkpoint-12"]);
+  });
 });
 
 describe("a run survives", () => {

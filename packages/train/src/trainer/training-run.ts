@@ -455,9 +455,10 @@ export class TrainingRun {
       return;
     }
     this.lastCheckpoint = path;
-    await output.rotate({
-      limit: args.saveTotalLimit ?? undefined,
-      keep: [path, ...(state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint])],
+    const keep = [path, ...(state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint])];
+    await output.rotate({ limit: args.saveTotalLimit ?? undefined, keep }).catch((error: unknown) => {
+      if (!isDiskProblem(error)) throw error;
+      return this.#warn(`An older checkpoint couldn't be deleted: ${(error as Error).message}. The run goes on.`);
     });
     await this.#emit("onSave", { checkpoint: path });
   }
