@@ -130,7 +130,7 @@ function blockCache(table: Table, columns: readonly string[]) {
   let lastRead: Promise<unknown> = Promise.resolve();
   /** Large blocks one after the other: a batch of rows at random asks for as many blocks as it has rows. */
   const read = (start: number, end: number): Block["rows"] => {
-    if (limit === KEPT_CHARACTERS) return table.read(start, end, columns);
+    if (limit === KEPT_CHARACTERS) return table.read(start, end, columns); // blocks are small
     const rows = lastRead.then(() => table.read(start, end, columns));
     const done = (): void => {}; // an error is thrown where the rows are awaited
     lastRead = rows.then(done, done);
