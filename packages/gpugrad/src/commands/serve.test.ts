@@ -83,7 +83,7 @@ function clientOf(url: string) {
 }
 
 it("answers as predict does, computes together what comes together, and ends on SIGTERM", async () => {
-  const { child, url, post, ask, askGolden, ended, err } = await start(["--max-batch-size", "8", "--max-wait", "50"]);
+  const { child, url, post, ask, askGolden, ended, err } = await start(["--max-batch-size", "8", "--max-wait", "300"]);
   await askGolden(40);
   const metrics = await (await fetch(`${url}/metrics`)).text();
   expect(Number(/^gpugrad_batch_size_sum (\d+)/m.exec(metrics)![1])).toBe(40);
