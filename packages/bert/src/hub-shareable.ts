@@ -7,7 +7,7 @@
 export function shareable(value: unknown, folder?: string): unknown {
   if (typeof value === "string") {
     const text = value === folder || isLocalPath(value) ? relativePath(value, folder) : value;
-    return text.replace(/\bhf_[A-Za-z0-9]{16,}/g, "hf_…");
+    return text.replace(/^hf_\w{8,}$|\bhf_[A-Za-z0-9]{16,}/g, "hf_…");
   }
   if (Array.isArray(value)) return value.map((item) => shareable(item, folder));
   if (typeof value !== "object" || value === null) return value;
