@@ -2,7 +2,7 @@ import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { registerHook } from "@gpugrad/autograd";
 import { destroy, device, init, manualSeed, undisposed } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { tokenizer } from "../../test/tiny-task.ts";
+import { tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
 import type { StepEvent } from "./callbacks.ts";
 import { Trainer } from "./trainer.ts";
@@ -91,16 +91,7 @@ describe("recorded steps", () => {
   });
 
   test("a gradient hook is refused: its JavaScript would not run again", async () => {
-    manualSeed(1);
-    const model = BertForSequenceClassification.fromConfig(
-      new BertConfig({
-        vocab_size: 30,
-        hidden_size: 16,
-        num_hidden_layers: 1,
-        num_attention_heads: 2,
-        intermediate_size: 32,
-      }),
-    );
+    const model = tinyModel();
     registerHook(model.classifier.bias, () => undefined);
     const trainer = new Trainer({ model, tokenizer, trainDataset: Dataset.fromRows(rows), args: { maxSteps: 20 } });
     await expect(trainer.train()).rejects.toThrow("record: a gradient hook is called inside the recorded work");
