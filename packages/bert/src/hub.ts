@@ -20,6 +20,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { check, HubError } from "./errors.ts";
 import { openFile, writeFileAside } from "./file-system.ts";
 import type { Folder } from "./files.ts";
+import { globMatcher } from "./glob.ts";
 import { backoffMs, hubFetch, type HubFetch } from "./hub-fetch.ts";
 import { progressOnStderr, type OnProgress } from "./hub-progress.ts";
 
@@ -76,7 +77,7 @@ export async function fetchFromHub({ path, ...repo }: HubRepo & { path: string }
 /**
  * A local folder that has the wanted files: `idOrFolder` itself where that is a folder, else the snapshot in the cache.
  *
- * @param files Names or patterns (`*` matches anything); those that match nothing are left out.
+ * @param files Names or patterns (`*` matches anything, `?` one character); those that match nothing are left out.
  * @throws {@link HubError} as {@link fetchFromHub} does, and when none of the files exists.
  */
 export async function fetchFolder(
@@ -85,8 +86,8 @@ export async function fetchFolder(
 ): Promise<string> {
   if (await isFolder(idOrFolder)) return idOrFolder;
   const hub = hubRepo({ repo: repoId(idOrFolder), type, ...options });
-  const matches = files.map((pattern) => new RegExp(`^${pattern.split("*").map(escape).join(".*")}$`, "s"));
-  const wanted = (await hub.list()).filter((path) => matches.some((m) => m.test(path)));
+  const matchers = files.map((pattern) => globMatcher(pattern.replaceAll("*", "**")));
+  const wanted = (await hub.list()).filter((path) => matchers.some((matches) => matches(path)));
   if (wanted.length === 0) throw hub.noSuchFile(files.join(", "));
   let folder = "";
   for (const path of wanted) folder = (await hub.file(path))!.slice(0, -path.length - 1);
@@ -113,7 +114,6 @@ export async function openFolder(idOrFolder: string, options: Omit<HubRepo, "rep
 /** The paths of all files of a repository; offline, of those in the cache. */
 export const listHubFiles = (repo: HubRepo): Promise<string[]> => hubRepo(repo).list();
 
-const escape = (text: string) => text.replace(/[.+^${}()|[\]\\?]/g, "\\$&");
 const isFile = (path: string) => stat(path).then((s) => s.isFile(), () => false); // prettier-ignore
 const isFolder = (path: string) => stat(path).then((s) => s.isDirectory(), () => false); // prettier-ignore
 

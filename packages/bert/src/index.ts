@@ -9,6 +9,7 @@ export {
 } from "./config.ts";
 export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
+export { globMatcher } from "./glob.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub-push.ts";
 export { shareable, shareableFile } from "./hub-shareable.ts";
