@@ -22,6 +22,7 @@ export { checkInputs, type ArrayInput, type ModelInputs } from "./models/inputs.
 export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
 export { Dropout, Embedding, LayerNorm, Linear } from "./modules/layers.ts";
 export { Module, parameter } from "./modules/module.ts";
+export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./padding.ts";
 export {
   openWeights,
   SafetensorsFile,

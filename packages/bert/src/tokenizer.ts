@@ -3,6 +3,7 @@ import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { alignedBert, type AddedToken, type BertPipeline, type Pieces, type WordPieceModel } from "./aligned.ts";
 import { check } from "./errors.ts";
 import { readJson, readText, type Folder } from "./files.ts";
+import { paddedLength, requirePadTokenId } from "./padding.ts";
 
 /** Which text gives way when a pair is too long: the longer one token by token, or always the same. */
 export type TruncationStrategy = "longest_first" | "only_first" | "only_second";
@@ -199,16 +200,19 @@ export class Tokenizer {
       return { template, a, b, length: added + a.ids.length + (b?.ids.length ?? 0) };
     });
 
-    let length = 0;
-    if (padding === "max_length") length = maxLength === Infinity ? 0 : maxLength;
-    else if (padding) length = rows.reduce((longest, row) => Math.max(longest, row.length), 0);
     const multiple = options.padToMultipleOf ?? 1;
     check(
       !strategy || !padding || maxLength === Infinity || maxLength % multiple === 0,
       () =>
         `tokenizer: maxLength ${maxLength} is no multiple of padToMultipleOf ${multiple}, so padding would exceed it.`,
     );
-    length = Math.ceil(length / multiple) * multiple;
+    const length =
+      padding === false
+        ? 0
+        : paddedLength(
+            rows.map((row) => row.length),
+            { padding: padding === true ? "longest" : padding, maxLength, padToMultipleOf: multiple },
+          );
     return rows.map((row) => this.#fill(row.template, row.a, row.b, Math.max(row.length, length), row.length));
   }
 
@@ -317,11 +321,7 @@ export class Tokenizer {
     };
     const pad = () => {
       if (used === length) return;
-      const id = this.padTokenId;
-      check(
-        id !== undefined,
-        "tokenizer: padding, but the vocabulary has no padding token. Set pad_token in tokenizer_config.json.",
-      );
+      const id = requirePadTokenId(this);
       for (let i = used; i < length; i++) push(id, 0, 0, 1);
     };
     if (this.paddingSide === "left") pad();
