@@ -113,7 +113,3 @@ async function print(text: string, signal: AbortSignal): Promise<void> {
 
 /** One field of a table whose fields are separated by tabs: without line ends and tabs of its own. */
 export const plainField = (text: string): string => text.replace(/[\t\r\n]+/g, " ");
-
-/** One field of a CSV file. @see https://www.rfc-editor.org/rfc/rfc4180 */
-export const csvField = (value: string | number): string =>
-  /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);

@@ -52,6 +52,7 @@ export {
   type StepShape,
 } from "./diagnostics/memory-advice.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
+export { csvCell } from "./csv-cell.ts";
 export { DataError } from "./errors.ts";
 export { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";
 export {

@@ -1,7 +1,8 @@
 import type { BertConfig } from "@gpugrad/bert";
+import { csvCell } from "@gpugrad/train";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../scores.ts";
-import { csvField, plainField, textCommand, type Output } from "../text-command.ts";
+import { plainField, textCommand, type Output } from "../text-command.ts";
 import { sequenceClassification } from "../text-model.ts";
 import { wholeNumber } from "../texts.ts";
 
@@ -57,7 +58,7 @@ function output({ topK, functionToApply, json, csv }: Options, config: BertConfi
   if (csv) {
     const numbers = Array.from({ length: count }, (_, i) => `_${i + 1}`);
     const columns = topK === undefined ? ["label", "score"] : numbers.flatMap((n) => [`label${n}`, `score${n}`]);
-    const record = (fields: (string | number)[]): string => fields.map(csvField).join(",");
+    const record = (fields: (string | number)[]): string => fields.map(csvCell).join(",");
     return {
       header: record(["text", ...columns, "error"]),
       line: (logits, { text }) => record([text, ...best(logits).flatMap(({ label, score }) => [label, score]), ""]),
