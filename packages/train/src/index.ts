@@ -151,4 +151,13 @@ export { NonFiniteError } from "./trainer/non-finite.ts";
 export type { HubCallback, HubCallbackOptions } from "./hub/hub-callback.ts";
 export type { ModelCardOptions } from "./hub/model-card-callback.ts";
 export type { TrackerOptions } from "./trackers/tracker.ts";
-export { csvTracker, hubCallback, jsonlTracker, modelCardCallback, tensorBoardTracker, wandbTracker } from "#platform";
+export type { Checkpoint } from "./checkpoint/checkpoints.ts";
+export {
+  csvTracker,
+  hubCallback,
+  jsonlTracker,
+  latestCheckpoint,
+  modelCardCallback,
+  tensorBoardTracker,
+  wandbTracker,
+} from "#platform";

@@ -4,6 +4,7 @@ import { fetchFromHub, listHubFiles, openFile, type HubOptions } from "@gpugrad/
 import type { DataFolder } from "./data/folder.ts";
 
 export { csvTracker } from "./trackers/csv.ts";
+export { latestCheckpoint } from "./checkpoint/checkpoints.ts";
 export { exists, OutputFolder, readJsonFile as readJson, writeJson } from "./checkpoint/output-folder.ts";
 export { hubCallback } from "./hub/hub-callback.ts";
 export { jsonlTracker } from "./trackers/jsonl.ts";

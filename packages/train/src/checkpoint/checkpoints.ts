@@ -1,6 +1,6 @@
-import { readdir, rm } from "node:fs/promises";
+import { lstat, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { problemOf } from "./sealed-folder.ts";
+import { problemOf, removeFolder } from "./sealed-folder.ts";
 
 /** A checkpoint in an output folder. */
 export interface Checkpoint {
@@ -26,8 +26,22 @@ export async function checkpointsIn(outputDir: string): Promise<Checkpoint[]> {
     .sort((a, b) => a.step - b.step);
 }
 
+/** What a checkpoint has besides its seal: one file of each row. */
+const NEEDED = [["trainer_state.json"], ["model.safetensors", "model.safetensors.index.json"]];
+
+/** Why a run can't be resumed from a folder, in words; undefined if it is a whole checkpoint. */
+export async function problemOfCheckpoint(path: string): Promise<string | undefined> {
+  const problem = await problemOf(path);
+  if (problem !== undefined) return problem;
+  for (const names of NEEDED) {
+    const found = await Promise.all(names.map((name) => lstat(join(path, name)).catch(() => undefined)));
+    if (!found.some((file) => file?.isFile())) return `it has no ${names[0]}: it isn't a checkpoint`;
+  }
+  return undefined;
+}
+
 /**
- * The newest checkpoint that is whole; undefined if there is none.
+ * The newest checkpoint that is whole; undefined if there is none. Transformers has the same as `get_last_checkpoint`, which looks at names alone.
  * @param onSkipped hears of newer ones that aren't, and why
  */
 export async function latestCheckpoint(
@@ -35,7 +49,7 @@ export async function latestCheckpoint(
   onSkipped: (checkpoint: Checkpoint, problem: string) => unknown = () => undefined,
 ): Promise<Checkpoint | undefined> {
   for (const checkpoint of (await checkpointsIn(outputDir)).reverse()) {
-    const problem = await problemOf(checkpoint.path);
+    const problem = await problemOfCheckpoint(checkpoint.path);
     if (!problem) return checkpoint;
     await onSkipped(checkpoint, problem);
   }
@@ -55,6 +69,5 @@ export async function rotateCheckpoints(
   const kept = all.filter(({ path }) => keep.includes(path));
   const others = all.filter(({ path }) => !keep.includes(path));
   const room = Math.max(0, limit - kept.length);
-  for (const { path } of others.slice(0, Math.max(0, others.length - room)))
-    await rm(path, { recursive: true, force: true });
+  for (const { path } of others.slice(0, Math.max(0, others.length - room))) await removeFolder(path);
 }

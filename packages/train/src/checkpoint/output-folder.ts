@@ -1,9 +1,15 @@
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GpugradError } from "@gpugrad/tensor";
-import { checkpointPath, checkpointsIn, latestCheckpoint, rotateCheckpoints } from "./checkpoints.ts";
+import {
+  checkpointPath,
+  checkpointsIn,
+  latestCheckpoint,
+  problemOfCheckpoint,
+  rotateCheckpoints,
+} from "./checkpoints.ts";
 import { lockFolder } from "./lock.ts";
-import { problemOf, writeSealedFolder } from "./sealed-folder.ts";
+import { removeFolder, writeSealedFolder } from "./sealed-folder.ts";
 
 /** A run's output folder, this process' own until it is released. */
 export class OutputFolder {
@@ -32,12 +38,20 @@ export class OutputFolder {
     return checkpointPath(this.path, step);
   }
 
-  /** The checkpoint to go on from: a folder, or with `true` the newest whole one here. @throws when there is none, or it isn't whole */
-  async find(wanted: string | true, onSkipped: (path: string, problem: string) => unknown): Promise<string> {
-    if (wanted === true) {
+  /**
+   * The checkpoint to resume from: a folder, with `true` the newest whole one here, with `auto` the same, or undefined if there is none.
+   * @throws when there is none, or it isn't whole
+   */
+  async find(
+    wanted: string | true,
+    onSkipped: (path: string, problem: string) => unknown,
+  ): Promise<string | undefined> {
+    if (wanted === true || wanted === "auto") {
       const latest = await latestCheckpoint(this.path, ({ path }, problem) => onSkipped(path, problem));
-      if (latest) return latest.path;
-      throw new GpugradError(`${this.path}: no whole checkpoint to resume from. Start without resumeFromCheckpoint.`);
+      if (latest || wanted === "auto") return latest?.path;
+      throw new GpugradError(
+        `${this.path}: no whole checkpoint to resume from. Leave out resumeFromCheckpoint, or set it to auto.`,
+      );
     }
     if (await exists(join(wanted, "optimizer.pt"))) {
       throw new GpugradError(
@@ -45,7 +59,7 @@ export class OutputFolder {
           "give the folder as the model.",
       );
     }
-    const problem = await problemOf(wanted);
+    const problem = await problemOfCheckpoint(wanted);
     if (problem) throw new GpugradError(`${wanted}: can't be resumed from: ${problem}.`);
     return wanted;
   }
@@ -60,7 +74,7 @@ export class OutputFolder {
           "(resumeFromCheckpoint: true), delete what it left (overwriteOutputDir: true), or choose another output folder.",
       );
     }
-    for (const { path } of left) await rm(path, { recursive: true });
+    for (const { path } of left) await removeFolder(path);
   }
 
   /** Writes a step's checkpoint: all of it, or nothing. */

@@ -84,10 +84,10 @@ export const TRAINING_ARGUMENTS = {
     ...{
       default: null,
       type: "string",
-      help: "checkpoint folder to go on from; true: the newest whole one in outputDir",
+      help: "checkpoint folder to resume from; true: the newest whole one in outputDir; auto: that, or from the start",
     },
     brokenRule: (value) =>
-      typeof value === "boolean" || typeof value === "string" ? undefined : "it has to be a folder, true or false",
+      typeof value === "boolean" || typeof value === "string" ? undefined : "it has to be a folder, auto, true or false",
   } satisfies Argument<string | boolean | null> as Argument<string | boolean | null>,
 
   numTrainEpochs: number(3, "passes over the training set"),
