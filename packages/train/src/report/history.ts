@@ -173,9 +173,13 @@ export class History {
     if (this.nonFinite.steps.length < NAMED_STEPS) this.nonFinite.steps.push(step);
   }
 
-  /** An evaluation, in place of one after the same update. When there are too many, every other one is forgotten, but not that of `best`. */
+  /**
+   * An evaluation, in place of one after the same update: one of the best model may come after later ones. When there are too many, every
+   * other one is forgotten, but not that of `best`.
+   */
   addEvaluation(evaluation: EvaluationMetrics, best?: number): void {
-    this.evaluations = [...this.evaluations.filter(({ step }) => step !== evaluation.step), evaluation];
+    const others = this.evaluations.filter(({ step }) => step !== evaluation.step);
+    this.evaluations = [...others, evaluation].sort((a, b) => a.step - b.step);
     if (this.evaluations.length <= MOST_EVALUATIONS) return;
     this.evaluations = this.evaluations.filter(({ step }, i) => i % 2 === 0 || step === best);
   }

@@ -333,6 +333,21 @@ test("a resumed run goes on with what was there up to its checkpoint", async () 
   expect(fresh.report().history.curves.loss.points).toEqual([]);
 });
 
+test("evaluations are in order, also where the best model is evaluated once more at the end", async () => {
+  const outputDir = newFolder();
+  const told = run(outputDir, { loadBestModelAtEnd: true, evalStrategy: "steps", evalSteps: 10, saveSteps: 10 });
+  await told.begin();
+  for (let step = 1; step <= 40; step++) {
+    await told.step(step);
+    if (step % 10 !== 0) continue;
+    if (step === 20) Object.assign(told.state, { bestMetric: 0.2, bestGlobalStep: 20, bestModelCheckpoint: "checkpoint-20" }); // prettier-ignore
+    await told.evaluate(reviews(String), logits, { eval_loss: step / 100 });
+  }
+  await told.end();
+  await told.evaluate(reviews(String), logits, { eval_loss: 0.2 });
+  expect(told.report().history.evaluations.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+});
+
 test("a resumed run without a readable page has the curves of the log", async () => {
   const outputDir = newFolder();
   const killed = run(outputDir);

@@ -1,6 +1,7 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAside } from "@gpugrad/bert";
+import { csvCell } from "../csv-cell.ts";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import type { LogEntry } from "../trainer/trainer-state.ts";
 import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
@@ -13,10 +14,11 @@ import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
 export function csvTracker({ outputDir, warn }: TrackerOptions): TrainerCallback {
   const path = join(outputDir, "log.csv");
   let columns: string[] = [];
-  const asRow = (entry: LogEntry): string => `${columns.map((key) => entry[key] ?? "").join(",")}\n`;
+  const valueOf = (entry: LogEntry, key: string): number | string => (Object.hasOwn(entry, key) ? entry[key]! : "");
+  const asRow = (entry: LogEntry): string => `${columns.map((key) => csvCell(valueOf(entry, key))).join(",")}\n`;
   const writeAll = (entries: readonly LogEntry[]): Promise<void> => {
     columns = [...new Set(["step", "epoch", ...entries.flatMap((entry) => Object.keys(entry))])];
-    return writeFileAside(path, `${columns.map(quoted).join(",")}\n${entries.map(asRow).join("")}`);
+    return writeFileAside(path, `${columns.map(csvCell).join(",")}\n${entries.map(asRow).join("")}`);
   };
   return goesOnWithout("reportTo csv", warn, {
     onTrainBegin: (_args, { logHistory }) => writeAll(logHistory),
@@ -28,5 +30,3 @@ export function csvTracker({ outputDir, warn }: TrackerOptions): TrainerCallback
     },
   });
 }
-
-const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

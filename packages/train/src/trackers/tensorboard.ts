@@ -2,6 +2,7 @@ import { appendFile, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { shareable } from "@gpugrad/bert";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
+import { safeName } from "../safe-name.ts";
 import { shareableArguments } from "../hub/shareable-arguments.ts";
 import { fileVersion, markdown, scalars, sessionStart } from "./event.ts";
 import { tfrecord } from "./tfrecord.ts";
@@ -9,7 +10,8 @@ import { goesOnWithout, taggedLogs, type TrackerOptions } from "./tracker.ts";
 
 /**
  * Writes event files for TensorBoard, `<outputDir>/runs/<run>/events.out.tfevents.*`, under the tags that Transformers has: `train/loss`,
- * `eval/accuracy`, …; arguments and model configuration as texts. A run that is resumed goes on in its folder, with a file of its own.
+ * `eval/accuracy`, …; arguments and model configuration as texts. The folder has the run's name, or the time. A run that is resumed continues in its
+ * folder, with a file of its own.
  *
  * `tensorboard --logdir <outputDir>/runs` shows them.
  * @see https://huggingface.co/docs/transformers/main_classes/callback#transformers.integrations.TensorBoardCallback
@@ -21,7 +23,8 @@ export function tensorBoardTracker({ outputDir, runName, warn }: TrackerOptions)
 
   async function begin(step: number): Promise<void> {
     const earlier = step > 0 ? await newestIn(runs) : undefined;
-    const folder = join(runs, runName ?? earlier ?? nameByTime(new Date()));
+    const name = runName == null ? (earlier ?? nameByTime(new Date())) : safeName(runName);
+    const folder = join(runs, name);
     await mkdir(folder, { recursive: true });
     const others = (await readdir(folder)).length; // two files may be begun in one second
     file = join(folder, `events.out.tfevents.${Math.floor(now())}.gpugrad.${process.pid}.${others}`);
@@ -56,9 +59,10 @@ function nameByTime(time: Date): string {
   return `${month}${day}_${clock!.replaceAll(":", "-")}`;
 }
 
-/** The folder that was written to last. */
+/** The folder that was begun last. */
 async function newestIn(folder: string): Promise<string | undefined> {
-  const names = await readdir(folder).catch(() => []);
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   const times = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).mtimeMs));
   return names[times.indexOf(Math.max(...times))];
 }

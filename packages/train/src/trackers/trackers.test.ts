@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
 import { drive } from "../../test/drive.ts";
 import { pythonWith } from "../../test/python.ts";
 import { csvTracker } from "./csv.ts";
@@ -11,6 +11,14 @@ import { tensorBoardTracker } from "./tensorboard.ts";
 let outputDir: string;
 beforeEach(() => void (outputDir = mkdtempSync(join(tmpdir(), "trackers-"))));
 afterEach(() => rmSync(outputDir, { recursive: true }));
+
+/** The data of each record of a file in TFRecord's frames. */
+function records(bytes: Buffer): Buffer[] {
+  const found: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += 16 + found.at(-1)!.length)
+    found.push(bytes.subarray(at + 12, at + 12 + Number(bytes.readBigUInt64LE(at))));
+  return found;
+}
 
 const read = (name: string): string => readFileSync(join(outputDir, name), "utf8");
 
@@ -30,6 +38,19 @@ describe("log.csv", () => {
       "",
     ]);
   });
+});
+
+test("log.csv keeps a metric whose name a spreadsheet would compute, or an object already has, as it is", async () => {
+  const run = drive([csvTracker({ outputDir })], { outputDir });
+  await run.begin();
+  await run.log(2, { "=HYPERLINK(A1)": -0.5, toString: 1 });
+  await run.log(4, { loss: -Infinity });
+  expect(read("log.csv").split("\n")).toEqual([
+    "step,epoch,'=HYPERLINK(A1),toString,loss",
+    "2,0.5,-0.5,1,",
+    "4,1,,,-Infinity",
+    "",
+  ]);
 });
 
 describe.each([
@@ -93,6 +114,36 @@ describe("TensorBoard", () => {
       expect(bytes).toContain('"resume_from_checkpoint": "checkpoint-2"');
       expect([bytes.includes(hubToken), bytes.includes(outputDir)]).toEqual([false, false]);
     }
+  });
+
+  it("is told where a resumed run begins again, in the newest folder, whatever else lies beside it", async () => {
+    const first = drive([tensorBoardTracker({ outputDir })], { outputDir });
+    await first.begin();
+    await first.log(6, { loss: 0.5 });
+    const [folder] = readdirSync(join(outputDir, "runs"));
+    writeFileSync(join(outputDir, "runs", ".DS_Store"), "");
+    const again = drive([tensorBoardTracker({ outputDir })], { outputDir }, first.state.logHistory);
+    await again.begin();
+    const files = readdirSync(join(outputDir, "runs", folder!)).map((name) => readFileSync(join(outputDir, "runs", folder!, name))); // prettier-ignore
+    expect(files).toHaveLength(2);
+    // Events begin with their time: a byte that says so, and a double. A session start is step 7, and field 7 with status 1.
+    const start = Buffer.from([2 * 8, 7, 7 * 8 + 2, 2, 1 * 8, 1]);
+    expect(files.map((bytes) => records(bytes).filter((event) => event.subarray(9).equals(start)).length).sort()).toEqual([0, 1]); // prettier-ignore
+    expect(records(files.find((bytes) => bytes.includes(start))!)[1]!.subarray(9)).toEqual(start);
+  });
+
+  it.each([
+    ["../../outside", "-..-outside"],
+    ["..", "-"],
+    ["bert/lr=5e-5", "bert-lr=5e-5"],
+    ["/etc/cron.d", "-etc-cron.d"],
+  ])("has a run named %s in a folder of its own: %s", async (runName, folder) => {
+    const output = join(outputDir, "deep", "output");
+    const run = drive([tensorBoardTracker({ outputDir: output, runName })], { outputDir: output });
+    await run.begin();
+    expect(readdirSync(outputDir)).toEqual(["deep"]);
+    expect(readdirSync(join(outputDir, "deep"))).toEqual(["output"]);
+    expect(readdirSync(join(output, "runs"))).toEqual([folder]);
   });
 
   it.skipIf(!python)("itself reads scalars and texts, and of a run that is resumed each step once", async () => {

@@ -87,7 +87,9 @@ export const TRAINING_ARGUMENTS = {
       help: "checkpoint folder to resume from; true: the newest whole one in outputDir; auto: that, or from the start",
     },
     brokenRule: (value) =>
-      typeof value === "boolean" || typeof value === "string" ? undefined : "it has to be a folder, auto, true or false",
+      typeof value === "boolean" || typeof value === "string"
+        ? undefined
+        : "it has to be a folder, auto, true or false",
   } satisfies Argument<string | boolean | null> as Argument<string | boolean | null>,
 
   numTrainEpochs: number(3, "passes over the training set"),
