@@ -46,19 +46,17 @@ command("profile", "where the time of a training step goes, kernel by kernel", a
   return (await import("./commands/profile.ts")).profile;
 });
 
-// Whoever reads has enough, as head(1) does: that is no error. 141 is what a shell reports for it.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(141);
-  throw error;
-});
-
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(`gpugrad: ${error instanceof Error ? error.message : String(error)}\n`);
+    const { writeError } = await import("./output.ts");
+    writeError(`gpugrad: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
   }
 }
+
+// What a signal has cut short, such as a download, doesn't keep the process.
+if (Number(process.exitCode) > 128) setTimeout(() => process.kill(process.pid, "SIGKILL"), 3000).unref();

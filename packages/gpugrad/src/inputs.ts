@@ -2,7 +2,12 @@ import { padRows, type ModelInputs, type Tokenizer } from "@gpugrad/bert";
 import type { TextRow } from "./input-rows.ts";
 
 /** The tokens of a text, cut where they are too many, not padded. */
-export type Encoded = Pick<ReturnType<Tokenizer["encode"]>, "input_ids" | "token_type_ids">;
+export interface Encoded {
+  input_ids: ArrayLike<number>;
+  token_type_ids: ArrayLike<number>;
+  /** Whether the text has more, where that is known. */
+  isCut?: boolean;
+}
 
 /** Tokens of texts, or of pairs of texts, `maxLength` each at most. */
 export function encodeRows(tokenizer: Tokenizer, rows: readonly TextRow[], maxLength: number): Encoded[] {

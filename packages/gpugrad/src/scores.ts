@@ -33,6 +33,9 @@ export function scoresOf(
   return x.map((logit, i) => ({ label: config.id2label[i]!, score: score(logit) })).sort((a, b) => b.score - a.score);
 }
 
+/** Whether these numbers are an answer: one that is NaN or infinite is not. */
+export const isFinite = (values: Float32Array): boolean => values.every(Number.isFinite);
+
 function defaultFunction({ problem_type, num_labels }: Pick<BertConfig, "problem_type" | "num_labels">) {
   if (problem_type === "regression") return "none";
   return problem_type === "multi_label_classification" || num_labels === 1 ? "sigmoid" : "softmax";

@@ -3,8 +3,11 @@ import { constants } from "node:os";
 /** Ctrl-C comes to a program twice when its runner passes on what the terminal sent to both: within this time it is one. */
 const SAME_SIGNAL_MS = 500;
 
+/** Ctrl-C, an orderly end, and a terminal that was closed. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /**
- * Calls `stop` when SIGINT (Ctrl-C) or SIGTERM comes; a second one ends the process at once.
+ * Calls `stop` when one of these signals comes; a second one ends the process at once.
  * @returns what takes the listener away, unless a signal came: then the process is on its way out, and the signal's echo must not kill it
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void {
@@ -16,11 +19,36 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): () => void
     at = now;
     stop(signal);
   };
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.on(signal, listener);
+  for (const signal of SIGNALS) process.on(signal, listener);
   return () => {
-    if (at === undefined) for (const signal of signals) process.off(signal, listener);
+    if (at === undefined) for (const signal of SIGNALS) process.off(signal, listener);
   };
+}
+
+/** A command that was asked to stop. */
+export class StoppedError extends Error {
+  override name = "StoppedError";
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`${signal}: stopped.`);
+    this.signal = signal;
+  }
+}
+
+/** What `work` gives, unless `stop` is aborted before: work that can't be interrupted is not waited for. @throws the reason of `stop` */
+export async function unlessStopped<T>(stop: AbortSignal, work: () => Promise<T>): Promise<T> {
+  stop.throwIfAborted();
+  let leave!: () => void;
+  const stopped = new Promise<never>((_, reject) => {
+    leave = () => reject(stop.reason as Error);
+    stop.addEventListener("abort", leave);
+  });
+  try {
+    return await Promise.race([work(), stopped]);
+  } finally {
+    stop.removeEventListener("abort", leave);
+  }
 }
 
 /** What a shell reports for a program that ended by a signal: 130 for SIGINT, 143 for SIGTERM. */

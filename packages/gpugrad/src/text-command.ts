@@ -2,11 +2,13 @@ import type { BertConfig } from "@gpugrad/bert";
 import { destroy, init } from "@gpugrad/tensor";
 import { formatRate, progressLine } from "@gpugrad/train";
 import { Option, type Command } from "commander";
-import { once } from "node:events";
 import { access, constants } from "node:fs/promises";
 import { inputRows, LINE_FORMATS, type BadRow, type InputOptions, type TextRow } from "./input-rows.ts";
+import { allowMissingWeights } from "./missing-weights.ts";
+import { outputGone, READER_GONE, readerIsGone, writeError, writeOutput } from "./output.ts";
 import { runCommand } from "./run-command.ts";
-import { exitCodeOf, onStopSignal } from "./stop-signal.ts";
+import { isFinite } from "./scores.ts";
+import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "./stop-signal.ts";
 import { openTextModel, type Task } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
@@ -22,7 +24,11 @@ export interface Output {
 interface Options extends InputOptions {
   batchSize: number;
   maxLength?: number;
+  allowMissingWeights?: true;
 }
+
+/** Of rows whose answers are not numbers, so many are named. */
+const NAMED_ROWS = 10;
 
 /**
  * A command that runs a model over texts, those given or the rows of a file or of standard input, and prints a line for each, in
@@ -45,52 +51,67 @@ export function textCommand<M extends { readonly config: BertConfig }, O extends
       "--max-length <n>",
       "tokens per text; longer texts are cut (default: as many as the model takes, BERT 512)",
       wholeNumber(1),
-    );
+    )
+    .addOption(allowMissingWeights());
   return runCommand<Options & O>(command, args, async (options, [id, ...texts]) => {
     const stop = new AbortController();
-    let stoppedBy: NodeJS.Signals | undefined;
-    const stopListening = onStopSignal((signal) => {
-      stoppedBy = signal;
-      stop.abort();
-    });
-    let done = 0;
+    const signal = AbortSignal.any([stop.signal, outputGone]);
+    const stopListening = onStopSignal((name) => stop.abort(new StoppedError(name)));
+    const count = { rows: 0, bad: 0, cut: 0, tokens: 0 };
+    const notFinite: number[] = [];
     const progress = showsProgress() ? progressLine() : undefined;
     const say = (text: string): void => {
       progress?.done();
-      process.stderr.write(`${command.name()}: ${text}\n`);
+      writeError(`${command.name()}: ${text}\n`);
     };
     try {
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
-      await init();
-      const model = await openTextModel(id!, task, { maxLength: options.maxLength, say });
+      const { maxLength, allowMissingWeights } = options;
+      const model = await unlessStopped(signal, async () => {
+        await init();
+        return openTextModel(id!, task, { maxLength, allowMissingWeights, say });
+      });
       const output = task.output(options, model.config);
-      const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, stop.signal);
-      if (output.header !== undefined) await print(`${output.header}\n`, stop.signal);
+      const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, signal);
+      if (output.header !== undefined) await writeOutput(`${output.header}\n`, signal);
 
       const start = performance.now();
-      let badRows = 0;
-      let tokens = 0;
-      for await (const results of runTexts(model, rows, { batchSize: options.batchSize, signal: stop.signal })) {
-        const lines = results.map(({ row, values }) => ("text" in row ? output.line(values!, row) : output.bad(row)));
-        const errors = results.flatMap(({ row }) => ("text" in row ? [] : [row.error]));
-        for (const error of errors) say(error);
-        done += results.length;
-        badRows += errors.length;
-        tokens += results.reduce((sum, result) => sum + result.tokens, 0);
-        await print(`${lines.join("\n")}\n`, stop.signal);
+      for await (const results of runTexts(model, rows, { batchSize: options.batchSize, signal })) {
+        const lines: string[] = [];
+        for (const { row, values, tokens, isCut } of results) {
+          count.rows++;
+          count.tokens += tokens;
+          if (isCut) count.cut++;
+          if (!("text" in row)) {
+            say(row.error);
+            count.bad++;
+          } else if (!isFinite(values!)) notFinite.push(count.rows);
+          lines.push("text" in row ? output.line(values!, row) : output.bad(row));
+        }
+        await writeOutput(`${lines.join("\n")}\n`, signal);
+        signal.throwIfAborted();
         const seconds = (performance.now() - start) / 1000;
         progress?.update(
-          `${done} texts · ${formatRate(done / seconds, "texts")} · ${formatRate(tokens / seconds, "tokens")}`,
+          `${count.rows} texts · ${formatRate(count.rows / seconds, "texts")} · ${formatRate(count.tokens / seconds, "tokens")}`,
         );
       }
       progress?.done();
-      if (badRows === 0) return 0;
-      say(`${badRows} of ${done} rows could not be read: see above.`);
-      return 1;
+      if (count.cut > 0)
+        say(`${count.cut} of ${count.rows} texts have more than ${model.maxLength} tokens and were cut there.`);
+      if (count.bad > 0) say(`${count.bad} of ${count.rows} rows could not be read: see above.`);
+      if (notFinite.length > 0) {
+        const named = notFinite.slice(0, NAMED_ROWS).join(", ") + (notFinite.length > NAMED_ROWS ? ", …" : "");
+        say(
+          `the model's numbers for ${notFinite.length} of ${count.rows} texts are NaN or infinite: rows ${named}. ` +
+            "Its weights may be damaged, or its training has diverged.",
+        );
+      }
+      return count.bad > 0 || notFinite.length > 0 ? 1 : 0;
     } catch (error) {
-      if (!stoppedBy) throw error;
-      say(`stopped after ${done} texts.`);
-      return exitCodeOf(stoppedBy);
+      if (readerIsGone()) return READER_GONE;
+      if (!(stop.signal.reason instanceof StoppedError)) throw error;
+      say(`stopped after ${count.rows} texts.`);
+      return exitCodeOf(stop.signal.reason.signal);
     } finally {
       stopListening();
       stop.abort(); // closes the input, where it is still open
@@ -105,11 +126,6 @@ async function* operandRows(texts: readonly string[]): AsyncGenerator<TextRow> {
 
 /** On a terminal, unless the results go there too. */
 const showsProgress = (): boolean => process.stderr.isTTY === true && process.stdout.isTTY !== true;
-
-/** Writes to standard output, and waits for its reader where that is slow. */
-async function print(text: string, signal: AbortSignal): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, "drain", { signal });
-}
 
 /** One field of a table whose fields are separated by tabs: without line ends and tabs of its own. */
 export const plainField = (text: string): string => text.replace(/[\t\r\n]+/g, " ");

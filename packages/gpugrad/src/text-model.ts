@@ -7,21 +7,32 @@ import {
   type BertForSequenceClassification,
   type Folder,
   type ModelInputs,
+  type Tokenizer,
 } from "@gpugrad/bert";
-import { device, DeviceLostError, init, scope, type Tensor } from "@gpugrad/tensor";
+import { device, DeviceLostError, GpugradError, init, scope, type Tensor } from "@gpugrad/tensor";
+import { saveTokenizer, startWorkers } from "@gpugrad/train";
+import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
 import { encodeRows, padBatch, type Encoded } from "./inputs.ts";
 import type { TextRow } from "./input-rows.ts";
 
 /** How to open a model, and what to compute with it. */
 export interface Task<M extends { readonly config: BertConfig }> {
-  open: (folder: Folder) => Promise<M>;
+  open: (folder: Folder, options: LoadOptions) => Promise<M>;
   /** A row of numbers for each text, [B, …]. */
   compute: (model: M, inputs: ModelInputs) => Tensor;
 }
 
+/** A classifier with all its weights. @throws where some are missing, or its head is another one */
+export async function openClassifier(folder: Folder, options: LoadOptions): Promise<BertForSequenceClassification> {
+  const model = await AutoModelForSequenceClassification.fromPretrained(folder, {
+    ...{ dtype: options.dtype ?? "auto", onReport: options.say },
+  });
+  return refuseMissing(model, options, { head: "ForSequenceClassification" });
+}
+
 /** Logits of each text's classes. */
 export const sequenceClassification: Task<BertForSequenceClassification> = {
-  open: (folder) => AutoModelForSequenceClassification.fromPretrained(folder),
+  open: openClassifier,
   compute: (model, inputs) => model.forward(inputs).logits,
 };
 
@@ -34,49 +45,53 @@ export interface TextModel {
   readonly isReady: boolean;
   /** How often that came to pass. */
   readonly rebuilds: number;
-  encode(rows: readonly TextRow[]): Encoded[];
+  /** Tokens of texts, cut where they are too many. */
+  encode(rows: readonly TextRow[]): Promise<Encoded[]>;
   /**
    * Work is on its way to the device when this returns; the promise is for the numbers. Those that are lost with the device are computed
    * again, once, on a new one.
    * @throws {@link DeviceLostError} where there is no new device, or it is lost as well
    */
   compute(batch: readonly Encoded[]): Promise<Float32Array[]>;
+  /** Ends its threads. */
+  close(): Promise<void>;
 }
 
-export interface TextModelOptions {
+export interface TextModelOptions extends Omit<LoadOptions, "dtype"> {
   /** Tokens per text; no more than model and tokenizer take. */
   maxLength?: number | undefined;
-  /** Told when the model had to be opened again. */
-  say: (text: string) => void;
+  /** Threads that tokenize; without any, the main one does. */
+  threads?: number;
 }
 
 /** Opens a model and its tokenizer. @throws as their `fromPretrained` do */
 export async function openTextModel<M extends { readonly config: BertConfig }>(
   id: string,
   { open, compute }: Task<M>,
-  { maxLength = Infinity, say }: TextModelOptions,
+  { maxLength = Infinity, threads = 0, ...options }: TextModelOptions,
 ): Promise<TextModel> {
   const folder = await openFolder(id); // opened again, it is the same commit of the hub
   const tokenizer = await AutoTokenizer.fromPretrained(folder);
   let home = device();
-  let model = await open(folder);
+  let model = await open(folder, options);
   let rebuilds = 0;
   let rebuilding: Promise<void> | undefined;
   const { config } = model;
   const limit = Math.min(config.max_position_embeddings, tokenizer.modelMaxLength, maxLength);
+  const workers = threads > 0 ? await tokenizeThreads(tokenizer, threads, limit) : undefined;
 
   async function rebuild(): Promise<void> {
     if (!home.adapter.cpu) process.env["GPUGRAD_ADAPTER"] ||= "hardware"; // while it is reset, only CPUs may be there
     try {
       const next = await init();
-      model = await open(folder);
+      model = await open(folder, options);
       home = next;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new DeviceLostError(`the device was lost, and the model can't be opened on a new one: ${why}`, { cause });
     }
     rebuilds++;
-    say(`the device was lost; the model was opened again on a new one (${home.adapter.description}).`);
+    options.say(`the device was lost; the model was opened again on a new one (${home.adapter.description}).`);
   }
 
   return {
@@ -88,7 +103,7 @@ export async function openTextModel<M extends { readonly config: BertConfig }>(
     get rebuilds() {
       return rebuilds;
     },
-    encode: (rows) => encodeRows(tokenizer, rows, limit),
+    encode: workers?.encode ?? ((rows) => Promise.resolve(encodeMarked(tokenizer, rows, limit))),
     async compute(batch) {
       const inputs = padBatch(tokenizer, batch);
       for (let isAgain = false; ; isAgain = true) {
@@ -102,6 +117,40 @@ export async function openTextModel<M extends { readonly config: BertConfig }>(
           if (isAgain || !(error instanceof DeviceLostError)) throw error;
         }
       }
+    },
+    close: async () => workers?.close(),
+  };
+}
+
+/** Tokens of texts, and which of them were cut: those that fill one place more. */
+function encodeMarked(tokenizer: Tokenizer, rows: readonly TextRow[], maxLength: number): Encoded[] {
+  return encodeRows(tokenizer, rows, maxLength + 1).map((encoded, i) =>
+    encoded.input_ids.length <= maxLength
+      ? encoded
+      : { ...encodeRows(tokenizer, [rows[i]!], maxLength)[0]!, isCut: true },
+  );
+}
+
+/** Threads that tokenize as {@link encodeRows} does: a long text keeps none but its own waiting. */
+async function tokenizeThreads(tokenizer: Tokenizer, threads: number, maxLength: number) {
+  const saved = (await saveTokenizer(tokenizer))!;
+  const workers = await startWorkers(saved.folder, threads);
+  if (typeof workers === "string") {
+    await saved.remove();
+    throw new GpugradError(`tokenizer: its thread can't be started: ${workers}`);
+  }
+  return {
+    encode: async (rows: readonly TextRow[]): Promise<Encoded[]> => {
+      const { ids, lengths, firsts } = await workers.encode(rows, maxLength);
+      let start = 0;
+      return Array.from(lengths, (length, i) => {
+        const input_ids = ids.subarray(start, (start += length));
+        return { input_ids, token_type_ids: new Int32Array(length).fill(1, firsts[i]) };
+      });
+    },
+    close: async (): Promise<void> => {
+      await workers.close();
+      await saved.remove();
     },
   };
 }

@@ -12,7 +12,7 @@ function countingModel(batches: number[][] = []): TextModel {
     maxLength: 512,
     isReady: true,
     rebuilds: 0,
-    encode: (rows) =>
+    encode: async (rows) =>
       rows.map(({ text }) => {
         const { length } = text.split(" ");
         return { input_ids: new Array<number>(length).fill(7), token_type_ids: new Array<number>(length).fill(0) };
@@ -23,6 +23,7 @@ function countingModel(batches: number[][] = []): TextModel {
       await setTimeout(lengths.length % 3); // the later batch may be done first
       return lengths.map((length) => Float32Array.of(length));
     },
+    close: () => Promise.resolve(),
   };
 }
 

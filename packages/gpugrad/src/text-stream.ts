@@ -10,6 +10,8 @@ export interface TextResult {
   values?: Float32Array;
   /** Tokens that were computed, without padding. */
   tokens: number;
+  /** Whether the text has more. */
+  isCut: boolean;
 }
 
 /** Batches that are sorted by length together: more waste less padding, and hold more memory. */
@@ -65,10 +67,10 @@ async function* encode(
     const window: EncodedRow[] = [];
     for (let start = 0; start < rows.length; start += ROWS_PER_TURN) {
       const some = rows.slice(start, start + ROWS_PER_TURN);
-      const encodings = model.encode(some.filter((row) => "text" in row)).values();
+      const encodings = (await model.encode(some.filter((row) => "text" in row))).values();
       for (const row of some) {
         const encoded = "text" in row ? encodings.next().value! : undefined;
-        window.push([{ row, tokens: encoded?.input_ids.length ?? 0 }, encoded]);
+        window.push([{ row, tokens: encoded?.input_ids.length ?? 0, isCut: encoded?.isCut ?? false }, encoded]);
       }
       await setImmediate();
     }

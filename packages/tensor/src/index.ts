@@ -19,6 +19,7 @@ export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
+export { visible } from "./terminal.ts";
 export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMemory } from "./storage.ts";
 export {
   copyInto,

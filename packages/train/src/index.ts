@@ -102,6 +102,7 @@ export {
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean } from "./nearest.ts";
+export { saveTokenizer, startWorkers } from "#platform";
 export type { ComputeMetrics, PredictionOutput, Predictions } from "./trainer/prediction.ts";
 export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";

@@ -1,3 +1,5 @@
+import { visible } from "@gpugrad/tensor";
+
 /** Where progress is shown: stderr, as a rule. */
 export type ProgressStream = {
   isTTY?: boolean | undefined;
@@ -39,12 +41,12 @@ export function progressLine(
   };
   return {
     update(text) {
-      latest = text;
+      latest = isLive ? visible(text) : text;
       if (performance.now() - shownAt >= interval) show();
     },
     print(text) {
       const isInTheWay = isLive && shown !== "";
-      stream?.write(`${isInTheWay ? "\r\x1b[K" : ""}${text}\n`);
+      stream?.write(`${isInTheWay ? "\r\x1b[K" : ""}${isLive ? visible(text) : text}\n`);
       if (isInTheWay) show();
     },
     done() {

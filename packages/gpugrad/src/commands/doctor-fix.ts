@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeError } from "../output.ts";
 
 interface Step {
   command: string[];
@@ -16,11 +17,11 @@ interface Step {
 export function installLavapipe(): boolean {
   const steps = lavapipeSteps();
   if (!steps) {
-    process.stderr.write(`gpugrad doctor --fix: there is no apt-get here. ${lavapipeCommands()}\n`);
+    writeError(`gpugrad doctor --fix: there is no apt-get here. ${lavapipeCommands()}\n`);
     return false;
   }
   for (const { command, input } of steps) {
-    process.stderr.write(`$ ${command.join(" ")}\n`);
+    writeError(`$ ${command.join(" ")}\n`);
     const [program, ...args] = asRoot(command);
     const { status, error } = spawnSync(program!, args, {
       input,
@@ -29,7 +30,7 @@ export function installLavapipe(): boolean {
     });
     if (status !== 0) {
       const why = error ? error.message : `exit code ${status}`;
-      process.stderr.write(`gpugrad doctor --fix: ${command.join(" ")} failed: ${why}. Run it as root.\n`);
+      writeError(`gpugrad doctor --fix: ${command.join(" ")} failed: ${why}. Run it as root.\n`);
       return false;
     }
   }

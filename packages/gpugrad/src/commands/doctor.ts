@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { destroy, init, softmax, tensor, type Device } from "@gpugrad/tensor";
 import { Command } from "commander";
 import { installLavapipe, lavapipeCommands, osRelease } from "./doctor-fix.ts";
+import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 
 /** One thing that the doctor looked at. */
@@ -48,7 +49,7 @@ export function doctor(args: string[]): Promise<number> {
       return installed ? (status ?? 1) : 1;
     }
     const report = await examine();
-    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : show(report));
+    await writeOutput(options.json ? `${JSON.stringify(report)}\n` : show(report));
     return report.ok ? 0 : 1;
   });
 }

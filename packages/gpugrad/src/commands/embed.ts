@@ -1,6 +1,7 @@
 import { AutoModel } from "@gpugrad/bert";
 import { fromArray, matmul, reshape } from "@gpugrad/tensor";
 import { Command } from "commander";
+import { refuseMissing } from "../missing-weights.ts";
 import { textCommand } from "../text-command.ts";
 
 /** `gpugrad embed MODEL [text…]`: a vector of length 1 per text: the mean over its tokens, as sentence-transformers makes it. */
@@ -13,7 +14,10 @@ export function embed(args: string[]): Promise<number> {
     )
     .option("--json", 'a line {"embedding": […]} per text; otherwise the numbers, separated by tabs');
   return textCommand(command, args, {
-    open: (folder) => AutoModel.fromPretrained(folder),
+    open: async (folder, options) =>
+      refuseMissing(await AutoModel.fromPretrained(folder, { onReport: options.say }), options, {
+        unused: /^pooler\./,
+      }),
     compute: (model, inputs) => {
       const { last_hidden_state } = model.forward(inputs);
       const [B, T] = last_hidden_state.shape as [number, number];

@@ -1,6 +1,7 @@
-import { device, memory } from "@gpugrad/tensor";
+import { BertForSequenceClassification, BertModel } from "@gpugrad/bert";
+import { destroy, device, init, memory } from "@gpugrad/tensor";
 import { spawn } from "node:child_process";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -197,7 +198,84 @@ it("gpugrad embed keeps the places of bad lines, too", async () => {
   expect(b!.error).toMatch(/e\.txt, line 2: not UTF-8/);
 });
 
+describe("a model that can't answer", () => {
+  const answerOf = async (folder: string, ...args: string[]) => {
+    const said = { out: "", err: "" };
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
+    vi.spyOn(console, "warn").mockReturnValue();
+    return { code: await predict([folder, ...args]), ...said };
+  };
+  /** A copy of the model, changed by `change`, as `config` describes it. */
+  async function changed(save: (folder: string) => Promise<void>, config: object = {}): Promise<string> {
+    const folder = await mkdtemp(join(dir, "model-"));
+    await cp(join(dir, "vocab.txt"), join(folder, "vocab.txt"));
+    await init();
+    await save(folder);
+    await destroy();
+    const file = join(folder, "config.json");
+    await writeFile(file, JSON.stringify({ ...(JSON.parse(await readFile(file, "utf8")) as object), ...config }));
+    return folder;
+  }
+  const classifier = () => BertForSequenceClassification.fromPretrained(tinyBert);
+
+  it("is refused where weights are missing in part or whole, unless they may be drawn at random", async () => {
+    const base = await changed(async (folder) => (await BertModel.fromPretrained(tinyBert)).savePretrained(folder));
+    await expect(answerOf(base, "t5")).rejects.toThrow(
+      `${base}: weights are missing: classifier.bias, classifier.weight. Fine-tune it`,
+    );
+    const { code, out, err } = await answerOf(base, "t5", "--allow_missing_weights");
+    expect([code, out]).toEqual([0, expect.stringMatching(/^LABEL_\d\t/)]);
+    expect(err).toMatch(/weights are missing.*Its answers mean nothing/);
+  });
+
+  it("is refused where its head is for another task, though the names fit", async () => {
+    const save = async (folder: string) => (await classifier()).savePretrained(folder);
+    const tags = await changed(save, { architectures: ["BertForTokenClassification"] });
+    await expect(answerOf(tags, "t5")).rejects.toThrow(/a BertForTokenClassification, whose head is for another task/);
+    const unnamed = await changed(save, { architectures: null });
+    expect((await answerOf(unnamed, "t5")).code).toBe(0);
+  });
+
+  it("is named where its numbers are NaN, with the rows, and the exit code is 1", async () => {
+    const broken = await changed(async (folder) => {
+      const model = await classifier();
+      const embedding = model.bert.embeddings.word_embeddings.weight;
+      const values = await embedding.data();
+      values.fill(NaN, 7 * 8, 8 * 8); // of the word t7
+      embedding.write(values);
+      await model.savePretrained(folder);
+    });
+    const json = await answerOf(broken, "t5", "t7", "t7 t6", "--json");
+    expect(json.code).toBe(1);
+    expect(jsonLines(json.out)).toMatchObject([
+      { label: "LABEL_0" },
+      { label: null, score: null, logits: [null, null] },
+      { label: null, score: null },
+    ]);
+    expect(json.err).toContain("the model's numbers for 2 of 3 texts are NaN or infinite: rows 2, 3.");
+    expect((await answerOf(broken, "t7", "--top_k", "all")).out).toBe("\t\t\t\tt7\n");
+    expect((await answerOf(broken, "t7", "--csv")).out).toBe("text,label,score,error\nt7,,,\n");
+    vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    expect(await embed([broken, "t7", "--json"])).toBe(1);
+  });
+
+  it("says once how many texts were cut", async () => {
+    const { err } = await run(["t5 t6 t7", "t5", "t5 t6 t7 t8", "--max_length", "4"]);
+    expect(err).toBe("gpugrad predict: 2 of 3 texts have more than 4 tokens and were cut there.\n");
+  });
+});
+
 describe("the program", () => {
+  it("ends with 1 where a command throws", async () => {
+    const args = ["scripts/run.mjs", "packages/gpugrad/src/cli.ts", "predict", join(dir, "nothing"), "a"];
+    const child = spawn(process.execPath, args, { cwd: root });
+    let err = "";
+    child.stderr.on("data", (data) => (err += String(data)));
+    expect(await new Promise((resolve) => child.on("close", resolve))).toBe(1);
+    expect(err).toMatch(/^gpugrad: .*nothing/m);
+  });
+
   /** The command as its users start it, in a process group of its own, fed without end. */
   function start() {
     const args = ["scripts/run.mjs", "packages/gpugrad/src/cli.ts", "predict", dir, "--batch-size", "8"];

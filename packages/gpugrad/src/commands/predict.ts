@@ -1,7 +1,7 @@
 import type { BertConfig } from "@gpugrad/bert";
 import { csvCell } from "@gpugrad/train";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../scores.ts";
+import { isFinite, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../scores.ts";
 import { plainField, textCommand, type Output } from "../text-command.ts";
 import { sequenceClassification } from "../text-model.ts";
 import { wholeNumber } from "../texts.ts";
@@ -19,7 +19,8 @@ export function predict(args: string[]): Promise<number> {
     .description(
       "Labels texts: those given, the rows of --file, or the lines of standard input. Prints a line for each, in their order: label, " +
         "score and text, with tabs between them. A row that can't be read is told on standard error; its line has empty fields, or " +
-        "with --json and --csv the error; the others go on, and the exit code is 1.",
+        "with --json and --csv the error; the others go on, and the exit code is 1. So it is where the model's numbers are NaN or " +
+        "infinite: label and score are then empty, with --json null.",
     )
     .option("--top-k <n>", "the best n classes of each text, or all", topK)
     .addOption(
@@ -45,7 +46,11 @@ function topK(text: string): number {
 }
 
 function output({ topK, functionToApply, json, csv }: Options, config: BertConfig): Output {
-  const best = (logits: Float32Array) => scoresOf(logits, config, functionToApply).slice(0, topK ?? 1);
+  /** The best classes, without names where there is nothing to compare. */
+  const best = (logits: Float32Array): { label: string | null; score: number | null }[] => {
+    const scores = scoresOf(logits, config, functionToApply).slice(0, topK ?? 1);
+    return isFinite(logits) ? scores : scores.map(() => ({ label: null, score: null }));
+  };
   const count = Math.min(topK ?? 1, config.num_labels);
   if (json)
     return {
@@ -61,13 +66,14 @@ function output({ topK, functionToApply, json, csv }: Options, config: BertConfi
     const record = (fields: (string | number)[]): string => fields.map(csvCell).join(",");
     return {
       header: record(["text", ...columns, "error"]),
-      line: (logits, { text }) => record([text, ...best(logits).flatMap(({ label, score }) => [label, score]), ""]),
+      line: (logits, { text }) =>
+        record([text, ...best(logits).flatMap(({ label, score }) => [label ?? "", score ?? ""]), ""]),
       bad: ({ error }) => record(["", ...columns.map(() => ""), error]),
     };
   }
   return {
     line(logits, { text }) {
-      const fields = best(logits).flatMap(({ label, score }) => [label, score.toFixed(4)]);
+      const fields = best(logits).flatMap(({ label, score }) => [label ?? "", score?.toFixed(4) ?? ""]);
       return [...fields, text].map(plainField).join("\t");
     },
     bad: () => "\t".repeat(2 * count),

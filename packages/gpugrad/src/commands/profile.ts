@@ -13,6 +13,7 @@ import {
 import { AdamW, GradScaler, noDecayGroups } from "@gpugrad/train";
 import { Command } from "commander";
 import { writeFile } from "node:fs/promises";
+import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { wholeNumber } from "../texts.ts";
 import { shortName, traceEvents, type Span } from "../trace-events.ts";
@@ -52,7 +53,7 @@ export function profile(args: string[]): Promise<number> {
       const { dispatches, spans } = await measure(await open(options), options);
       if (options.trace !== undefined) await writeFile(options.trace, JSON.stringify(traceEvents(spans, dispatches)));
       const rows = byKernel(dispatches);
-      process.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : report(rows, spans, options));
+      await writeOutput(options.json ? `${JSON.stringify(rows)}\n` : report(rows, spans, options));
       return 0;
     } finally {
       await destroy();

@@ -170,7 +170,7 @@ it("waits for a GPU where a GPU was lost, and does not go on with the CPU", asyn
   const { cpu } = adapter;
   const model = await openTextModel(dir, sequenceClassification, { say: () => undefined });
   Object.assign(adapter, { cpu: false });
-  const batch = model.encode([{ text: "t14 t6" }]);
+  const batch = await model.encode([{ text: "t14 t6" }]);
   vi.stubEnv("GPUGRAD_ADAPTER", undefined);
   device().gpu.destroy();
   await model.compute(batch).catch((error: unknown) => expect(error).toBeInstanceOf(DeviceLostError)); // no GPU here

@@ -1,21 +1,20 @@
 import { destroy, device, GpugradError, init } from "@gpugrad/tensor";
 import { Command } from "commander";
+import { allowMissingWeights } from "../missing-weights.ts";
+import { writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
-import { createServer } from "../serve/server.ts";
-import { onStopSignal } from "../stop-signal.ts";
-import { openTextModel, sequenceClassification } from "../text-model.ts";
+import { createServer, type ServeOptions } from "../serve/server.ts";
+import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
+import { openTextModel, sequenceClassification, type TextModel } from "../text-model.ts";
 import { wholeNumber } from "../texts.ts";
 
-interface Options {
-  host: string;
+interface Options extends ServeOptions {
   port: number;
-  maxBatchSize: number;
-  maxWait: number;
-  maxQueueSize: number;
-  maxClientBatchSize: number;
-  maxBodySize: number;
   maxLength?: number;
+  allowMissingWeights?: true;
 }
+
+const names = (list: string): string[] => list.split(",").map((name) => name.trim()).filter(Boolean); // prettier-ignore
 
 /** `gpugrad serve MODEL`: a classifier behind HTTP. */
 export function serve(args: string[]): Promise<number> {
@@ -23,7 +22,7 @@ export function serve(args: string[]): Promise<number> {
     .description(
       'Answers POST /predict {"inputs": "a text" or ["…", "…"], "parameters": {"top_k": 1}} with the classes and scores of each input, and ' +
         "computes requests that come together together. GET /health, GET /metrics (Prometheus). Ctrl-C or SIGTERM finishes what was " +
-        "accepted, then ends. Anyone who reaches the address may ask: there are no passwords.",
+        "accepted, then ends. Anyone who reaches the address may ask: there are no passwords. Web pages of other sites may not.",
     )
     .argument("<model>", "a folder or a hub id")
     .option("--host <address>", "the address to listen on; 0.0.0.0 for other machines, too", "127.0.0.1")
@@ -38,29 +37,60 @@ export function serve(args: string[]): Promise<number> {
       "tokens per text; longer texts are cut (default: as many as the model takes)",
       wholeNumber(1),
     )
+    .option(
+      "--allowed-hosts <names>",
+      "names of this server in requests, separated by commas, beside addresses and localhost; others are refused with 421; " +
+        "* for any (default: any, unless --host is an address of this machine alone)",
+      names,
+      [],
+    )
+    .option(
+      "--cors-origin <origins>",
+      "sites whose pages may ask, such as https://example.com, separated by commas; others are refused with 403; * for any",
+      names,
+      [],
+    )
+    .addOption(allowMissingWeights())
     .allowExcessArguments(false);
   return runCommand<Options>(command, args, async (options, [id]) => {
     if (options.maxClientBatchSize > options.maxQueueSize)
       command.error(
         `error: --max-queue-size ${options.maxQueueSize} has no room for a request of --max-client-batch-size ${options.maxClientBatchSize} texts.`,
       );
-    let stopListening!: () => void;
-    const stopped = new Promise<NodeJS.Signals>((resolve) => (stopListening = onStopSignal(resolve)));
-    try {
+    const stop = new AbortController();
+    const stopListening = onStopSignal((signal) => stop.abort(new StoppedError(signal)));
+    const say = (text: string): void => writeError(`gpugrad serve: ${text}\n`);
+    let model: TextModel | undefined;
+    const open = async (): Promise<TextModel> => {
       await init();
-      const say = (text: string): void => void process.stderr.write(`gpugrad serve: ${text}\n`);
-      const model = await openTextModel(id!, sequenceClassification, { maxLength: options.maxLength, say });
-      const [text] = model.encode([{ text: "" }]);
-      for (const size of [1, options.maxBatchSize]) await model.compute(Array.from({ length: size }, () => text!)); // compiles
-      const app = createServer(model, options);
+      const { maxLength, allowMissingWeights } = options;
+      const opened = await openTextModel(id!, sequenceClassification, {
+        maxLength,
+        allowMissingWeights,
+        say,
+        threads: 1,
+      });
+      model = opened;
+      const [text] = await opened.encode([{ text: "" }]);
+      for (const size of [1, options.maxBatchSize]) await opened.compute(Array.from({ length: size }, () => text!)); // compiles
+      return opened;
+    };
+    try {
+      const app = createServer(await unlessStopped(stop.signal, open), options);
       const address = await app.listen({ host: options.host, port: options.port }).catch(listenError);
-      process.stdout.write(`${id} on ${address} (${device().adapter.description})\n`);
-      const signal = await stopped;
-      say(`${signal}: finishing what was accepted.`);
+      await writeOutput(`${id} on ${address} (${device().adapter.description})\n`);
+      const forever = new Promise<never>(() => undefined);
+      await unlessStopped(stop.signal, () => forever).catch((error: StoppedError) =>
+        say(`${error.signal}: finishing what was accepted.`),
+      );
       await app.close();
       return 0;
+    } catch (error) {
+      if (!(error instanceof StoppedError)) throw error;
+      return exitCodeOf(error.signal);
     } finally {
       stopListening();
+      await model?.close();
       await destroy();
     }
   });

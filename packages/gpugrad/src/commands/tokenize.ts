@@ -1,6 +1,7 @@
 import { AutoTokenizer, type Encoding, type Tokenizer, type TruncationStrategy } from "@gpugrad/bert";
 import { check } from "@gpugrad/tensor";
 import { Command, Option } from "commander";
+import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { batchesOf, textsOf, wholeNumber } from "../texts.ts";
 
@@ -48,7 +49,7 @@ export function tokenize(args: string[]): Promise<number> {
     const together = options.padding === true || options.padding === "longest" ? Infinity : batchSize;
     for await (const batch of batchesOf(lines, together)) {
       const rows = encode(tokenizer, batch, options);
-      process.stdout.write(rows.map((row) => `${options.json ? json(row) : table(tokenizer, row)}\n`).join(""));
+      await writeOutput(rows.map((row) => `${options.json ? json(row) : table(tokenizer, row)}\n`).join(""));
     }
     return 0;
   });

@@ -53,6 +53,18 @@ describe("batches", () => {
     expect(await result).toEqual([10, 20, 30, 40, 50]);
   });
 
+  it("go first when they are full, though an older item of another length still waits for others", async () => {
+    const { queue, batches, end } = batcher({ maxBatchSize: 2, maxWait: 10 });
+    void queue.submit([100]);
+    await vi.advanceTimersByTimeAsync(5);
+    void queue.submit([1, 2]);
+    expect(batches).toEqual([[1, 2]]);
+    void queue.submit([3, 4]);
+    await vi.advanceTimersByTimeAsync(5);
+    await end();
+    expect(batches[1]).toEqual([100]); // it has waited long enough
+  });
+
   it("wait maxWait for others while nothing runs, unless they are full", async () => {
     const { queue, batches, end } = batcher({ maxBatchSize: 3, maxWait: 10 });
     void queue.submit([1]);

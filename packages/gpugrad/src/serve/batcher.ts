@@ -55,6 +55,9 @@ const SHORTEST_CLASS = 16;
 export class Batcher<T, R> {
   readonly #options: BatcherOptions<T, R>;
   #queue: Job<T, R>[] = [];
+  /** Places in the queue of items that are still being made. */
+  #held = 0;
+  #onRelease: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosing = false;
@@ -67,11 +70,24 @@ export class Batcher<T, R> {
 
   /** Items that wait. */
   get queued(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#held;
   }
 
-  /** @throws {@link QueueFullError} when there is no room for so many more items */
-  checkRoom(count: number): void {
+  /**
+   * Holds places in the queue for items that are still to be made, until the returned function is called.
+   *
+   * @throws {@link QueueFullError} when there is no room for so many more items
+   */
+  hold(count: number): () => void {
+    this.#checkRoom(count);
+    this.#held += count;
+    return () => {
+      this.#held -= count;
+      if (this.#held === 0) this.#onRelease?.();
+    };
+  }
+
+  #checkRoom(count: number): void {
     const { maxQueueSize } = this.#options;
     if (this.queued + count <= maxQueueSize) return;
     const retryAfter = Math.max(Math.ceil(this.queued * this.#secondsPerItem), 1);
@@ -87,7 +103,7 @@ export class Batcher<T, R> {
    * @throws {@link QueueFullError} when there is no room for all of them
    */
   async submit(items: readonly T[], signal?: AbortSignal): Promise<R[]> {
-    this.checkRoom(items.length);
+    this.#checkRoom(items.length);
     signal?.throwIfAborted();
     const queuedAt = performance.now();
     const jobs: Job<T, R>[] = [];
@@ -112,31 +128,44 @@ export class Batcher<T, R> {
     }
   }
 
-  /** Computes what waits, without waiting for more. */
+  /** Computes what was accepted, without waiting for more. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    if (this.#held > 0) await new Promise<void>((resolve) => (this.#onRelease = resolve));
     this.#next();
     while (this.#running) await this.#running;
   }
 
-  /** Begins the next batch when it is full, or when its oldest item has waited long enough. */
+  /** Begins the next batch: that of the oldest item once it has waited long enough, before that any full one. */
   #next(): void {
     clearTimeout(this.#timer);
     const [oldest] = this.#queue;
     if (this.#running || !oldest) return;
     const { maxBatchSize, maxWait } = this.#options;
-    const batch = this.#queue.filter(({ lengthClass }) => lengthClass === oldest.lengthClass).slice(0, maxBatchSize);
     const left = oldest.queuedAt + maxWait - performance.now();
-    if (batch.length < maxBatchSize && left > 0 && !this.#isClosing) {
+    const next = left <= 0 || this.#isClosing ? oldest.lengthClass : this.#fullClass();
+    if (next === undefined) {
       this.#timer = setTimeout(() => this.#next(), left);
       return;
     }
+    const batch = this.#queue.filter(({ lengthClass }) => lengthClass === next).slice(0, maxBatchSize);
     const members = new Set(batch);
     this.#queue = this.#queue.filter((job) => !members.has(job));
     this.#running = this.#run(batch).finally(() => {
       this.#running = undefined;
       this.#next();
     });
+  }
+
+  /** The class of lengths that has enough items for a full batch, if there is one. */
+  #fullClass(): number | undefined {
+    const counts = new Map<number, number>();
+    for (const { lengthClass } of this.#queue) {
+      const count = (counts.get(lengthClass) ?? 0) + 1;
+      if (count === this.#options.maxBatchSize) return lengthClass;
+      counts.set(lengthClass, count);
+    }
+    return undefined;
   }
 
   async #run(batch: readonly Job<T, R>[]): Promise<void> {

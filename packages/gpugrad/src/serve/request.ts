@@ -28,9 +28,12 @@ type Json = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** How a wrong value is named. */
-const show = (value: unknown): string =>
-  value === undefined ? "missing" : Array.isArray(value) ? "a list" : (JSON.stringify(value).slice(0, 60) ?? "");
+/** How a wrong value is named: what is nested isn't printed. */
+function show(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (Array.isArray(value)) return "a list";
+  return isObject(value) ? "an object" : JSON.stringify(value).slice(0, 60);
+}
 
 /**
  * Reads `{"inputs": …, "parameters": {"top_k", "function_to_apply"}}`; `inputs` is a text, a pair `{"text", "text_pair"}`, or a list of these.
@@ -67,7 +70,8 @@ function readParameters(parameters: unknown): Omit<PredictRequest, "rows"> {
   if (!isObject(parameters)) throw invalid(`parameters is ${show(parameters)}. It has to be an object.`);
   const { top_k, function_to_apply, ...others } = parameters;
   const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw invalid(`parameters.${unknown} is not known. Known are top_k, function_to_apply.`);
+  if (unknown !== undefined)
+    throw invalid(`parameters.${unknown.slice(0, 60)} is not known. Known are top_k, function_to_apply.`);
   const topK = top_k ?? Infinity;
   if (typeof topK !== "number" || !(topK >= 1) || (topK !== Infinity && !Number.isInteger(topK)))
     throw invalid(

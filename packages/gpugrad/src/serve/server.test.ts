@@ -9,8 +9,11 @@ import type { TextModel } from "../text-model.ts";
 import { createServer, type ServeOptions } from "./server.ts";
 
 let app: FastifyInstance | undefined;
+/** Lets batches go on that a failed test has left waiting: a server that closes would wait for them. */
+let release = (): void => undefined;
 afterEach(async () => {
   vi.restoreAllMocks();
+  release();
   await app?.close();
 });
 
@@ -19,13 +22,14 @@ const until = (isSo: () => boolean | Promise<boolean>) => vi.waitUntil(isSo, { t
 
 /** A model whose two logits are a text's length and 0, and whose batches wait for `gate`. */
 async function start(options: Partial<ServeOptions> = {}) {
-  const state = { gate: Promise.resolve(), encoded: 0, batches: [] as number[] };
+  const state = { gate: Promise.resolve(), encoding: Promise.resolve(), encoded: 0, batches: [] as number[] };
   const model = {
     isReady: true,
     rebuilds: 0,
     config: { problem_type: undefined, num_labels: 2, id2label: { 0: "long", 1: "short" } },
     maxLength: 512,
-    encode: (rows: readonly TextRow[]) => {
+    encode: async (rows: readonly TextRow[]) => {
+      await state.encoding;
       state.encoded += rows.length;
       return rows.map(({ text, text_pair = "" }) => {
         const tokens = Array.from(text + text_pair, () => 1);
@@ -39,7 +43,8 @@ async function start(options: Partial<ServeOptions> = {}) {
     },
   };
   const limits = { maxBatchSize: 4, maxWait: 0, maxQueueSize: 4, maxClientBatchSize: 3, maxBodySize: 500 };
-  app = createServer(model as unknown as TextModel, { ...limits, ...options });
+  const origins = { host: "127.0.0.1", allowedHosts: [], corsOrigin: [] };
+  app = createServer(model as unknown as TextModel, { ...limits, ...origins, ...options });
   const url = await app.listen({ port: 0, host: "127.0.0.1" });
   const post = (body: unknown, path = "/predict") =>
     fetch(url + path, {
@@ -55,7 +60,7 @@ async function start(options: Partial<ServeOptions> = {}) {
   /** Batches wait until the returned function is called. */
   const close = (): (() => void) => {
     let open!: () => void;
-    state.gate = new Promise((resolve) => (open = resolve));
+    state.gate = new Promise((resolve) => (release = open = resolve));
     return open;
   };
   return { app, url, state, model, post, ask, metric, close, port: (app.server.address() as AddressInfo).port };
@@ -105,6 +110,8 @@ describe("POST /predict", () => {
     ],
     ["an unknown parameter", { inputs: "a", parameters: { topk: 1 } }, 422, "validation", /topk.*Known are top_k/],
     ["too many texts", { inputs: ["a", "b", "c", "d"] }, 413, "too_many_inputs", /4 texts; a request may hold 3/],
+    ["what is nested deep", `{"inputs": ${"[".repeat(200)}`, 400, "request", /more than 16 levels deep/],
+    ["nested parameters", { inputs: "a", parameters: { top_k: { a: [] } } }, 422, "validation", /top_k is an object/],
     ["too large a body", { inputs: "a".repeat(500) }, 413, "too_large", /more than 500 bytes/],
   ])("refuses %s", async (_, body, status, type, message) => {
     const { post, state } = await start();
@@ -115,8 +122,21 @@ describe("POST /predict", () => {
     expect(state.batches).toEqual([]);
   });
 
+  it("looks for the number and depth of values outside of texts only", async () => {
+    const { post } = await start({ maxBodySize: 2000 });
+    const text = `${"[{,".repeat(30)}\\"\\\\${"[{,".repeat(30)}"`;
+    expect((await post({ inputs: text })).status).toBe(200);
+    expect((await post(`{"inputs": "\\\\", "x": ${"[".repeat(17)}`)).status).toBe(400);
+    const many = await post({ inputs: "a", x: Array(300).fill(1) });
+    expect([many.status, await many.text()]).toEqual([413, expect.stringMatching(/more than 280 values/)]);
+  });
+
   it("refuses what is not JSON by its type, and other addresses", async () => {
     const { url } = await start();
+    for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
+      const headers = { "content-type": type };
+      expect((await fetch(`${url}/predict`, { method: "POST", headers, body: '{"inputs": "a"}' })).status).toBe(415);
+    }
     const form = await fetch(`${url}/predict`, { method: "POST", body: new URLSearchParams({ inputs: "a" }) });
     expect([form.status, await form.text()]).toEqual([
       415,
@@ -253,6 +273,115 @@ it("GET /metrics has requests by route and status, their times, and the process"
   expect(await metric("process_resident_memory_bytes")).toBeGreaterThan(1e6);
 });
 
+it("answers 500 for an answer that is not a number, and names the input", async () => {
+  const { post, model } = await start();
+  model.compute = (batch) => Promise.resolve(batch.map((_, i) => Float32Array.of(i === 1 ? NaN : 1, 0)));
+  const response = await post({ inputs: ["a", "b"] });
+  expect(response.status).toBe(500);
+  expect(await response.json()).toEqual({
+    error: "inputs[1]: the model's answer is NaN or infinite.",
+    error_type: "not_finite",
+  });
+  expect((await post({ inputs: "a" })).status).toBe(200);
+});
+
+describe("who may ask", () => {
+  /** Status and headers of a request to the server, whatever its Host says. */
+  const ask = (port: number, headers: Record<string, string>, method = "POST", path = "/predict") =>
+    new Promise<{ status: number; allowed: string | undefined }>((resolve, reject) => {
+      const request = httpRequest({ port, path, method, headers: { "content-type": "application/json", ...headers } });
+      request.on("error", reject).on("response", (response) => {
+        response.resume();
+        resolve({ status: response.statusCode!, allowed: response.headers["access-control-allow-origin"] });
+      });
+      request.end(method === "POST" ? '{"inputs": "a"}' : undefined);
+    });
+
+  it("answers for its own names only where it listens for this machine alone", async () => {
+    const { port } = await start();
+    const status = async (host: string, path?: string) => (await ask(port, { host }, "POST", path)).status;
+    for (const host of [
+      "localhost",
+      "localhost:1",
+      "LOCALHOST.",
+      "a.localhost",
+      "127.0.0.1:80",
+      "[::1]:80",
+      "10.0.0.1",
+    ])
+      expect([host, await status(host)]).toEqual([host, 200]);
+    for (const host of ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "x:y:z"])
+      expect([host, await status(host)]).toEqual([host, 421]);
+    expect(await status("evil.example", "/")).toBe(421);
+    expect((await ask(port, { host: "evil.example" }, "GET", "/health")).status).toBe(421);
+  });
+
+  it("answers for any name elsewhere, unless names are given", async () => {
+    const anywhere = await start({ host: "0.0.0.0" });
+    expect((await ask(anywhere.port, { host: "models.example" })).status).toBe(200);
+    await anywhere.app.close();
+    const named = await start({ host: "0.0.0.0", allowedHosts: ["Models.example"] });
+    expect((await ask(named.port, { host: "models.example:8080" })).status).toBe(200);
+    expect((await ask(named.port, { host: "evil.example" })).status).toBe(421);
+    await named.app.close();
+    const any = await start({ allowedHosts: ["*"] });
+    expect((await ask(any.port, { host: "evil.example" })).status).toBe(200);
+  });
+
+  it("refuses pages of other sites, unless their origin is named", async () => {
+    const { port, app } = await start();
+    const own = `localhost:${port}`;
+    expect(await ask(port, { host: own, origin: `http://${own}` })).toEqual({ status: 200, allowed: undefined });
+    for (const origin of ["https://a.example", "null", "http://localhost:1"]) {
+      expect(await ask(port, { host: own, origin })).toEqual({ status: 403, allowed: undefined });
+      expect(await ask(port, { host: own, origin }, "OPTIONS")).toEqual({ status: 403, allowed: undefined });
+    }
+    await app.close();
+    const named = await start({ corsOrigin: ["https://a.example"] });
+    const [host, origin] = [`localhost:${named.port}`, "https://a.example"];
+    expect(await ask(named.port, { host, origin })).toEqual({ status: 200, allowed: origin });
+    expect(await ask(named.port, { host, origin }, "OPTIONS")).toEqual({ status: 204, allowed: origin });
+    expect((await ask(named.port, { host, origin: "https://b.example" })).status).toBe(403);
+    await named.app.close();
+    const any = await start({ corsOrigin: ["*"] });
+    expect(await ask(any.port, { host: `localhost:${any.port}`, origin: "https://b.example" })).toEqual({
+      status: 200,
+      allowed: "*",
+    });
+  });
+});
+
+it("answers /health while texts are tokenized, and holds their places in the queue", async () => {
+  const { url, ask, post, state, metric } = await start();
+  let tokenize!: () => void;
+  state.encoding = new Promise((resolve) => (release = tokenize = resolve));
+  const first = post({ inputs: ["a", "b", "c"] });
+  await until(async () => (await metric("gpugrad_queue_size")) === 3);
+  expect((await fetch(`${url}/health`)).status).toBe(200);
+  expect((await post({ inputs: ["d", "e"] })).status).toBe(429);
+  tokenize();
+  expect((await first).status).toBe(200);
+  expect(await ask("d")).toBe(200);
+});
+
+it("closes the connection of a request that does not arrive in time", async () => {
+  const { app, port } = await start();
+  expect(app.server).toMatchObject({ requestTimeout: 30_000, headersTimeout: 10_000, maxConnections: 1024 });
+  app.server.requestTimeout = 1000;
+  app.server.headersTimeout = 500;
+  const begin = performance.now();
+  const answers = ["POST /predict HTTP/1.1\r\n", "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"];
+  const ended = answers.map(async (head) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(head);
+    let said = "";
+    for await (const piece of socket) said += String(piece);
+    return said;
+  });
+  for (const said of await Promise.all(ended)) expect(said).toMatch(/^(HTTP\/1.1 (408|415)|$)/);
+  expect(performance.now() - begin).toBeLessThan(20_000); // of Node's own look every 30 s, it would be more
+});
+
 describe("close()", () => {
   it("finishes what was accepted, refuses what comes, and hangs up", async () => {
     const { app, url, ask, post, state, metric, close } = await start({ maxWait: 60_000, maxBatchSize: 2 });
@@ -264,10 +393,13 @@ describe("close()", () => {
     const closed = app.close();
     await until(async () => (await fetch(`${url}/health`)).status === 503);
     expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: "stopping" });
-    const refused = await post({ inputs: "d" });
-    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
-    expect(refused.headers.get("connection")).toBe("close");
-    expect(await refused.json()).toMatchObject({ error_type: "stopping" });
+    for (const path of ["/predict", "/"]) {
+      const refused = await post({ inputs: "d" }, path);
+      expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+      expect(refused.headers.get("connection")).toBe("close");
+      expect(await refused.json()).toMatchObject({ error_type: "stopping" });
+    }
+    expect((await fetch(`${url}/health?from=balancer`)).status).toBe(503);
     open();
     expect(await Promise.all([...running, waiting])).toEqual([200, 200, 200]);
     expect(state.batches).toEqual([2, 1]);
@@ -279,7 +411,9 @@ describe("close()", () => {
     const { app, port } = await start();
     const socket = connect(port, "127.0.0.1");
     const ended = new Promise((resolve) => socket.on("error", () => undefined).on("close", resolve));
-    socket.write("POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{");
+    socket.write(
+      "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+    );
     await new Promise((resolve) => setTimeout(resolve, 50));
     await app.close();
     await ended;

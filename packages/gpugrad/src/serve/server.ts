@@ -1,13 +1,17 @@
 import { DeviceLostError } from "@gpugrad/tensor";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
 import type { Encoded } from "../inputs.ts";
-import { scoresOf } from "../scores.ts";
+import type { TextRow } from "../input-rows.ts";
+import { isFinite, scoresOf } from "../scores.ts";
+import { writeError } from "../output.ts";
 import type { TextModel } from "../text-model.ts";
 import { Batcher, QueueFullError } from "./batcher.ts";
 import { serveMetrics } from "./metrics.ts";
+import { checkBody } from "./body.ts";
+import { checkHost, corsHeaders, type Origins } from "./origin.ts";
 import { readPredictRequest, RequestError } from "./request.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends Origins {
   /** Texts computed together at most. */
   maxBatchSize: number;
   /** Milliseconds that a text waits for others while the device has nothing to do. */
@@ -20,10 +24,21 @@ export interface ServeOptions {
   maxBodySize: number;
 }
 
-/** Milliseconds within which a request has to arrive: a client that sends a byte now and then holds nobody up. */
+/** Milliseconds within which a request has to arrive, its headers sooner: a client that sends a byte now and then holds nobody up. */
 const REQUEST_TIMEOUT = 30_000;
-/** The same at the end: milliseconds until a client that neither finishes its request nor reads its answer is hung up on. */
+const HEADERS_TIMEOUT = 10_000;
+/** Milliseconds between looks at what is too slow. */
+const TIMEOUT_PRECISION = 1000;
+/** Milliseconds that a connection without a request is kept: a balancer's own limit should be below it. */
+const KEEP_ALIVE_TIMEOUT = 75_000;
+/** Connections at a time; further ones are closed at once. */
+const MAX_CONNECTIONS = 1024;
+/** Bytes of a request's headers. */
+const MAX_HEADER_SIZE = 16 << 10;
+/** Milliseconds at the end until a client that neither finishes its request nor reads its answer is hung up on. */
 const CLOSE_TIMEOUT = 3000;
+/** Values in a body: a text may be an object of two, and there is room for parameters. */
+const maxValues = ({ maxClientBatchSize }: ServeOptions): number => 8 * maxClientBatchSize + 256;
 /** Seconds after which to ask again a server that stops, or whose device is lost. */
 const RETRY_AFTER = 1;
 /** What nginx counts a request as whose client hung up before its answer. */
@@ -39,7 +54,7 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
   const tellLoss = (error: unknown): never => {
     if (error instanceof DeviceLostError && toldAt !== model.rebuilds) {
       toldAt = model.rebuilds;
-      process.stderr.write(`gpugrad serve: ${error.message}\n`);
+      writeError(`gpugrad serve: ${error.message}\n`);
     }
     throw error;
   };
@@ -53,7 +68,20 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
   const app = Fastify({
     bodyLimit: options.maxBodySize,
     requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT,
+      connectionsCheckingInterval: TIMEOUT_PRECISION,
+      maxHeaderSize: MAX_HEADER_SIZE,
+    },
     return503OnClosing: false, // ours says when to come again
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  const parseJson = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<string>("application/json", { parseAs: "string" }, (request, body, done) => {
+    checkBody(body, maxValues(options));
+    return parseJson(request, body, done);
   });
   let isClosing = false;
   app.addHook("preClose", async () => {
@@ -61,36 +89,44 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
     await batcher.close();
     setTimeout(() => app.server.closeAllConnections(), CLOSE_TIMEOUT).unref();
   });
-  app.addHook("preHandler", async (request, reply) => {
-    if (!isClosing || request.url === "/health") return;
-    void reply.header("retry-after", RETRY_AFTER);
-    throw new RequestError(503, "stopping", "the server is stopping. Try again, or elsewhere.");
-  });
   app.addHook("onSend", async (_, reply) => {
     if (isClosing) void reply.header("connection", "close"); // kept alive, it would keep the server
   });
-  app.addHook("onRequest", async ({ routeOptions }, reply) => {
+  app.addHook("onRequest", async ({ routeOptions, headers, method }, reply) => {
     const start = performance.now();
     reply.raw.once("close", () => {
       const seconds = (performance.now() - start) / 1000;
       const status = reply.raw.writableFinished ? reply.statusCode : CLIENT_GONE;
       metrics.request({ route: routeOptions.url ?? "unknown", status, seconds });
     });
+    checkHost(headers.host, options);
+    const cors = corsHeaders(headers, options);
+    void reply.headers(cors);
+    if (method === "OPTIONS" && "vary" in cors) return reply.code(204).send();
+    if (!isClosing || routeOptions.url === "/health") return;
+    void reply.header("retry-after", RETRY_AFTER);
+    throw new RequestError(503, "stopping", "the server is stopping. Try again, or elsewhere.");
   });
-
+  /** Logits of each row. */
+  const predict = async (rows: readonly TextRow[], gone?: AbortSignal): Promise<Float32Array[]> => {
+    const release = batcher.hold(rows.length); // before the work of tokenizing: that is what an overloaded server lacks time for
+    const encoded = await model.encode(rows).finally(release);
+    return batcher.submit(encoded, gone);
+  };
   for (const route of ["/predict", "/"]) {
     app.post(route, async ({ body }, reply) => {
       const { rows, topK, functionToApply } = readPredictRequest(body, options.maxClientBatchSize);
-      batcher.checkRoom(rows.length); // before the work of tokenizing: that is what an overloaded server lacks time for
-      const logits = await batcher.submit(model.encode(rows), whenGone(reply));
+      const logits = await predict(rows, whenGone(reply));
+      const broken = logits.findIndex((row) => !isFinite(row));
+      if (broken >= 0)
+        throw new RequestError(500, "not_finite", `inputs[${broken}]: the model's answer is NaN or infinite.`);
       return logits.map((row) => scoresOf(row, model.config, functionToApply).slice(0, topK));
     });
   }
   app.get("/health", async (_, reply) => {
     const { isReady } = model;
     // A balancer sends nothing else to a server that isn't well, so this question has to bring the device back.
-    if (!isReady && !isClosing && batcher.queued === 0)
-      batcher.submit(model.encode([{ text: "" }])).catch(() => undefined);
+    if (!isReady && !isClosing && batcher.queued === 0) predict([{ text: "" }]).catch(() => undefined);
     const status = isClosing ? "stopping" : isReady ? "ok" : "the device failed";
     return reply.code(status === "ok" ? 200 : 503).send({ status });
   });
@@ -100,7 +136,7 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
     throw new RequestError(
       404,
       "not_found",
-      `no ${method} ${url}. There are POST /predict, GET /health, GET /metrics.`,
+      `no ${method} ${url.slice(0, 100)}. There are POST /predict, GET /health, GET /metrics.`,
     );
   });
   app.setErrorHandler((error: FastifyError, _, reply) => {
@@ -137,6 +173,6 @@ function refusal(error: FastifyError, reply: FastifyReply, maxBodySize: number):
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE")
     return new RequestError(415, "request", `${error.message}. Send JSON, with Content-Type: application/json.`);
   if (statusCode < 500) return new RequestError(statusCode, "request", error.message);
-  process.stderr.write(`gpugrad serve: ${error.stack ?? error.message}\n`);
+  writeError(`gpugrad serve: ${error.stack ?? error.message}\n`);
   return new RequestError(statusCode, "backend", error.message);
 }
