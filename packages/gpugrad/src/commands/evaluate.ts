@@ -1,69 +1,98 @@
-import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
-import { destroy, init } from "@gpugrad/tensor";
+import { AutoTokenizer, openFolder } from "@gpugrad/bert";
+import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
-import { loadDataset, loadDatasetDict, ProgressCallback, Trainer } from "@gpugrad/train";
+import { loadDataset, loadDatasetDict, ProgressCallback, Trainer, type Dataset } from "@gpugrad/train";
 import { Command } from "commander";
+import { allowMissingWeights } from "../missing-weights.ts";
+import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
+import { isFinite } from "../scores.ts";
+import { openClassifier } from "../text-model.ts";
+import { addDataOptions, badRowsNote, cleaned, loadOptionsOf, type DataOptions } from "../train/data-options.ts";
 import { metricsReport, plainMetrics } from "../train/report.ts";
 import { wholeNumber } from "../texts.ts";
+
+interface Options extends DataOptions {
+  dataset: string;
+  split?: string;
+  maxEvalSamples?: number;
+  perDeviceEvalBatchSize: number;
+  maxLength?: number;
+  allowMissingWeights?: true;
+  json?: true;
+}
 
 /** `gpugrad evaluate MODEL`: metrics on a labelled dataset, and a classification report or, of a regression, correlations and errors. */
 export function evaluate(args: string[]): Promise<number> {
   const command = new Command("gpugrad evaluate")
     .description(
-      "Accuracy, precision, recall and F1 by class, and more, on a labelled dataset; of a regression, errors and correlations.",
+      "Accuracy, precision, recall and F1 by class, and more, on a labelled dataset; of a regression, errors and correlations. " +
+        "precision, recall and f1 without a class are macro averages. Where the model's numbers are NaN or infinite, so are the " +
+        "metrics (with --json null), and the exit code is 1.",
     )
     .argument("<model>", "a folder or a hub id")
     .option("--dataset <id>", "a hub id, a folder or a file", "stanfordnlp/imdb")
-    .option("--split <name>", "the split to evaluate on (default: test, or all of a file)")
-    .option("--dataset-config-name <name>", "which configuration of the dataset, where it has several")
-    .option("--text-column <name>", "the column that holds the texts (default: found by its usual names)")
-    .option("--label-column <name>", "the column that holds the labels (default: found by its usual names)")
+    .option("--split <name>", "the split to evaluate on (default: test, or all of a file)");
+  addDataOptions(command)
     .option("--max-eval-samples <n>", "only the first n rows", wholeNumber(1))
     .option("--per-device-eval-batch-size <n>", "rows at a time", wholeNumber(1), 32)
-    .option("--max-length <n>", "tokens per text; longer ones are cut", wholeNumber(1), 256)
+    .option(
+      "--max-length <n>",
+      "tokens per text; longer ones are cut (default: as many as the model takes, BERT 512)",
+      wholeNumber(1),
+    )
+    .addOption(allowMissingWeights())
     .option("--json", "print one JSON object with all metrics, and nothing else")
     .allowExcessArguments(false);
-  return runCommand<{
-    dataset: string;
-    split?: string;
-    datasetConfigName?: string;
-    textColumn?: string;
-    labelColumn?: string;
-    maxEvalSamples?: number;
-    perDeviceEvalBatchSize: number;
-    maxLength: number;
-    json?: true;
-  }>(command, args, async (options, [id]) => {
+  return runCommand<Options>(command, args, async (options, [id]) => {
+    const progress = new ProgressCallback({ quiet: options.json === true });
+    const say = (text: string): void => progress.print(`${command.name()}: ${text}`);
     await init();
     try {
-      const tokenizer = await AutoTokenizer.fromPretrained(id!);
-      const model = await AutoModelForSequenceClassification.fromPretrained(id!, { dtype: "f32" });
+      const folder = await openFolder(id!);
+      const tokenizer = await AutoTokenizer.fromPretrained(folder);
+      const model = await openClassifier(folder, {
+        dtype: "f32",
+        allowMissingWeights: options.allowMissingWeights,
+        say,
+      });
       const names = Object.values(model.config.id2label);
-      const { dataset, datasetConfigName: name, textColumn, labelColumn } = options;
-      const columns = { ...(name && { name }), ...(textColumn && { textColumn }), ...(labelColumn && { labelColumn }) };
-      const isFile = options.split === undefined && statSync(dataset, { throwIfNoEntry: false })?.isFile();
-      const all = isFile
-        ? Object.values(await loadDatasetDict(dataset, { ...columns, labelNames: names }))[0]!
-        : await loadDataset(dataset, { ...columns, split: options.split ?? "test", labelNames: names });
-      if (all.length === 0) throw new Error(`${all.name}: no rows to evaluate on.`);
-      const rows = options.maxEvalSamples === undefined ? all : all.take(options.maxEvalSamples);
-      const { perDeviceEvalBatchSize, maxLength } = options;
-      const progress = new ProgressCallback({ quiet: options.json === true });
+      const all = await openRows(options, names);
+      if (all.length === 0) throw new GpugradError(`${all.name}: no rows to evaluate on.`);
+      const picked = options.maxEvalSamples === undefined ? all : all.take(options.maxEvalSamples);
+      const rows = cleaned(picked, options);
+      const { perDeviceEvalBatchSize, maxLength = Infinity } = options;
+      const longest = Math.min(model.config.max_position_embeddings, tokenizer.modelMaxLength, maxLength);
       const trainer = new Trainer({
         ...{ model, tokenizer, callbacks: [progress] },
-        args: { perDeviceEvalBatchSize, maxLength },
+        args: { perDeviceEvalBatchSize, maxLength: longest },
       });
       const prediction = await trainer.predict(rows, { metricKeyPrefix: "eval" });
       progress.done();
-      if (!prediction.labels) throw new Error(`${all.name}: no labels to compare with.`);
+      if (!prediction.labels) throw new GpugradError(`${all.name}: no labels to compare with.`);
+      const left = badRowsNote(all);
+      if (left !== undefined) say(left);
       if (options.json) {
         const { runtime, ...metrics } = plainMetrics(prediction.metrics);
-        process.stdout.write(`${JSON.stringify({ ...metrics, rows: rows.length, runtime })}\n`);
-      } else process.stdout.write(metricsReport(prediction, names, "rows"));
-      return 0;
+        await writeOutput(`${JSON.stringify({ ...metrics, rows: rows.length, runtime })}\n`);
+      } else await writeOutput(metricsReport(prediction, names, "rows"));
+      if (isFinite(prediction.predictions)) return 0;
+      say(
+        "the model's numbers are NaN or infinite for some rows. Its weights may be damaged, or its training has diverged.",
+      );
+      return 1;
     } finally {
       await destroy();
     }
   });
+}
+
+/** The labelled rows that the options name: a split of a dataset, or a file. */
+async function openRows(options: Options, labelNames: string[]): Promise<Dataset> {
+  const { dataset, split } = options;
+  const columns = { ...loadOptionsOf(options), labelNames };
+  const isFile = split === undefined && statSync(dataset, { throwIfNoEntry: false })?.isFile();
+  return isFile
+    ? Object.values(await loadDatasetDict(dataset, columns))[0]!
+    : loadDataset(dataset, { ...columns, split: split ?? "test" });
 }

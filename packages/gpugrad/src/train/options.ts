@@ -13,20 +13,15 @@ import {
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
 import { wholeNumber } from "../texts.ts";
+import { addDataOptions, type DataOptions } from "./data-options.ts";
 
 /** What `gpugrad train` takes beside the training arguments. */
-export interface TrainOptions {
+export interface TrainOptions extends DataOptions {
   model: string;
   dataset?: string;
-  datasetConfigName?: string;
   trainFile?: string;
   validationFile?: string;
   testFile?: string;
-  textColumn?: string;
-  textPairColumn?: string;
-  labelColumn?: string;
-  onBadRow?: "throw" | "skip";
-  cleanHtml?: boolean;
   maxTrainSamples?: number;
   maxEvalSamples?: number;
   trainIndices?: number[];
@@ -102,15 +97,10 @@ function commandOf(preset: TrainPreset): Command {
     .optionsGroup("Model and data:")
     .option("--model <id>", "model: a hub id or a folder")
     .option("--dataset <id>", "dataset: a hub id, a folder, or a file, of which a tenth is held out")
-    .option("--dataset-config-name <name>", "which configuration of the dataset, where it has several")
     .option("--train-file <file>", "file to train on, in place of a dataset")
     .option("--validation-file <file>", "file to evaluate on")
-    .option("--test-file <file>", "file to test on at the end")
-    .option("--text-column <name>", "the column that holds the texts (default: found by its usual names)")
-    .option("--text-pair-column <name>", "the column that holds the second texts (default: likewise)")
-    .option("--label-column <name>", "the column that holds the labels (default: likewise)")
-    .addOption(new Option("--on-bad-row <what>", "end, or leave it out and count it").choices(["throw", "skip"]))
-    .option("--clean-html", "replace <br /> and other tags by a space")
+    .option("--test-file <file>", "file to test on at the end");
+  addDataOptions(command)
     .option("--max-train-samples <n>", "train on n rows, picked by the seed", wholeNumber(1))
     .option("--max-eval-samples <n>", "evaluate on n rows, picked by the seed", wholeNumber(1))
     .option("--train-indices <file>", "JSON array of training rows, taken in that order", rowNumbers)

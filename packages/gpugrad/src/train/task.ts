@@ -8,14 +8,8 @@ import {
   SafetensorsFile,
   type Tokenizer,
 } from "@gpugrad/bert";
-import {
-  cleanHtml,
-  getDatasetSplitNames,
-  loadDatasetDict,
-  shuffledIndices,
-  type Dataset,
-  type LoadOptions,
-} from "@gpugrad/train";
+import { getDatasetSplitNames, loadDatasetDict, shuffledIndices, type Dataset } from "@gpugrad/train";
+import { cleaned, loadOptionsOf } from "./data-options.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What is trained, on what. */
@@ -78,7 +72,7 @@ async function openData(options: TrainOptions, seed: number): Promise<Data> {
       limit !== undefined && limit < rows.length
         ? rows.select(shuffledIndices(rows.length, seed, 0).slice(0, limit))
         : rows;
-    return options.cleanHtml ? picked.map((row) => ({ ...row, text: cleanHtml(row.text) })) : picked;
+    return cleaned(picked, options);
   };
   const evaluate = (rows: Dataset): Dataset => {
     const prepared = prepare(notEmpty(rows), maxEvalSamples);
@@ -114,14 +108,8 @@ async function openData(options: TrainOptions, seed: number): Promise<Data> {
 
 /** `train`, and `validation` and `test` where they are there. */
 async function openSplits(options: TrainOptions): Promise<Record<string, Dataset>> {
-  const { dataset, datasetConfigName, textColumn, textPairColumn, labelColumn, onBadRow } = options;
-  const columns: LoadOptions = {
-    ...(datasetConfigName && { name: datasetConfigName }),
-    ...(textColumn && { textColumn }),
-    ...(textPairColumn && { textPairColumn }),
-    ...(labelColumn && { labelColumn }),
-    ...(onBadRow && { onBadRow }),
-  };
+  const { dataset } = options;
+  const columns = loadOptionsOf(options);
   const files: Record<string, string> = {
     ...(options.trainFile && { train: options.trainFile }),
     ...(options.validationFile && { validation: options.validationFile }),

@@ -1,0 +1,56 @@
+import type { Dataset, LoadOptions } from "@gpugrad/train";
+import { cleanHtml } from "@gpugrad/train";
+import { Option, type Command } from "commander";
+
+/** How the rows of a dataset are read: the same for every command that reads labelled ones. */
+export interface DataOptions {
+  datasetConfigName?: string;
+  textColumn?: string;
+  textPairColumn?: string;
+  labelColumn?: string;
+  onBadRow?: "throw" | "skip";
+  cleanHtml?: boolean;
+}
+
+/** Adds the options of {@link DataOptions}. */
+export function addDataOptions(command: Command): Command {
+  return command
+    .option("--dataset-config-name <name>", "which configuration of the dataset, where it has several")
+    .option("--text-column <name>", "the column that holds the texts (default: found by its usual names)")
+    .option("--text-pair-column <name>", "the column that holds the second texts (default: likewise)")
+    .option("--label-column <name>", "the column that holds the labels (default: likewise)")
+    .addOption(
+      new Option("--on-bad-row <what>", "end, or leave the row out and count it (default: throw)").choices([
+        "throw",
+        "skip",
+      ]),
+    )
+    .option("--clean-html", "replace <br /> and other tags by a space");
+}
+
+/** The same in the words of `loadDataset`. */
+export function loadOptionsOf(options: DataOptions): LoadOptions {
+  const { datasetConfigName, textColumn, textPairColumn, labelColumn, onBadRow } = options;
+  return {
+    ...(datasetConfigName && { name: datasetConfigName }),
+    ...(textColumn && { textColumn }),
+    ...(textPairColumn && { textPairColumn }),
+    ...(labelColumn && { labelColumn }),
+    ...(onBadRow && { onBadRow }),
+  };
+}
+
+/** Rows as `--clean_html` asks for them. */
+export function cleaned(rows: Dataset, options: DataOptions): Dataset {
+  if (!options.cleanHtml) return rows;
+  return rows.map(({ text, text_pair, ...row }) => ({
+    ...row,
+    text: cleanHtml(text),
+    ...(text_pair !== undefined && { text_pair: cleanHtml(text_pair) }),
+  }));
+}
+
+/** What was left out, for people; undefined where nothing was. */
+export function badRowsNote({ badRows: { count, first } }: Dataset): string | undefined {
+  return count === 0 ? undefined : [`${count} bad rows were left out:`, ...first].join("\n  ");
+}
