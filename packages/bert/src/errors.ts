@@ -13,6 +13,9 @@ export type HubErrorCode =
   | "entry-not-found"
   | "offline"
   | "network"
+  | "rate-limited"
+  | "bad-answer"
+  | "disk"
   | "damaged";
 
 /** An error of a download from the Hub, or an upload to it; `code` is for programs, the message names repository, file and a way out. */

@@ -7,7 +7,8 @@ import { hubFetch, mayNotWrite } from "./hub-fetch.ts";
 import { FileBlob } from "./hub-file-blob.ts";
 import { progressOnStderr } from "./hub-progress.ts";
 import { shareableFile } from "./hub-shareable.ts";
-import { hashFile, hashFor, hubSettings, isTrue, type HubOptions } from "./hub.ts";
+import { hashFile, hashFor } from "./hub-hash.ts";
+import { hubSettings, isTrue, type HubOptions } from "./hub.ts";
 
 /** A repository to be written to, and how. */
 export interface RepoOptions extends Pick<HubOptions, "token" | "endpoint" | "retryMs"> {

@@ -126,7 +126,7 @@ describe("a download", () => {
     expect(ranges.length).toBe(3);
     expect(ranges[1]).toBeGreaterThan(0);
     expect(ranges[2]).toBeGreaterThan(ranges[1]!);
-    expect(progress.some((p) => p.status === "note" && p.message?.includes("going on from byte"))).toBe(true);
+    expect(progress.some((p) => p.status === "note" && p.message?.includes("continuing from byte"))).toBe(true);
   });
 
   it("starts over when the hash is wrong, and gives up without leaving a file", async () => {
@@ -215,8 +215,8 @@ describe("names and places", () => {
     const get = (repo: string, path: string) => failure(fetchFromHub({ ...options, repo, path }));
     expect((await get("a/b", "none.json")).message).toMatch(/a\/b: no file none.json at revision main\. See http/);
     expect((await get("a/c", "x")).message).toMatch(/a\/c: no such model at http.*Check the spelling/);
-    expect((await get("a/b", "../../x")).message).toMatch(/no path inside of a repository/);
-    expect((await get("../b", "x")).message).toMatch(/no id of a repository/);
+    expect((await get("a/b", "../../x")).message).toMatch(/not a path inside of a repository/);
+    expect((await get("../b", "x")).message).toMatch(/not the id of a repository/);
     expect((await failure(openFolder("./no/such/folder"))).message).toMatch(/no such folder/);
   });
 

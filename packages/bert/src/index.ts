@@ -45,6 +45,7 @@ export {
   type TruncationStrategy,
 } from "./tokenizer.ts";
 export {
+  clearOldCommits,
   createRepo,
   fetchFolder,
   fetchFromHub,

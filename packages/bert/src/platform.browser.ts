@@ -12,6 +12,7 @@ export const openFile: typeof node.openFile = noFileSystem("open");
 export const writeFileAside: typeof node.writeFileAside = noFileSystem("write");
 export const fetchFolder: typeof node.fetchFolder = noFileSystem("fetchFolder");
 export const fetchFromHub: typeof node.fetchFromHub = noFileSystem("fetchFromHub");
+export const clearOldCommits: typeof node.clearOldCommits = noFileSystem("clearOldCommits");
 export const listHubFiles: typeof node.listHubFiles = noFileSystem("listHubFiles");
 export const createRepo: typeof node.createRepo = noFileSystem("createRepo");
 export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub");
