@@ -103,7 +103,13 @@ export {
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean } from "./nearest.ts";
 export { saveTokenizer, startWorkers } from "#platform";
-export type { ComputeMetrics, PredictionOutput, Predictions } from "./trainer/prediction.ts";
+export {
+  nonFiniteRows,
+  predictedClasses,
+  type ComputeMetrics,
+  type PredictionOutput,
+  type Predictions,
+} from "./trainer/prediction.ts";
 export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { shuffledIndices } from "./random.ts";

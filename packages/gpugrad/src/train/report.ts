@@ -1,4 +1,10 @@
-import { classificationReport, formatNumber, formatTable, type PredictionOutput } from "@gpugrad/train";
+import {
+  classificationReport,
+  formatNumber,
+  formatTable,
+  predictedClasses,
+  type PredictionOutput,
+} from "@gpugrad/train";
 
 /** Metrics by their names without `eval_` or `test_`; how long it took is `runtime`. */
 export function plainMetrics(metrics: Readonly<Record<string, number>>): Record<string, number> {
@@ -11,17 +17,18 @@ export function plainMetrics(metrics: Readonly<Record<string, number>>): Record<
  * metrics; for a regression, all metrics.
  */
 export function metricsReport(
-  { metrics, labels, classes, numLabels }: Pick<PredictionOutput, "metrics" | "labels" | "classes" | "numLabels">,
+  prediction: Pick<PredictionOutput, "metrics" | "labels" | "predictions" | "classes" | "numLabels">,
   names: string[],
   unit: string,
 ): string {
+  const { metrics, labels, numLabels } = prediction;
   const { runtime: _, ...plain } = plainMetrics(metrics);
   const rows = labels?.length ?? 0;
   const table = (all: Record<string, number>): string =>
     `${formatTable(Object.entries(all).map(([name, value]) => [name, formatNumber(value)]))}\n`;
   if (numLabels === 1) return `on ${rows} ${unit}\n\n${table(plain)}`;
   const { accuracy, precision: _p, recall: _r, f1: _f, ...others } = plain; // the report has them
-  const report = classificationReport(labels!, classes, {
+  const report = classificationReport(labels!, predictedClasses(prediction), {
     labels: [...names.keys()],
     targetNames: names,
     digits: 4,

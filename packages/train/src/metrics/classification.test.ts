@@ -43,6 +43,22 @@ test("typed arrays, empty input and undefined ratios", () => {
   expect(matthewsCorrcoef([1, 1], [1, 1])).toBe(0);
 });
 
+test("an id that is NaN is of an unknown class: NaN, but what doesn't depend on it", () => {
+  const predictions = [0, 1, NaN, 1];
+  const labels = [0, 1, 1, 2];
+  expect(accuracyScore(labels, predictions)).toBeNaN();
+  expect(matthewsCorrcoef(labels, predictions)).toBeNaN();
+  for (const average of ["micro", "macro", "weighted"] as const)
+    expect(precisionRecallF1(labels, predictions, { average })).toEqual({ precision: NaN, recall: NaN, f1: NaN });
+  expect(precisionRecallF1([0, 0], [0, NaN])).toEqual({ precision: NaN, recall: NaN, f1: NaN });
+  expect(precisionRecallF1PerClass(labels, predictions).map(({ label, recall, support }) => [label, recall, support])).toEqual([[0, NaN, 1], [1, NaN, 2], [2, NaN, 1]]); // prettier-ignore
+  expect(confusionMatrix(labels, predictions)).toEqual([[1, 0, 0], [0, 1, 0], [0, 1, 0]]); // prettier-ignore
+  expect(classificationReport(labels, predictions, { labels: [0, 1, 2] })).toMatch(
+    / 1 +NaN +NaN +NaN +2\n[^]*accuracy +NaN +4\n/,
+  );
+  expect(accuracyScore([NaN], [NaN])).toBeNaN();
+});
+
 test("errors name both sides", () => {
   expect(() => accuracyScore([1], [1, 0])).toThrow("accuracyScore: labels and predictions differ in length: 1 and 2");
   expect(() => precisionRecallF1([0, 1, 2], [0, 1, 2])).toThrow("classes [0, 1, 2]");

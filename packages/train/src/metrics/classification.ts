@@ -5,7 +5,7 @@
  *
  *     precision = tp / predicted     recall = tp / actual     F1 = 2·tp / (predicted + actual)
  *
- * and a ratio 0/0 is 0.
+ * and a ratio 0/0 is 0. An id that is NaN is of a class that nobody knows: what depends on it is NaN. (scikit-learn refuses NaN.)
  *
  * @see https://scikit-learn.org/stable/modules/model_evaluation.html#classification-metrics
  */
@@ -24,7 +24,8 @@ export type Average = "binary" | "micro" | "macro" | "weighted";
 
 type Counts = { label: number; tp: number; predicted: number; actual: number };
 
-const ratio = (numerator: number, denominator: number) => (denominator === 0 ? 0 : numerator / denominator);
+const ratio = (numerator: number, denominator: number) =>
+  denominator === 0 && !Number.isNaN(numerator) ? 0 : numerator / denominator;
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
@@ -38,9 +39,12 @@ function checkLengths(what: string, labels: ClassIds, predictions: ClassIds): nu
   return labels.length;
 }
 
+const hasNaN = (ids: ClassIds): boolean => Array.prototype.some.call(ids, Number.isNaN);
+
 /** The class ids that occur, ascending. */
 function presentLabels(labels: ClassIds, predictions: ClassIds): number[] {
-  return [...new Set([...Array.from(labels), ...Array.from(predictions)])].sort((a, b) => a - b);
+  const ids = new Set([...Array.from(labels), ...Array.from(predictions)]);
+  return [...ids].filter((id) => !Number.isNaN(id)).sort((a, b) => a - b);
 }
 
 function countClasses(what: string, labels: ClassIds, predictions: ClassIds, only?: readonly number[]): Counts[] {
@@ -53,6 +57,12 @@ function countClasses(what: string, labels: ClassIds, predictions: ClassIds, onl
     if (actual) actual.actual++;
     if (predicted) predicted.predicted++;
     if (actual && actual === predicted) actual.tp++;
+  }
+  const [labelUnknown, predictionUnknown] = [hasNaN(labels), hasNaN(predictions)];
+  for (const count of counts.values()) {
+    if (labelUnknown) count.actual = NaN;
+    if (predictionUnknown) count.predicted = NaN;
+    if (labelUnknown || predictionUnknown) count.tp = NaN;
   }
   return classes.map((label) => counts.get(label)!);
 }
@@ -89,6 +99,7 @@ function averageOf(counts: readonly Counts[], average: "micro" | "macro" | "weig
  */
 export function accuracyScore(labels: ClassIds, predictions: ClassIds): number {
   const n = checkLengths("accuracyScore", labels, predictions);
+  if (hasNaN(labels) || hasNaN(predictions)) return NaN;
   let right = 0;
   for (let i = 0; i < n; i++) if (labels[i] === predictions[i]) right++;
   return ratio(right, n);
@@ -135,7 +146,7 @@ export function precisionRecallF1(
 
 /**
  * Counts of (true class, predicted class): `matrix[i][j]` samples of class `labels[i]` were predicted as `labels[j]`.
- * Samples with an id outside `options.labels` are left out.
+ * Samples with an id outside `options.labels`, such as NaN, are left out.
  *
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.confusion_matrix.html
  */

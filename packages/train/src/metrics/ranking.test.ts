@@ -24,7 +24,24 @@ test("a perfect ranking, a reversed one, and one that says nothing", () => {
 test("what can't be ranked is refused", () => {
   expect(() => rocAucScore([1, 1], [0.1, 0.2])).toThrow("rocCurve: 2 samples of class 1 and 0 of others");
   expect(() => rocAucScore([1, 0], [0.1])).toThrow("2 labels, but 1 scores");
-  expect(() => rocAucScore([1, 0], [0.1, NaN])).toThrow("the score of sample 1 is NaN");
+  expect(() => rocAucScore([1, 0], [0.1, NaN])).toThrow("rocCurve: the score of sample 1 is NaN");
+  expect(() => averagePrecisionScore([1, NaN], [0.1, 0.2])).toThrow("the label of sample 1 is NaN");
+});
+
+test("infinite scores are the highest and the lowest", () => {
+  expect(rocAucScore([0, 0, 1, 1], [-Infinity, 0.5, 0.5, Infinity])).toBe(0.875);
+  expect(rocAucScore([0, 1, 0, 1, 1], [Infinity, Infinity, -Infinity, 0, -Infinity])).toBeCloseTo(0.5, 12);
+  expect(averagePrecisionScore([0, 0, 1, 1], [-Infinity, 0.5, 0.5, Infinity])).toBeCloseTo(5 / 6, 12);
+});
+
+test("calibration: a confidence that is NaN makes the error NaN, and is in no bin", () => {
+  const { error, bins } = calibration([NaN, 0.95, 0.95], [1, 1, 1]);
+  expect(error).toBeNaN();
+  expect(bins.filter(({ count }) => count > 0)).toEqual([
+    { from: 0.9, to: 1, count: 2, confidence: 0.95, accuracy: 1 },
+  ]);
+  expect(calibration([NaN], [0]).bins.every(({ count }) => count === 0)).toBe(true);
+  expect(calibration([], []).error).toBe(0);
 });
 
 test("calibration: bins, and the expected error of Guo et al.", () => {

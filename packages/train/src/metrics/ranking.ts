@@ -17,12 +17,15 @@ function cuts(what: string, labels: ArrayLike<number>, scores: ArrayLike<number>
     labels.length === scores.length,
     () => `${what}: ${labels.length} labels, but ${scores.length} scores. One score of class ${posLabel} per sample.`,
   );
-  const order = Array.from(labels, (_, i) => i).sort((i, j) => scores[j]! - scores[i]!);
+  for (const [name, list] of Object.entries({ label: labels, score: scores })) {
+    const at = Array.prototype.findIndex.call(list, Number.isNaN);
+    check(at < 0, () => `${what}: the ${name} of sample ${at} is NaN.`);
+  }
+  const order = Array.from(labels, (_, i) => i).sort((i, j) => scores[j]! - scores[i]! || 0); // ∞ − ∞: they are equal
   const found: Cut[] = [];
   let [truePositives, falsePositives] = [0, 0];
   for (const [at, i] of order.entries()) {
     const threshold = scores[i]!;
-    check(!Number.isNaN(threshold), () => `${what}: the score of sample ${i} is NaN.`);
     if (labels[i] === posLabel) truePositives++;
     else falsePositives++;
     if (at + 1 === order.length || scores[order[at + 1]!] !== threshold)
@@ -41,7 +44,7 @@ export interface RocPoint {
 /**
  * The ROC curve, from (0, 0) at a threshold of infinity on.
  * @param posLabel the label that counts as positive; all others are negative
- * @throws when the lengths differ, or either side has no sample
+ * @throws when the lengths differ, a label or score is NaN, or either side has no sample
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.roc_curve.html
  */
 export function rocCurve(labels: ArrayLike<number>, scores: ArrayLike<number>, posLabel = 1): RocPoint[] {
@@ -75,7 +78,7 @@ export function rocAucScore(labels: ArrayLike<number>, scores: ArrayLike<number>
 /**
  * Average precision: Σ (Rₙ − Rₙ₋₁) Pₙ over the thresholds, the area under the precision-recall curve without interpolation. 0 when no sample
  * is positive.
- * @throws when the lengths differ
+ * @throws when the lengths differ, or a label or score is NaN
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.average_precision_score.html
  */
 export function averagePrecisionScore(labels: ArrayLike<number>, scores: ArrayLike<number>, posLabel = 1): number {
@@ -101,7 +104,7 @@ export interface CalibrationBin {
 
 /**
  * How far confidence and accuracy are apart: predictions sorted by confidence into bins of equal width, and the expected calibration error
- * Σ count / n · |accuracy − confidence|.
+ * Σ count / n · |accuracy − confidence|. A confidence that is NaN is in no bin, and the error is NaN.
  * @param confidences the probability that the model gave to its prediction, per sample
  * @param correct whether the prediction was right
  * @see Guo et al., On Calibration of Modern Neural Networks, 2017. https://arxiv.org/abs/1706.04599
@@ -119,12 +122,13 @@ export function calibration(
     return { from: i / bins, to: (i + 1) / bins, count: 0, confidence: 0, accuracy: 0 };
   });
   for (let i = 0; i < confidences.length; i++) {
+    if (Number.isNaN(confidences[i])) continue;
     const bin = found[Math.min(bins - 1, Math.max(0, Math.ceil(confidences[i]! * bins) - 1))]!;
     bin.count++;
     bin.confidence += confidences[i]!;
     bin.accuracy += Number(correct[i]);
   }
-  let error = 0;
+  let error = Array.prototype.some.call(confidences, Number.isNaN) ? NaN : 0;
   for (const bin of found) {
     if (bin.count === 0) continue;
     error += Math.abs(bin.accuracy - bin.confidence) / confidences.length;

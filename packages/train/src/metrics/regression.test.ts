@@ -13,6 +13,21 @@ test("errors and correlations", () => {
   expect(spearmanr(tied, predictions)).toBeCloseTo(0.9447324161903631, 12);
 });
 
+test.each([NaN, Infinity, -Infinity])("%d among the values: what SciPy gives", (odd) => {
+  const odds = [...predictions.slice(0, 39), odd];
+  expect(meanSquaredError(labels, odds)).toBe(Math.abs(odd));
+  expect(meanAbsoluteError(odds, labels)).toBe(Math.abs(odd));
+  expect(pearsonr(labels, odds)).toBeNaN();
+  const rank = spearmanr([1, 2, 3, 4, 5], [2, 1, odd, 4, 3]);
+  if (Number.isNaN(odd)) expect(rank).toBeNaN();
+  else expect(rank).toBeCloseTo(0.5, 12);
+});
+
+test("one row", () => {
+  expect(meanSquaredError([1], [3])).toBe(4);
+  expect([pearsonr([1], [3]), spearmanr([1], [3])]).toEqual([NaN, NaN]);
+});
+
 test("a constant has no correlation; nothing can't be scored", () => {
   expect(pearsonr([1, 1], [1, 2])).toBeNaN();
   expect(() => meanSquaredError([], [])).toThrow("0 labels and 0 predictions");

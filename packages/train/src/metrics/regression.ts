@@ -1,4 +1,4 @@
-/** Metrics of predicted numbers, with the definitions and numbers of scikit-learn and SciPy. */
+/** Metrics of predicted numbers, with the definitions and numbers of scikit-learn and SciPy. NaN gives NaN, as SciPy's `propagate`. */
 import { check } from "@gpugrad/tensor";
 
 function meanOf(values: ArrayLike<number>, f: (value: number, i: number) => number = (v) => v): number {
@@ -49,7 +49,7 @@ export function pearsonr(labels: ArrayLike<number>, predictions: ArrayLike<numbe
 }
 
 /**
- * Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank.
+ * Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank; NaN where a value is, which has no rank.
  * @throws when the lengths differ or are 0
  * @see https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.spearmanr.html
  */
@@ -59,8 +59,9 @@ export function spearmanr(labels: ArrayLike<number>, predictions: ArrayLike<numb
 }
 
 function ranksOf(values: ArrayLike<number>): Float64Array {
-  const order = Array.from(values, (_, i) => i).sort((i, j) => values[i]! - values[j]!);
   const ranks = new Float64Array(values.length);
+  if (Array.prototype.some.call(values, Number.isNaN)) return ranks.fill(NaN);
+  const order = Array.from(values, (_, i) => i).sort((i, j) => values[i]! - values[j]! || 0); // ∞ − ∞: they are equal
   for (let first = 0; first < order.length;) {
     let end = first + 1;
     while (end < order.length && values[order[end]!] === values[order[first]!]) end++;

@@ -8,7 +8,7 @@ export interface Predictions {
   /** Logits, row-major `[rows, numLabels]`. */
   predictions: Float32Array;
   numLabels: number;
-  /** Class with the largest logit per row; of a regression, 0. */
+  /** Class with the largest logit per row, or with the first that is NaN, as `torch.argmax`; of a regression, 0. */
   classes: Int32Array;
   /** Probability (softmax) of that class; of a regression, the prediction itself. */
   scores: Float32Array;
@@ -47,11 +47,32 @@ export function softmax(logits: ArrayLike<number>): number[] {
   return powers.map((power) => power / sum);
 }
 
+/** The rows of which a logit is NaN or infinite. */
+export function nonFiniteRows({ predictions, numLabels }: Pick<Predictions, "predictions" | "numLabels">): number[] {
+  const rows = new Set<number>();
+  predictions.forEach((logit, i) => void (Number.isFinite(logit) || rows.add(Math.floor(i / numLabels))));
+  return [...rows];
+}
+
+/** The class of each row as metrics take it: NaN where a logit is NaN, and nobody knows which is the largest. */
+export function predictedClasses({
+  predictions,
+  numLabels,
+  classes,
+}: Pick<Predictions, "predictions" | "numLabels" | "classes">): number[] {
+  return Array.from(classes, (id, i) =>
+    predictions.subarray(i * numLabels, (i + 1) * numLabels).some(Number.isNaN) ? NaN : id,
+  );
+}
+
 /**
  * The metrics there are unless `computeMetrics` says otherwise. Classes: accuracy, macro precision, recall and F1, Matthews' correlation, calibration error,
  * and with two of them ROC-AUC and average precision. Regression: mean squared and absolute error, Pearson, Spearman.
+ *
+ * Where logits of a row are NaN, so are all metrics; where one is infinite, those that need probabilities, which are then NaN as in PyTorch.
  */
-export const defaultMetrics: ComputeMetrics = ({ predictions, numLabels, classes, scores, labels }) => {
+export const defaultMetrics: ComputeMetrics = (found) => {
+  const { predictions, numLabels, scores, labels } = found;
   if (numLabels === 1) {
     return {
       mse: meanSquaredError(labels, predictions),
@@ -60,6 +81,7 @@ export const defaultMetrics: ComputeMetrics = ({ predictions, numLabels, classes
       spearman: spearmanr(labels, predictions),
     };
   }
+  const classes = predictedClasses(found);
   const { precision, recall, f1 } = precisionRecallF1(labels, classes, { average: "macro" });
   const right = labels.map((label, i) => label === classes[i]);
   const metrics = {
@@ -69,6 +91,7 @@ export const defaultMetrics: ComputeMetrics = ({ predictions, numLabels, classes
   };
   if (numLabels !== 2 || new Set(labels).size !== 2) return metrics;
   const ofOne = labels.map((_, i) => softmax(predictions.subarray(2 * i, 2 * i + 2))[1]!);
+  if (ofOne.some(Number.isNaN)) return { ...metrics, roc_auc: NaN, average_precision: NaN };
   return { ...metrics, roc_auc: rocAucScore(labels, ofOne), average_precision: averagePrecisionScore(labels, ofOne) };
 };
 
@@ -79,7 +102,9 @@ export function flosPerToken(parameters: Iterable<readonly [name: string, parame
   return 6 * count;
 }
 
-function argmax(values: ArrayLike<number>): number {
+function argmax(values: Float32Array): number {
+  const unknown = values.findIndex(Number.isNaN);
+  if (unknown >= 0) return unknown;
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;

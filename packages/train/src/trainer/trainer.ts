@@ -32,7 +32,13 @@ import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
 import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import { defaultMetrics, predictionsOf, type ComputeMetrics, type PredictionOutput } from "./prediction.ts";
+import {
+  defaultMetrics,
+  nonFiniteRows,
+  predictionsOf,
+  type ComputeMetrics,
+  type PredictionOutput,
+} from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
 import { getScheduler, watchesMetric, type LrScheduler } from "../schedule.ts";
 import { freshControl, freshState, type LogEntry, type TrainerControl, type TrainerState } from "./trainer-state.ts";
@@ -88,6 +94,8 @@ export class Trainer {
   #classWeights: readonly number[] | undefined;
   /** Tokens that are made ahead, while a run goes on. */
   readonly #tokens = new Map<Dataset, TokenizedDataset>();
+  /** Whether a warning of logits that aren't finite was given. */
+  #hasWarned = false;
   /** Until the callbacks are done with `onInitEnd`. */
   readonly #ready: Promise<void>;
 
@@ -386,6 +394,7 @@ export class Trainer {
     const seconds = (performance.now() - start) / 1000;
     const labelled = labels.length === row && row > 0 ? labels : undefined;
     const found = predictionsOf(predictions, numLabels, labelled);
+    this.#warnOfNonFinite(nonFiniteRows(found), dataset);
     const { computeMetrics = defaultMetrics } = this.#options;
     const own = labelled ? await computeMetrics({ ...found, labels: labelled }) : {};
     const metrics = {
@@ -400,6 +409,16 @@ export class Trainer {
       value,
     ]);
     return { ...found, dataset, metrics: Object.fromEntries(prefixed) as Record<string, number> };
+  }
+
+  /** Says, once, that metrics are NaN since the model's answers are. */
+  #warnOfNonFinite(rows: readonly number[], dataset: Dataset): void {
+    if (rows.length === 0 || this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#warn(
+      `${dataset.name}: the logits of ${rows.length} of ${dataset.length} rows are NaN or infinite, the first of ${dataset.where(rows[0]!)}. ` +
+        "Metrics that depend on them are NaN. If this is so after training, look at the loss: a lower learningRate may help.",
+    );
   }
 
   async #loss(): Promise<Loss> {
