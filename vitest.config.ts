@@ -9,6 +9,7 @@ export default defineConfig({
       "examples/**/*.test.ts",
       "bench/**/*.test.ts",
       "scripts/**/*.test.ts",
+      "fuzz/**/*.test.ts",
     ],
     pool: "forks", // Dawn keeps process-wide state: one process per file, on two cores
     maxWorkers: 2,
