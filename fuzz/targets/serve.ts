@@ -9,11 +9,12 @@ const model = {
   rebuilds: 0,
   config: { problem_type: undefined, num_labels: 2, id2label: { 0: "no", 1: "yes" } },
   maxLength: 64,
-  encode: (rows: readonly unknown[]) => rows.map(() => ({ input_ids: [1], token_type_ids: [0] })),
+  encode: (rows: readonly unknown[]) => Promise.resolve(rows.map(() => ({ input_ids: [1], token_type_ids: [0] }))),
   compute: (batch: readonly Encoded[]) => Promise.resolve(batch.map(() => Float32Array.of(0, 1))),
 };
 const app = createServer(model as unknown as TextModel, {
   ...{ maxBatchSize: 8, maxWait: 0, maxQueueSize: 64, maxClientBatchSize: 32, maxBodySize: 1 << 16 },
+  ...{ host: "127.0.0.1", allowedHosts: [], corsOrigin: [] },
 });
 
 /** Bodies of `POST /predict`. */
