@@ -1,4 +1,5 @@
 import {
+  argumentCheck,
   device,
   isOrigin,
   numerics,
@@ -39,6 +40,8 @@ export interface DetectAnomalyOptions {
   parameters?: Iterable<readonly [name: string, parameter: Tensor]>;
 }
 
+const checkDetectAnomaly = argumentCheck("detectAnomaly", { work: "function", options: { parameters: "iterable?" } });
+
 /**
  * Runs `work` (forward, backward, or both; asynchronous too) and says where numbers stopped being finite: the first parameter that is bad
  * from the start, else the first op that made a NaN or an infinity out of finite inputs. To find out why a loss is NaN, run the same
@@ -56,8 +59,10 @@ export interface DetectAnomalyOptions {
  */
 export async function detectAnomaly<T>(
   work: () => T | Promise<T>,
-  { parameters = [] }: DetectAnomalyOptions = {},
+  options: DetectAnomalyOptions = {},
 ): Promise<{ result: T; firstBad: Anomaly | undefined }> {
+  checkDetectAnomaly([work, options]);
+  const { parameters = [] } = options;
   const names = new WeakMap<Tensor["storage"], string>();
   const runs: OpRun[] = [];
   const watch = watchNumerics(

@@ -1,5 +1,6 @@
 import {
   add,
+  checked,
   numerics,
   GpugradError,
   hooks,
@@ -14,6 +15,13 @@ import {
 import { isRecording, noGrad } from "./no-grad.ts";
 import { Node, stepsBehind, type GradientHook } from "./tape.ts";
 
+/** What {@link backward} takes. */
+interface BackwardOptions {
+  gradient?: Tensor;
+  retainGraph?: boolean;
+}
+const backwardTakes = { loss: "tensor", options: { gradient: "tensor?", retainGraph: "boolean?" } } as const;
+
 const leafHooks = new WeakMap<Tensor, Set<GradientHook>>();
 
 /**
@@ -23,7 +31,7 @@ const leafHooks = new WeakMap<Tensor, Set<GradientHook>>();
  * @param options.gradient dy of `loss`, of its shape; 1 where `loss` is a single number
  * @throws when `loss` has no tape, is not a single number and no gradient is given, or its tape was used before
  */
-export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph?: boolean } = {}): void {
+export const backward = checked("backward", backwardTakes, (loss: Tensor, options: BackwardOptions = {}): void => {
   const { gradient, retainGraph = false } = options;
   if (!loss.requiresGrad) {
     throw new GpugradError(
@@ -68,7 +76,7 @@ export function backward(loss: Tensor, options: { gradient?: Tensor; retainGraph
     for (const left of [...pending.values(), ...leaves.values()]) left.dispose();
     for (const step of steps) step.release();
   }
-}
+});
 
 /** One step: from dy to the gradients of its inputs, handed on to where those came from. */
 function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<Tensor, Tensor>): void {
@@ -157,26 +165,28 @@ function named<T>(name: string, work: () => T): T {
   }
 }
 
+const hookTakes = { tensor: "tensor", hook: "function" } as const;
+
 /**
  * Calls `hook` with the gradient of `tensor` during backward; what it returns, if anything, goes on instead. Returns a function
  * that takes the hook away again.
  * @throws when `tensor` does not require a gradient
  */
-export function registerHook(tensor: Tensor, hook: GradientHook): () => void {
+export const registerHook = checked("registerHook", hookTakes, (tensor: Tensor, hook: GradientHook): (() => void) => {
   if (!tensor.requiresGrad) throw new GpugradError(`registerHook: ${tensor.toString()} does not require a gradient.`);
   let hooksOf = tensor.gradNode ? (tensor.gradNode as Node).hooks : leafHooks.get(tensor);
   if (!hooksOf) leafHooks.set(tensor, (hooksOf = new Set()));
   hooksOf.add(hook);
   return () => void hooksOf.delete(hook);
-}
+});
 
 /** Keeps the gradient of a tensor that an op made: it will be in its `.grad` after backward. */
-export function retainGrad(tensor: Tensor): void {
+export const retainGrad = checked("retainGrad", { tensor: "tensor" }, (tensor: Tensor): void => {
   registerHook(tensor, (gradient) => {
     tensor.grad?.dispose();
     tensor.grad = keep(gradient.clone());
   });
-}
+});
 
 /** The gradient of `tensor`. @throws when there is none, with what may be the reason */
 export function gradientOf(tensor: Tensor, name = "the tensor"): Tensor {

@@ -1,6 +1,7 @@
 import {
   atEachReplay,
   autocast,
+  checked,
   computeType,
   defaultGenerator,
   hooks,
@@ -23,44 +24,48 @@ import { enableGrad, isRecording, noGrad } from "./no-grad.ts";
  * What `f` uses must not change between the two times.
  * @see https://docs.pytorch.org/docs/stable/checkpoint.html
  */
-export function checkpoint(
-  f: (...inputs: Tensor[]) => Tensor,
-  inputs: readonly Tensor[],
-  { generator = defaultGenerator }: { generator?: Generator } = {},
-): Tensor {
-  if (!isRecording()) return f(...inputs);
-  const type = computeType();
-  let [before, after]: GeneratorState[] = [];
-  atEachReplay(() => (before = generator.state));
-  const computed = noGrad(() => f(...inputs));
-  const output = inputs.includes(computed) ? computed.alias() : computed; // a tape of its own for what f only passes on
-  const wanted = inputs.map((input) => input.requiresGrad);
-  hooks.recorder!.record({
-    op: "checkpoint",
-    inputs: Object.fromEntries(inputs.map((input, i) => [String(i), input])),
-    output,
-    saved: { inputs: [...inputs] },
-    backward: (saved: { inputs: Tensor[] }, dy) => {
-      const leaves = saved.inputs.map((input, i) => Object.assign(input.alias(), { requiresGrad: wanted[i]! }));
-      atEachReplay(() => {
-        after = generator.state;
-        generator.setState(before!);
-      });
-      const op = provenance.op;
-      provenance.op = "user"; // the recomputation names what it makes by itself
-      const again = enableGrad(() => autocast(() => f(...leaves), { dtype: type }));
-      provenance.op = op;
-      atEachReplay(() => generator.setState(after!));
-      if (!again.requiresGrad) return {}; // nothing in f takes part in a gradient
-      backward(again, { gradient: dy });
-      return Object.fromEntries(
-        leaves.map((leaf, i) => {
-          const gradient = leaf.grad;
-          leaf.grad = null; // it leaves with us: disposing the leaf would dispose it too
-          return [String(i), gradient ? keep(gradient) : undefined];
-        }),
-      );
-    },
-  });
-  return output;
-}
+export const checkpoint = checked(
+  "checkpoint",
+  { f: "function", inputs: "tensors", options: { generator: "generator?" } },
+  (
+    f: (...inputs: Tensor[]) => Tensor,
+    inputs: readonly Tensor[],
+    { generator = defaultGenerator }: { generator?: Generator } = {},
+  ): Tensor => {
+    if (!isRecording()) return f(...inputs);
+    const type = computeType();
+    let [before, after]: GeneratorState[] = [];
+    atEachReplay(() => (before = generator.state));
+    const computed = noGrad(() => f(...inputs));
+    const output = inputs.includes(computed) ? computed.alias() : computed; // a tape of its own for what f only passes on
+    const wanted = inputs.map((input) => input.requiresGrad);
+    hooks.recorder!.record({
+      op: "checkpoint",
+      inputs: Object.fromEntries(inputs.map((input, i) => [String(i), input])),
+      output,
+      saved: { inputs: [...inputs] },
+      backward: (saved: { inputs: Tensor[] }, dy) => {
+        const leaves = saved.inputs.map((input, i) => Object.assign(input.alias(), { requiresGrad: wanted[i]! }));
+        atEachReplay(() => {
+          after = generator.state;
+          generator.setState(before!);
+        });
+        const op = provenance.op;
+        provenance.op = "user"; // the recomputation names what it makes by itself
+        const again = enableGrad(() => autocast(() => f(...leaves), { dtype: type }));
+        provenance.op = op;
+        atEachReplay(() => generator.setState(after!));
+        if (!again.requiresGrad) return {}; // nothing in f takes part in a gradient
+        backward(again, { gradient: dy });
+        return Object.fromEntries(
+          leaves.map((leaf, i) => {
+            const gradient = leaf.grad;
+            leaf.grad = null; // it leaves with us: disposing the leaf would dispose it too
+            return [String(i), gradient ? keep(gradient) : undefined];
+          }),
+        );
+      },
+    });
+    return output;
+  },
+);

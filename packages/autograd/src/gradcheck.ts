@@ -1,4 +1,4 @@
-import { fromArray, GpugradError, scope, type Tensor } from "@gpugrad/tensor";
+import { argumentCheck, fromArray, GpugradError, scope, type Tensor } from "@gpugrad/tensor";
 import { backward } from "./backward.ts";
 import { noGrad } from "./no-grad.ts";
 
@@ -10,6 +10,11 @@ export interface GradcheckOptions {
   rtol?: number;
 }
 
+const checkGradcheck = argumentCheck("gradcheck", {
+  ...{ f: "function", inputs: "tensors" },
+  options: { eps: "number?", atol: "number?", rtol: "number?" },
+});
+
 /**
  * Compares the gradients of `f` with central differences, element by element: (f(x + ε) − f(x − ε)) / 2ε. For checking an op or a
  * model of one's own on small inputs; it computes `f` twice for every element.
@@ -18,8 +23,10 @@ export interface GradcheckOptions {
 export async function gradcheck(
   f: (...inputs: Tensor[]) => Tensor,
   inputs: readonly Tensor[],
-  { eps = 1e-2, atol = 1e-2, rtol = 2e-2 }: GradcheckOptions = {},
+  options: GradcheckOptions = {},
 ): Promise<void> {
+  checkGradcheck([f, inputs, options]);
+  const { eps = 1e-2, atol = 1e-2, rtol = 2e-2 } = options;
   const values = await Promise.all(inputs.map(async (x) => Float32Array.from(await x.data())));
   const make = (): Tensor[] => inputs.map((x, i) => fromArray(values[i]!, x.shape));
 

@@ -1,4 +1,5 @@
 import {
+  argumentCheck,
   GpugradError,
   keep,
   showShape,
@@ -140,11 +141,14 @@ export interface Tape {
   toMermaid(): string;
 }
 
+const checkTape = argumentCheck("tape", { result: "tensor", names: "iterable?" });
+
 /**
  * The tape behind `result`: what backward would go through.
  * @param names names of leaves, such as the model's parameters, to show instead of their shapes
  */
 export function tape(result: Tensor, names: ReadonlyMap<Tensor, string> = new Map()): Tape {
+  checkTape([result, names]);
   const nodes = stepsBehind(result).reverse();
   const leaves = new Map<Tensor, string>();
   for (const { inputs } of nodes) {

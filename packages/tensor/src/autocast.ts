@@ -1,3 +1,4 @@
+import { checked } from "./arguments.ts";
 import { check } from "./errors.ts";
 
 /** What the factors of a product are rounded to; sums are f32 always. */
@@ -20,17 +21,21 @@ export interface AutocastOptions {
  * @throws when `work` is asynchronous: what it does after its first await would be outside
  * @see https://docs.pytorch.org/docs/stable/amp.html#torch.autocast, and docs/decisions/mixed-precision.md for what differs
  */
-export function autocast<T>(work: () => T, { dtype = "f16" }: AutocastOptions = {}): T {
-  const outer = current;
-  current = dtype;
-  try {
-    const result = work();
-    check(
-      !(result instanceof Promise),
-      "autocast: the work is asynchronous. Record the forward pass inside, and await outside.",
-    );
-    return result;
-  } finally {
-    current = outer;
-  }
-}
+export const autocast = checked(
+  "autocast",
+  { work: "function", options: { dtype: ["f32", "f16"] } },
+  <T>(work: () => T, { dtype = "f16" }: AutocastOptions = {}): T => {
+    const outer = current;
+    current = dtype;
+    try {
+      const result = work();
+      check(
+        !(result instanceof Promise),
+        "autocast: the work is asynchronous. Record the forward pass inside, and await outside.",
+      );
+      return result;
+    } finally {
+      current = outer;
+    }
+  },
+);

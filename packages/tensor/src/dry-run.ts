@@ -1,4 +1,5 @@
 import { numerics } from "./debug.ts";
+import { checked } from "./arguments.ts";
 import { check } from "./errors.ts";
 import { defaultGenerator } from "./random.ts";
 import { device, withDevice } from "./runtime/device.ts";
@@ -21,20 +22,24 @@ export interface DryRun<T> {
  * @param options.memoryLimit as of `init()`
  * @throws OutOfMemoryError where `work` needs more than the limit, or a tensor that can't be bound
  */
-export function dryRun<T>(work: () => T, { memoryLimit = Infinity } = {}): DryRun<T> {
-  const twin = device().imitation(memoryLimit);
-  const generator = defaultGenerator.state;
-  const checksNumerics = numerics.enabled;
-  numerics.enabled = false; // there are none
-  try {
-    return withDevice(twin, () => {
-      const result = work();
-      check(!(result instanceof Promise), "dryRun: the work is asynchronous. Only what runs at once can be tried.");
-      return { result, peakBytes: memory().peakBytes, allocatedBytes: twin.pool.peakBytes };
-    });
-  } finally {
-    numerics.enabled = checksNumerics;
-    defaultGenerator.setState(generator);
-    void twin.destroy();
-  }
-}
+export const dryRun = checked(
+  "dryRun",
+  { work: "function", options: { memoryLimit: "number?" } },
+  <T>(work: () => T, { memoryLimit = Infinity } = {}): DryRun<T> => {
+    const twin = device().imitation(memoryLimit);
+    const generator = defaultGenerator.state;
+    const checksNumerics = numerics.enabled;
+    numerics.enabled = false; // there are none
+    try {
+      return withDevice(twin, () => {
+        const result = work();
+        check(!(result instanceof Promise), "dryRun: the work is asynchronous. Only what runs at once can be tried.");
+        return { result, peakBytes: memory().peakBytes, allocatedBytes: twin.pool.peakBytes };
+      });
+    } finally {
+      numerics.enabled = checksNumerics;
+      defaultGenerator.setState(generator);
+      void twin.destroy();
+    }
+  },
+);

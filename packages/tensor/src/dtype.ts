@@ -1,3 +1,7 @@
+import { didYouMean } from "./did-you-mean.ts";
+import { check, GpugradError } from "./errors.ts";
+import { showValue } from "./values.ts";
+
 /**
  * Element types. `f16` and `bf16` are for storage, two elements in a 32-bit word: every op computes in f32. A `bool` takes
  * 32 bits on the device (WGSL has no host-shareable bool) and one byte in `data()`.
@@ -8,6 +12,28 @@ export type DType = "f32" | "f16" | "bf16" | "i32" | "u32" | "bool";
 export type TypedArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
 export const dtypes: readonly DType[] = ["f32", "f16", "bf16", "i32", "u32", "bool"];
+
+/** Names of other libraries. */
+const foreign: Record<string, DType> = {
+  ...{ float: "f32", float32: "f32", float64: "f32", double: "f32", f64: "f32" },
+  ...{ half: "f16", float16: "f16", bfloat16: "bf16" },
+  ...{ int: "i32", int32: "i32", int64: "i32", long: "i32", i64: "i32" },
+  ...{ uint: "u32", uint8: "u32", uint32: "u32", u8: "u32", boolean: "bool" },
+};
+
+const known = new Set<unknown>(dtypes);
+export const isDType = (value: unknown): value is DType => known.has(value);
+
+/** The error for a dtype that does not exist, with the one that may be meant. */
+export function noSuchDType(owner: string, given: unknown): GpugradError {
+  const name = String(given)
+    .replace(/^torch\./, "")
+    .toLowerCase();
+  const near = Object.hasOwn(foreign, name) ? ` Did you mean ${foreign[name]}?` : didYouMean(name, dtypes);
+  return new GpugradError(
+    `${owner}: there is no dtype ${JSON.stringify(given) ?? String(given)}.${near} dtypes are ${dtypes.join(", ")}.`,
+  );
+}
 
 export const isHalf = (dtype: DType): boolean => dtype === "f16" || dtype === "bf16";
 export const isFloat = (dtype: DType): boolean => dtype === "f32" || isHalf(dtype);
@@ -56,21 +82,49 @@ export function bf16Value(bits: number): number {
   return scratch.getFloat32(0);
 }
 
-/** Device words of `values`, whatever array they come in. */
-export function encode(dtype: DType, values: ArrayLike<number | boolean>): Uint8Array {
+/** Device words of `values`, whatever array they come in. @throws when a number doesn't fit the dtype */
+export function encode(dtype: DType, values: ArrayLike<number | boolean>, owner: string): Uint8Array {
   const count = values.length;
   if (isHalf(dtype)) {
     const toBits = dtype === "f16" ? f16Bits : bf16Bits;
     const words = new Uint16Array(Math.ceil(count / 2) * 2);
-    for (let i = 0; i < count; i++) words[i] = toBits(Number(values[i]));
+    for (let i = 0; i < count; i++) words[i] = toBits(numberAt(values, i, owner));
     return new Uint8Array(words.buffer);
   }
   const array = dtype === "f32" ? Float32Array : dtype === "i32" ? Int32Array : Uint32Array;
   if (values instanceof array && dtype !== "bool")
     return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const words = new array(count);
-  for (let i = 0; i < count; i++) words[i] = dtype === "bool" ? (values[i] ? 1 : 0) : Number(values[i]);
+  for (let i = 0; i < count; i++) {
+    const number = numberAt(values, i, owner);
+    words[i] = dtype === "f32" ? number : wholeNumber(dtype as "i32" | "u32" | "bool", number, owner);
+  }
   return new Uint8Array(words.buffer);
+}
+
+/** Booleans count as 0 and 1; strings, undefined and the like are refused. */
+function numberAt(values: ArrayLike<number | boolean>, i: number, owner: string): number {
+  const value: unknown = values[i];
+  if (typeof value === "number") return value;
+  if (typeof value === "boolean" || typeof value === "bigint") return Number(value);
+  throw new GpugradError(`${owner}: element ${i} is ${showValue(value)}, not a number.`);
+}
+
+const ranges = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] } as const;
+
+/**
+ * `value` as an element of whole numbers: the fraction is cut off, as in PyTorch; of bool, whether it is not 0.
+ * @throws when it is NaN or beyond the range of the dtype
+ */
+export function wholeNumber(dtype: "i32" | "u32" | "bool", value: number, owner: string): number {
+  if (dtype === "bool") return value === 0 ? 0 : 1;
+  const number = Math.trunc(value);
+  const [low, high] = ranges[dtype];
+  check(
+    number >= low && number <= high,
+    () => `${owner}: ${value} does not fit ${dtype}, which holds whole numbers from ${low} to ${high}.`,
+  );
+  return number;
 }
 
 /** The inverse of {@link encode}: `count` elements out of device words. */

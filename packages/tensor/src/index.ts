@@ -1,5 +1,6 @@
 import "./methods.ts";
 
+export { argumentCheck, checked, checkOptions, type Takes } from "./arguments.ts";
 export { autocast, computeType, type AutocastOptions, type ComputeType } from "./autocast.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
 export { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "./errors.ts";
@@ -14,6 +15,7 @@ export {
   type NumericsWatch,
   type OpRun,
 } from "./numerics.ts";
+export { didYouMean } from "./did-you-mean.ts";
 export { dryRun, type DryRun } from "./dry-run.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
@@ -21,6 +23,7 @@ export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { visible } from "./terminal.ts";
 export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMemory } from "./storage.ts";
+export { showValue } from "./values.ts";
 export {
   copyInto,
   empty,

@@ -2,6 +2,7 @@
  * Ops as methods of Tensor: `x.add(y)` is `add(x, y)`. They are put on here and not in `tensor.ts`, because ops make tensors:
  * importing them there would be a circle.
  */
+import { argumentCheck } from "./arguments.ts";
 import type { DType } from "./dtype.ts";
 import { GpugradError } from "./errors.ts";
 import { cast } from "./ops/cast/cast.ts";
@@ -125,15 +126,22 @@ for (const [name, op] of Object.entries(ops)) {
   });
 }
 
-Tensor.prototype.to = function (dtype) {
-  return cast(this, dtype);
+const checkTo = argumentCheck("to", { dtype: "dtype" });
+
+Tensor.prototype.to = function (...args) {
+  checkTo(args);
+  return cast(this, args[0]);
 };
 
 Tensor.prototype.detach = function () {
   return this.alias();
 };
 
-Tensor.prototype.backward = function (options = {}) {
+const checkBackward = argumentCheck("backward", { options: { gradient: "tensor?", retainGraph: "boolean?" } });
+
+Tensor.prototype.backward = function (...args) {
+  checkBackward(args);
+  const [options = {}] = args;
   if (!hooks.recorder) {
     throw new GpugradError('backward: nothing was recorded. Import "@gpugrad/autograd" before computing.');
   }

@@ -1,3 +1,4 @@
+import { checked } from "./arguments.ts";
 import { numerics } from "./debug.ts";
 import { deviceBytes, dtypes, isFloat, type DType } from "./dtype.ts";
 import { GpugradError } from "./errors.ts";
@@ -225,12 +226,13 @@ const debugWatch = watchNumerics((runs) => {
  * range and counts of its inputs. An infinity that the caller passes in as a number (`maskedFill(x, mask, -Infinity)`) is no
  * finding. Costs one more dispatch per op. `detectAnomaly()` of autograd does so for a piece of work, and knows the parameters' names.
  */
-export function debug({ checkNumerics }: DebugOptions): void {
+export const debug = checked("debug", { options: { checkNumerics: "boolean?" } }, (options: DebugOptions): void => {
+  const { checkNumerics } = options;
   if (checkNumerics === undefined) return;
   debugWatch.drop();
   finding = undefined;
   Object.assign(numerics, { enabled: checkNumerics, inspect: debugWatch.inspect, report });
-}
+});
 
 async function report(): Promise<void> {
   await debugWatch.finish();

@@ -1,3 +1,4 @@
+import { argumentCheck, type Takes } from "./arguments.ts";
 import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
 import { scope } from "./scope.ts";
 import { provenance } from "./storage.ts";
@@ -18,6 +19,8 @@ export interface Computed<I extends Inputs, S, O extends Tensor | readonly Tenso
 
 /** An op: what it computes, and how gradients go back through it. */
 export interface Definition<A extends readonly unknown[], I extends Inputs, S, O extends Tensor | readonly Tensor[]> {
+  /** The kinds of its arguments and options, by name and in order: others are refused before forward runs. */
+  takes?: Takes;
   /** Checks the arguments, allocates the output, runs kernels. Temporaries made here are disposed by themselves. */
   forward: (...args: A) => Computed<I, S, O>;
   /** dx of each input of which `needs` is true, from the saved values and dy. Made of ops and kernels, like forward. */
@@ -48,8 +51,10 @@ export function defineStorageOp<
   S,
   O extends Tensor | readonly Tensor[],
 >(name: string, definition: Definition<A, I, S, O>): Op<A, I, S, O> {
-  const call = (...args: A): O =>
-    scope(() => {
+  const checkArguments = definition.takes && argumentCheck(name, definition.takes);
+  const call = (...args: A): O => {
+    checkArguments?.(args);
+    return scope(() => {
       const { output, inputs, saved } = inside(name, () => definition.forward(...args));
       const first = output instanceof Tensor ? output : output[0]!;
       if (depth === 0 && hooks.recorder && Object.values(inputs).some((input) => input?.requiresGrad)) {
@@ -64,6 +69,7 @@ export function defineStorageOp<
       if (depth === 0 && numerics.enabled) numerics.inspect(name, args, first);
       return output;
     });
+  };
   return Object.assign(call, { opName: name, definition });
 }
 

@@ -1,5 +1,7 @@
+import { argumentCheck, checked } from "./arguments.ts";
 import { GpugradError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
+import { isTensor } from "./values.ts";
 
 type Scope = Set<Tensor>;
 
@@ -23,11 +25,17 @@ export function leaveScope(tensor: Tensor): void {
  * Takes tensors out of every scope: they live until `dispose()`. For parameters, and results that outlive a step.
  * @param owner what it is kept for, as `memoryByOwner()` shall say: `"optimizer state"`
  */
-export function keep<T extends Tensor>(tensor: T, owner?: string): T {
-  leaveScope(tensor);
-  if (owner !== undefined) tensor.storage.owner = owner;
-  return tensor;
-}
+export const keep = checked(
+  "keep",
+  { tensor: "tensor", owner: "string?" },
+  <T extends Tensor>(tensor: T, owner?: string): T => {
+    leaveScope(tensor);
+    if (owner !== undefined) tensor.storage.owner = owner;
+    return tensor;
+  },
+);
+
+const checkScope = argumentCheck("scope", { work: "function" });
 
 /**
  * Runs `work` and disposes every tensor made in it, but those it returns (in arrays and plain objects too), which move to the
@@ -35,6 +43,7 @@ export function keep<T extends Tensor>(tensor: T, owner?: string): T {
  * to end in the order in which they began, innermost first.
  */
 export function scope<T>(work: () => T): T {
+  checkScope([work]);
   const scope: Scope = new Set();
   stack.push(scope);
   let result: T;
@@ -93,8 +102,4 @@ export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): 
   else if (Object.getPrototypeOf(value) === Object.prototype) {
     for (const entry of Object.values(value)) forEachTensor(entry, visit);
   }
-}
-
-function isTensor(value: object): value is Tensor {
-  return "gradNode" in value && "dtype" in value;
 }

@@ -1,3 +1,4 @@
+import { argumentCheck, checked } from "./arguments.ts";
 import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
@@ -8,9 +9,22 @@ import { enterScope, leaveScope } from "./scope.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 import { memory, provenance, Storage } from "./storage.ts";
 import { hooks, type GradNode } from "./recorder.ts";
+import { showValue } from "./values.ts";
 
 /** Nested arrays of numbers or booleans: `[[1, 2], [3, 4]]`. */
 export type NestedArray = number | boolean | readonly NestedArray[];
+
+/** Typed arrays of numbers. */
+export type NumberArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array;
 
 /**
  * A contiguous, row-major array of numbers on the device. Its ops are methods (see `methods.ts`) and functions alike:
@@ -139,6 +153,7 @@ export class Tensor {
 
   /** Overwrites device bytes in place, from `offset` (a multiple of 4) on. */
   writeBytes(bytes: Uint8Array, offset = 0): void {
+    checkWriteBytes([bytes, offset]);
     check(
       offset % 4 === 0 && offset + bytes.byteLength <= this.byteLength,
       () =>
@@ -153,6 +168,7 @@ export class Tensor {
    * `init()` has replaced a lost device: the object stays the same, so that a model which holds it goes on working. The gradient is forgotten.
    */
   restore(bytes: Uint8Array): void {
+    checkRestore([bytes]);
     const old = this.storage;
     const size = isHalf(this.dtype) ? 2 * this.size : this.byteLength;
     check(bytes.byteLength === size, () => `restore: ${bytes.byteLength} bytes for the ${size} of ${this.toString()}.`);
@@ -172,11 +188,12 @@ export class Tensor {
 
   /** Overwrites the elements in place, from the host. A tape that saved the old ones will refuse to go on. */
   write(values: ArrayLike<number | boolean>): void {
+    checkWrite([values]);
     check(
       values.length === this.size,
       () => `write: ${values.length} values for ${this.size} elements (${showShape(this.shape)}).`,
     );
-    this.storage.device.queue.upload(this.buffer, encode(this.dtype, values));
+    this.storage.device.queue.upload(this.buffer, encode(this.dtype, values, "write"));
     this.storage.version++;
   }
 
@@ -189,6 +206,10 @@ export class Tensor {
     return this.toString();
   }
 }
+
+const checkWrite = argumentCheck("write", { values: "values" });
+const checkWriteBytes = argumentCheck("writeBytes", { bytes: "bytes", offset: "number?" });
+const checkRestore = argumentCheck("restore", { bytes: "bytes" });
 
 /** A net under programs that forget to dispose: memory of a collected tensor goes back to the pool, and is counted. */
 const unreachable = new FinalizationRegistry<Storage>((storage) => {
@@ -214,69 +235,102 @@ function nest(flat: ArrayLike<number | boolean>, shape: Shape, at = 0): NestedAr
 }
 
 /** A tensor whose elements are still to be written, by the kernel that the caller is about to run. */
-export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
-  return new Tensor(new Storage(deviceBytes(dtype, sizeOf(shape))), shape, dtype);
-}
+export const empty = checked(
+  "empty",
+  { shape: "shape", dtype: "dtype?" },
+  (shape: Shape, dtype: DType = "f32"): Tensor =>
+    new Tensor(new Storage(deviceBytes(dtype, sizeOf(shape))), shape, dtype),
+);
 
 /** A tensor from a flat array of elements. */
-export function fromArray(values: ArrayLike<number | boolean>, shape: Shape, dtype: DType = "f32"): Tensor {
-  check(
-    values.length === sizeOf(shape),
-    () => `fromArray: ${values.length} values don't fill the shape ${showShape(shape)} (${sizeOf(shape)} elements).`,
-  );
-  return new Tensor(new Storage(encode(dtype, values)), shape, dtype);
-}
+export const fromArray = checked(
+  "fromArray",
+  { values: "values", shape: "shape", dtype: "dtype?" },
+  (values: ArrayLike<number | boolean>, shape: Shape, dtype: DType = "f32"): Tensor => {
+    check(
+      values.length === sizeOf(shape),
+      () => `fromArray: ${values.length} values don't fill the shape ${showShape(shape)} (${sizeOf(shape)} elements).`,
+    );
+    return new Tensor(new Storage(encode(dtype, values, "fromArray")), shape, dtype);
+  },
+);
 
 /** A tensor from device words, as `encode` lays them out: for weights that come in their own dtype. */
-export function fromBytes(bytes: Uint8Array, shape: Shape, dtype: DType): Tensor {
-  const expected = deviceBytes(dtype, sizeOf(shape));
-  const words = bytes.byteLength % 4 === 0 ? bytes : new Uint8Array([...bytes, 0, 0]); // an odd count of 16-bit elements
-  check(
-    words.byteLength === expected,
-    () => `fromBytes: ${bytes.byteLength} bytes don't fill ${showShape(shape)} of ${dtype} (${expected} bytes).`,
-  );
-  return new Tensor(new Storage(words), shape, dtype);
-}
+export const fromBytes = checked(
+  "fromBytes",
+  { bytes: "bytes", shape: "shape", dtype: "dtype" },
+  (bytes: Uint8Array, shape: Shape, dtype: DType): Tensor => {
+    const expected = sizeOf(shape) * (isHalf(dtype) ? 2 : 4);
+    check(
+      bytes.byteLength === expected,
+      () => `fromBytes: ${bytes.byteLength} bytes don't fill ${showShape(shape)} of ${dtype} (${expected} bytes).`,
+    );
+    return new Tensor(new Storage(bytes), shape, dtype);
+  },
+);
 
 /**
- * A tensor from nested arrays: `tensor([[1, 2], [3, 4]])`. f32 unless `dtype` says otherwise; booleans make `bool`.
- * @throws when the arrays are ragged.
+ * A tensor from nested arrays: `tensor([[1, 2], [3, 4]])`; typed arrays serve as well. f32 unless `dtype` says otherwise; booleans make
+ * `bool`, an Int32Array i32 and a Uint32Array u32.
+ * @throws when the arrays are ragged, or an element is not a number or doesn't fit the dtype
  */
-export function tensor(values: NestedArray, dtype?: DType): Tensor {
-  const shape: number[] = [];
-  for (let level = values; Array.isArray(level); level = (level as NestedArray[])[0]!) {
-    shape.push(level.length);
-    if (level.length === 0) break;
-  }
-  const flat: (number | boolean)[] = [];
-  const walk = (level: NestedArray, depth: number, path: string): void => {
-    if (!Array.isArray(level)) {
+export const tensor = checked(
+  "tensor",
+  { values: "any", dtype: "dtype?" },
+  (values: NestedArray | NumberArray | readonly NumberArray[], dtype?: DType): Tensor => {
+    const shape: number[] = [];
+    for (let level: unknown = values; isList(level); level = level[0]) {
+      shape.push(level.length);
+      if (level.length === 0) break;
+    }
+    const flat: (number | boolean)[] = [];
+    const walk = (level: unknown, depth: number, path: string): void => {
+      if (isList(level)) {
+        check(
+          depth < shape.length && level.length === shape[depth],
+          () =>
+            `tensor: ragged arrays: ${path || "the outermost"} has ${level.length} entries, the first of its kind ${shape[depth] ?? "none"}.`,
+        );
+        for (let i = 0; i < level.length; i++) walk(level[i], depth + 1, `${path}[${i}]`);
+        return;
+      }
+      check(
+        ["number", "boolean", "bigint"].includes(typeof level),
+        () => `tensor: ${path || "the value"} is ${showValue(level)}, not a number.`,
+      );
       check(
         depth === shape.length,
-        () => `tensor: ragged arrays: a number stands at ${path}, where an array was expected.`,
+        () => `tensor: ragged arrays: there is a number at ${path}, where an array was expected.`,
       );
       flat.push(level as number | boolean);
-      return;
-    }
-    const list = level as NestedArray[];
-    check(
-      depth < shape.length && list.length === shape[depth],
-      () =>
-        `tensor: ragged arrays: ${path || "the outermost"} has ${list.length} entries, the first of its kind ${shape[depth] ?? "none"}.`,
-    );
-    list.forEach((entry, i) => walk(entry, depth + 1, `${path}[${i}]`));
-  };
-  walk(values, 0, "");
-  return fromArray(flat, shape, dtype ?? (typeof flat[0] === "boolean" ? "bool" : "f32"));
+    };
+    walk(values, 0, "");
+    const type = dtype ?? dtypeOf(values, flat);
+    return new Tensor(new Storage(encode(type, flat, "tensor")), shape, type);
+  },
+);
+
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
+/** The dtype of elements for which none is given. */
+function dtypeOf(values: unknown, flat: readonly unknown[]): DType {
+  if (values instanceof Int32Array) return "i32";
+  if (values instanceof Uint32Array) return "u32";
+  return typeof flat[0] === "boolean" ? "bool" : "f32";
 }
 
 /** Copies `source` over `target` in place: same shape and dtype. */
-export function copyInto(target: Tensor, source: Tensor): void {
-  check(
-    sameShape(target.shape, source.shape) && target.dtype === source.dtype,
-    () => `copyInto: ${source.toString()} doesn't fit ${target.toString()}.`,
-  );
-  if (source.storage === target.storage) return;
-  if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
-  target.storage.version++;
-}
+export const copyInto = checked(
+  "copyInto",
+  { target: "tensor", source: "tensor" },
+  (target: Tensor, source: Tensor) => {
+    check(
+      sameShape(target.shape, source.shape) && target.dtype === source.dtype,
+      () => `copyInto: ${source.toString()} doesn't fit ${target.toString()}.`,
+    );
+    if (source.storage === target.storage) return;
+    if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
+    target.storage.version++;
+  },
+);

@@ -1,4 +1,5 @@
 import { environment, readTuning, requestAdapter } from "#platform";
+import { checkOptions } from "../arguments.ts";
 import { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import { nullGpu } from "./null-gpu.ts";
@@ -329,6 +330,7 @@ export interface InitOptions {
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
+  checkOptions("init", options, { memoryLimit: "number?", tuning: "any" });
   if (current?.failed) {
     // A lost device is replaced by one of the same kind; of its tensors those live on that are restored.
     options = { memoryLimit: current.memoryLimit, ...options };

@@ -1,3 +1,4 @@
+import { checked } from "../arguments.ts";
 import { check } from "../errors.ts";
 import { device } from "./device.ts";
 import { totalsOf, type DispatchTime, type KernelTime } from "./timestamps.ts";
@@ -7,24 +8,28 @@ import { totalsOf, type DispatchTime, type KernelTime } from "./timestamps.ts";
  * longer than without.
  * @throws when the adapter has no timestamp queries
  */
-export async function profile(work: () => unknown): Promise<KernelTime[]> {
-  return totalsOf(await traceDispatches(work));
-}
+export const profile = checked("profile", { work: "function" }, async (work: () => unknown): Promise<KernelTime[]> =>
+  totalsOf(await traceDispatches(work)),
+);
 
 /**
  * Runs `work` and tells of each dispatch when it began and ended on the device, in the order in which they were recorded; as
  * {@link profile} does, which adds them up.
  * @throws when the adapter has no timestamp queries
  */
-export async function traceDispatches(work: () => unknown): Promise<DispatchTime[]> {
-  const { gpu, queue } = device();
-  check(gpu.features.has("timestamp-query"), "profile: this adapter has no timestamp queries.");
-  const timestamps = queue.time();
-  try {
-    await work();
-  } finally {
-    queue.stopTiming();
-    await device().finish();
-  }
-  return timestamps.finish();
-}
+export const traceDispatches = checked(
+  "traceDispatches",
+  { work: "function" },
+  async (work: () => unknown): Promise<DispatchTime[]> => {
+    const { gpu, queue } = device();
+    check(gpu.features.has("timestamp-query"), "profile: this adapter has no timestamp queries.");
+    const timestamps = queue.time();
+    try {
+      await work();
+    } finally {
+      queue.stopTiming();
+      await device().finish();
+    }
+    return timestamps.finish();
+  },
+);

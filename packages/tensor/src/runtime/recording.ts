@@ -1,3 +1,4 @@
+import { checked } from "../arguments.ts";
 import { check } from "../errors.ts";
 import { device } from "./device.ts";
 import { setScalar, type Field, type Kernel, type Params } from "./kernel.ts";
@@ -104,21 +105,25 @@ export class Recording {
  * as if the work had been called again. What the work's JavaScript decides, it decides only now.
  * @throws when the work is asynchronous, uploads data or reads a tensor: a replay could not
  */
-export function record<T>(work: () => T): { result: T; recording: Recording } {
-  const { queue, pool } = device();
-  const recording = new Recording();
-  pool.reserve();
-  queue.beginRecording(recording);
-  try {
-    const result = work();
-    check(!(result instanceof Promise), "record: the work is asynchronous. Record only what runs at once.");
-    return { result, recording };
-  } catch (error) {
-    pool.stopReserving();
-    pool.endReservation();
-    throw error;
-  } finally {
-    queue.endRecording();
-    pool.stopReserving();
-  }
-}
+export const record = checked(
+  "record",
+  { work: "function" },
+  <T>(work: () => T): { result: T; recording: Recording } => {
+    const { queue, pool } = device();
+    const recording = new Recording();
+    pool.reserve();
+    queue.beginRecording(recording);
+    try {
+      const result = work();
+      check(!(result instanceof Promise), "record: the work is asynchronous. Record only what runs at once.");
+      return { result, recording };
+    } catch (error) {
+      pool.stopReserving();
+      pool.endReservation();
+      throw error;
+    } finally {
+      queue.endRecording();
+      pool.stopReserving();
+    }
+  },
+);

@@ -1,3 +1,4 @@
+import { checked, type Takes } from "../../arguments.ts";
 import { computeType } from "../../autocast.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
@@ -321,13 +322,21 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
 }
 
 /** The op behind {@link scaledDotProductAttention}, with the mask as an argument. */
-export const attention = define("scaled_dot_product_attention", (y) => y);
+export const attention = define("scaledDotProductAttention", (y) => y);
 
-const attentionWithLse = define("scaled_dot_product_attention_with_lse", (y, stats) => {
+const attentionWithLse = define("scaledDotProductAttentionWithLse", (y, stats) => {
   const lse = empty(stats.shape.slice(0, -1));
   run(lseKernel, { stats, lse }, { rows: lse.size, minus_infinity: -Infinity }, { threads: lse.size });
   return [y, lse] as const;
 });
+
+const attentionTakes: Takes = {
+  ...{ q: "tensor", k: "tensor", v: "tensor" },
+  options: {
+    ...{ mask: "tensor?", isCausal: "boolean?", scale: "number?", dropoutP: "number?", generator: "generator?" },
+    ...{ layout: ["BHTD", "BTHD"], variant: Object.keys(attentionVariants) },
+  },
+};
 
 /** The mask in a type that the kernels read. */
 const readable = (mask: Tensor | undefined): Tensor | undefined =>
@@ -344,16 +353,17 @@ const readable = (mask: Tensor | undefined): Tensor | undefined =>
  * @throws when the shapes don't belong together, or the mask doesn't broadcast to [B, H, Tq, Tk]
  * @see Dao et al., FlashAttention, 2022. https://arxiv.org/abs/2205.14135
  */
-export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
-  return attention(q, k, v, readable(options.mask), options);
-}
+export const scaledDotProductAttention = checked(
+  "scaledDotProductAttention",
+  attentionTakes,
+  (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor =>
+    attention(q, k, v, readable(options.mask), options),
+);
 
 /** {@link scaledDotProductAttention}, and the natural logarithm of each softmax's denominator, [B, H, Tq]. Only y is differentiated. */
-export function scaledDotProductAttentionWithLse(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  options: AttentionOptions = {},
-): readonly [y: Tensor, lse: Tensor] {
-  return attentionWithLse(q, k, v, readable(options.mask), options);
-}
+export const scaledDotProductAttentionWithLse = checked(
+  "scaledDotProductAttentionWithLse",
+  attentionTakes,
+  (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): readonly [y: Tensor, lse: Tensor] =>
+    attentionWithLse(q, k, v, readable(options.mask), options),
+);

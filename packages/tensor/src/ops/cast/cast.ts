@@ -12,6 +12,7 @@ const castKernel = kernel("ops/cast/cast.wgsl", code);
  * The gradient goes back through floats, in f32.
  */
 export const cast = defineStorageOp("cast", {
+  takes: { x: "tensor", dtype: "dtype" },
   forward(x: Tensor, dtype: DType) {
     const inputs = isFloat(x.dtype) && isFloat(dtype) ? { x } : { x: undefined };
     if (x.dtype === dtype) return { output: x.alias(), inputs, saved: {} };

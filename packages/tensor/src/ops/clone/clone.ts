@@ -4,6 +4,7 @@ import { copyInto, empty, type Tensor } from "../../tensor.ts";
 
 /** A copy of `x` with memory of its own, in its dtype. */
 export const clone = defineStorageOp("clone", {
+  takes: { x: "tensor" },
   forward(x: Tensor) {
     const output = empty(x.shape, x.dtype);
     copyInto(output, x);

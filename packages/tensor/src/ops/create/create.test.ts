@@ -17,7 +17,7 @@ test("full in every dtype, odd and large sizes", async () => {
   expect(await zeros([3], { dtype: "bf16" }).toArray()).toEqual([0, 0, 0]);
   const many = await ones([16_777_233]).data(); // more than 65,535 workgroups of 64 × 4
   expect(many.every((v) => v === 1)).toBe(true);
-  expect(() => zeros([2, -1])).toThrow("full: the shape [2,-1]");
+  expect(() => zeros([2, -1])).toThrow("zeros: shape is [2, -1], not a shape");
 });
 
 test("like another tensor", () => {

@@ -28,6 +28,10 @@ export interface DropoutOptions {
  * @see Srivastava et al., 2014. https://jmlr.org/papers/v15/srivastava14a.html
  */
 export const dropout = defineOp("dropout", {
+  takes: {
+    x: "tensor",
+    options: { p: "number?", training: "boolean?", generator: "generator?", mask: "tensor?" },
+  },
   forward(x: Tensor, { p = 0.5, training = true, generator = defaultGenerator, mask }: DropoutOptions = {}) {
     check(x.dtype === "f32", () => `dropout: x is ${x.dtype}. Cast it to f32.`);
     check(

@@ -1,5 +1,5 @@
 import { GpugradError, check } from "../../errors.ts";
-import type { DType } from "../../dtype.ts";
+import { wholeNumber, type DType } from "../../dtype.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { broadcastStrides, ceilDiv, showShape, sizeOf, stridesOf, type Shape } from "../../shape.ts";
@@ -103,9 +103,9 @@ export function applyUnaryBackward(fn: UnaryFunction, s: Tensor, dy: Tensor, bou
 const scratch = new DataView(new ArrayBuffer(4));
 
 /** The 32 bits that stand for `value` in a tensor of this dtype. */
-export function bitsOf(value: number, dtype: DType): number {
-  if (dtype === "f32") scratch.setFloat32(0, value);
-  else scratch.setUint32(0, dtype === "bool" ? Number(value !== 0) : value);
+export function bitsOf(value: number, dtype: DType, owner: string): number {
+  if (dtype === "i32" || dtype === "u32" || dtype === "bool") scratch.setUint32(0, wholeNumber(dtype, value, owner));
+  else scratch.setFloat32(0, value);
   return scratch.getUint32(0);
 }
 
@@ -129,8 +129,8 @@ export function applyBinary(fn: BinaryFunction, a: Operand, b: Operand, shape: S
     { a: typeof a === "number" ? any : a, b: typeof b === "number" ? any : b, y },
     {
       vectors,
-      a_bits: typeof a === "number" ? bitsOf(a, dtype) : 0,
-      b_bits: typeof b === "number" ? bitsOf(b, dtype) : 0,
+      a_bits: typeof a === "number" ? bitsOf(a, dtype, fn) : 0,
+      b_bits: typeof b === "number" ? bitsOf(b, dtype, fn) : 0,
       a_sizes: padStrides(left.sizes),
       a_strides: padStrides(left.strides),
       b_sizes: padStrides(right.sizes),

@@ -56,12 +56,15 @@ interface Kept {
   bShape: Shape | undefined;
 }
 
+const operands = { a: "operand", b: "operand" } as const;
+
 /** An op of two operands. */
 type BinaryOp = Op<[a: Operand, b: Operand], { a: Tensor | undefined; b: Tensor | undefined }, Kept, Tensor>;
 
 /** An op that saves what `saves` lists, and makes the gradients of it; where an operand was broadcast, they are summed. */
 function define(op: BinaryFunction, saves: readonly (keyof Saved)[], da: Gradient, db: Gradient): BinaryOp {
   return defineOp(op, {
+    takes: operands,
     forward(a: Operand, b: Operand) {
       const all: Saved = { a, b, y: forward(op, a, b) };
       const values: Partial<Saved> = Object.fromEntries(saves.map((k) => [k, all[k]]));
@@ -90,6 +93,7 @@ export const sub = define("sub", [], (dy) => dy, negative);
 
 /** a · b. */
 export const mul = defineOp("mul", {
+  takes: operands,
   forward: (a: Operand, b: Operand) => ({
     output: forward("mul", a, b),
     inputs: { a: differentiable(a), b: differentiable(b) },
@@ -154,7 +158,8 @@ export const minimum = define(
 
 /** An op whose result is true or false, constant in its operands. */
 function defineComparison(op: BinaryFunction) {
-  return defineOp(op, {
+  return defineOp(op === "logical_and" ? "logicalAnd" : op === "logical_or" ? "logicalOr" : op, {
+    takes: operands,
     forward: (a: Operand, b: Operand) => ({ output: forward(op, a, b), inputs: {}, saved: {} }),
     backward: notDifferentiable("its result is true or false"),
   });

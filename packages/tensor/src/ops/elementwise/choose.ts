@@ -17,7 +17,7 @@ export function choose(condition: Tensor, a: Operand, b: Operand, shape: Shape, 
     Layout,
     Layout,
   ];
-  const [aBits, bBits] = [a, b].map((x) => (typeof x === "number" ? bitsOf(x, dtype) : 0)) as [number, number];
+  const [aBits, bBits] = [a, b].map((x) => (typeof x === "number" ? bitsOf(x, dtype, "where") : 0)) as [number, number];
   const vectors = ceilDiv(y.size, 4);
   const read = ({ lanes }: Layout): string => (lanes === 4 ? "vec4u" : "u32");
   run(

@@ -13,7 +13,8 @@ const predicateKernel = kernel("ops/elementwise/predicate.wgsl", code);
 const predicates = ["isnan", "isinf", "isfinite", "logical_not"] as const;
 
 function define(name: (typeof predicates)[number]) {
-  return defineOp(name, {
+  return defineOp(name === "logical_not" ? "logicalNot" : name, {
+    takes: { x: "tensor" },
     forward(x: Tensor) {
       const y = empty(x.shape, "bool");
       const vectors = ceilDiv(x.size, 4);

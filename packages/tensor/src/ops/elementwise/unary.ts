@@ -24,6 +24,7 @@ function forward(fn: UnaryFunction, x: Tensor, ofWhole?: Whole): Tensor {
 /** f with its derivative in unary-backward.wgsl, which takes it `from` x or from y. */
 function define(fn: UnaryFunction, from: "x" | "y", ofWhole?: Whole) {
   return defineOp(fn, {
+    takes: { x: "tensor" },
     forward(x: Tensor) {
       const y = forward(fn, x, ofWhole);
       return { output: y, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { s: from === "x" ? x : y } };
@@ -35,6 +36,7 @@ function define(fn: UnaryFunction, from: "x" | "y", ofWhole?: Whole) {
 /** f whose derivative is made of other functions of x. */
 function defineBy(fn: UnaryFunction, dx: (dy: Tensor, x: Tensor) => Tensor, ofWhole?: Whole) {
   return defineOp(fn, {
+    takes: { x: "tensor" },
     forward(x: Tensor) {
       return { output: forward(fn, x, ofWhole), inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x } };
     },
@@ -100,12 +102,10 @@ export interface GeluOptions {
   approximate?: "none" | "tanh" | undefined;
 }
 
+export const geluTakes = { approximate: ["none", "tanh"] } as const;
+
 /** The name of the one that is asked for. */
 export function geluFunction({ approximate = "none" }: GeluOptions): "gelu" | "gelu_tanh" {
-  check(
-    approximate === "none" || approximate === "tanh",
-    () => `gelu: approximate is ${JSON.stringify(approximate)}; it may be "none" or "tanh".`,
-  );
   return approximate === "tanh" ? "gelu_tanh" : "gelu";
 }
 
@@ -115,6 +115,7 @@ export function geluFunction({ approximate = "none" }: GeluOptions): "gelu" | "g
  * @see https://arxiv.org/abs/1606.08415
  */
 export const gelu = defineOp("gelu", {
+  takes: { x: "tensor", options: geluTakes },
   forward(x: Tensor, options: GeluOptions = {}) {
     const fn = geluFunction(options);
     return { output: forward(fn, x), inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x, fn } as const };
@@ -149,6 +150,7 @@ export interface ClampOptions {
  * @throws when neither bound is given.
  */
 export const clamp = defineOp("clamp", {
+  takes: { x: "tensor", options: { min: "number?", max: "number?" } },
   forward(x: Tensor, { min, max }: ClampOptions) {
     check(min !== undefined || max !== undefined, "clamp: neither min nor max is given. Give at least one.");
     const bounds = { low: min ?? -Infinity, high: max ?? Infinity };

@@ -16,6 +16,7 @@ function checkMask(op: string, mask: Tensor, name: string): void {
  * forward or backward, not even NaN.
  */
 export const where = defineOp("where", {
+  takes: { condition: "tensor", a: "operand", b: "operand" },
   forward(condition: Tensor, a: Operand, b: Operand) {
     checkMask("where", condition, "the condition");
     const shape = broadcastShapes("where", condition.shape, shapeOf(a), shapeOf(b));
@@ -35,7 +36,8 @@ export const where = defineOp("where", {
 });
 
 /** x, but `value` where the mask holds; the mask and x are broadcast to each other. dx = dy where the mask does not hold. */
-export const maskedFill = defineOp("masked_fill", {
+export const maskedFill = defineOp("maskedFill", {
+  takes: { x: "tensor", mask: "tensor", value: "number" },
   forward(x: Tensor, mask: Tensor, value: number) {
     checkMask("maskedFill", mask, "the mask");
     const shape = broadcastShapes("maskedFill", x.shape, mask.shape);

@@ -156,7 +156,7 @@ describe("embedding", () => {
     expect(() => embedding(zeros([3, 2]), zeros([1]))).toThrow("embedding: the index is f32");
     expect(() => embedding(zeros([3, 2]), index, { paddingIdx: 3 })).toThrow("embedding: paddingIdx 3 is no row");
     expect(() => bertEmbeddings(zeros([3, 2]), zeros([3, 2]), zeros([2, 2]), index, index)).toThrow(
-      "bert_embeddings: 4 tokens, but position has 3 rows. Truncate the input.",
+      "bertEmbeddings: 4 tokens, but position has 3 rows. Truncate the input.",
     );
   });
 });

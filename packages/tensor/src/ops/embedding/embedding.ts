@@ -8,7 +8,7 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { drawDrop } from "../dropout/draw.ts";
 import { applyDrop } from "../dropout/dropout.ts";
 import { addRows, checkIndex, selectRows, shareOf } from "../index/rows.ts";
-import type { AddLayerNormOptions } from "../norm/layer-norm.ts";
+import { addLayerNormTakes, type AddLayerNormOptions } from "../norm/layer-norm.ts";
 import { checkRow, normalize, normGradients } from "../norm/norm.ts";
 import bertCode from "./bert-embeddings.wgsl";
 import positionCode from "./position-backward.wgsl";
@@ -21,6 +21,9 @@ export interface EmbeddingOptions {
   paddingIdx?: number | null | undefined;
 }
 
+const embeddingTakes = { paddingIdx: "number|null?" } as const;
+const bertEmbeddingsTakes = { ...embeddingTakes, positionIds: "tensor?" } as const;
+
 /**
  * y[…, :] = weight[ids[…], :]: weight [V, C] f32, ids of any shape (i32 or u32), y f32 [...ids, C]. An id outside 0 … V−1 gives
  * a row of NaN: check ids on the host, where they come from.
@@ -28,6 +31,7 @@ export interface EmbeddingOptions {
  * The gradient of a row is the sum of dy over its ids, added in the same order every time: the ids are sorted on the device.
  */
 export const embedding = defineOp("embedding", {
+  takes: { weight: "tensor", ids: "tensor", options: embeddingTakes },
   forward(weight: Tensor, ids: Tensor, { paddingIdx }: EmbeddingOptions = {}) {
     checkTable("embedding", "weight", weight);
     checkIndex("embedding", ids);
@@ -66,7 +70,11 @@ interface Places {
  * @throws when T is more than `position` has rows
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertEmbeddings)
  */
-export const bertEmbeddings = defineOp("bert_embeddings", {
+export const bertEmbeddings = defineOp("bertEmbeddings", {
+  takes: {
+    ...{ word: "tensor", position: "tensor", tokenType: "tensor", ids: "tensor", types: "tensor" },
+    options: bertEmbeddingsTakes,
+  },
   forward(
     word: Tensor,
     position: Tensor,
@@ -76,7 +84,7 @@ export const bertEmbeddings = defineOp("bert_embeddings", {
     options: BertEmbeddingsOptions = {},
   ) {
     const tables = { word, position, tokenType };
-    const { y, places } = addTables("bert_embeddings", tables, ids, types, options);
+    const { y, places } = addTables("bertEmbeddings", tables, ids, types, options);
     return { output: y, inputs: tables, saved: places };
   },
   backward: (places, dy, needs) => tableGradients(places, dy, needs),
@@ -91,7 +99,12 @@ export interface BertEmbeddingsNormOptions extends BertEmbeddingsOptions, AddLay
  * Two kernels, since one would bind eleven buffers and WebGPU promises eight: the sum h, which backward wants anyway, then the norm
  * with its dropout. Saves h, and where the generator stood.
  */
-export const bertEmbeddingsNorm = defineOp("bert_embeddings_norm", {
+export const bertEmbeddingsNorm = defineOp("bertEmbeddingsNorm", {
+  takes: {
+    ...{ word: "tensor", position: "tensor", tokenType: "tensor", weight: "tensor", bias: "tensor" },
+    ...{ ids: "tensor", types: "tensor" },
+    options: { ...bertEmbeddingsTakes, ...addLayerNormTakes },
+  },
   forward(
     word: Tensor,
     position: Tensor,
@@ -102,7 +115,7 @@ export const bertEmbeddingsNorm = defineOp("bert_embeddings_norm", {
     types: Tensor,
     { eps = 1e-5, dropoutP = 0, generator = defaultGenerator, ...options }: BertEmbeddingsNormOptions = {},
   ) {
-    const op = "bert_embeddings_norm";
+    const op = "bertEmbeddingsNorm";
     const tables = { word, position, tokenType };
     const { y: h, places } = addTables(op, tables, ids, types, options);
     const shape = h.shape.slice(-1);

@@ -1,3 +1,4 @@
+import { checked } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
@@ -33,7 +34,7 @@ export const gatherLines = defineOp("gather", {
 });
 
 /** y = x, and y[o, index[o, k, c], c] += src[o, k, c]; shapes as in {@link gatherLines}. */
-export const scatterAddLines = defineOp("scatter_add", {
+export const scatterAddLines = defineOp("scatterAdd", {
   forward(x: Tensor, index: Tensor, src: Tensor, axis: number) {
     return { output: addAlong(x, index, src, axis), inputs: { x, src }, saved: { index, axis } };
   },
@@ -91,11 +92,15 @@ function checkReach(op: string, x: Tensor, axis: number, index: Tensor): void {
  * The gradient adds dy where an index occurs more than once, in the same order every time.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.gather.html
  */
-export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
-  const axis = resolveDim("gather", dim, x.rank);
-  checkReach("gather", x, axis, index);
-  return gatherLines(crop(x, index.shape, axis), index, axis);
-}
+export const gather = checked(
+  "gather",
+  { x: "tensor", dim: "dim", index: "tensor" },
+  (x: Tensor, dim: number, index: Tensor): Tensor => {
+    const axis = resolveDim("gather", dim, x.rank);
+    checkReach("gather", x, axis, index);
+    return gatherLines(crop(x, index.shape, axis), index, axis);
+  },
+);
 
 /**
  * y = x, then y[i][index[i][j]] += src[i][j] along dimension `dim` (1 here), in the same order every time: f32 of x's shape.
@@ -103,40 +108,48 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
  * too, makes the first element of its line NaN.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_add_.html
  */
-export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
-  const axis = resolveDim("scatter_add", dim, x.rank);
-  checkReach("scatter_add", x, axis, index);
-  check(
-    src.rank === index.rank && index.shape.every((n, d) => n <= src.shape[d]!),
-    () => `scatter_add: src ${showShape(src.shape)} is smaller than index ${showShape(index.shape)}.`,
-  );
-  for (const { dtype } of [x, src])
-    check(isFloat(dtype), () => `scatter_add: ${dtype}; only floats are added. Cast it.`);
-  const source = crop(src, index.shape);
-  const reached = index.shape.map((n, d) => (d === axis ? x.shape[d]! : n));
-  if (sameShape(reached, x.shape)) return scatterAddLines(x, index, source, axis);
-  const sums = scatterAddLines(zeros(reached), index, source, axis);
-  const margins = x.shape.flatMap((n, d) => [n - reached[d]!, 0]).reverse(); // last dimension first: before, after
-  return add(x, pad(sums, margins));
-}
+export const scatterAdd = checked(
+  "scatterAdd",
+  { x: "tensor", dim: "dim", index: "tensor", src: "tensor" },
+  (x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor => {
+    const axis = resolveDim("scatterAdd", dim, x.rank);
+    checkReach("scatterAdd", x, axis, index);
+    check(
+      src.rank === index.rank && index.shape.every((n, d) => n <= src.shape[d]!),
+      () => `scatterAdd: src ${showShape(src.shape)} is smaller than index ${showShape(index.shape)}.`,
+    );
+    for (const { dtype } of [x, src])
+      check(isFloat(dtype), () => `scatterAdd: ${dtype}; only floats are added. Cast it.`);
+    const source = crop(src, index.shape);
+    const reached = index.shape.map((n, d) => (d === axis ? x.shape[d]! : n));
+    if (sameShape(reached, x.shape)) return scatterAddLines(x, index, source, axis);
+    const sums = scatterAddLines(zeros(reached), index, source, axis);
+    const margins = x.shape.flatMap((n, d) => [n - reached[d]!, 0]).reverse(); // last dimension first: before, after
+    return add(x, pad(sums, margins));
+  },
+);
 
 /**
  * As {@link gather}, but x and index broadcast in the other dimensions; `dim` null picks from all of x, flattened.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html
  */
-export function takeAlongDim(x: Tensor, index: Tensor, dim: number | null): Tensor {
-  if (dim === null) return gather(flatten(x), 0, flatten(index));
-  const axis = resolveDim("take_along_dim", dim, x.rank);
-  check(
-    index.rank === x.rank,
-    () => `take_along_dim: index ${showShape(index.shape)} and x ${showShape(x.shape)} differ in dimensions.`,
-  );
-  const without = (shape: Shape): Shape => shape.map((n, d) => (d === axis ? 1 : n));
-  const common = broadcastShapes("take_along_dim", without(x.shape), without(index.shape));
-  const along = (t: Tensor): Tensor =>
-    expand(
-      t,
-      common.map((n, d) => (d === axis ? t.shape[d]! : n)),
+export const takeAlongDim = checked(
+  "takeAlongDim",
+  { x: "tensor", index: "tensor", dim: "dim|null" },
+  (x: Tensor, index: Tensor, dim: number | null): Tensor => {
+    if (dim === null) return gather(flatten(x), 0, flatten(index));
+    const axis = resolveDim("takeAlongDim", dim, x.rank);
+    check(
+      index.rank === x.rank,
+      () => `takeAlongDim: index ${showShape(index.shape)} and x ${showShape(x.shape)} differ in dimensions.`,
     );
-  return gather(along(x), axis, along(index));
-}
+    const without = (shape: Shape): Shape => shape.map((n, d) => (d === axis ? 1 : n));
+    const common = broadcastShapes("takeAlongDim", without(x.shape), without(index.shape));
+    const along = (t: Tensor): Tensor =>
+      expand(
+        t,
+        common.map((n, d) => (d === axis ? t.shape[d]! : n)),
+      );
+    return gather(along(x), axis, along(index));
+  },
+);

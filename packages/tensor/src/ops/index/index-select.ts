@@ -11,14 +11,15 @@ import { addRows, checkIndex, selectRows } from "./rows.ts";
  *
  * The gradient adds dy where an index occurs more than once, in the same order every time: the index is sorted on the device.
  */
-export const indexSelect = defineOp("index_select", {
+export const indexSelect = defineOp("indexSelect", {
+  takes: { x: "tensor", dim: "dim", index: "tensor" },
   forward(x: Tensor, dim: number, index: Tensor) {
-    checkIndex("index_select", index);
+    checkIndex("indexSelect", index);
     check(
       index.rank === 1 && x.rank > 0,
-      () => `index_select: index ${showShape(index.shape)} for x ${showShape(x.shape)}: a list of slices of x.`,
+      () => `indexSelect: index ${showShape(index.shape)} for x ${showShape(x.shape)}: a list of slices of x.`,
     );
-    const axis = resolveDim("index_select", dim, x.rank);
+    const axis = resolveDim("indexSelect", dim, x.rank);
     const rows = { outer: sizeOf(x.shape.slice(0, axis)), n: x.shape[axis]!, inner: sizeOf(x.shape.slice(axis + 1)) };
     const y = empty(
       x.shape.map((n, d) => (d === axis ? index.size : n)),

@@ -81,7 +81,7 @@ checkOp(scatterAddLines, scatterAddReference, {
   ],
 });
 
-const select = defineOp("index_select", {
+const select = defineOp("indexSelect", {
   forward: (x: Tensor, index: Tensor, dim: number) => indexSelect.definition.forward(x, dim, index),
   backward: indexSelect.definition.backward,
 });
@@ -143,9 +143,9 @@ describe("index ops", () => {
     const index = fromArray([0, 1, 2], [3], "i32");
     expect(() => gather(x, 1, index)).toThrow("gather: index [3] for x [2,3]");
     expect(() => gather(x, 1, zeros([2, 3]))).toThrow("gather: the index is f32. Cast it to i32 or u32.");
-    expect(() => indexSelect(x, 2, index)).toThrow("index_select: dim 2 is out of range");
-    expect(() => scatterAdd(x, 1, fromArray([0, 0], [1, 2], "i32"), zeros([1, 1]))).toThrow("scatter_add: src [1,1]");
-    expect(() => oneHot(index, { numClasses: 0 })).toThrow("one_hot: numClasses is 0");
-    expect(() => takeAlongDim(x, index, 0)).toThrow("take_along_dim: index [3] and x [2,3]");
+    expect(() => indexSelect(x, 2, index)).toThrow("indexSelect: dim 2 is out of range");
+    expect(() => scatterAdd(x, 1, fromArray([0, 0], [1, 2], "i32"), zeros([1, 1]))).toThrow("scatterAdd: src [1,1]");
+    expect(() => oneHot(index, { numClasses: 0 })).toThrow("oneHot: numClasses is 0");
+    expect(() => takeAlongDim(x, index, 0)).toThrow("takeAlongDim: index [3] and x [2,3]");
   });
 });

@@ -6,7 +6,7 @@ import { broadcastShapes, sameShape, showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { broadcastTo } from "../elementwise/apply.ts";
 import code from "./bce-with-logits.wgsl";
-import { checkReduction, reduceLoss, type Reduction } from "./reduction.ts";
+import { reductions, reduceLoss, type Reduction } from "./reduction.ts";
 
 const bceKernel = kernel("ops/loss/bce-with-logits.wgsl", code);
 
@@ -24,14 +24,17 @@ export interface BceWithLogitsOptions {
  *
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
  */
-export const bceWithLogits = defineOp("bce_with_logits", {
+export const bceWithLogits = defineOp("bceWithLogits", {
+  takes: {
+    ...{ x: "tensor", target: "tensor" },
+    options: { weight: "tensor?", posWeight: "tensor?", reduction: reductions },
+  },
   forward(x: Tensor, target: Tensor, options: BceWithLogitsOptions = {}) {
     const { reduction = "mean" } = options;
-    checkReduction("bce_with_logits", reduction);
     check(
       sameShape(x.shape, target.shape) && target.dtype === "f32",
       () =>
-        `bce_with_logits: x is ${showShape(x.shape)}, target ${showShape(target.shape)} of ${target.dtype}; ` +
+        `bceWithLogits: x is ${showShape(x.shape)}, target ${showShape(target.shape)} of ${target.dtype}; ` +
         `it has to be f32 in x's shape. Integer labels: cast(target, "f32").`,
     );
     const weight = spread("weight", options.weight, x);
@@ -63,8 +66,8 @@ export const bceWithLogits = defineOp("bce_with_logits", {
 function spread(name: string, weight: Tensor | undefined, x: Tensor): Tensor | undefined {
   if (!weight || sameShape(weight.shape, x.shape)) return weight;
   check(
-    sameShape(broadcastShapes(`bce_with_logits: ${name}`, weight.shape, x.shape), x.shape),
-    () => `bce_with_logits: ${name} ${showShape(weight.shape)} doesn't broadcast to x's shape ${showShape(x.shape)}.`,
+    sameShape(broadcastShapes(`bceWithLogits: ${name}`, weight.shape, x.shape), x.shape),
+    () => `bceWithLogits: ${name} ${showShape(weight.shape)} doesn't broadcast to x's shape ${showShape(x.shape)}.`,
   );
   return broadcastTo(weight, x.shape);
 }

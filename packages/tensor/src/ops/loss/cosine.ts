@@ -11,7 +11,7 @@ import type { Lines } from "../softmax/kernels.ts";
 import { linesAlong } from "../softmax/softmax.ts";
 import backwardCode from "./cosine-backward.wgsl";
 import code from "./cosine.wgsl";
-import { checkReduction, reduceLoss, type Reduction, type Upstream } from "./reduction.ts";
+import { reductions, reduceLoss, type Reduction, type Upstream } from "./reduction.ts";
 
 const cosineKernel = kernel("ops/loss/cosine.wgsl", code);
 const backwardKernel = kernel("ops/loss/cosine-backward.wgsl", backwardCode);
@@ -43,11 +43,12 @@ function gradients({ a, b, stats, lines, upstream }: Saved, dy: Tensor, needs: {
  * a·b / (max(|a|, eps) max(|b|, eps)) along `dim` (1, as in PyTorch): f32, of the shape that a and b broadcast to, without `dim`.
  * A zero vector gives 0, and a gradient of the order of 1/eps.
  */
-export const cosineSimilarity = defineOp("cosine_similarity", {
+export const cosineSimilarity = defineOp("cosineSimilarity", {
+  takes: { a: "tensor", b: "tensor", options: { dim: "dim?", eps: "number?" } },
   forward(a: Tensor, b: Tensor, { dim = 1, eps = 1e-8 }: { dim?: number; eps?: number } = {}) {
-    const shape = broadcastShapes("cosine_similarity", a.shape, b.shape);
-    const axis = resolveDim("cosine_similarity", dim, shape.length);
-    const lines = linesAlong("cosine_similarity", shape, axis);
+    const shape = broadcastShapes("cosineSimilarity", a.shape, b.shape);
+    const axis = resolveDim("cosineSimilarity", dim, shape.length);
+    const lines = linesAlong("cosineSimilarity", shape, axis);
     const wide = { a: spread(a, shape), b: spread(b, shape) };
     const y = empty(shape.filter((_, i) => i !== axis));
     const stats = empty([lines.rows, 4]);
@@ -72,17 +73,20 @@ export interface CosineEmbeddingLossOptions {
  * Pulls pairs with target 1 together, 1 − cos(a, b), and pushes those with target −1 apart, max(0, cos(a, b) − margin): a and b
  * f32 [N,D] or [D], target [N] or a scalar. By default the mean over pairs.
  */
-export const cosineEmbeddingLoss = defineOp("cosine_embedding_loss", {
+export const cosineEmbeddingLoss = defineOp("cosineEmbeddingLoss", {
+  takes: {
+    ...{ a: "tensor", b: "tensor", target: "tensor" },
+    options: { margin: "number?", reduction: reductions },
+  },
   forward(a: Tensor, b: Tensor, target: Tensor, options: CosineEmbeddingLossOptions = {}) {
     const { margin = 0, reduction = "mean" } = options;
-    checkReduction("cosine_embedding_loss", reduction);
     check(
       (a.rank === 1 || a.rank === 2) && sameShape(a.shape, b.shape) && sameShape(target.shape, a.shape.slice(0, -1)),
       () =>
-        `cosine_embedding_loss: a ${showShape(a.shape)}, b ${showShape(b.shape)}, target ${showShape(target.shape)}: ` +
+        `cosineEmbeddingLoss: a ${showShape(a.shape)}, b ${showShape(b.shape)}, target ${showShape(target.shape)}: ` +
         `it takes [N,D], [N,D] and [N], or one pair.`,
     );
-    const lines = linesAlong("cosine_embedding_loss", a.shape, -1);
+    const lines = linesAlong("cosineEmbeddingLoss", a.shape, -1);
     const loss = empty(target.shape);
     const stats = empty([lines.rows, 4]);
     run(

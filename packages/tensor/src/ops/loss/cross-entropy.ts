@@ -13,7 +13,7 @@ import rowsCode from "./cross-entropy-rows.wgsl";
 import totalCode from "./cross-entropy-total.wgsl";
 import vectorsBackwardCode from "./cross-entropy-vectors-backward.wgsl";
 import workgroupCode from "./cross-entropy-workgroup.wgsl";
-import { checkReduction, type Reduction } from "./reduction.ts";
+import { reductions, type Reduction } from "./reduction.ts";
 
 const rowsKernel = kernel("ops/loss/cross-entropy-rows.wgsl", rowsCode);
 const workgroupKernel = kernel("ops/loss/cross-entropy-workgroup.wgsl", workgroupCode);
@@ -51,35 +51,35 @@ const QUIET_NAN = 0x7fc00000;
  * @throws when the shapes don't fit, or class weights are not [C].
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  */
-export const crossEntropy = defineOp("cross_entropy", {
+export const crossEntropy = defineOp("crossEntropy", {
+  takes: {
+    ...{ x: "tensor", target: "tensor" },
+    options: { weight: "tensor?", reduction: reductions, labelSmoothing: "number?", ignoreIndex: "index?" },
+  },
   forward(x: Tensor, target: Tensor, options: CrossEntropyOptions = {}) {
     const { weight, reduction = "mean", labelSmoothing = 0, ignoreIndex = -100 } = options;
-    checkReduction("cross_entropy", reduction);
-    check(
-      x.rank >= 1,
-      () => "cross_entropy: x is a scalar; logits have a dimension of classes: [C], [N,C] or [N,C,…].",
-    );
+    check(x.rank >= 1, () => "crossEntropy: x is a scalar; logits have a dimension of classes: [C], [N,C] or [N,C,…].");
     const axis = x.rank === 1 ? 0 : 1;
     const rowShape = x.shape.filter((_, i) => i !== axis);
     const soft = isFloat(target.dtype);
     check(
       sameShape(target.shape, soft ? x.shape : rowShape),
       () =>
-        `cross_entropy: logits ${showShape(x.shape)} with target ${showShape(target.shape)} of ${target.dtype}. ` +
+        `crossEntropy: logits ${showShape(x.shape)} with target ${showShape(target.shape)} of ${target.dtype}. ` +
         `Integers are class indices, of shape ${showShape(rowShape)}; floats are probabilities, of x's shape.`,
     );
     const cols = x.shape[axis]!;
-    check(cols > 0, () => `cross_entropy: logits ${showShape(x.shape)} have no classes (dimension ${axis}).`);
+    check(cols > 0, () => `crossEntropy: logits ${showShape(x.shape)} have no classes (dimension ${axis}).`);
     check(
       !weight || sameShape(weight.shape, [cols]),
-      () => `cross_entropy: class weights are ${showShape(weight!.shape)}, but there are ${cols} classes.`,
+      () => `crossEntropy: class weights are ${showShape(weight!.shape)}, but there are ${cols} classes.`,
     );
     check(
       labelSmoothing >= 0 && labelSmoothing <= 1,
-      () => `cross_entropy: labelSmoothing is ${labelSmoothing}; it is a part of 1, between 0 and 1.`,
+      () => `crossEntropy: labelSmoothing is ${labelSmoothing}; it is a part of 1, between 0 and 1.`,
     );
 
-    const lines = linesAlong("cross_entropy", x.shape, axis);
+    const lines = linesAlong("crossEntropy", x.shape, axis);
     const { rows, inner } = lines;
     const loss = empty(rowShape);
     const stats = empty([rows, 4]);

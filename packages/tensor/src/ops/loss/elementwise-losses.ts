@@ -1,3 +1,4 @@
+import type { Takes } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { kernel } from "../../runtime/kernel.ts";
@@ -6,7 +7,7 @@ import { sameShape, showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
 import code from "./elementwise-loss.wgsl";
-import { checkReduction, reduceLoss, type Reduction } from "./reduction.ts";
+import { reductions, reduceLoss, type Reduction } from "./reduction.ts";
 
 const lossKernel = kernel("ops/loss/elementwise-loss.wgsl", code);
 
@@ -45,11 +46,11 @@ function elementwiseLoss(
 }
 
 /** A loss of the difference x − target: its gradients are equal and opposite. */
-function differenceLoss(name: string, LOSS: number) {
+function differenceLoss(name: string, LOSS: number, own: Takes = {}) {
   return defineOp(name, {
+    takes: { x: "tensor", target: "tensor", options: { reduction: reductions, ...own } },
     forward(x: Tensor, target: Tensor, options: { reduction?: Reduction; beta?: number } = {}) {
       const { reduction = "mean", beta = 1 } = options;
-      checkReduction(name, reduction);
       check(beta >= 0, () => `${name}: beta is ${beta}; it can't be negative.`);
       return { ...elementwiseLoss(name, x, target, { LOSS, reduction, beta }), inputs: { x, target } };
     },
@@ -61,13 +62,13 @@ function differenceLoss(name: string, LOSS: number) {
 }
 
 /** (x − target)², by default its mean over all elements: f32, both of one shape. */
-export const mseLoss = differenceLoss("mse_loss", Loss.mse);
+export const mseLoss = differenceLoss("mseLoss", Loss.mse);
 
 /** |x − target|, by default its mean over all elements; the gradient is 0 where they are equal. */
-export const l1Loss = differenceLoss("l1_loss", Loss.l1);
+export const l1Loss = differenceLoss("l1Loss", Loss.l1);
 
 /** d² / 2β where d = |x − target| < `beta` (1), else d − β/2: squares near, absolute values far. By default the mean. */
-export const smoothL1Loss = differenceLoss("smooth_l1_loss", Loss.smooth_l1);
+export const smoothL1Loss = differenceLoss("smoothL1Loss", Loss.smooth_l1, { beta: "number?" });
 
 export interface KlDivOptions {
   /** `mean` divides by all elements, `batchmean` by the first dimension: that is the divergence of distributions in rows. */
@@ -80,11 +81,14 @@ export interface KlDivOptions {
  * Kullback–Leibler divergence target · (ln target − x), with x in logarithms: log-softmax gives them. 0 ln 0 counts as 0.
  * The gradient goes to x alone.
  */
-export const klDiv = defineOp("kl_div", {
+export const klDiv = defineOp("klDiv", {
+  takes: {
+    ...{ x: "tensor", target: "tensor" },
+    options: { reduction: ["mean", "batchmean", "sum", "none"], logTarget: "boolean?" },
+  },
   forward(x: Tensor, target: Tensor, { reduction = "mean", logTarget = false }: KlDivOptions = {}) {
-    checkReduction("kl_div", reduction, ["mean", "batchmean", "sum", "none"]);
     const LOSS = logTarget ? Loss.kl_div_log_target : Loss.kl_div;
-    return { ...elementwiseLoss("kl_div", x, target, { LOSS, reduction }), inputs: { x } };
+    return { ...elementwiseLoss("klDiv", x, target, { LOSS, reduction }), inputs: { x } };
   },
   backward: (saved, dy) => ({ x: slopes(saved, dy) }),
 });

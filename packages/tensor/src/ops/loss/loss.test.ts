@@ -70,7 +70,7 @@ function checkCrossEntropy(
 ): void {
   const rows = shape.filter((_, i) => i !== Math.min(1, shape.length - 1));
   const withTarget = {
-    opName: "cross_entropy",
+    opName: "crossEntropy",
     definition: {
       forward: (x: Tensor) => {
         const target = labels.length === 0 ? tensor(0, "i32") : tensor(labels, "i32").alias(rows);
@@ -166,7 +166,7 @@ describe("losses", () => {
     ]);
     expect(() => crossEntropy(x, tensor([0], "i32"))).toThrow("logits [2,2] with target [1] of i32");
     expect(() => crossEntropy(x, tensor([0, 1], "i32"), { weight: tensor([1]) })).toThrow("class weights are [1]");
-    expect(() => mseLoss(x, tensor([1]))).toThrow("mse_loss: x is [2,2], target [1]");
+    expect(() => mseLoss(x, tensor([1]))).toThrow("mseLoss: x is [2,2], target [1]");
     expect(() => l1Loss(x, x, { reduction: "average" as "mean" })).toThrow('reduction "average" is not known');
     expect(() => bceWithLogits(x, tensor([0, 1], "i32"))).toThrow("it has to be f32");
   });

@@ -1,4 +1,3 @@
-import { check } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import { applyBinary } from "../elementwise/apply.ts";
 import { mean, sum } from "../reduce/sum.ts";
@@ -28,12 +27,4 @@ export function reduceLoss(loss: Tensor, reduction: Reduction | "batchmean"): { 
   }
 }
 
-const reductions = ["mean", "sum", "none"];
-
-/** Throws for a reduction that isn't there: strings come from configuration files. */
-export function checkReduction(op: string, reduction: string, allowed = reductions): void {
-  check(
-    allowed.includes(reduction),
-    () => `${op}: reduction "${reduction}" is not known; there are ${allowed.join(", ")}.`,
-  );
-}
+export const reductions = ["mean", "sum", "none"] as const;

@@ -4,7 +4,7 @@ import { check } from "../../errors.ts";
 import { showShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnaryBackward } from "../elementwise/apply.ts";
-import { geluFunction, type GeluOptions } from "../elementwise/unary.ts";
+import { geluFunction, geluTakes, type GeluOptions } from "../elementwise/unary.ts";
 import { sum } from "../reduce/sum.ts";
 import type { Gelu } from "./kernels.ts";
 import { multiply } from "./product.ts";
@@ -84,6 +84,7 @@ function linearGradients(
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
  */
 export const linear = defineOp("linear", {
+  takes: { x: "tensor", weight: "tensor", bias: "tensor?" },
   forward(x: Tensor, weight: Tensor, bias?: Tensor) {
     const sizes = plan("linear", x, weight, bias);
     const y = forward(sizes, x, weight, bias);
@@ -98,9 +99,10 @@ export const linear = defineOp("linear", {
  * @throws when the shapes don't fit, or the elements are no floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
  */
-export const linearGelu = defineOp("linear_gelu", {
+export const linearGelu = defineOp("linearGelu", {
+  takes: { x: "tensor", weight: "tensor", bias: "tensor?", options: geluTakes },
   forward(x: Tensor, weight: Tensor, bias?: Tensor, options: GeluOptions = {}) {
-    const sizes = plan("linear_gelu", x, weight, bias);
+    const sizes = plan("linearGelu", x, weight, bias);
     const fn = geluFunction(options);
     const y = empty(sizes.shape);
     const h = forward(sizes, x, weight, bias, { fn, y });

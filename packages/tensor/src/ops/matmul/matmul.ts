@@ -59,6 +59,7 @@ function plan(a: Shape, b: Shape, options: MatmulOptions): Plan {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
  */
 export const matmul = defineOp("matmul", {
+  takes: { a: "tensor", b: "tensor", options: { transposeA: "boolean?", transposeB: "boolean?" } },
   forward(a: Tensor, b: Tensor, options: MatmulOptions = {}) {
     for (const [name, x] of Object.entries({ a, b })) {
       check(

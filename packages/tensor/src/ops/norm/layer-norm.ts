@@ -13,6 +13,8 @@ export interface LayerNormOptions {
   normalizedShape?: Shape;
 }
 
+export const layerNormTakes = { eps: "number?", normalizedShape: "shape?" } as const;
+
 /**
  * y = (x − mean) / √(variance + eps) · weight + bias over the last dimension, or over `normalizedShape`: f32 of x's shape.
  *
@@ -21,12 +23,13 @@ export interface LayerNormOptions {
  * @throws when weight or bias don't have the normalized shape.
  * @see https://arxiv.org/abs/1607.06450
  */
-export const layerNorm = defineOp("layer_norm", {
+export const layerNorm = defineOp("layerNorm", {
+  takes: { x: "tensor", weight: "tensor?", bias: "tensor?", options: layerNormTakes },
   forward(x: Tensor, weight?: Tensor, bias?: Tensor, { eps = 1e-5, normalizedShape }: LayerNormOptions = {}) {
     const shape = normalizedShape ?? weight?.shape ?? bias?.shape ?? x.shape.slice(-1);
-    const cols = rowLength("layer_norm", x, shape);
-    checkRow("layer_norm", "weight", weight, shape);
-    checkRow("layer_norm", "bias", bias, shape);
+    const cols = rowLength("layerNorm", x, shape);
+    checkRow("layerNorm", "weight", weight, shape);
+    checkRow("layerNorm", "bias", bias, shape);
     const { y, saved } = normalize({ x, weight, bias, cols, center: true }, eps);
     return { output: y, inputs: { x, weight, bias }, saved: { norm: saved, shape } };
   },
@@ -44,6 +47,8 @@ export interface AddLayerNormOptions {
   generator?: Generator;
 }
 
+export const addLayerNormTakes = { eps: "number?", dropoutP: "number?", generator: "generator?" } as const;
+
 /**
  * layerNorm(residual + dropout(x)) in one: what follows each half of a transformer's layer. x and residual are of one shape; weight
  * and bias have that of its last dimension. Drops what the op `dropout` would drop with the same generator.
@@ -51,20 +56,21 @@ export interface AddLayerNormOptions {
  * Saves the sum h, since nobody else needs x then, and where the generator stood: backward draws again, and writes dh, which is
  * the residual's gradient, and dx = dropout(dh) in one pass.
  */
-export const addLayerNorm = defineOp("add_layer_norm", {
+export const addLayerNorm = defineOp("addLayerNorm", {
+  takes: { x: "tensor", residual: "tensor", weight: "tensor", bias: "tensor", options: addLayerNormTakes },
   forward(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, options: AddLayerNormOptions = {}) {
     const { eps = 1e-5, dropoutP = 0, generator = defaultGenerator } = options;
     check(
       sameShape(x.shape, residual.shape),
       () =>
-        `add_layer_norm: x is ${showShape(x.shape)} and residual ${showShape(residual.shape)}; ` +
+        `addLayerNorm: x is ${showShape(x.shape)} and residual ${showShape(residual.shape)}; ` +
         `they have to be the same. For others: layerNorm(add(x, residual), …).`,
     );
     const shape = x.shape.slice(-1);
-    const cols = rowLength("add_layer_norm", x, shape);
-    checkRow("add_layer_norm", "weight", weight, shape);
-    checkRow("add_layer_norm", "bias", bias, shape);
-    const drop = drawDrop("add_layer_norm", x.size, dropoutP, generator);
+    const cols = rowLength("addLayerNorm", x, shape);
+    checkRow("addLayerNorm", "weight", weight, shape);
+    checkRow("addLayerNorm", "bias", bias, shape);
+    const drop = drawDrop("addLayerNorm", x.size, dropoutP, generator);
     const { y, saved } = normalize({ x, residual, weight, bias, cols, center: true, drop }, eps);
     return { output: y, inputs: { x, residual, weight, bias }, saved: { norm: saved, shape } };
   },

@@ -1,7 +1,7 @@
 import { defineOp } from "../../define-op.ts";
 import type { Tensor } from "../../tensor.ts";
 import { checkRow, normalize, normGradients, rowLength } from "./norm.ts";
-import type { LayerNormOptions } from "./layer-norm.ts";
+import { layerNormTakes, type LayerNormOptions } from "./layer-norm.ts";
 
 /**
  * y = x / √(mean(x²) + eps) · weight over the last dimension, or over `normalizedShape`: layer norm without mean and bias.
@@ -9,11 +9,12 @@ import type { LayerNormOptions } from "./layer-norm.ts";
  *
  * @see https://arxiv.org/abs/1910.07467
  */
-export const rmsNorm = defineOp("rms_norm", {
+export const rmsNorm = defineOp("rmsNorm", {
+  takes: { x: "tensor", weight: "tensor?", options: layerNormTakes },
   forward(x: Tensor, weight?: Tensor, { eps = 2 ** -23, normalizedShape }: LayerNormOptions = {}) {
     const shape = normalizedShape ?? weight?.shape ?? x.shape.slice(-1);
-    const cols = rowLength("rms_norm", x, shape);
-    checkRow("rms_norm", "weight", weight, shape);
+    const cols = rowLength("rmsNorm", x, shape);
+    checkRow("rmsNorm", "weight", weight, shape);
     const { y, saved } = normalize({ x, weight, cols, center: false }, eps);
     return { output: y, inputs: { x, weight }, saved: { norm: saved, shape } };
   },

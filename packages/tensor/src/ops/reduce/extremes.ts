@@ -1,3 +1,4 @@
+import { argumentCheck } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
@@ -11,7 +12,15 @@ import { applyBinary } from "../elementwise/apply.ts";
 import argCode from "./arg.wgsl";
 import { combine, SEGMENT, wordOf } from "./combine.ts";
 import pickBackwardCode from "./pick-backward.wgsl";
-import { linesOf, reductionOf, type Lines, type OneDimOptions, type ReduceOptions } from "./stretch.ts";
+import {
+  reduceTakes,
+  oneDimTakes,
+  linesOf,
+  reductionOf,
+  type Lines,
+  type OneDimOptions,
+  type ReduceOptions,
+} from "./stretch.ts";
 
 const argKernel = kernel("ops/reduce/arg.wgsl", argCode);
 const pickBackwardKernel = kernel("ops/reduce/pick-backward.wgsl", pickBackwardCode);
@@ -25,6 +34,7 @@ function checkNotEmpty(op: string, x: Tensor, count: number): void {
 
 function defineExtreme(op: "amax" | "amin") {
   return defineOp(op, {
+    takes: reduceTakes,
     forward(x: Tensor, options: ReduceOptions = {}) {
       const reduction = reductionOf(op, x.shape, options);
       checkNotEmpty(op, x, reduction.count);
@@ -75,6 +85,7 @@ function indexOfExtreme(SMALLEST: boolean, x: Tensor, { outer, n, inner }: Lines
 
 function defineArg(op: "argmax" | "argmin") {
   return defineOp(op, {
+    takes: oneDimTakes,
     forward(x: Tensor, options: OneDimOptions = {}) {
       const { lines, shape } = linesOf(op, x.shape, options);
       checkNotEmpty(op, x, lines.n);
@@ -119,6 +130,9 @@ function defineAlong(op: "max" | "min") {
 export const maxAlong = defineAlong("max");
 export const minAlong = defineAlong("min");
 
+const checkMax = argumentCheck("max", oneDimTakes);
+const checkMin = argumentCheck("min", oneDimTakes);
+
 /** What {@link max} and {@link min} give along a dimension. */
 export interface ValuesAndIndices {
   values: Tensor;
@@ -130,7 +144,9 @@ export interface ValuesAndIndices {
 export function max(x: Tensor): Tensor;
 /** The largest element along `dim` and its index: the first of equals, which takes the whole gradient. NaN wins. */
 export function max(x: Tensor, options: OneDimOptions & { dim: number }): ValuesAndIndices;
-export function max(x: Tensor, options?: OneDimOptions): Tensor | ValuesAndIndices {
+export function max(...args: [x: Tensor, options?: OneDimOptions]): Tensor | ValuesAndIndices {
+  checkMax(args);
+  const [x, options] = args;
   if (options?.dim === undefined) return amax(x);
   const [values, indices] = maxAlong(x, options);
   return { values, indices };
@@ -140,7 +156,9 @@ export function max(x: Tensor, options?: OneDimOptions): Tensor | ValuesAndIndic
 export function min(x: Tensor): Tensor;
 /** The smallest element along `dim` and its index: the first of equals, which takes the whole gradient. NaN wins. */
 export function min(x: Tensor, options: OneDimOptions & { dim: number }): ValuesAndIndices;
-export function min(x: Tensor, options?: OneDimOptions): Tensor | ValuesAndIndices {
+export function min(...args: [x: Tensor, options?: OneDimOptions]): Tensor | ValuesAndIndices {
+  checkMin(args);
+  const [x, options] = args;
   if (options?.dim === undefined) return amin(x);
   const [values, indices] = minAlong(x, options);
   return { values, indices };

@@ -7,7 +7,7 @@ import { choose } from "../elementwise/choose.ts";
 import { filled } from "../elementwise/fill.ts";
 import { isfinite } from "../elementwise/predicate.ts";
 import { combine } from "./combine.ts";
-import { reductionOf, type ReduceOptions } from "./stretch.ts";
+import { reduceTakes, reductionOf, type ReduceOptions } from "./stretch.ts";
 
 /** x, but 0 where it is infinite or NaN: ∞ − ∞ has no value, ∞ − 0 has. */
 const finiteOrZero = (x: Tensor): Tensor => choose(isfinite(x), x, 0, x.shape, "f32");
@@ -21,6 +21,7 @@ const expShifted = (x: Tensor, shift: Tensor): Tensor =>
  * elements are −∞, or where there are none.
  */
 export const logsumexp = defineOp("logsumexp", {
+  takes: reduceTakes,
   forward(x: Tensor, options: ReduceOptions = {}) {
     const floats = isFloat(x.dtype) ? x : cast(x, "f32");
     const reduction = reductionOf("logsumexp", x.shape, options);

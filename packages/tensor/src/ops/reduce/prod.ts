@@ -8,12 +8,13 @@ import { permuted } from "../elementwise/apply.ts";
 import { filled } from "../elementwise/fill.ts";
 import { combine } from "./combine.ts";
 import backwardCode from "./prod-backward.wgsl";
-import { reductionOf, stretches, type ReduceOptions } from "./stretch.ts";
+import { reduceTakes, reductionOf, stretches, type ReduceOptions } from "./stretch.ts";
 
 const backwardKernel = kernel("ops/reduce/prod-backward.wgsl", backwardCode);
 
 /** Π x over `dim`: f32; of i32 and u32 in the same dtype; of bool i32. The product of nothing is 1. */
 export const prod = defineOp("prod", {
+  takes: reduceTakes,
   forward(x: Tensor, options: ReduceOptions = {}) {
     const factors = x.dtype === "bool" ? cast(x, "i32") : x;
     const reduction = reductionOf("prod", x.shape, options);

@@ -183,6 +183,6 @@ describe("reductions by hand", () => {
     expect(() => argmin(x)).toThrow("argmin: there is no element to choose");
     expect(() => sum(x, { dim: [0, -2] })).toThrow("sum: dim [0,-2] names a dimension of [2,0] twice");
     expect(() => mean(x, { dim: 2 })).toThrow("mean: dim 2 is out of range");
-    expect(() => variance(x, { correction: NaN })).toThrow("var: correction NaN");
+    expect(() => variance(x, { correction: NaN })).toThrow("variance: correction is NaN");
   });
 });

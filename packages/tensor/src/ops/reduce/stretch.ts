@@ -7,6 +7,9 @@ export interface ReduceOptions {
   keepdim?: boolean | undefined;
 }
 
+/** The arguments of an op that reduces. */
+export const reduceTakes = { x: "tensor", options: { dim: "dim|dims?", keepdim: "boolean?" } } as const;
+
 /** What `dim` means for a shape. */
 export interface Reduction {
   /** The reduced dimensions, ascending. */
@@ -69,6 +72,9 @@ export interface OneDimOptions {
   dim?: number | undefined;
   keepdim?: boolean | undefined;
 }
+
+/** The arguments of an op that reduces one dimension, or all. */
+export const oneDimTakes = { x: "tensor", options: { dim: "dim?", keepdim: "boolean?" } } as const;
 
 /** The lines of `shape` along one dimension, or the one line of all elements, and the result's shape. */
 export function linesOf(op: string, shape: Shape, options: OneDimOptions): { lines: Lines; shape: number[] } {

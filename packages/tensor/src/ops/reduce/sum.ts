@@ -1,3 +1,4 @@
+import { checked } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
@@ -8,7 +9,7 @@ import { cast } from "../cast/cast.ts";
 import { applyBinary, broadcastTo } from "../elementwise/apply.ts";
 import { filled } from "../elementwise/fill.ts";
 import { combine } from "./combine.ts";
-import { reductionOf, type ReduceOptions } from "./stretch.ts";
+import { reduceTakes, reductionOf, type ReduceOptions } from "./stretch.ts";
 
 /** Sums stand for one element each; bool counts as i32. */
 function total(x: Tensor, options: ReduceOptions, op: string, times?: Tensor) {
@@ -19,6 +20,7 @@ function total(x: Tensor, options: ReduceOptions, op: string, times?: Tensor) {
 
 /** Σ x over `dim`: f32; of i32, u32 in the same dtype; of bool the count of true ones, i32. The sum of nothing is 0. */
 export const sum = defineOp("sum", {
+  takes: reduceTakes,
   forward(x: Tensor, options: ReduceOptions = {}) {
     const { y, reduction } = total(x.dtype === "bool" ? cast(x, "i32") : x, options, "sum");
     return {
@@ -33,6 +35,7 @@ export const sum = defineOp("sum", {
 
 /** Σ x / n over `dim`: f32, also of whole numbers. The mean of nothing is NaN. */
 export const mean = defineOp("mean", {
+  takes: reduceTakes,
   forward(x: Tensor, options: ReduceOptions = {}) {
     const { y, reduction } = total(isFloat(x.dtype) ? x : cast(x, "f32"), options, "mean");
     const { kept, count } = reduction;
@@ -50,20 +53,24 @@ export const mean = defineOp("mean", {
  * dy's shape, dy · times is summed, without being written out where there is something to sum.
  * @throws when `shape` doesn't broadcast to dy's.
  */
-export function sumTo(dy: Tensor, shape: Shape, times?: Tensor): Tensor {
-  check(
-    sameShape(broadcastShapes("sumTo", dy.shape, shape), dy.shape),
-    () => `sumTo: ${showShape(dy.shape)} is not what ${showShape(shape)} broadcasts to.`,
-  );
-  check(
-    !times || sameShape(times.shape, dy.shape),
-    () => `sumTo: ${String(times)} is not of the shape of ${String(dy)}.`,
-  );
-  const ahead = dy.rank - shape.length;
-  const dim = dy.shape.flatMap((n, i) => (i < ahead || (shape[i - ahead] === 1 && n !== 1) ? [i] : []));
-  if (dim.length === 0) {
-    if (times) return applyBinary("mul", dy, times, dy.shape, "f32");
-    return sameShape(dy.shape, shape) ? dy : dy.alias(shape);
-  }
-  return scope(() => total(dy, { dim, keepdim: true }, "sumTo", times).y.alias(shape));
-}
+export const sumTo = checked(
+  "sumTo",
+  { dy: "tensor", shape: "shape", times: "tensor?" },
+  (dy: Tensor, shape: Shape, times?: Tensor): Tensor => {
+    check(
+      sameShape(broadcastShapes("sumTo", dy.shape, shape), dy.shape),
+      () => `sumTo: ${showShape(dy.shape)} is not what ${showShape(shape)} broadcasts to.`,
+    );
+    check(
+      !times || sameShape(times.shape, dy.shape),
+      () => `sumTo: ${String(times)} is not of the shape of ${String(dy)}.`,
+    );
+    const ahead = dy.rank - shape.length;
+    const dim = dy.shape.flatMap((n, i) => (i < ahead || (shape[i - ahead] === 1 && n !== 1) ? [i] : []));
+    if (dim.length === 0) {
+      if (times) return applyBinary("mul", dy, times, dy.shape, "f32");
+      return sameShape(dy.shape, shape) ? dy : dy.alias(shape);
+    }
+    return scope(() => total(dy, { dim, keepdim: true }, "sumTo", times).y.alias(shape));
+  },
+);

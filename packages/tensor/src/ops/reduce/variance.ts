@@ -6,7 +6,7 @@ import { cast } from "../cast/cast.ts";
 import { applyBinary, applyUnary } from "../elementwise/apply.ts";
 import { filled } from "../elementwise/fill.ts";
 import { combine } from "./combine.ts";
-import { reductionOf, type ReduceOptions } from "./stretch.ts";
+import { reduceTakes, reductionOf, type ReduceOptions } from "./stretch.ts";
 
 /** Which dimensions, and what is subtracted from n in the divisor: 1 (Bessel's correction) unless said otherwise. */
 export interface VarianceOptions extends ReduceOptions {
@@ -17,12 +17,13 @@ export interface VarianceOptions extends ReduceOptions {
  * Σ (x − mean)² / (n − correction) over `dim`: f32. Two passes; what the mean's own rounding leaves over, (Σ (x − mean))² / n, is
  * taken off, so that a large mean does no harm. NaN when n ≤ correction.
  */
-export const variance = defineOp("var", {
+export const variance = defineOp("variance", {
+  takes: { x: "tensor", options: { ...reduceTakes.options, correction: "number?" } },
   forward(x: Tensor, options: VarianceOptions = {}) {
     const { correction = 1 } = options;
-    check(Number.isFinite(correction), () => `var: correction ${correction} is no finite number.`);
+    check(Number.isFinite(correction), () => `variance: correction is ${correction}, not a finite number.`);
     const floats = isFloat(x.dtype) ? x : cast(x, "f32");
-    const reduction = reductionOf("var", x.shape, options);
+    const reduction = reductionOf("variance", x.shape, options);
     const { kept, shape, count } = reduction;
     const inputs = { x: isFloat(x.dtype) ? x : undefined };
     const divisor = Math.max(0, count - correction);

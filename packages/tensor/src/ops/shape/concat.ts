@@ -1,3 +1,4 @@
+import { checked } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { resolveDim, showShape, type Shape } from "../../shape.ts";
@@ -10,6 +11,7 @@ import { ifFloat, unsqueeze } from "./reshape.ts";
  * @throws when there is none, or shapes or dtypes don't fit
  */
 export const concat = defineOp("concat", {
+  takes: { tensors: "tensors", options: { dim: "dim?" } },
   forward(tensors: readonly Tensor[], { dim = 0 }: { dim?: number } = {}) {
     const [first] = tensors;
     check(first, "concat: no tensors given.");
@@ -56,18 +58,22 @@ function startsOf(shapes: readonly Shape[], axis: number): number[][] {
 }
 
 /** Tensors of one shape as the slices of a new dimension `dim`; negative ones count from the end of the result. */
-export function stack(tensors: readonly Tensor[], { dim = 0 }: { dim?: number } = {}): Tensor {
-  const [first] = tensors;
-  check(first, "stack: no tensors given.");
-  const axis = resolveDim("stack", dim, first.rank + 1);
-  for (const t of tensors) {
-    check(
-      t.rank === first.rank && t.shape.every((n, d) => n === first.shape[d]),
-      () => `stack: ${showShape(t.shape)} among tensors of ${showShape(first.shape)}: shapes have to be the same.`,
+export const stack = checked(
+  "stack",
+  { tensors: "tensors", options: { dim: "dim?" } },
+  (tensors: readonly Tensor[], { dim = 0 }: { dim?: number } = {}): Tensor => {
+    const [first] = tensors;
+    check(first, "stack: no tensors given.");
+    const axis = resolveDim("stack", dim, first.rank + 1);
+    for (const t of tensors) {
+      check(
+        t.rank === first.rank && t.shape.every((n, d) => n === first.shape[d]),
+        () => `stack: ${showShape(t.shape)} among tensors of ${showShape(first.shape)}: shapes have to be the same.`,
+      );
+    }
+    return concat(
+      tensors.map((t) => unsqueeze(t, axis)),
+      { dim: axis },
     );
-  }
-  return concat(
-    tensors.map((t) => unsqueeze(t, axis)),
-    { dim: axis },
-  );
-}
+  },
+);

@@ -14,6 +14,7 @@ import { ifFloat } from "./reshape.ts";
  * @throws when x does not broadcast to `shape`
  */
 export const expand = defineOp("expand", {
+  takes: { x: "tensor", shape: "shape with -1" },
   forward(x: Tensor, shape: Shape) {
     const lead = shape.length - x.rank;
     const target = shape.map((n, d) => (n === -1 && d >= lead ? x.shape[d - lead]! : n));

@@ -7,6 +7,7 @@ import { ifFloat } from "./reshape.ts";
 
 /** x in reverse order along `dims`: y[…, i, …] = x[…, n − 1 − i, …]. Any dtype of 32 bits. */
 export const flip = defineOp("flip", {
+  takes: { x: "tensor", dims: "dims" },
   forward(x: Tensor, dims: readonly number[]) {
     const axes = dims.map((dim) => resolveDim("flip", dim, x.rank));
     check(new Set(axes).size === axes.length, () => `flip: dims ${showShape(dims)} name a dimension twice.`);

@@ -1,3 +1,4 @@
+import { checked } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { resolveDim, showShape, stridesOf } from "../../shape.ts";
@@ -11,6 +12,7 @@ import { ifFloat } from "./reshape.ts";
  * @throws when `dims` is not an order of x's dimensions
  */
 export const permute = defineOp("permute", {
+  takes: { x: "tensor", dims: "dims" },
   forward(x: Tensor, dims: readonly number[]) {
     const order = dims.map((dim) => resolveDim("permute", dim, x.rank));
     check(
@@ -39,10 +41,14 @@ function reordered(x: Tensor, order: readonly number[]): Tensor {
 }
 
 /** x with dimensions `a` and `b` exchanged. */
-export function transpose(x: Tensor, a: number, b: number): Tensor {
-  const order = x.shape.map((_, d) => d);
-  const from = resolveDim("transpose", a, x.rank);
-  const to = resolveDim("transpose", b, x.rank);
-  if (x.rank > 0) [order[from], order[to]] = [to, from];
-  return permute(x, order);
-}
+export const transpose = checked(
+  "transpose",
+  { x: "tensor", a: "dim", b: "dim" },
+  (x: Tensor, a: number, b: number): Tensor => {
+    const order = x.shape.map((_, d) => d);
+    const from = resolveDim("transpose", a, x.rank);
+    const to = resolveDim("transpose", b, x.rank);
+    if (x.rank > 0) [order[from], order[to]] = [to, from];
+    return permute(x, order);
+  },
+);

@@ -12,6 +12,7 @@ import { ifFloat } from "./reshape.ts";
  * @throws when there are fewer repeats than dimensions, or one is negative
  */
 export const repeat = defineOp("repeat", {
+  takes: { x: "tensor", repeats: "numbers" },
   forward(x: Tensor, repeats: readonly number[]) {
     const lead = repeats.length - x.rank;
     check(

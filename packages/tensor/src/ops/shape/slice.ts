@@ -1,3 +1,4 @@
+import { checked } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { resolveDim, showShape, type Shape } from "../../shape.ts";
@@ -15,6 +16,7 @@ export type Slice = readonly [start?: number | null, stop?: number | null, step?
  * @throws when a step is less than 1, as in PyTorch: see `flip`
  */
 export const slice = defineOp("slice", {
+  takes: { x: "tensor", slices: "list" },
   forward(x: Tensor, slices: readonly Slice[]) {
     check(
       slices.length <= x.rank,
@@ -63,55 +65,63 @@ function boxIn(shape: Shape, box: readonly Range[]): { offset: number; strides: 
 }
 
 /** x at `index` of dimension `dim`, which goes away. Negative indices count from the end. */
-export function select(x: Tensor, dim: number, index: number): Tensor {
-  const axis = resolveDim("select", dim, x.rank);
-  const n = x.shape[axis];
-  check(
-    n !== undefined && Number.isInteger(index) && index >= -n && index < n,
-    () => `select: index ${index} is out of range for dimension ${axis} of ${showShape(x.shape)}.`,
-  );
-  const at = index < 0 ? index + n : index;
-  const picked = slice(
-    x,
-    x.shape.map((_, d) => (d === axis ? [at, at + 1] : [])),
-  );
-  return reshape(
-    picked,
-    x.shape.filter((_, d) => d !== axis),
-  );
-}
+export const select = checked(
+  "select",
+  { x: "tensor", dim: "dim", index: "number" },
+  (x: Tensor, dim: number, index: number): Tensor => {
+    const axis = resolveDim("select", dim, x.rank);
+    const n = x.shape[axis];
+    check(
+      n !== undefined && Number.isInteger(index) && index >= -n && index < n,
+      () => `select: index ${index} is out of range for dimension ${axis} of ${showShape(x.shape)}.`,
+    );
+    const at = index < 0 ? index + n : index;
+    const picked = slice(
+      x,
+      x.shape.map((_, d) => (d === axis ? [at, at + 1] : [])),
+    );
+    return reshape(
+      picked,
+      x.shape.filter((_, d) => d !== axis),
+    );
+  },
+);
 
 /**
  * x cut along `dim` into pieces: of the sizes given, or of one size, the last one shorter.
  * @throws when a list of sizes doesn't add up to the dimension
  */
-export function split(x: Tensor, sizes: number | readonly number[], { dim = 0 }: { dim?: number } = {}): Tensor[] {
-  const axis = resolveDim("split", dim, x.rank);
-  const n = x.shape[axis];
-  check(n !== undefined, () => "split: a scalar has no dimension to cut.");
-  let list: readonly number[];
-  if (typeof sizes === "number") {
-    check(Number.isInteger(sizes) && sizes > 0, () => `split: pieces of size ${sizes}.`);
-    const pieces = Math.max(1, Math.ceil(n / sizes));
-    list = Array.from({ length: pieces }, (_, i) => Math.min(sizes, n - i * sizes));
-  } else {
-    list = sizes;
-    check(
-      sizes.every((size) => Number.isInteger(size) && size >= 0) && sizes.reduce((sum, size) => sum + size, 0) === n,
-      () => `split: sizes ${showShape(sizes)} don't add up to ${n}, dimension ${axis} of ${showShape(x.shape)}.`,
-    );
-  }
-  let start = 0;
-  return list.map((size) => {
-    const stop = start + size;
-    const piece = slice(
-      x,
-      x.shape.map((_, d) => (d === axis ? [start, stop] : [])),
-    );
-    start = stop;
-    return piece;
-  });
-}
+export const split = checked(
+  "split",
+  { x: "tensor", sizes: "number|numbers", options: { dim: "dim?" } },
+  (x: Tensor, sizes: number | readonly number[], { dim = 0 }: { dim?: number } = {}): Tensor[] => {
+    const axis = resolveDim("split", dim, x.rank);
+    const n = x.shape[axis];
+    check(n !== undefined, () => "split: a scalar has no dimension to cut.");
+    let list: readonly number[];
+    if (typeof sizes === "number") {
+      check(Number.isInteger(sizes) && sizes > 0, () => `split: pieces of size ${sizes}.`);
+      const pieces = Math.max(1, Math.ceil(n / sizes));
+      list = Array.from({ length: pieces }, (_, i) => Math.min(sizes, n - i * sizes));
+    } else {
+      list = sizes;
+      check(
+        sizes.every((size) => Number.isInteger(size) && size >= 0) && sizes.reduce((sum, size) => sum + size, 0) === n,
+        () => `split: sizes ${showShape(sizes)} don't add up to ${n}, dimension ${axis} of ${showShape(x.shape)}.`,
+      );
+    }
+    let start = 0;
+    return list.map((size) => {
+      const stop = start + size;
+      const piece = slice(
+        x,
+        x.shape.map((_, d) => (d === axis ? [start, stop] : [])),
+      );
+      start = stop;
+      return piece;
+    });
+  },
+);
 
 /**
  * x with `value` around it. `pad` is PyTorch's list: elements before and after in the last dimension, then in the one before it,
@@ -119,6 +129,7 @@ export function split(x: Tensor, sizes: number | readonly number[], { dim = 0 }:
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
  */
 export const pad = defineOp("pad", {
+  takes: { x: "tensor", pad: "numbers", options: { value: "number?" } },
   forward(x: Tensor, pad: readonly number[], { value = 0 }: { value?: number } = {}) {
     check(
       pad.length % 2 === 0 && pad.length <= 2 * x.rank && pad.every(Number.isInteger),

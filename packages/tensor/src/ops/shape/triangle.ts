@@ -22,6 +22,7 @@ const define = (name: string, UPPER: 0 | 1) => {
     return y;
   };
   return defineOp(name, {
+    takes: { x: "tensor", options: { diagonal: "number?" } },
     forward(x: Tensor, { diagonal = 0 }: TriangleOptions = {}) {
       check(x.rank >= 2, () => `${name}: ${showShape(x.shape)} is no matrix.`);
       check(Number.isInteger(diagonal), () => `${name}: diagonal ${diagonal} is no whole number.`);

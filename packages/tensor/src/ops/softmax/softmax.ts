@@ -19,6 +19,7 @@ export function linesAlong(op: string, shape: Shape, dim: number): Lines {
 /** softmax and log-softmax differ by one override; both save only y, from which dx follows without x. */
 function define(name: string, log: boolean) {
   return defineOp(name, {
+    takes: { x: "tensor", options: { dim: "dim?" } },
     forward(x: Tensor, { dim = -1 }: SoftmaxOptions = {}) {
       const lines = linesAlong(name, x.shape, dim);
       const y = empty(x.shape);
@@ -37,4 +38,4 @@ function define(name: string, log: boolean) {
 export const softmax = define("softmax", false);
 
 /** ln softmax(x) along `dim`, without the loss of precision that taking the logarithm afterwards has. */
-export const logSoftmax = define("log_softmax", true);
+export const logSoftmax = define("logSoftmax", true);

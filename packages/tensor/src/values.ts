@@ -1,0 +1,22 @@
+import type { Tensor } from "./tensor.ts";
+
+/** By what it has: files that come before `tensor.ts` ask, too. */
+export const isTensor = (value: object): value is Tensor => "gradNode" in value && "dtype" in value;
+
+const SHOWN = 6; // entries of a list, characters of a long string times ten
+
+/** A value as it is shown in messages. */
+export function showValue(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > 10 * SHOWN ? `${value.slice(0, 10 * SHOWN)}…` : value);
+  }
+  if (typeof value === "function") return value.name ? `the function ${value.name}` : "a function";
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value !== "object" || value === null) return String(value);
+  if (isTensor(value)) return value.toString();
+  if (Array.isArray(value)) {
+    return `[${value.slice(0, SHOWN).map(showValue).join(", ")}${value.length > SHOWN ? ", …" : ""}]`;
+  }
+  const kind = (value.constructor as { name?: string } | undefined)?.name;
+  return kind && kind !== "Object" ? `a ${kind}` : `{ ${Object.keys(value).slice(0, SHOWN).join(", ")} }`;
+}
