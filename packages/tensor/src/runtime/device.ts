@@ -19,6 +19,9 @@ export interface AdapterInfo {
   readonly cpu: boolean;
   /** Smallest and largest number of lanes that work in lockstep; 1 where subgroups aren't offered. */
   readonly subgroupSize: readonly [min: number, max: number];
+  /** Bytes of memory, and invocations, that a workgroup may have on this device. */
+  readonly workgroupBytes: number;
+  readonly workgroupInvocations: number;
   /** What matrix units multiply by one instruction, where WebGPU lets subgroups use them: f16, with sums in f32. */
   readonly subgroupMatrix: SubgroupMatrix | undefined;
   readonly features: readonly string[];
@@ -64,7 +67,12 @@ function adapterInfo(choice: AdapterChoice, gpu: GPUDevice): AdapterInfo {
     vendor: info.vendor,
     architecture: info.architecture,
     cpu: CPU_ADAPTERS.test(`${description} ${info.vendor} ${info.architecture} ${info.device}`),
-    subgroupSize: gpu.features.has("subgroups") ? [info.subgroupMinSize, info.subgroupMaxSize] : [1, 1],
+    // Some browsers offer subgroups and call their size 0: then nothing is to rely on it.
+    subgroupSize: gpu.features.has("subgroups")
+      ? [Math.max(1, info.subgroupMinSize), Math.max(1, info.subgroupMaxSize)]
+      : [1, 1],
+    workgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
+    workgroupInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
     subgroupMatrix: gpu.features.has(SUBGROUP_MATRIX) ? subgroupMatrixOf(info) : undefined,
     features: [...gpu.features].sort(),
     via: choice.via,

@@ -1,7 +1,7 @@
 // GELU for the epilogue of a matmul kernel, which writes C, that backward needs, and y = gelu(C) beside it, so that C is not read back for it.
 // Not a kernel by itself: with epilogue-gelu-store.wgsl or epilogue-gelu-store-vectors.wgsl it takes the place of a kernel's store(), which is whole without it.
 // The functions are those of ops/elementwise/unary.wgsl, which derives them.
-override TANH: u32 = 0; // 1: by tanh; 0: exact
+const TANH = false; // GELU by tanh instead of the exact one; no override, which naga wants before workgroup memory
 
 // e^v
 fn exp_exact(v: vec4f) -> vec4f {
@@ -38,7 +38,7 @@ fn normal_share(v: vec4f) -> vec4f {
 fn gelu(v: vec4f) -> vec4f {
   let c = clamp(v, vec4f(-20.0), vec4f(20.0));
   var share: vec4f;
-  if (TANH == 1u) { share = sigmoid(1.59576912 * (c + 0.044715 * c * c * c)); } else { share = normal_share(v); }
+  if (TANH) { share = sigmoid(1.59576912 * (c + 0.044715 * c * c * c)); } else { share = normal_share(v); }
   let nan = (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
   return select(v * share, v, nan);
 }

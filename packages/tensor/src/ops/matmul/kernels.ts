@@ -129,8 +129,8 @@ function start(
   { workgroups, overrides }: { workgroups: readonly [number, number, number]; overrides?: Record<string, number> },
 ): void {
   if (!fused || !gelu) return run(plain, tensors, params, { workgroups, overrides: { ...overrides } });
-  const TANH = Number(gelu.fn === "gelu_tanh");
-  run(fused, { ...tensors, y: gelu.y }, params, { workgroups, overrides: { ...overrides, TANH } });
+  const made = specialize(fused, { TANH: String(gelu.fn === "gelu_tanh") });
+  run(made, { ...tensors, y: gelu.y }, params, { workgroups, overrides: { ...overrides } });
 }
 
 /** Rows in a panel of packed operands. */
@@ -251,12 +251,11 @@ function tiled(side: 1 | 2): MatmulKernel {
   const tile = side * 64;
   return {
     name: `matmul-tiled ${tile}×${tile}`,
-    suits: (_adapter, { M, N, batches }) => Math.max(batches, M / tile, N / tile) <= 65535,
+    suits: ({ workgroupBytes }, { M, N, batches }) =>
+      Math.max(batches, M / tile, N / tile) <= 65535 && workgroupBytes >= (side === 1 ? 4352 : 16640),
     fusesGelu: true,
     compute(task, splits = splitsFor(task, tile)) {
       const { M, N, K, a, b } = task;
-      if (tile === 128 && device().gpu.limits.maxComputeWorkgroupStorageSize < 16896)
-        return matmulKernels.tiled.compute(task);
       const overrides = {
         ...{ SIDE: side, BLOCKS: side * side, UNROLL: Number(!device().adapter.cpu) },
         A_ALIGNED: Number(aligned(a, a.transposed ? M : K)),
@@ -327,6 +326,16 @@ interface MatrixTuning {
   SUBGROUPS_N: number;
 }
 
+/** Whether a workgroup may have the invocations and the memory that this tuning takes: tiles of A and B, a matrix of each subgroup. */
+function matricesFit({ subgroupMatrix, ...adapter }: AdapterInfo, tuning: MatrixTuning): boolean {
+  if (!subgroupMatrix || subgroupMatrix.problem) return false;
+  const { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N } = tuning;
+  const { M, N } = subgroupMatrix;
+  const subgroups = SUBGROUPS_M * SUBGROUPS_N;
+  const bytes = 80 * (SUBGROUPS_M * ROWS * M + SUBGROUPS_N * COLS * N) + 4 * subgroups * M * N;
+  return subgroups * adapter.subgroupSize[1] <= adapter.workgroupInvocations && bytes <= adapter.workgroupBytes;
+}
+
 /** Products by matrix units; `halves`: of f16 copies. `code` is for tests, which run the kernel where there are none. */
 export function subgroupMatrix(
   name: string,
@@ -357,8 +366,8 @@ export function subgroupMatrix(
   };
   return {
     name: `matmul-subgroup-matrix ${name}`,
-    suits: ({ subgroupMatrix: matrix }, { M, N, batches, precision }) =>
-      precision === "f16" && matrix !== undefined && !matrix.problem && Math.max(batches, M / 16, N / 16) <= 65535,
+    suits: (adapter, { M, N, batches, precision }) =>
+      precision === "f16" && Math.max(batches, M / 16, N / 16) <= 65535 && matricesFit(adapter, tuning),
     fusesGelu: true,
     compute(task, splits) {
       const { adapter } = device();
@@ -386,16 +395,21 @@ const inHalves = (x: Tensor): Tensor => cast.definition.forward(x, "f16").output
 
 trials.subgroupMatrix = async () => {
   const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
-  await tryMatmul(matrixLarge, forms); // forms differ in their loads, sizes only in counts: one form is enough for the others
-  await tryMatmul(matrixMedium, forms.slice(-1));
-  await tryMatmul(matrixSmall, [{ transposeA: false, transposeB: false, M: 33, N: 35, K: 37 }]);
+  const one = { transposeA: false, transposeB: false, M: 33, N: 35, K: 37 };
+  // Forms differ in their loads, sizes only in counts: all forms are tried with the largest tiles that fit, one with the others.
+  let tried = forms;
+  for (const kernel of [matrixLarge, matrixMedium, matrixSmall]) {
+    if (!kernel.suits(device().adapter, { ...one, batches: 1, precision: "f16" })) continue;
+    await tryMatmul(kernel, tried);
+    tried = tried === forms ? forms.slice(-1) : [one];
+  }
 };
 
-/** Of the kernels for matrix units the one with the largest tiles of which there are enough. */
-function matrixKernel(sizes: MatmulSizes): MatmulKernel {
+/** The kernels for matrix units from the one with the largest tiles of which there are enough. */
+function matrixKernels(sizes: MatmulSizes): MatmulKernel[] {
   const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
   const tiles = tilesOf(sizes, 128) * splitsFor(sizes, 128);
-  return tiles >= 192 ? matrixLarge : tiles >= 96 ? matrixMedium : matrixSmall;
+  return [...(tiles >= 192 ? [matrixLarge] : []), ...(tiles >= 96 ? [matrixMedium] : []), matrixSmall];
 }
 
 /** Which kernels for which device and sizes, the best first: the first that suits is taken. */
@@ -406,7 +420,7 @@ const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulKernel[]> = {
     const { tiled, tiledLarge } = matmulKernels;
     if (Math.min(M, N) < 16) return []; // mostly empty tiles
     const large = tilesOf(sizes, 128) * splitsFor(sizes, 128) >= 224; // workgroups: 7/8 of enough
-    return [matrixKernel(sizes), large ? tiledLarge : tiled];
+    return [...matrixKernels(sizes), ...(large ? [tiledLarge] : []), tiled];
   },
 };
 /** Which kernel for which device and sizes, by rule: the first of the table that suits. */

@@ -1,0 +1,44 @@
+import { destroy, device, init, zeros } from "@gpugrad/tensor";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { everyShader, type Shader } from "./shaders.ts";
+
+let shaders: Shader[];
+
+// The least that WebGPU promises: 16 KiB of workgroup memory, 256 invocations in a workgroup, 8 storage buffers.
+beforeAll(async () => {
+  await init(); // for the global GPUAdapter
+  await destroy();
+  const { prototype } = GPUAdapter;
+  const requestDevice = Object.getOwnPropertyDescriptor(prototype, "requestDevice")!.value as (
+    this: GPUAdapter,
+    descriptor: GPUDeviceDescriptor,
+  ) => Promise<GPUDevice>;
+  prototype.requestDevice = function ({ requiredFeatures = [] } = {}) {
+    return requestDevice.call(this, { requiredFeatures });
+  };
+  await init();
+  prototype.requestDevice = requestDevice;
+  const { limits } = device().gpu;
+  expect(limits.maxComputeWorkgroupStorageSize).toBe(16384);
+  expect(limits.maxComputeInvocationsPerWorkgroup).toBe(256);
+  const found = everyShader();
+  expect(found.problems).toEqual([]);
+  shaders = found.shaders;
+});
+afterAll(destroy);
+
+test("every op finds kernels that compile within the least limits that WebGPU promises", async () => {
+  expect(shaders.length).toBeGreaterThan(300);
+  await device().pipelines.settled();
+  await zeros([1]).data(); // throws what did not compile
+});
+
+// naga, the compiler of Firefox and wgpu, panics where an override that sizes workgroup memory is declared behind it.
+test("overrides are declared before workgroup memory", () => {
+  const late = shaders.filter(({ code }) => {
+    const source = code.replace(/\/\/.*$/gm, "");
+    const memory = source.search(/var<workgroup>/);
+    return memory >= 0 && source.lastIndexOf("override ") > memory;
+  });
+  expect(late.map(({ file }) => file)).toEqual([]);
+});
