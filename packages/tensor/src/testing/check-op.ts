@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { DType } from "../dtype.ts";
+import { isFloat, type DType } from "../dtype.ts";
 import type { Backward } from "../recorder.ts";
 import { destroy, device, init } from "../runtime/device.ts";
 import { scope } from "../scope.ts";
@@ -52,7 +52,7 @@ export function withGpuKernels(define: () => void): void {
 
 /**
  * Tests an op: forward against the float64 reference, each gradient against central differences of that reference (so neither
- * is ever compared with itself), and that nothing stays allocated.
+ * is ever compared with itself), that a NaN in an input comes out where it does in the reference, and that nothing stays allocated.
  */
 export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { cases }: { cases: OpCase[] }): void {
   describe(op.opName, () => {
@@ -61,10 +61,7 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
       const title = `${c.shapes.map(showShape).join(" ")} ${JSON.stringify(c.args ?? [])} ${c.note ?? ""}`;
       test(title, async () => {
         const before = undisposed();
-        const inputs = c.shapes.map((shape, i) => {
-          const values = c.values?.[i] ?? randomNormal(sizeOf(shape), 17 * i + 1).map((v) => c.map?.(v, i) ?? v);
-          return ndArray(shape, Float32Array.from(values));
-        });
+        const inputs = inputsOf(c);
         const args = c.args ?? [];
         const evaluate = (xs: NdArray[]): NdArray => reference(...([...xs, ...args] as never[]));
         const want = evaluate(inputs);
@@ -100,8 +97,55 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
         expect(undisposed(), "storages left over").toBe(before);
       });
     }
+    test("NaN stays NaN", async () => {
+      for (const c of cases) {
+        const inputs = inputsOf(c);
+        if (inputs.reduce((sum, x) => sum + x.data.length, 0) > MAX_ELEMENTS_FOR_NAN) continue;
+        for (const [which, x] of inputs.entries()) {
+          if (!isFloat(c.dtypes?.[which] ?? "f32")) continue;
+          for (const at of placesIn(x)) {
+            const before = x.data[at]!;
+            x.data[at] = NaN;
+            const want = reference(...([...inputs, ...(c.args ?? [])] as never[]));
+            const y = scope(() => {
+              const tensors = inputs.map(({ data, shape }, i) => fromArray(data, shape, c.dtypes?.[i]));
+              const { output } = op.definition.forward(...([...tensors, ...(c.args ?? [])] as never[]));
+              return output instanceof Tensor ? output : output[0]!;
+            });
+            expectSameNaN(
+              await y.data(),
+              want.data,
+              `${op.opName}, element ${at} of input ${which} ${showShape(x.shape)}`,
+            );
+            y.dispose();
+            x.data[at] = before;
+          }
+        }
+      }
+    });
   });
 }
+
+/** Larger cases are not tried with NaN: what they add is only size. */
+const MAX_ELEMENTS_FOR_NAN = 4000;
+
+/** Where a NaN is put: into the first, a middle and the last element. */
+export const placesIn = ({ data: { length } }: NdArray): number[] => [
+  ...new Set([0, Math.floor(length / 2), length - 1].filter((at) => at >= 0 && at < length)),
+];
+
+/** Fails where one is NaN and the other is not; says where. */
+export function expectSameNaN(got: ArrayLike<number>, want: ArrayLike<number>, what: string): void {
+  const pattern = (x: ArrayLike<number>): string => Array.from(x, (v) => (Number.isNaN(v) ? "N" : ".")).join("");
+  expect(pattern(got), `${what} is NaN: NaN in the result (N)`).toBe(pattern(want));
+}
+
+/** The elements of a case's tensors. */
+const inputsOf = (c: OpCase): NdArray[] =>
+  c.shapes.map((shape, i) => {
+    const values = c.values?.[i] ?? randomNormal(sizeOf(shape), 17 * i + 1).map((v) => c.map?.(v, i) ?? v);
+    return ndArray(shape, Float32Array.from(values));
+  });
 
 /** d/dx Σ f(x)·dy by central differences in float64: error about 1e-9. */
 function finiteDifferences(f: (xs: NdArray[]) => NdArray, xs: NdArray[], which: number, dy: NdArray): Float64Array {

@@ -55,17 +55,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var i = start; i < queries; i++) {
     let q_at = q_first + i * params.q_strides.z;
     let mask_at = mask_first + i * params.mask_strides.z;
-    if (sees(mask_at)) {
-      let saved = rows[head * queries + i];
-      let weight = exp_negative(min(score(q_at, k_at, mask_at) - saved.x, 0.0)) * saved.y;
-      var keep = 1.0;
-      if (DROPOUT) { keep = select(0.0, params.rescale, kept((head * queries + i) * keys + j)); }
-      let p = weight * keep;
-      let ds = weight * (upstream(q_at, k_at) * keep - saved.z);
-      for (var d = 0u; d < params.head_dim; d++) {
-        dk[k_at + d] += rounded(ds) * rounded(q[q_at + d]);
-        dv[k_at + d] += rounded(p) * rounded(dy[q_at + d]);
-      }
+    let saved = rows[head * queries + i];
+    var weight = 0.0;
+    if (sees(mask_at)) { weight = exp_negative(at_most_zero(score(q_at, k_at, mask_at) - saved.x)); }
+    weight *= saved.y; // also of a hidden key: 1 / l may be NaN
+    var keep = 1.0;
+    if (DROPOUT) { keep = select(0.0, params.rescale, kept((head * queries + i) * keys + j)); }
+    let p = weight * keep;
+    let ds = weight * (upstream(q_at, k_at) * keep - saved.z);
+    for (var d = 0u; d < params.head_dim; d++) {
+      dk[k_at + d] += rounded(ds) * rounded(q[q_at + d]);
+      dv[k_at + d] += rounded(p) * rounded(dy[q_at + d]);
     }
   }
   for (var d = 0u; d < params.head_dim; d++) { dk[k_at + d] *= params.scale; }
@@ -97,12 +97,16 @@ fn rounded(x: f32) -> f32 {
   return x;
 }
 
+// min(x, 0), but NaN of NaN, which WGSL's min may drop.
+fn at_most_zero(x: f32) -> f32 { return 0.5 * (x - abs(x)); }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: f32) -> f32 {
   let n = round(max(x, -87.0) * 1.44269504);
-  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+  let vanishes = bitcast<u32>(x) - 0xc2ae0000u <= 0x3cd20000u; // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<f32>((i32(n) + 127) << 23u), 0.0, vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

@@ -153,10 +153,10 @@ fn main(
         let visible = i + n < queries && (!CAUSAL || j <= i + n) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
         var score = p[r * QUERIES + n] * params.scale;
         if (MASK == 2u) { score += bitcast<f32>(bits); }
-        let weight = select(0.0, exp_negative(min(score - row.x, 0.0)) * row.y, visible);
+        let weight = select(0.0, exp_negative(at_most_zero(score - row.x)), visible) * row.y; // 1 / l may be NaN
         let factor = select(1.0, select(0.0, params.rescale, keep[r]), DROPOUT);
         p[r * QUERIES + n] = weight * factor;
-        ds[r * QUERIES + n] = select(0.0, weight * (ds[r * QUERIES + n] * factor - row.z), visible);
+        ds[r * QUERIES + n] = weight * (ds[r * QUERIES + n] * factor - row.z);
         if (F16) {
           p[r * QUERIES + n] = quantizeToF16(p[r * QUERIES + n]);
           ds[r * QUERIES + n] = quantizeToF16(ds[r * QUERIES + n]);
@@ -193,12 +193,16 @@ fn rounded(x: vec4f) -> vec4f {
   return x;
 }
 
+// min(x, 0), but NaN of NaN, which WGSL's min may drop.
+fn at_most_zero(x: f32) -> f32 { return 0.5 * (x - abs(x)); }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: f32) -> f32 {
   let n = round(max(x, -87.0) * 1.44269504);
-  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+  let vanishes = bitcast<u32>(x) - 0xc2ae0000u <= 0x3cd20000u; // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<f32>((i32(n) + 127) << 23u), 0.0, vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

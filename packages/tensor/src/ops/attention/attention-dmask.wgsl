@@ -39,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let first = vec4u(e / (shape.w * shape.z * shape.y), e / (shape.w * shape.z) % shape.y, e / shape.w % shape.z, e % shape.w);
   let end = select(full, first + vec4u(1u), shape == full); // a broadcast dimension is walked along, from 0
   var sum = 0.0;
-  if ((bitcast<u32>(mask[e]) & 0x7fffffffu) < 0x7f800000u) { // at −∞ nothing flows
+  if (bitcast<u32>(mask[e]) != 0xff800000u) { // at −∞ nothing flows
     for (var b = first.x; b < end.x; b++) {
       for (var h = first.y; h < end.y; h++) {
         for (var i = first.z; i < end.z; i++) {
@@ -63,7 +63,7 @@ fn ds(at: vec4u, bias: f32) -> f32 {
     s += rounded(q[q_at + d]) * rounded(k[k_at + d]);
     dp += rounded(dy[q_at + d]) * rounded(v[k_at + d]);
   }
-  let p = exp_negative(min(s * params.scale + bias - rows[row].x, 0.0)) * rows[row].y;
+  let p = exp_negative(at_most_zero(s * params.scale + bias - rows[row].x)) * rows[row].y;
   if (DROPOUT) { dp = select(0.0, dp * params.rescale, kept(row * params.k_strides.w + at.w)); }
   return p * (dp - rows[row].z);
 }
@@ -73,12 +73,16 @@ fn rounded(x: f32) -> f32 {
   return x;
 }
 
+// min(x, 0), but NaN of NaN, which WGSL's min may drop.
+fn at_most_zero(x: f32) -> f32 { return 0.5 * (x - abs(x)); }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: f32) -> f32 {
   let n = round(max(x, -87.0) * 1.44269504);
-  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+  let vanishes = bitcast<u32>(x) - 0xc2ae0000u <= 0x3cd20000u; // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<f32>((i32(n) + 127) << 23u), 0.0, vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

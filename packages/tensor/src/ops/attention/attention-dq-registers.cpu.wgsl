@@ -138,7 +138,7 @@ fn upstreams_at(at: u32, i: u32, d: u32) -> mat4x4f {
 // ds of query i and the keys j … j+3, from their products.
 fn ds4(products: vec4f, upstream: vec4f, saved: vec4f, head: u32, mask_at: u32, i: u32, j: u32) -> vec4f {
   let bits = mask_bits(mask_at, i, j);
-  let p = select(vec4f(), exp_negative(min(products * params.scale + bias(bits) - saved.x, vec4f())) * saved.y, sees(i, j, bits));
+  let p = select(vec4f(), exp_negative(at_most_zero(products * params.scale + bias(bits) - saved.x)), sees(i, j, bits)) * saved.y; // 1 / l may be NaN
   var dp = upstream;
   if (DROPOUT) { dp = select(vec4f(), dp * params.rescale, kept((head * params.q_strides.w + i) * params.k_strides.w + j)); }
   return rounded(p * (dp - saved.z));
@@ -181,12 +181,16 @@ fn bias(bits: vec4u) -> vec4f {
   return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
 }
 
+// min(x, 0), but NaN of NaN, which WGSL's min may drop.
+fn at_most_zero(x: vec4f) -> vec4f { return 0.5 * (x - abs(x)); }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: vec4f) -> vec4f {
   let n = round(max(x, vec4f(-87.0)) * 1.44269504);
-  let r = (max(x, vec4f(-87.0)) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(vec4f(0.0), series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), x > vec4f(-87.0));
+  let vanishes = bitcast<vec4u>(x) - 0xc2ae0000u <= vec4u(0x3cd20000u); // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), vec4f(), vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

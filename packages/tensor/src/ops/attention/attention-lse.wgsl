@@ -10,5 +10,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let row = id.x + id.y * workgroups.x * 64u;
   if (row >= params.rows) { return; }
   let m_l = stats[row];
-  if (m_l.y > 0.0) { lse[row] = m_l.x + log(m_l.y); } else { lse[row] = params.minus_infinity; }
+  if (bitcast<u32>(m_l.y) == 0u) { lse[row] = params.minus_infinity; } else { lse[row] = m_l.x + log(m_l.y); }
 }

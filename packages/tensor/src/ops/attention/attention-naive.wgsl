@@ -64,16 +64,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var j = 0u; j < end; j++) {
     let k_at = k_first + j * params.k_strides.z;
     let mask_at = mask_first + j * params.mask_strides.w;
-    if (sees(mask_at)) {
-      let p = exp_negative(score(q_at, k_at, mask_at) - m);
-      l += p;
-      if (!DROPOUT || kept(row * keys + j)) {
-        for (var d = 0u; d < params.head_dim; d++) { y[q_at + d] += rounded(p) * rounded(v[k_at + d]); }
-      }
-    }
+    let s = score(q_at, k_at, mask_at);
+    var p = 0.0;
+    if (sees(mask_at) || is_nan(s)) { p = exp_negative(s - m); } // hiding takes −∞, which leaves NaN as it is
+    l += p;
+    if (DROPOUT) { p = select(0.0, p, kept(row * keys + j)); }
+    for (var d = 0u; d < params.head_dim; d++) { y[q_at + d] += rounded(p) * rounded(v[k_at + d]); }
   }
 
-  let norm = select(0.0, 1.0 / l, l > 0.0) * params.rescale; // a query that sees no key gets 0
+  let norm = select(1.0 / l, 0.0, bitcast<u32>(l) == 0u) * params.rescale; // a query that sees no key gets 0
   for (var d = 0u; d < params.head_dim; d++) { y[q_at + d] *= norm; }
   stats[row] = vec2f(m, l);
 }
@@ -97,12 +96,16 @@ fn rounded(x: f32) -> f32 {
   return x;
 }
 
+// Whether x is NaN: by the bits, for WGSL may assume that no float is.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: f32) -> f32 {
   let n = round(max(x, -87.0) * 1.44269504);
-  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+  let vanishes = bitcast<u32>(x) - 0xc2ae0000u <= 0x3cd20000u; // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<f32>((i32(n) + 127) << 23u), 0.0, vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

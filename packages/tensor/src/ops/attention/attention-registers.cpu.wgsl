@@ -78,8 +78,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     m = largest;
     l *= shrink;
     for (var r = 0u; r < 4u; r++) {
-      var a = select(vec4f(), exp_negative(near[r] - m[r]), sees(i + r, j, mask_bits(mask_at, i + r, j)));
-      var b = select(vec4f(), exp_negative(far[r] - m[r]), sees(i + r, j + 4u, mask_bits(mask_at, i + r, j + 4u)));
+      var a = select(vec4f(), exp_negative(near[r] - m[r]), sees(i + r, j, mask_bits(mask_at, i + r, j)) | is_nan(near[r]));
+      var b = select(vec4f(), exp_negative(far[r] - m[r]), sees(i + r, j + 4u, mask_bits(mask_at, i + r, j + 4u)) | is_nan(far[r]));
       l[r] += dot(a + b, vec4f(1.0));
       if (DROPOUT) {
         let e = (head * queries + i + r) * keys + j;
@@ -96,7 +96,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     }
   }
 
-  let norm = select(vec4f(), 1.0 / l, l > vec4f()) * params.rescale; // a query that sees no key gets 0
+  let norm = select(1.0 / l, vec4f(), bitcast<vec4u>(l) == vec4u()) * params.rescale; // a query that sees no key gets 0
   for (var r = 0u; r < 4u && i + r < queries; r++) {
     for (var d = 0u; d < params.vectors; d++) { y[q_at + (i + r) * params.q_strides.z + d] = o[d][r] * norm[r]; }
     stats[head * queries + i + r] = vec2f(m[r], l[r]);
@@ -142,10 +142,11 @@ fn values_at(at: u32, i: u32, d: u32) -> mat4x4f {
   );
 }
 
-// The scores of query i with the keys j … j+3, LOWEST where it doesn't see them.
+// The scores of query i with the keys j … j+3, LOWEST where it doesn't see them. Hiding takes −∞, which leaves NaN as it is.
 fn score(products: vec4f, mask_at: u32, i: u32, j: u32) -> vec4f {
   let bits = mask_bits(mask_at, i, j);
-  return select(vec4f(LOWEST), products * params.scale + bias(bits), sees(i, j, bits));
+  let s = products * params.scale + bias(bits);
+  return select(vec4f(LOWEST), s, sees(i, j, bits) | is_nan(s));
 }
 
 // sum + a · b, as a chain of multiply-adds.
@@ -185,12 +186,16 @@ fn bias(bits: vec4u) -> vec4f {
   return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
 }
 
+// Which of x are NaN: by the bits, for WGSL may assume that no float is.
+fn is_nan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: vec4f) -> vec4f {
   let n = round(max(x, vec4f(-87.0)) * 1.44269504);
-  let r = (max(x, vec4f(-87.0)) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(vec4f(0.0), series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), x > vec4f(-87.0));
+  let vanishes = bitcast<vec4u>(x) - 0xc2ae0000u <= vec4u(0x3cd20000u); // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), vec4f(), vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

@@ -28,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let m_l = stats[row];
   var length = 0.0;
   if (KEY_MASK) { length = f32(lengths[head]); }
-  rows[row] = vec4f(m_l.x, select(0.0, 1.0 / m_l.y, m_l.y > 0.0), delta, length);
+  rows[row] = vec4f(m_l.x, select(1.0 / m_l.y, 0.0, bitcast<u32>(m_l.y) == 0u), delta, length);
 }
 
 fn rounded(x: f32) -> f32 {

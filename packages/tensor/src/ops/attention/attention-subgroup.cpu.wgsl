@@ -140,9 +140,10 @@ fn main(
       for (var n = 0u; n < KEYS; n++) {
         var bits = subgroupShuffle(key_bits, n);
         if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + (j + n) * params.mask_strides.w]; }
-        visible[n] = j + n < keys && (!CAUSAL || j + n <= i) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
         var score = s[r * KEYS + n] * params.scale;
         if (MASK == 2u) { score += bitcast<f32>(bits); }
+        visible[n] = j + n < keys && (!CAUSAL || j + n <= i) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
+        visible[n] = visible[n] || is_nan(score); // hiding takes −∞, which leaves NaN as it is
         s[r * KEYS + n] = select(LOWEST, score, visible[n]);
         largest = max(largest, s[r * KEYS + n]);
       }
@@ -174,7 +175,7 @@ fn main(
   var store: array<vec4f, ROWS * VECTORS>; // likewise in memory
   for (var r = 0u; r < ROWS; r++) {
     let i = first + LANES * r + lane;
-    let norm = select(0.0, 1.0 / l[r], l[r] > 0.0) * params.rescale; // a query that sees no key gets 0
+    let norm = select(1.0 / l[r], 0.0, bitcast<u32>(l[r]) == 0u) * params.rescale; // a query that sees no key gets 0
     for (var d = 0u; d < VECTORS; d++) { store[r * VECTORS + d] = o[r * VECTORS + d] * norm; }
     if (i < queries) { stats[head * queries + i] = vec2f(m[r], l[r]); }
   }
@@ -189,12 +190,16 @@ fn rounded(x: vec4f) -> vec4f {
   return x;
 }
 
+// Whether x is NaN: by the bits, for WGSL may assume that no float is.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: f32) -> f32 {
   let n = round(max(x, -87.0) * 1.44269504);
-  let r = (max(x, -87.0) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(0.0, series * bitcast<f32>((i32(n) + 127) << 23u), x > -87.0);
+  let vanishes = bitcast<u32>(x) - 0xc2ae0000u <= 0x3cd20000u; // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<f32>((i32(n) + 127) << 23u), 0.0, vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

@@ -115,7 +115,8 @@ fn main(
       for (var r = 0u; r < 4u; r++) {
         let i = first + local.y * 4u + r;
         let bits = mask_bits(mask_at, i, j);
-        let score = select(vec4f(LOWEST), s[c][r] * params.scale + bias(bits), sees(i, j, bits));
+        var score = s[c][r] * params.scale + bias(bits);
+        score = select(vec4f(LOWEST), score, sees(i, j, bits) | is_nan(score)); // hiding takes −∞, which leaves NaN as it is
         s[c][r] = score;
         largest[r] = max(max(largest[r], max(score.x, score.y)), max(score.z, score.w));
       }
@@ -130,7 +131,7 @@ fn main(
       let j = tile + (c * 8u + local.x) * 4u;
       for (var r = 0u; r < 4u; r++) {
         let i = first + local.y * 4u + r;
-        var p = select(vec4f(), exp_negative(s[c][r] - m[r]), sees(i, j, mask_bits(mask_at, i, j)));
+        var p = select(vec4f(), exp_negative(s[c][r] - m[r]), sees(i, j, mask_bits(mask_at, i, j)) | is_nan(s[c][r]));
         l[r] += (p.x + p.y) + (p.z + p.w);
         if (DROPOUT) { p = select(vec4f(), p, kept((head * queries + i) * keys + j)); }
         s[c][r] = p;
@@ -167,7 +168,7 @@ fn main(
   workgroupBarrier(); // all sums are there
   l = vec4f();
   for (var x = 0u; x < 8u * one; x++) { l += parts[local.y * 8u + x]; }
-  let norm = select(vec4f(), 1.0 / l, l > vec4f()) * params.rescale; // a query that sees no key gets 0
+  let norm = select(1.0 / l, vec4f(), bitcast<vec4u>(l) == vec4u()) * params.rescale; // a query that sees no key gets 0
   for (var r = 0u; r < 4u; r++) {
     let i = first + local.y * 4u + r;
     if (i < queries) {
@@ -217,12 +218,16 @@ fn bias(bits: vec4u) -> vec4f {
   return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
 }
 
+// Which of x are NaN: by the bits, for WGSL may assume that no float is.
+fn is_nan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
+
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: vec4f) -> vec4f {
   let n = round(max(x, vec4f(-87.0)) * 1.44269504);
-  let r = (max(x, vec4f(-87.0)) - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4; // ln 2 in two pieces: the first times n is exact
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-  return select(vec4f(0.0), series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), x > vec4f(-87.0));
+  let vanishes = bitcast<vec4u>(x) - 0xc2ae0000u <= vec4u(0x3cd20000u); // −87 … −∞, by the bits: NaN is to stay NaN
+  return select(series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), vec4f(), vanishes);
 }
 
 // Upper words of two products of 32-bit numbers, from their halves.

@@ -9,6 +9,8 @@ export interface AttentionReferenceOptions {
   boolean?: boolean;
   /** Per element of [B, H, Tq, Tk] what dropout multiplies it by: 0 or 1 / (1 − p). */
   dropout?: ArrayLike<number>;
+  /** Whether hidden keys, which weigh 0, leave out NaN too: by the formula 0 · NaN is NaN, but a kernel may skip them. */
+  skipsHidden?: boolean;
 }
 
 /** y = softmax(q kᵀ scale + mask) v with the scores in memory, in float64 and plain loops. */
@@ -31,7 +33,7 @@ export function attentionReferenceWithGradients(
   options: AttentionReferenceOptions = {},
   dy: NdArray = ndArray(q.shape, new Float64Array(q.data.length)),
 ): { y: NdArray; lse: NdArray; dq: NdArray; dk: NdArray; dv: NdArray; dmask: NdArray } {
-  const { isCausal = false, layout = "BHTD", boolean = false, dropout } = options;
+  const { isCausal = false, layout = "BHTD", boolean = false, dropout, skipsHidden = false } = options;
   const swap = layout === "BTHD";
   const [B, H, Tq, D] = swap
     ? [q.shape[0]!, q.shape[2]!, q.shape[1]!, q.shape[3]!]
@@ -56,11 +58,15 @@ export function attentionReferenceWithGradients(
       for (let i = 0; i < Tq; i++) {
         const row = ((b * H + h) * Tq + i) * Tk;
         const qi = at(b, h, i, Tq);
-        const s = Array.from({ length: Tk }, (_, j) => {
+        const hidden = Array.from({ length: Tk }, (_, j) => {
           const m = mask?.data[row + j] ?? (boolean ? 1 : 0);
-          if ((isCausal && j > i) || (boolean && m === 0)) return -Infinity;
+          return (isCausal && j > i) || m === (boolean ? 0 : -Infinity);
+        });
+        const s = hidden.map((isHidden, j) => {
+          if (isHidden && skipsHidden) return -Infinity;
           const score = dot(q, qi, k, at(b, h, j, Tk)) * scale;
-          return boolean ? score : Math.fround(m) <= -1e30 ? m : score + m; // f32 absorbs the score beside so large a mask
+          const m = isHidden ? -Infinity : boolean ? 0 : (mask?.data[row + j] ?? 0);
+          return Math.fround(m) <= -1e30 && !Number.isNaN(score) ? m : score + m; // f32 absorbs the score beside so large a mask
         });
         const max = Math.max(...s);
         const seesNothing = max === -Infinity; // also when there are no keys
@@ -70,8 +76,9 @@ export function attentionReferenceWithGradients(
         const p = e.map((value) => (seesNothing ? 0 : value / l));
         const keep = p.map((_, j) => dropout?.[row + j] ?? 1);
         const dp = p.map((_, j) => dot(dy, qi, v, at(b, h, j, Tk)) * keep[j]!);
-        const delta = p.reduce((sum, value, j) => sum + value * dp[j]!, 0);
+        const delta = p.reduce((sum, value, j) => (hidden[j] && skipsHidden ? sum : sum + value * dp[j]!), 0);
         for (let j = 0; j < Tk; j++) {
+          if (hidden[j] && skipsHidden) continue;
           const kj = at(b, h, j, Tk);
           const ds = p[j]! * (dp[j]! - delta);
           dmask.data[row + j] = ds;

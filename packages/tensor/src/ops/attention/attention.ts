@@ -76,6 +76,10 @@ interface Variant {
   tuning: (pass: Pass, headDim: number) => Tuning;
 }
 
+/** Bytes of workgroup memory that the tiled kernels take, of which the forward one takes most: left, right and parts. */
+const tiledBytes = (pass: Pass, headDim: number, runs: number): number =>
+  16 * (64 * 9 + Math.max(runs * 32 * 9, 256 * ceilDiv(headDim, 32)) + (pass === "forward" ? 128 : 0));
+
 const naiveBackward = {
   dq: kernel("ops/attention/attention-dq-naive.wgsl", dqNaiveCode),
   dkv: kernel("ops/attention/attention-dkv-naive.wgsl", dkvNaiveCode),
@@ -118,14 +122,17 @@ export const attentionVariants = {
       dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
       dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
     },
-    suits: (headDim) => headDim % 4 === 0 && headDim <= 128,
+    suits: (headDim, { workgroupBytes }) =>
+      headDim % 4 === 0 && headDim <= 128 && tiledBytes("forward", headDim, 1) <= workgroupBytes,
     width: 4,
     tuning(pass, headDim) {
+      const { cpu, workgroupBytes } = device().adapter;
       const VECTORS = headDim / 4;
       const DEPTH = ceilDiv(VECTORS, ceilDiv(VECTORS, 8));
-      const RUNS = pass === "dkv" && headDim > 64 ? 1 : 2; // its two sums fill the registers
-      const overrides = { UNROLL: device().adapter.cpu ? 0 : 1 };
-      return { consts: { VECTORS, OWN: ceilDiv(VECTORS, 8), DEPTH, RUNS }, overrides, params: { one: 1 }, rows: 64 };
+      const small = tiledBytes(pass, headDim, 2) > workgroupBytes;
+      const RUNS = small || (pass === "dkv" && headDim > 64) ? 1 : 2; // its two sums fill the registers
+      const consts = { VECTORS, OWN: ceilDiv(VECTORS, 8), DEPTH, RUNS };
+      return { consts, overrides: { UNROLL: cpu ? 0 : 1 }, params: { one: 1 }, rows: 64 };
     },
   },
   /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
@@ -230,18 +237,21 @@ function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options
 
 type Plan = ReturnType<typeof plan>;
 
+/** Strides in units of `width` elements; the last is T. */
+const inUnits = (strides: readonly number[], width: number): number[] =>
+  strides.map((n, dim) => (dim < 3 ? n / width : n));
+
 /** Runs one of the plan's three kernels over `tokens` rows of each head. */
 function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
   const variant = variantOf(plan.variant);
   const { kernels, width } = variant;
   const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
-  const inVectors = (strides: readonly number[]) => strides.map((n, dim) => (dim < 3 ? n / width : n)); // the last is T
   run(
     consts ? specialize(kernels[pass], consts) : kernels[pass],
     tensors,
     {
-      q_strides: inVectors(plan.qStrides),
-      k_strides: inVectors(plan.kStrides),
+      q_strides: inUnits(plan.qStrides, width),
+      k_strides: inUnits(plan.kStrides, width),
       mask_strides: plan.maskStrides,
       ...plan.dropout,
       batch_heads: plan.batchHeads,
@@ -258,14 +268,22 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
   return defineOp(name, {
     forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions = {}) {
       const p = plan(q, k, v, mask, options);
-      const [B, H, Tq, Tk] = p.full as [number, number, number, number];
+      const [B, H, Tq] = p.full as [number, number, number, number];
       const y = empty(q.shape);
       const stats = empty([B, H, Tq, 2]);
       const lengths = p.overrides.KEY_MASK ? empty([B, H], "u32") : undefined;
       const { MASK } = p.overrides;
       if (mask && lengths) {
-        const params = { mask_strides: p.maskStrides, batch_heads: B * H, heads: H, keys: Tk };
-        run(lengthsKernel, { mask, lengths }, params, { threads: B * H, overrides: { MASK } });
+        const width = p.headDim % 4 === 0 ? 4 : 1;
+        run(
+          specialize(lengthsKernel, width === 4 ? {} : { Lanes: "f32", Bits: "u32" }),
+          { k, v, mask, lengths },
+          {
+            ...{ k_strides: inUnits(p.kStrides, width), mask_strides: p.maskStrides, batch_heads: B * H, heads: H },
+            vectors: p.headDim / width,
+          },
+          { workgroups: B * H, overrides: { MASK } },
+        );
       }
       // A kernel's bindings have to be filled, also those that it won't read without a mask.
       if (p.headDim > 0) launch("forward", p, Tq, { q, k, v, mask: mask ?? q, lengths: lengths ?? k, y, stats });

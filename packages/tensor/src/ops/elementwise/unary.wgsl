@@ -5,7 +5,7 @@
 // Compilers may take NaN and infinity for absent, so these are told and made by their bits.
 // Mapping: one invocation per four elements; buffers are padded, so the last four may reach beyond the tensor.
 // Traffic: x is read once, y written once.
-override FN: u32 = 0; // the index in `functions` of unary.ts
+override FN: u32 = 0; // the index in `unaryFunctions` of apply.ts
 
 struct Params { vectors: u32, low: f32, high: f32 } // vectors: elements / 4, rounded up; low and high: of clamp
 

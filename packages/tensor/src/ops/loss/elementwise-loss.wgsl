@@ -23,7 +23,7 @@ fn loss(v: f32, t: f32) -> f32 {
       return abs(d) - 0.5 * params.beta;
     }
     case 3u: {
-      if (t == 0.0) { return 0.0; } // 0 ln 0 counts as 0
+      if (t == 0.0) { return 0.0 - t * v; } // 0 ln 0 counts as 0; v may be NaN
       return t * (log(t) - v);
     }
     default: { return exp(t) * (t - v); }
@@ -36,8 +36,8 @@ fn derivative(v: f32, t: f32) -> f32 {
     case 0u: { return 2.0 * d; }
     case 1u: { return sign(d); }
     case 2u: {
-      if (abs(d) < params.beta) { return d / params.beta; }
-      return sign(d);
+      if (abs(d) >= params.beta) { return sign(d); }
+      return d / params.beta; // also of NaN
     }
     case 3u: { return -t; }
     default: { return -exp(t); }

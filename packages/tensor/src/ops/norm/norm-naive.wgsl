@@ -32,10 +32,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     squares += d * d;
   }
   let epsilon = left / n;
-  let rstd = 1.0 / sqrt(max(squares / n - epsilon * epsilon, 0.0) + params.eps);
+  let rstd = 1.0 / sqrt(at_least_zero(squares / n - epsilon * epsilon) + params.eps);
   stats[row] = vec4f(mean, epsilon, rstd, 0.0);
 
   for (var c = 0u; c < params.cols; c++) {
     y[first + c] = ((x[first + c] - mean) - epsilon) * rstd * weight[c] + bias[c];
   }
 }
+
+// max(v, 0), but NaN of NaN, which WGSL's max may drop: by the bits, negative numbers are those from −0 to −∞.
+fn at_least_zero(v: f32) -> f32 { return select(v, 0.0, bitcast<u32>(v) - 0x80000000u <= 0x7f800000u); }

@@ -70,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     squares += d * d;
   }
   let epsilon = select(0.0, across(left) * scale, CENTER);
-  let rstd = inverse_root(max(across(squares) * scale - epsilon * epsilon, 0.0) + params.eps);
+  let rstd = inverse_root(at_least_zero(across(squares) * scale - epsilon * epsilon) + params.eps);
   stats[row] = vec4f(mean, epsilon, rstd, 0.0);
 
   for (var c = 0u; c < n; c++) {
@@ -81,6 +81,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     y[first + c] = v;
   }
 }
+
+// max(v, 0), but NaN of NaN, which WGSL's max may drop: by the bits, negative numbers are those from −0 to −∞.
+fn at_least_zero(v: f32) -> f32 { return select(v, 0.0, bitcast<u32>(v) - 0x80000000u <= 0x7f800000u); }
 
 // 1 / √v: WGSL's own may be off by two units in the last place, which a step of Newton's method mends. Of a variance that
 // overflowed it is 0, which the step would make NaN.

@@ -106,7 +106,7 @@ fn main(
   }
   let means = sum_moments(vec2f(across(left), across(squares)), lane) * scale;
   let epsilon = select(0.0, means.x, CENTER);
-  let rstd = inverse_root(max(means.y - epsilon * epsilon, 0.0) + params.eps);
+  let rstd = inverse_root(at_least_zero(means.y - epsilon * epsilon) + params.eps);
   if (row >= params.rows) { return; }
   if (member == 0u) { stats[row] = vec4f(mean, epsilon, rstd, 0.0); }
 
@@ -121,6 +121,9 @@ fn main(
     }
   }
 }
+
+// max(v, 0), but NaN of NaN, which WGSL's max may drop: by the bits, negative numbers are those from −0 to −∞.
+fn at_least_zero(v: f32) -> f32 { return select(v, 0.0, bitcast<u32>(v) - 0x80000000u <= 0x7f800000u); }
 
 // 1 / √v: WGSL's own may be off by two units in the last place, which a step of Newton's method mends. Of a variance that
 // overflowed it is 0, which the step would make NaN.

@@ -5,16 +5,16 @@ import { cast } from "../cast/cast.ts";
 import { applyBinary, applyUnary } from "../elementwise/apply.ts";
 import { choose } from "../elementwise/choose.ts";
 import { filled } from "../elementwise/fill.ts";
-import { isfinite } from "../elementwise/predicate.ts";
+import { isinf } from "../elementwise/predicate.ts";
 import { combine } from "./combine.ts";
 import { reduceTakes, reductionOf, type ReduceOptions } from "./stretch.ts";
 
-/** x, but 0 where it is infinite or NaN: ∞ − ∞ has no value, ∞ − 0 has. */
-const finiteOrZero = (x: Tensor): Tensor => choose(isfinite(x), x, 0, x.shape, "f32");
+/** x, but 0 where it is infinite: ∞ − ∞ has no value, ∞ − 0 has. */
+const zeroIfInfinite = (x: Tensor): Tensor => choose(isinf(x), 0, x, x.shape, "f32");
 
 /** exp(x − shift), the shift broadcast. */
 const expShifted = (x: Tensor, shift: Tensor): Tensor =>
-  applyUnary("exp", applyBinary("sub", x, finiteOrZero(shift), x.shape, "f32"));
+  applyUnary("exp", applyBinary("sub", x, zeroIfInfinite(shift), x.shape, "f32"));
 
 /**
  * ln Σ eˣ over `dim`: f32. The largest element m is subtracted first, ln Σ e^(x − m) + m, so no e^x overflows. −∞ where all
@@ -33,7 +33,7 @@ export const logsumexp = defineOp("logsumexp", {
     }
     const largest = combine("max", floats, reduction).alias(kept);
     const total = combine("sum", expShifted(floats, largest), reduction).alias(kept);
-    const y = applyBinary("add", applyUnary("log", total), finiteOrZero(largest), kept, "f32").alias(shape);
+    const y = applyBinary("add", applyUnary("log", total), zeroIfInfinite(largest), kept, "f32").alias(shape);
     return { output: y, inputs, saved: { x: floats, y, kept } };
   },
   // dx = dy e^(x − y): the softmax.

@@ -1,6 +1,6 @@
 // dx_k = dy Π_(j ≠ k) x_j along lines: the product of what stands before k times that of what stands behind.
 //
-// Not y / x_k: that would be 0/0 at a zero, whose gradient is the product of the others.
+// Not y / x_k: that would be 0/0 at a zero, whose gradient is the product of the others. At a NaN it is NaN, as y / x_k would be.
 // Mapping: one invocation per line. Traffic: x is read twice, dx written twice and read once.
 struct Params { lines: u32, n: u32, inner: u32 }
 
@@ -23,7 +23,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   }
   var behind = 1.0;
   for (var i = end; i > first; i -= step) {
-    dx[i - step] *= behind;
-    behind *= x[i - step];
+    let own = x[i - step];
+    let nan = (bitcast<u32>(own) & 0x7fffffffu) > 0x7f800000u;
+    dx[i - step] = select(dx[i - step] * behind, own, nan);
+    behind *= own;
   }
 }
