@@ -9,7 +9,6 @@ import type { HubError } from "./errors.ts";
 import type { DownloadProgress } from "./hub-progress.ts";
 import { fetchFolder, fetchFromHub, listHubFiles, openFolder, type HubOptions } from "./hub.ts";
 import { readJson } from "./files.ts";
-import { openFolder as openInBrowser } from "./platform.browser.ts";
 
 const commit = "c0ffee".padEnd(40, "0");
 const config = Buffer.from('{"hidden_size": 8}\n');
@@ -218,19 +217,6 @@ describe("names and places", () => {
     expect((await get("a/b", "../../x")).message).toMatch(/not a path inside of a repository/);
     expect((await get("../b", "x")).message).toMatch(/not the id of a repository/);
     expect((await failure(openFolder("./no/such/folder"))).message).toMatch(/no such folder/);
-  });
-
-  it("opens folders with fetch alone, as browsers do", async () => {
-    const endpoint = options.endpoint!;
-    const folder = await openInBrowser("a/b", { endpoint, revision: commit });
-    expect(await readJson(folder, "config.json")).toEqual({ hidden_size: 8 });
-    expect(await (await folder.open("model.safetensors"))!.read(7, 3)).toEqual(new Uint8Array(weights.subarray(7, 10)));
-    expect(await (await openInBrowser(`${endpoint}/a/b/resolve/${commit}/`)).open("config.json")).toBeDefined();
-    expect((await failure((await openInBrowser("a/c", { endpoint })).open("config.json"))).message).toMatch(
-      /a\/c.*401/,
-    );
-    faults = [1000];
-    await expect(folder.open("model.safetensors")).rejects.toThrow();
   });
 
   it("reports an unreachable hub, with the address", async () => {

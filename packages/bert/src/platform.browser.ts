@@ -1,5 +1,10 @@
 import { GpugradError, HubError } from "./errors.ts";
-import { byteSource, type Folder } from "./files.ts";
+import { byteSource, type ByteSource, type Folder } from "./files.ts";
+import { cacheStorageStore } from "./hub-cache-storage.ts";
+import { chunksOf } from "./hub-fetch.ts";
+import { encodePath, endpointOf, repoId } from "./hub-names.ts";
+import { hubRepo } from "./hub-repo.ts";
+import type { HubRepo } from "./hub.ts";
 import type * as node from "./platform.node.ts";
 
 const noFileSystem = (what: string) => (): never => {
@@ -12,60 +17,77 @@ export const openFile: typeof node.openFile = noFileSystem("open");
 export const writeFileAside: typeof node.writeFileAside = noFileSystem("write");
 export const fetchFolder: typeof node.fetchFolder = noFileSystem("fetchFolder");
 export const fetchFromHub: typeof node.fetchFromHub = noFileSystem("fetchFromHub");
-export const clearOldCommits: typeof node.clearOldCommits = noFileSystem("clearOldCommits");
 export const listHubFiles: typeof node.listHubFiles = noFileSystem("listHubFiles");
 export const createRepo: typeof node.createRepo = noFileSystem("createRepo");
 export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub");
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
 export const progressOnStderr: typeof node.progressOnStderr = noFileSystem("progressOnStderr");
 
+/** A repository whose files are kept in the browser's Cache Storage. */
+function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {
+  const endpoint = endpointOf(options.endpoint ?? "https://huggingface.co");
+  const { offline = globalThis.navigator?.onLine === false, token, onProgress = () => undefined } = options;
+  const settings = { repo, type, revision, retryMs, endpoint, offline, onProgress };
+  repoId(repo);
+  return hubRepo(
+    { ...settings, token: () => Promise.resolve(token || undefined) },
+    cacheStorageStore(endpoint, type, repo),
+  );
+}
+
+export const clearOldCommits: typeof node.clearOldCommits = (repo) => openRepo(repo).clearOld();
+
 /**
- * A repository of the Hub, or the folder at an address (`/models/mine`, `https://…`). Files are kept in the browser's
- * Cache Storage, where that exists, by their address.
+ * A repository of the Hub, or the folder at an address (`/models/mine`, `https://…`). Files of a repository are all of the
+ * commit that the revision means when the first is opened; they are kept in the browser's Cache Storage, where that
+ * exists, by their hash.
  */
 export const openFolder: typeof node.openFolder = (idOrFolder, options = {}) => {
-  const { endpoint = "https://huggingface.co", type = "model", revision = "main", token, onProgress } = options;
-  const isAddress = /^(https?:)?\/|^\.\.?\//.test(idOrFolder);
-  const base = isAddress
-    ? idOrFolder.replace(/\/+$/, "")
-    : `${endpoint}/${type === "model" ? "" : `${type}s/`}${idOrFolder}/resolve/${encodeURIComponent(revision)}`;
-  const headers: HeadersInit = token && !isAddress ? { Authorization: `Bearer ${token}` } : {};
-
+  if (/^(https?:)?\/|^\.\.?\//.test(idOrFolder)) {
+    const base = idOrFolder.replace(/\/+$/, "");
+    return Promise.resolve({ name: idOrFolder, open: (file) => openAddress(`${base}/${file}`) });
+  }
+  const { token, onProgress } = options;
+  const hub = openRepo({ ...options, repo: idOrFolder });
   const folder: Folder = {
     name: idOrFolder,
     async open(file) {
-      const url = `${base}/${file}`;
-      const cache = isAddress ? undefined : await globalThis.caches?.open("gpugrad").catch(() => undefined);
-      const cached = await cache?.match(url);
-      if (cached) return byteSource(await cached.blob(), url);
-
-      const response = await fetch(url, { headers });
-      if (response.status === 404 && (isAddress || response.headers.get("X-Error-Code") === "EntryNotFound"))
-        return undefined;
-      if (!response.ok)
-        throw new HubError(
-          "network",
-          `${url}: ${response.status} ${response.statusText}. Is the name right, and the token?`,
-        );
-      const blob = await inPieces(response, (loaded, total) =>
-        onProgress?.({ repo: idOrFolder, file, loaded, total, status: loaded === total ? "done" : "downloading" }),
-      );
-      await cache?.put(url, new Response(blob)).catch(() => {}); // a full disk only costs the next download
-      return byteSource(blob, url);
+      const content = await hub.file(file);
+      const { id, online } = await hub.commit();
+      const url = `${hub.page}/resolve/${id}/${encodePath(file)}`;
+      if (content || !online) return content && byteSource(content, url);
+      // A mirror may have files that it does not list: without a hash, so that they are not kept.
+      const report = (loaded: number, total: number) =>
+        onProgress?.({ repo: idOrFolder, file, loaded, total, status: loaded === total ? "done" : "downloading" });
+      return openAddress(url, token ? { Authorization: `Bearer ${token}` } : {}, report);
     },
   };
   return Promise.resolve(folder);
 };
 
-async function inPieces(response: Response, onBytes: (loaded: number, total: number) => void): Promise<Blob> {
+/** A file at an address; undefined where there is none. */
+async function openAddress(url: string, headers: HeadersInit = {}, onBytes?: OnBytes): Promise<ByteSource | undefined> {
+  const response = await fetch(url, { headers });
+  if (response.status === 404) return undefined;
+  if (!response.ok)
+    throw new HubError(
+      "network",
+      `${url}: ${response.status} ${response.statusText}. Is the name right, and the token?`,
+    );
+  return byteSource(await inPieces(response, onBytes), url);
+}
+
+type OnBytes = (loaded: number, total: number) => void;
+
+async function inPieces(response: Response, onBytes?: OnBytes): Promise<Blob> {
   const encoded = response.headers.has("Content-Encoding"); // the length is then that of the compressed bytes
   const total = encoded ? 0 : Number(response.headers.get("Content-Length"));
   const pieces: BlobPart[] = [];
   let loaded = 0;
-  const reader = response.body!.getReader();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    pieces.push(read.value);
-    onBytes((loaded += read.value.length), total || loaded + 1);
+  for await (const chunk of chunksOf(response)) {
+    pieces.push(chunk);
+    loaded += chunk.length;
+    onBytes?.(loaded, total || loaded + 1);
   }
   if (total > 0 && loaded !== total)
     throw new HubError(
