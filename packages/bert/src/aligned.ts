@@ -1,3 +1,4 @@
+import { addedTokenFinder, type AddedToken } from "./added-tokens.ts";
 import { check } from "./errors.ts";
 import { isChinese, isControl, isMark, isPunctuation, isWhiteSpace, staysWhole } from "./unicode.ts";
 
@@ -8,6 +9,9 @@ export interface Pieces {
   readonly offsets: number[];
 }
 
+/** Adds the tokens of a text to `pieces`, some at a time. Each `yield` is a place to pause, or to stop where enough are there. */
+export type Tokenize = (text: string, pieces: Pieces) => Generator<void>;
+
 /** The part of tokenizer.json that this pipeline runs. */
 export interface BertPipeline {
   normalizer: {
@@ -17,6 +21,8 @@ export interface BertPipeline {
     lowercase: boolean;
   };
   addedTokens: readonly AddedToken[];
+  /** Whether special tokens in a text are ordinary words. */
+  splitSpecialTokens: boolean;
   model: WordPieceModel;
 }
 
@@ -30,21 +36,15 @@ export interface WordPieceModel {
   max_input_chars_per_word: number;
 }
 
-/** A token that is found in the text as it stands, before words are split. */
-export interface AddedToken {
-  id: number;
-  content: string;
-  single_word: boolean;
-  lstrip: boolean;
-  rstrip: boolean;
-  normalized: boolean;
-  special: boolean;
-}
-
-/** A normalized stretch of text and, for each UTF-16 unit, the code point it came from; without `source`, unit i from i. */
+/** A normalized stretch of a text. */
 interface Normalized {
   text: string;
+  /** The code point of the text at which the stretch begins. */
+  first: number;
+  /** The code point from which each UTF-16 unit came; left out where unit i came from first + i. */
   source?: number[];
+  /** The UTF-16 unit of the text at which the stretch ends. */
+  end: number;
 }
 
 /** A word's tokens, and the UTF-16 unit at which each ends. */
@@ -55,91 +55,130 @@ interface Word {
 
 /** Forgotten when it has grown so large: texts repeat most of their words. */
 const maxCachedWords = 200_000;
+/** UTF-16 units that are normalized at a time, and somewhat more: up to the end of a word. */
+const stretchLength = 4096;
 
 /**
  * BERT's tokenizer with offsets: cut out added tokens → normalize → split at white space and around punctuation →
- * WordPiece. Each step keeps track of where its characters came from, as Hugging Face's Rust tokenizers do.
+ * WordPiece. Each step keeps track of where its characters came from, as Hugging Face's Rust tokenizers do. The time is
+ * linear in the text, and a text that is stopped early is not read to its end.
  *
  * @see https://github.com/huggingface/tokenizers/blob/main/tokenizers/src/normalizers/bert.rs
  */
-export function alignedBert(pipeline: BertPipeline): (text: string) => Pieces {
+export function alignedBert(pipeline: BertPipeline): Tokenize {
+  const { addedTokens, splitSpecialTokens } = pipeline;
   const normalize = bertNormalizer(pipeline.normalizer);
-  const rawTokens = finder(
-    pipeline.addedTokens.filter((t) => !t.normalized),
+  const isNormalized = (token: AddedToken) => token.normalized;
+  const rawTokens = addedTokenFinder(
+    addedTokens.filter((token) => !isNormalized(token)),
     (content) => content,
+    splitSpecialTokens,
   );
-  const normalizedTokens = finder(
-    pipeline.addedTokens.filter((t) => t.normalized),
-    (content) => normalize(content).text,
+  const normalizedTokens = addedTokenFinder(
+    addedTokens.filter(isNormalized),
+    (content) => normalize(content, 0, content.length, 0, Infinity).text,
+    splitSpecialTokens,
   );
-  const split = wordPiece(pipeline.model);
-  let words = new Map<string, Word>();
-  const lookUp = (word: string): Word => {
-    const known = words.get(word);
-    if (known) return known;
-    const found = split(word);
-    if (words.size >= maxCachedWords) words = new Map();
-    words.set(word, found);
-    return found;
-  };
+  const wholeSections = addedTokens.some(isNormalized); // such a token may reach over the end of a word
+  const lookUp = cached(wordPiece(pipeline.model), pipeline.model.max_input_chars_per_word);
 
-  return (text) => {
-    const ids: number[] = [];
-    const offsets: number[] = [];
+  return function* (text, { ids, offsets }) {
+    const codePointAt = codePointCursor(text);
+    const codePointAfter = codePointCursor(text);
     for (const section of rawTokens(text)) {
-      if (section.token) {
+      if (section?.token) {
         ids.push(section.token.id);
-        offsets.push(codePoints(text, 0, section.start), codePoints(text, 0, section.end));
+        offsets.push(codePointAt(section.start), codePointAfter(section.end));
+      }
+      if (!section || section.token) {
+        yield;
         continue;
       }
-      const raw = text.slice(section.start, section.end);
-      const first = section.start === 0 ? 0 : codePoints(text, 0, section.start);
-      const { text: normal, source } = normalize(raw);
-      const startOf = (unit: number) => first + (source ? source[unit]! : unit);
-      const endOf = (unit: number) => first + (source ? source[unit - 1]! : unit - 1) + 1;
-      for (const part of normalizedTokens(normal)) {
-        if (part.token) {
-          ids.push(part.token.id);
-          offsets.push(startOf(part.start), endOf(part.end));
-          continue;
+      for (let at = section.start; at < section.end; yield) {
+        const stretch = normalize(text, at, section.end, codePointAt(at));
+        while (wholeSections && stretch.end < section.end) {
+          yield;
+          append(stretch, normalize(text, stretch.end, section.end, codePointAt(stretch.end)));
         }
-        for (const [start, end] of wordsOf(normal, part.start, part.end)) {
-          const { ids: wordIds, ends } = lookUp(normal.slice(start, end));
-          for (let i = 0, from = start; i < wordIds.length; i++) {
-            const to = start + ends[i]!;
-            ids.push(wordIds[i]!);
-            offsets.push(startOf(from), endOf(to));
-            from = to;
+        at = stretch.end;
+        const { text: normal, first, source } = stretch;
+        const startOf = (unit: number) => (source ? source[unit]! : first + unit);
+        const endOf = (unit: number) => startOf(unit - 1) + 1;
+        for (const part of normalizedTokens(normal)) {
+          if (!part) {
+            yield;
+            continue;
+          }
+          if (part.token) {
+            ids.push(part.token.id);
+            offsets.push(startOf(part.start), endOf(part.end));
+            continue;
+          }
+          let words = 0;
+          for (const [start, end] of wordsOf(normal, part.start, part.end)) {
+            const { ids: wordIds, ends } = lookUp(normal.slice(start, end));
+            for (let i = 0, from = start; i < wordIds.length; i++) {
+              const to = start + ends[i]!;
+              ids.push(wordIds[i]!);
+              offsets.push(startOf(from), endOf(to));
+              from = to;
+            }
+            if (++words % stretchLength === 0) yield;
           }
         }
       }
     }
-    return { ids, offsets };
   };
 }
 
-/** The longest token that begins the word, then the longest that goes on, …; the unknown token where there is none. */
+/** Remembers the tokens of words that are not too long to have any. */
+function cached(split: (word: string) => Word, maxLength: number): (word: string) => Word {
+  let words = new Map<string, Word>();
+  return (word) => {
+    const known = words.get(word);
+    if (known) return known;
+    const found = split(word);
+    if (word.length > 2 * maxLength) return found;
+    if (words.size >= maxCachedWords) words = new Map();
+    words.set(Array.from(word).join(""), found); // a copy: a slice would keep the whole text alive
+    return found;
+  };
+}
+
+/** The longest token that begins the word, then the longest that continues it, …; the unknown token where there is none. */
 function wordPiece(model: WordPieceModel): (word: string) => Word {
-  // By itself: an added token is no piece of a longer word.
+  // By itself: an added token is not a piece of a longer word.
   const vocab = new Map(Object.entries(model.vocab));
   const prefix = model.continuing_subword_prefix;
   const unknown = vocab.get(model.unk_token);
   check(unknown !== undefined, () => `tokenizer: the vocabulary has no "${model.unk_token}".`);
+  let longest = 0;
+  for (const token of vocab.keys()) longest = Math.max(longest, token.length);
 
   return (word) => {
+    const asUnknown = { ids: [unknown], ends: [word.length] };
+    if (codePoints(word, 0, word.length) > model.max_input_chars_per_word) return asUnknown;
     const ids: number[] = [];
     const ends: number[] = [];
-    if (codePoints(word, 0, word.length) <= model.max_input_chars_per_word) {
-      for (let start = 0, end = word.length; end > start; end--) {
-        const id = vocab.get(start === 0 ? word.slice(0, end) : prefix + word.slice(start, end));
-        if (id === undefined) continue;
-        ids.push(id);
-        ends.push(end);
-        start = end;
-        end = word.length + 1;
-      }
+    for (let start = 0; start < word.length; start = ends.at(-1)!) {
+      let end = Math.min(start + longest, word.length);
+      let id: number | undefined;
+      for (; end > start && id === undefined; end--) id = vocab.get((start > 0 ? prefix : "") + word.slice(start, end));
+      if (id === undefined) return asUnknown;
+      ids.push(id);
+      ends.push(end + 1);
     }
-    return ends.at(-1) === word.length ? { ids, ends } : { ids: [unknown], ends: [word.length] };
+    return { ids, ends };
+  };
+}
+
+/** The code point that begins at a unit, counted from the unit that was asked for before. */
+function codePointCursor(text: string): (unit: number) => number {
+  let [at, codePoint] = [0, 0];
+  return (unit) => {
+    codePoint += unit >= at ? codePoints(text, at, unit) : -codePoints(text, unit, at);
+    at = unit;
+    return codePoint;
   };
 }
 
@@ -152,39 +191,21 @@ function codePoints(text: string, start: number, end: number): number {
 const isHighSurrogate = (unit: number) => (unit & 0xfc00) === 0xd800;
 const isLowSurrogate = (unit: number) => (unit & 0xfc00) === 0xdc00;
 
-interface Section {
-  start: number;
-  end: number;
-  token?: AddedToken;
-}
+/**
+ * Normalizes a text from unit `start`, which is code point `first`: about `length` units, never ending inside of a word, and at most
+ * to `end`.
+ */
+type Normalize = (text: string, start: number, end: number, first: number, length?: number) => Normalized;
 
-/** Splits a text into added tokens (the leftmost, of those the longest) and what lies between. */
-function finder(tokens: readonly AddedToken[], form: (content: string) => string): (text: string) => Section[] {
-  const byContent = new Map(tokens.map((token) => [form(token.content), token]));
-  byContent.delete("");
-  if (byContent.size === 0) return (text) => (text === "" ? [] : [{ start: 0, end: text.length }]);
-  const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(contents.map((c) => c.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "gu");
-  const isWord = (character: string | undefined) => /^[\p{L}\p{N}_\p{M}]$/u.test(character ?? "");
-
-  return (text) => {
-    const sections: Section[] = [];
-    let done = 0;
-    for (const match of text.matchAll(pattern)) {
-      const token = byContent.get(match[0])!;
-      let start = match.index;
-      let end = start + match[0].length;
-      if (token.single_word && (isWord(text[start - 1]) || isWord(text[end]))) continue;
-      if (token.lstrip) while (start > done && isWhiteSpace(text[start - 1]!)) start--;
-      if (token.rstrip) while (end < text.length && isWhiteSpace(text[end]!)) end++;
-      if (start < done) continue; // swallowed by the white space of the one before
-      if (start > done) sections.push({ start: done, end: start });
-      sections.push({ start, end, token });
-      done = end;
-    }
-    if (done < text.length) sections.push({ start: done, end: text.length });
-    return sections;
-  };
+/** Adds the stretch that follows. */
+function append(stretch: Normalized, next: Normalized): void {
+  if (stretch.source ?? next.source) {
+    const sourceOf = ({ text, first, source }: Normalized) => source ?? Array.from(text, (_, i) => first + i);
+    stretch.source ??= sourceOf(stretch);
+    for (const codePoint of sourceOf(next)) stretch.source.push(codePoint);
+  }
+  stretch.text += next.text;
+  stretch.end = next.end;
 }
 
 /** Cleans, separates ideographs, strips accents and lower-cases, one character at a time. */
@@ -193,7 +214,7 @@ function bertNormalizer({
   handle_chinese_chars,
   strip_accents,
   lowercase,
-}: BertPipeline["normalizer"]): (text: string) => Normalized {
+}: BertPipeline["normalizer"]): Normalize {
   const strip = strip_accents ?? lowercase;
 
   const normalizeOne = (character: string): string => {
@@ -208,44 +229,61 @@ function bertNormalizer({
     if (lowercase) out = Array.from(out, (c) => c.toLowerCase()).join("");
     return handle_chinese_chars && isChinese(codePoint) ? ` ${out} ` : out;
   };
-  const known = new Map<string, string>();
+  let known = new Map<string, string>();
   const normalizeCached = (character: string): string => {
     const found = known.get(character);
     if (found !== undefined) return found;
     const made = normalizeOne(character);
+    if (known.size >= maxCachedCharacters) known = new Map();
     known.set(character, made);
     return made;
   };
 
-  return (text) => {
-    // ASCII without the control characters that cleaning drops
-    if (/^[\t\n\r -~]*$/.test(text)) return { text: lowercase ? text.toLowerCase() : text };
+  return (text, start, end, first, length = stretchLength) => {
+    const plainEnd = end - start <= length ? end : separatorAfter(text, start + length, end);
+    if (plainEnd !== undefined) {
+      const plain = text.slice(start, plainEnd);
+      if (isPlain.test(plain)) return { text: lowercase ? plain.toLowerCase() : plain, first, end: plainEnd };
+    }
     let out = "";
     const source: number[] = [];
-    let index = 0;
-    for (const character of text) {
+    let at = start;
+    for (let codePoint = first; at < end; codePoint++) {
+      const character = String.fromCodePoint(text.codePointAt(at)!);
       const normal = normalizeCached(character);
       out += normal;
-      for (let i = 0; i < normal.length; i++) source.push(index);
-      index++;
+      for (let i = 0; i < normal.length; i++) source.push(codePoint);
+      at += character.length;
+      if (at - start >= length && normal !== "" && classAt(normal.charCodeAt(normal.length - 1)) !== other) break;
     }
-    return { text: out, source };
+    return { text: out, first, source, end: at };
   };
 }
 
+/** Forgotten when so many are known; more than a language has. */
+const maxCachedCharacters = 65_536;
+/** ASCII without the control characters that cleaning drops. */
+const isPlain = /^[\t\n\r -~]*$/;
+
+/** The next place, not far from `start`, with a space or ASCII punctuation, which ends any word. */
+function separatorAfter(text: string, start: number, end: number): number | undefined {
+  for (let i = start; i < Math.min(start + stretchLength, end); i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 32 && unit < 128 && classAt(unit) !== other) return i; // control characters may be dropped
+  }
+  return undefined;
+}
+
 const [other, space, punctuation] = [0, 1, 2];
-const asciiClass = Uint8Array.from({ length: 128 }, (_, code) => classOf(String.fromCharCode(code)));
-const classes = new Map<number, number>();
+/** By code point: its class, and 1 more than that; 0 where it was never asked for. */
+const classes = new Uint8Array(0x110000);
 
 function classOf(character: string): number {
   return isWhiteSpace(character) ? space : isPunctuation(character) ? punctuation : other;
 }
 
 function classAt(codePoint: number): number {
-  if (codePoint < 128) return asciiClass[codePoint]!;
-  let found = classes.get(codePoint);
-  if (found === undefined) classes.set(codePoint, (found = classOf(String.fromCodePoint(codePoint))));
-  return found;
+  return (classes[codePoint] ||= 1 + classOf(String.fromCodePoint(codePoint))) - 1;
 }
 
 /** Start and end of each word and each punctuation mark between `start` and `end`. */

@@ -36,14 +36,9 @@ export {
   type TensorInfo,
   type TensorToWrite,
 } from "./safetensors.ts";
-export {
-  AutoTokenizer,
-  bertTokenizer,
-  Encoding,
-  Tokenizer,
-  type EncodeOptions,
-  type TruncationStrategy,
-} from "./tokenizer.ts";
+export { AutoTokenizer, bertTokenizer } from "./auto-tokenizer.ts";
+export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer.ts";
+export { type TruncationStrategy } from "./truncation.ts";
 export {
   clearOldCommits,
   createRepo,

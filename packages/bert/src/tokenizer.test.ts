@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { shared } from "../test/shared.ts";
 import { folderOf } from "./files.ts";
-import { AutoTokenizer, type EncodeOptions } from "./tokenizer.ts";
+import { AutoTokenizer } from "./auto-tokenizer.ts";
+import { Tokenizer, type EncodeOptions } from "./tokenizer.ts";
 
 const vocab =
   "[PAD] [UNK] [CLS] [SEP] [MASK] the movie was great un ##want ##ed , . ! ' a b c d e σας ισ ##σ 豈 豈 don t cafe é ##s <br>".split(
@@ -70,6 +71,41 @@ describe("Tokenizer", () => {
     expect(tokens((await tokenizer()).encode("a b c", options).input_ids)).toBe(expected);
   });
 
+  it("keeps the offsets of what it keeps, on either side", async () => {
+    const offsets = async (side: string, options: EncodeOptions & { textPair?: string }) =>
+      (await tokenizer({ truncation_side: side })).encode("un the é unwanted", options).offsets;
+    expect(await offsets("right", { maxLength: 5 })).toEqual([[0, 0], [0, 2], [3, 6], [7, 8], [0, 0]]); // prettier-ignore
+    expect(await offsets("left", { maxLength: 5 })).toEqual([[0, 0], [9, 11], [11, 15], [15, 17], [0, 0]]); // prettier-ignore
+    expect(await offsets("left", { maxLength: 6, textPair: "a b c" })).toEqual([[0, 0], [11, 15], [15, 17], [0, 0], [4, 5], [0, 0]]); // prettier-ignore
+  });
+
+  it.each([
+    ["BertProcessing", "[CLS] a [SEP] b b [SEP]", [0, 0, 0, 1, 1, 1]],
+    ["RobertaProcessing", "[CLS] a [SEP] [SEP] b b [SEP]", [0, 0, 0, 0, 0, 0, 0]],
+    ["Other", "a b b", [0, 1, 1]],
+  ])("marks the second text as the post-processor %s does", (type, expected, types) => {
+    const t = new Tokenizer({
+      normalizer: { type: "BertNormalizer", lowercase: true },
+      pre_tokenizer: { type: "BertPreTokenizer" },
+      ...(type !== "Other" && { post_processor: { type, sep: ["[SEP]", id("[SEP]")], cls: ["[CLS]", id("[CLS]")] } }),
+      model: { type: "WordPiece", vocab: Object.fromEntries(vocab.map((token, i) => [token, i])) },
+    });
+    const encoding = t.encode("a", { textPair: "b b" });
+    expect([tokens(encoding.input_ids), encoding.token_type_ids]).toEqual([expected, types]);
+  });
+
+  it("refuses options and texts that can't be, by name", async () => {
+    const t = await tokenizer();
+    const encode = (options: object) => () => t.encode("a", options);
+    expect(encode({ max_length: 5 })).toThrow(/unknown option max_length. Known: addSpecialTokens,/);
+    expect(encode({ maxLength: 2.5 })).toThrow(/maxLength 2.5 is not a positive integer/);
+    expect(encode({ maxLength: NaN })).toThrow(/maxLength NaN is not/);
+    expect(encode({ padding: "right" })).toThrow(/padding "right" is not true, false, "longest"/);
+    expect(encode({ truncation: "first" })).toThrow(/truncation "first" is not true, false or one of longest_first,/);
+    expect(encode({ padToMultipleOf: 0 })).toThrow(/padToMultipleOf 0 is not a positive integer/);
+    expect(() => t.encode(5 as never)).toThrow(/text 0 is 5, not a string/);
+  });
+
   it("says when it cannot cut or pad", async () => {
     const t = await tokenizer();
     const encode = (options: EncodeOptions & { textPair?: string }) => () => t.encode("a b c", options);
@@ -78,7 +114,7 @@ describe("Tokenizer", () => {
     expect(encode({ textPair: "d e d e d", maxLength: 7, truncation: "only_first" })).toThrow(
       /only_first: 4 tokens too many/,
     );
-    expect(encode({ maxLength: 7, truncation: true, padding: true, padToMultipleOf: 4 })).toThrow(/no multiple/);
+    expect(encode({ maxLength: 7, truncation: true, padding: true, padToMultipleOf: 4 })).toThrow(/not a multiple/);
     expect(() => t.encodeBatch(["a"], { textPairs: [] })).toThrow(/1 texts and 0 second texts/);
   });
 
@@ -111,7 +147,7 @@ describe("Tokenizer", () => {
     );
     expect(t.batchDecode([[], [999, id("a")]])).toEqual(["", "a"]);
     expect([t.padTokenId, t.unkTokenId, t.clsTokenId, t.sepTokenId, t.maskTokenId]).toEqual([0, 1, 2, 3, 4]);
-    expect(t.vocabSize).toBe(vocab.length);
+    expect(t.vocabSize).toBe(new Set(vocab).size);
     expect([t.tokenToId("great"), t.idToToken(8), t.tokenToId("zzz")]).toEqual([8, "great", undefined]);
   });
 

@@ -1,12 +1,19 @@
-import { openFolder, writeFileAside } from "#platform";
+import { writeFileAside } from "#platform";
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
-import { alignedBert, type AddedToken, type BertPipeline, type Pieces, type WordPieceModel } from "./aligned.ts";
-import { check } from "./errors.ts";
-import { readJson, readText, type Folder } from "./files.ts";
+import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
+import { check, GpugradError } from "./errors.ts";
+import type { Json } from "./files.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
-
-/** Which text gives way when a pair is too long: the longer one token by token, or always the same. */
-export type TruncationStrategy = "longest_first" | "only_first" | "only_second";
+import {
+  bertPipeline,
+  bertTokens,
+  completeTokenizer,
+  contentOf,
+  templatesOf,
+  type Slot,
+  type SpecialToken,
+} from "./tokenizer-json.ts";
+import { truncatedPieces, truncationStrategies, type TruncationStrategy } from "./truncation.ts";
 
 /** How to encode; the names are those of Transformers' `tokenizer(…)`. */
 export interface EncodeOptions {
@@ -61,27 +68,15 @@ export class Encoding {
   }
 }
 
-type Json = Record<string, unknown>;
-
-/** A place in the template that post-processing fills: a special token, the first or the second text. */
-interface Slot {
-  text?: "A" | "B";
-  ids: number[];
-  type: number;
+/** Several texts at once. */
+export interface EncodeBatchOptions extends EncodeOptions {
+  textPairs?: readonly (string | undefined)[] | undefined;
 }
-
-/** The names under which tokenizer_config.json lists special tokens, and what BERT calls them. */
-const bertTokens = {
-  unk_token: "[UNK]",
-  sep_token: "[SEP]",
-  pad_token: "[PAD]",
-  cls_token: "[CLS]",
-  mask_token: "[MASK]",
-};
-type SpecialToken = keyof typeof bertTokens;
 
 /** Transformers writes 10³⁰ where a tokenizer has no limit. */
 const noLimit = 1e18;
+/** How long {@link Tokenizer.encodeBatchAsync} works at a time. */
+const sliceMilliseconds = 8;
 
 /**
  * Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files.
@@ -97,39 +92,43 @@ export class Tokenizer {
   readonly #json: Json;
   readonly #config: Json;
   readonly #library: HubTokenizer;
-  readonly #pieces: (text: string) => Pieces;
+  readonly #tokenize: Tokenize;
   readonly #hasOffsets: boolean;
   readonly #special: Readonly<Record<SpecialToken, string | undefined>>;
+  /** Ids that decoding may leave out. */
+  readonly #specialIds: ReadonlySet<number>;
   readonly #single: Slot[];
   readonly #pair: Slot[];
 
-  /** From the contents of tokenizer.json and tokenizer_config.json. @throws {@link GpugradError} when they do not fit. */
+  /**
+   * From the contents of tokenizer.json and tokenizer_config.json.
+   *
+   * @throws {@link GpugradError} when they do not fit, naming the first part that can't be.
+   */
   constructor(json: Json, config: Json = {}) {
+    const complete = completeTokenizer(json, config);
     this.#config = config;
-    this.#json = json = withConfig(json, config);
-    const limit = config["model_max_length"];
-    this.modelMaxLength = typeof limit === "number" && limit < noLimit ? limit : Infinity;
-    this.paddingSide = config["padding_side"] === "left" ? "left" : "right";
-    this.truncationSide = config["truncation_side"] === "left" ? "left" : "right";
-    this.#library = new HubTokenizer(json, config);
-    const aligned = alignedPipeline(json);
-    this.#hasOffsets = aligned !== undefined;
-    this.#pieces =
-      aligned ?? ((text) => ({ ids: this.#library.encode(text, { add_special_tokens: false }).ids, offsets: [] }));
-    const content = (token: unknown) =>
-      typeof token === "string" ? token : (token as { content?: string } | null | undefined)?.content;
+    this.#json = complete;
+    this.modelMaxLength = limitOf(config);
+    this.paddingSide = sideOf(config, "padding_side");
+    this.truncationSide = sideOf(config, "truncation_side");
+    this.#library = libraryOf(complete, config);
+    const pipeline = bertPipeline(complete, config);
+    this.#hasOffsets = pipeline !== undefined;
+    this.#tokenize = pipeline ? alignedBert(pipeline) : tokenizeBy(this.#library);
     this.#special = Object.fromEntries(
       Object.entries(bertTokens).map(([name, usual]) => {
-        const token = content(config[name]) ?? usual;
+        const token = contentOf(config[name]) ?? usual;
         return [name, this.tokenToId(token) === undefined ? undefined : token];
       }),
     ) as Record<SpecialToken, string | undefined>;
-    [this.#single, this.#pair] = templates(json["post_processor"] as Json | null, (token) => this.#idOf(token));
+    this.#specialIds = new Set(complete.added_tokens.filter(({ special }) => special).map(({ id }) => id));
+    [this.#single, this.#pair] = templatesOf(complete["post_processor"], (token) => this.#idOf(token));
   }
 
   /** Number of tokens, added ones included. */
   get vocabSize(): number {
-    return this.#library.get_vocab().size;
+    return this.#library.model!.tokens_to_ids.size;
   }
   get padToken(): string | undefined {
     return this.#special.pad_token;
@@ -169,51 +168,90 @@ export class Tokenizer {
     return this.#library.id_to_token(id);
   }
 
-  /** One text, or a pair with `textPair`. @throws {@link GpugradError} when it cannot be cut or padded as asked. */
+  /**
+   * One text, or a pair with `textPair`. Where the beginning of a text is kept, no more of it is read than that takes.
+   *
+   * @throws {@link GpugradError} when it cannot be cut or padded as asked.
+   */
   encode(text: string, { textPair, ...options }: EncodeOptions & { textPair?: string | undefined } = {}): Encoding {
     return this.encodeBatch([text], { ...options, textPairs: [textPair] })[0]!;
   }
 
   /** Several texts; `textPairs`, of the same length, makes pairs of those that have a second text. @throws {@link GpugradError} as {@link encode} does. */
-  encodeBatch(
+  encodeBatch(texts: readonly string[], options: EncodeBatchOptions = {}): Encoding[] {
+    const work = this.#encodeBatch(texts, options);
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return value;
+    }
+  }
+
+  /**
+   * The same as {@link encodeBatch}, some milliseconds at a time: other work of the thread, such as other requests to a server, is not
+   * held up by long texts.
+   *
+   * @param options `signal` stops the work.
+   * @throws {@link GpugradError} as {@link encode} does; the signal's reason when it is aborted.
+   */
+  async encodeBatchAsync(
     texts: readonly string[],
-    { textPairs, ...options }: EncodeOptions & { textPairs?: readonly (string | undefined)[] | undefined } = {},
-  ): Encoding[] {
+    { signal, ...options }: EncodeBatchOptions & { signal?: AbortSignal | undefined } = {},
+  ): Promise<Encoding[]> {
+    const work = this.#encodeBatch(texts, options);
+    for (let start = performance.now(); ;) {
+      const { done, value } = work.next();
+      if (done) return value;
+      if (performance.now() - start < sliceMilliseconds) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      signal?.throwIfAborted();
+      start = performance.now();
+    }
+  }
+
+  *#encodeBatch(texts: readonly string[], { textPairs, ...options }: EncodeBatchOptions): Generator<void, Encoding[]> {
     check(
       textPairs === undefined || textPairs.length === texts.length,
       () => `tokenizer: ${texts.length} texts and ${textPairs!.length} second texts do not pair up.`,
     );
-    const { addSpecialTokens = true, padding = false, maxLength = this.modelMaxLength } = options;
+    const { addSpecialTokens = true, maxLength = this.modelMaxLength, padToMultipleOf = 1 } = options;
+    const padding = options.padding === true ? "longest" : (options.padding ?? false);
     const { truncation = options.maxLength !== undefined && padding === false } = options;
     const strategy = truncation === true ? "longest_first" : truncation;
-    check(maxLength > 0, () => `tokenizer: maxLength ${maxLength} leaves no room for a token.`);
+    checkOptions({ ...options, maxLength, padToMultipleOf, padding, truncation: strategy });
 
-    const rows = texts.map((text, i) => {
-      const second = textPairs?.[i];
+    const rows = [];
+    for (const [i, text] of texts.entries()) {
+      const second = textPairs?.[i] ?? undefined;
+      for (const given of [text, second ?? ""])
+        check(
+          typeof given === "string",
+          () => `tokenizer: text ${i} is ${String(JSON.stringify(given)).slice(0, 40)}, not a string.`,
+        );
       const template = (second === undefined ? this.#single : this.#pair).filter(
         (slot) => addSpecialTokens || slot.text,
       );
-      const a = this.#pieces(text);
-      const b = second === undefined ? undefined : this.#pieces(second);
       const added = template.reduce((sum, slot) => sum + slot.ids.length, 0);
-      if (strategy && maxLength < Infinity) this.#truncate(a, b, maxLength, added, strategy);
-      return { template, a, b, length: added + a.ids.length + (b?.ids.length ?? 0) };
-    });
+      const room = maxLength - added;
+      check(
+        !strategy || room >= 0,
+        () => `tokenizer: maxLength ${maxLength} is less than the ${added} special tokens.`,
+      );
+      const [a, b] = yield* truncatedPieces(
+        second === undefined ? [text] : [text, second],
+        this.#tokenize,
+        strategy && room < Infinity ? { strategy, side: this.truncationSide, room } : undefined,
+      );
+      rows.push({ template, a, b, length: added + a.ids.length + (b?.ids.length ?? 0) });
+    }
 
-    const multiple = options.padToMultipleOf ?? 1;
-    check(
-      !strategy || !padding || maxLength === Infinity || maxLength % multiple === 0,
-      () =>
-        `tokenizer: maxLength ${maxLength} is no multiple of padToMultipleOf ${multiple}, so padding would exceed it.`,
-    );
-    const length =
-      padding === false
-        ? 0
-        : paddedLength(
-            rows.map((row) => row.length),
-            { padding: padding === true ? "longest" : padding, maxLength, padToMultipleOf: multiple },
-          );
-    return rows.map((row) => this.#fill(row.template, row.a, row.b, Math.max(row.length, length), row.length));
+    const lengths = rows.map((row) => row.length);
+    const length = padding ? paddedLength(lengths, { padding, maxLength, padToMultipleOf }) : 0;
+    const encodings = [];
+    for (const { template, a, b, length: used } of rows) {
+      encodings.push(this.#fill(template, a, b, Math.max(used, length), used));
+      yield;
+    }
+    return encodings;
   }
 
   /**
@@ -226,14 +264,16 @@ export class Tokenizer {
     ids: ArrayLike<number>,
     options: { skipSpecialTokens?: boolean; cleanUpTokenizationSpaces?: boolean } = {},
   ): string {
-    const known = Array.from(ids).filter((id) => this.idToToken(id) !== undefined);
-    if (known.length === 0) return "";
     const {
       skipSpecialTokens = false,
       cleanUpTokenizationSpaces = this.#config["clean_up_tokenization_spaces"] === true,
     } = options;
-    return this.#library.decode(known, {
-      skip_special_tokens: skipSpecialTokens,
+    const shown = Array.from(ids).filter(
+      (id) => this.idToToken(id) !== undefined && !(skipSpecialTokens && this.#specialIds.has(id)),
+    );
+    if (shown.length === 0) return "";
+    return this.#library.decode(shown, {
+      skip_special_tokens: false,
       clean_up_tokenization_spaces: cleanUpTokenizationSpaces,
     });
   }
@@ -275,36 +315,6 @@ export class Tokenizer {
     return token === undefined ? undefined : this.tokenToId(token);
   }
 
-  /** Shortens `a` and `b` in place. @see https://github.com/huggingface/tokenizers/blob/main/tokenizers/src/utils/truncation.rs */
-  #truncate(a: Pieces, b: Pieces | undefined, maxLength: number, added: number, strategy: TruncationStrategy): void {
-    const room = maxLength - added;
-    check(room >= 0, () => `tokenizer: maxLength ${maxLength} is less than the ${added} special tokens.`);
-    const [first, second] = [a.ids.length, b?.ids.length ?? 0];
-    const excess = first + second - room;
-    if (excess <= 0) return;
-    if (strategy === "longest_first") {
-      if (!b) return cut(a, room, this.truncationSide);
-      const shorter = Math.min(first, second);
-      let longer = shorter > room ? shorter : Math.max(shorter, room - shorter);
-      let kept = shorter;
-      if (kept + longer > room) {
-        kept = Math.floor(room / 2);
-        longer = kept + (room % 2);
-      }
-      cut(a, first > second ? longer : kept, this.truncationSide);
-      cut(b, first > second ? kept : longer, this.truncationSide);
-      return;
-    }
-    const target = strategy === "only_first" ? a : b;
-    check(target, "tokenizer: truncation only_second, but there is no second text. Use longest_first.");
-    check(
-      target.ids.length > excess,
-      () =>
-        `tokenizer: truncation ${strategy}: ${excess} tokens too many for maxLength ${maxLength}, and that text has ${target.ids.length}. Use longest_first.`,
-    );
-    cut(target, target.ids.length - excess, this.truncationSide);
-  }
-
   #fill(template: Slot[], a: Pieces, b: Pieces | undefined, length: number, used: number): Encoding {
     const columns = {
       input_ids: [] as number[],
@@ -335,149 +345,73 @@ export class Tokenizer {
   }
 }
 
-function cut({ ids, offsets }: Pieces, length: number, side: "left" | "right"): void {
-  const excess = Math.max(ids.length - length, 0);
-  ids.splice(side === "left" ? 0 : length, excess);
-  offsets.splice(side === "left" ? 0 : 2 * length, 2 * excess);
+/** @throws {@link GpugradError} naming the first option that can't be */
+function checkOptions(options: EncodeOptions & { maxLength: number; padToMultipleOf: number }): void {
+  const { maxLength, padToMultipleOf, padding, truncation, ...others } = options;
+  const unknown = Object.keys(others).find((name) => name !== "addSpecialTokens");
+  check(
+    unknown === undefined,
+    () =>
+      `tokenizer: unknown option ${unknown}. Known: addSpecialTokens, truncation, maxLength, padding, padToMultipleOf, textPair.`,
+  );
+  check(
+    maxLength > 0 && (Number.isInteger(maxLength) || maxLength === Infinity),
+    () => `tokenizer: maxLength ${maxLength} is not a positive integer.`,
+  );
+  check(
+    Number.isInteger(padToMultipleOf) && padToMultipleOf > 0,
+    () => `tokenizer: padToMultipleOf ${padToMultipleOf} is not a positive integer.`,
+  );
+  check(
+    padding === false || padding === "longest" || padding === "max_length",
+    () => `tokenizer: padding "${String(padding)}" is not true, false, "longest" or "max_length".`,
+  );
+  check(
+    truncation === false || truncationStrategies.includes(truncation),
+    () =>
+      `tokenizer: truncation "${String(truncation)}" is not true, false or one of ${truncationStrategies.join(", ")}.`,
+  );
+  check(
+    !truncation || !padding || maxLength === Infinity || maxLength % padToMultipleOf === 0,
+    () =>
+      `tokenizer: maxLength ${maxLength} is not a multiple of padToMultipleOf ${padToMultipleOf}, so padding would exceed it.`,
+  );
 }
 
-/** What tokenizer_config.json says about normalizing comes before tokenizer.json, as in Transformers. */
-function withConfig(json: Json, config: Json): Json {
-  const normalizer = json["normalizer"] as Json | null;
-  if (normalizer?.["type"] !== "BertNormalizer") return json;
-  const said = (key: string, name: string) => (config[key] === undefined ? {} : { [name]: config[key] });
-  return {
-    ...json,
-    normalizer: {
-      ...normalizer,
-      ...said("do_lower_case", "lowercase"),
-      ...said("strip_accents", "strip_accents"),
-      ...said("tokenize_chinese_chars", "handle_chinese_chars"),
-    },
-  };
+/** `model_max_length` of tokenizer_config.json, which was once called `max_len`. */
+function limitOf(config: Json): number {
+  const limit = config["model_max_length"] ?? config["max_len"] ?? noLimit;
+  check(
+    typeof limit === "number" && limit >= 1 && Number.isInteger(limit),
+    () => `tokenizer_config.json: model_max_length: ${JSON.stringify(limit)} is not a positive integer.`,
+  );
+  return limit < noLimit ? limit : Infinity;
 }
 
-/** BERT's pipeline with offsets; undefined when tokenizer.json describes another one. */
-function alignedPipeline(json: Json): ((text: string) => Pieces) | undefined {
-  const type = (part: string) => (json[part] as Json | null)?.["type"];
-  const model = json["model"] as Json;
-  const isWordPiece =
-    model["type"] === "WordPiece" || (model["type"] === undefined && "max_input_chars_per_word" in model);
-  if (type("normalizer") !== "BertNormalizer" || type("pre_tokenizer") !== "BertPreTokenizer" || !isWordPiece)
-    return undefined;
-  return alignedBert({
-    normalizer: json["normalizer"] as BertPipeline["normalizer"],
-    addedTokens: (json["added_tokens"] ?? []) as AddedToken[],
-    model: {
-      unk_token: "[UNK]",
-      continuing_subword_prefix: "##",
-      max_input_chars_per_word: 100,
-      ...(model as Pick<WordPieceModel, "vocab">),
-    },
-  });
+function sideOf(config: Json, key: "padding_side" | "truncation_side"): "left" | "right" {
+  const side = config[key] ?? "right";
+  check(
+    side === "left" || side === "right",
+    () => `tokenizer_config.json: ${key}: ${JSON.stringify(side)} is neither "left" nor "right".`,
+  );
+  return side;
 }
 
-/** The templates of the post-processor, for one text and for two. */
-function templates(processor: Json | null, idOf: (token: string) => number): [Slot[], Slot[]] {
-  const text = (name: "A" | "B", type: number): Slot => ({ text: name, ids: [], type });
-  const special = (token: string, type: number): Slot => ({ ids: [idOf(token)], type });
-  switch (processor?.["type"]) {
-    case "TemplateProcessing": {
-      const tokens = processor["special_tokens"] as Record<string, { ids: number[] }>;
-      type Item = { SpecialToken?: { id: string; type_id: number }; Sequence?: { id: "A" | "B"; type_id: number } };
-      const slots = (items: unknown) =>
-        (items as Item[]).map(({ SpecialToken: s, Sequence: t }) =>
-          t ? text(t.id, t.type_id) : { ids: tokens[s!.id]?.ids ?? [idOf(s!.id)], type: s!.type_id },
-        );
-      return [slots(processor["single"]), slots(processor["pair"])];
-    }
-    case "BertProcessing":
-    case "RobertaProcessing": {
-      const [[sep], [cls]] = [processor["sep"], processor["cls"]] as [[string], [string]];
-      const roberta = processor["type"] === "RobertaProcessing"; // two separators between the texts, and one type
-      const between = roberta ? [special(sep, 0), special(sep, 0)] : [special(sep, 0)];
-      const second = roberta ? 0 : 1;
-      return [
-        [special(cls, 0), text("A", 0), special(sep, 0)],
-        [special(cls, 0), text("A", 0), ...between, text("B", second), special(sep, second)],
-      ];
-    }
-    default:
-      return [[text("A", 0)], [text("A", 0), text("B", 1)]];
+/** The library's tokenizer. @throws {@link GpugradError} for whatever the library can't make sense of */
+function libraryOf(json: Json, config: Json): HubTokenizer {
+  const parts = { pre_tokenizer: null, normalizer: null, post_processor: null, decoder: null, ...json };
+  try {
+    return new HubTokenizer(parts, { ...config, additional_special_tokens: [] });
+  } catch (error) {
+    throw new GpugradError(
+      `tokenizer.json: @huggingface/tokenizers can't read it: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
-/**
- * BERT's tokenizer over a vocabulary, as a vocab.txt lists it: a token's place is its id.
- *
- * @param config What tokenizer_config.json would say, such as `{ do_lower_case: true, model_max_length: 512 }`.
- * @throws {@link FilesError} when a special token is not in the vocabulary.
- */
-export function bertTokenizer(tokens: readonly string[], config: Record<string, unknown> = {}): Tokenizer {
-  return new Tokenizer(fromVocabulary(tokens, config), config);
-}
-
-/** tokenizer.json of a BERT that has only a vocabulary. */
-function fromVocabulary(tokens: readonly string[], config: Json): Json {
-  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
-  const name = (key: SpecialToken) => (typeof config[key] === "string" ? config[key] : bertTokens[key]);
-  const [cls, sep, unk] = [name("cls_token"), name("sep_token"), name("unk_token")];
-  for (const token of [cls, sep, unk]) check(token in vocab, () => `vocab.txt: no ${token}. Is it BERT's vocabulary?`);
-  const specials = (Object.keys(bertTokens) as SpecialToken[]).map(name).filter((token) => token in vocab);
-  const special = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
-  const text = (id: "A" | "B", type_id: number) => ({ Sequence: { id, type_id } });
-  return {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: specials
-      .map((content) => ({
-        id: vocab[content]!,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      }))
-      .sort((a, b) => a.id - b.id),
-    normalizer: {
-      type: "BertNormalizer",
-      clean_text: true,
-      handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase: true,
-    },
-    pre_tokenizer: { type: "BertPreTokenizer" },
-    post_processor: {
-      type: "TemplateProcessing",
-      single: [special(cls, 0), text("A", 0), special(sep, 0)],
-      pair: [special(cls, 0), text("A", 0), special(sep, 0), text("B", 1), special(sep, 1)],
-      special_tokens: Object.fromEntries(
-        [cls, sep].map((token) => [token, { id: token, ids: [vocab[token]], tokens: [token] }]),
-      ),
-    },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
-    model: { type: "WordPiece", unk_token: unk, continuing_subword_prefix: "##", max_input_chars_per_word: 100, vocab },
+/** All tokens of a text at once, by the library, which does not know where they are. */
+const tokenizeBy = (library: HubTokenizer): Tokenize =>
+  function* (text, { ids }) {
+    yield;
+    for (const id of library.encode(text, { add_special_tokens: false }).ids) ids.push(id);
   };
-}
-
-export const AutoTokenizer = {
-  /**
-   * Reads the tokenizer of a folder or a repository of the Hub: tokenizer.json, or BERT's vocab.txt.
-   *
-   * @throws {@link GpugradError} when there is neither.
-   */
-  async fromPretrained(
-    idOrFolder: string | Folder,
-    options: Parameters<typeof openFolder>[1] = {},
-  ): Promise<Tokenizer> {
-    const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, options) : idOrFolder;
-    const config = (await readJson(folder, "tokenizer_config.json")) ?? {};
-    const json = await readJson(folder, "tokenizer.json");
-    if (json) return new Tokenizer(json, config);
-    const vocab = await readText(folder, "vocab.txt");
-    check(vocab !== undefined, () => `${folder.name}: no tokenizer: neither tokenizer.json nor vocab.txt.`);
-    return bertTokenizer(vocab.replace(/\r?\n$/, "").split(/\r?\n/), config);
-  },
-};
