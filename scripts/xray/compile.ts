@@ -11,12 +11,14 @@ await init();
 const { gpu, queue } = device();
 const variants = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Variant[];
 for (const [i, { file, code, overrides }] of variants.entries()) {
-  const failures: Error[] = [];
-  const pipelines = new Pipelines(gpu, queue.params, (error) => failures.push(error));
+  const pipelines = new Pipelines(gpu, queue.params);
   writeSync(2, `\n@@variant ${i}\n`);
-  pipelines.get(kernel(file, code), overrides);
-  await pipelines.settled();
-  for (const { message } of failures) writeSync(2, `\n@@failure ${JSON.stringify(message)}\n`);
+  try {
+    pipelines.get(kernel(file, code), overrides);
+    await pipelines.settled();
+  } catch (error) {
+    writeSync(2, `\n@@failure ${JSON.stringify((error as Error).message)}\n`);
+  }
 }
 writeSync(2, "\n@@end\n");
 process.exit();

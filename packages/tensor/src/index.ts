@@ -45,7 +45,7 @@ export { run, type Launch } from "./runtime/run.ts";
 
 // The seam for autograd.
 export { hooks, type Backward, type Call, type GradNode, type NotDifferentiable, type Recorder } from "./recorder.ts";
-export { provenance } from "./storage.ts";
+export { provenance } from "./provenance.ts";
 export { numerics } from "./debug.ts";
 
 export { clone } from "./ops/clone/clone.ts";

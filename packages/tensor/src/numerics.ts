@@ -7,7 +7,8 @@ import { kernel } from "./runtime/kernel.ts";
 import { run } from "./runtime/run.ts";
 import { forEachTensor, keep } from "./scope.ts";
 import { showShape, type Shape } from "./shape.ts";
-import { provenance, type Storage } from "./storage.ts";
+import { provenance } from "./provenance.ts";
+import type { Storage } from "./storage.ts";
 import { fromArray, type Tensor } from "./tensor.ts";
 import code from "./numerics.wgsl";
 

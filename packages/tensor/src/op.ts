@@ -1,7 +1,7 @@
 import { argumentCheck, type Takes } from "./arguments.ts";
 import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
 import { scope } from "./scope.ts";
-import { provenance } from "./storage.ts";
+import { provenance } from "./provenance.ts";
 import { Tensor } from "./tensor.ts";
 import { numerics } from "./debug.ts";
 

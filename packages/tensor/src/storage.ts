@@ -1,10 +1,8 @@
 import { GpugradError } from "./errors.ts";
+import { provenance } from "./provenance.ts";
 import { device, told, type Device } from "./runtime/device.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
 import { showBytes } from "./runtime/show-bytes.ts";
-
-/** Which op is running: tensors and their memory are named after the op that made them. */
-export const provenance = { op: "user" };
 
 /** What lives on a device. It goes with the device. */
 interface Ledger {

@@ -7,7 +7,8 @@ import { device } from "./runtime/device.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
 import { enterScope, leaveScope } from "./scope.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
-import { memory, provenance, Storage } from "./storage.ts";
+import { provenance } from "./provenance.ts";
+import { memory, Storage } from "./storage.ts";
 import { hooks, type GradNode } from "./recorder.ts";
 import { showValue } from "./values.ts";
 
@@ -194,6 +195,7 @@ export class Tensor {
       () => `write: ${values.length} values for ${this.size} elements (${showShape(this.shape)}).`,
     );
     this.storage.device.queue.upload(this.buffer, encode(this.dtype, values, "write"));
+    this.buffer.suspects = undefined;
     this.storage.version++;
   }
 

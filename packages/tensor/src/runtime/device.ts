@@ -1,7 +1,7 @@
 import { environment, readTuning, requestAdapter } from "#platform";
 import { checkOptions } from "../arguments.ts";
-import { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "../errors.ts";
-import { Pipelines } from "./pipelines.ts";
+import { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError } from "../errors.ts";
+import { Pipelines, refuseFailed } from "./pipelines.ts";
 import { nullGpu } from "./null-gpu.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
@@ -112,16 +112,11 @@ export class Device {
     this.gpu = gpu;
     this.#maxBytes = gpu.limits.maxStorageBufferBindingSize; // asking the device each time takes a microsecond
     this.pool = new Pool(gpu);
-    this.queue = new Queue(gpu);
-    this.pipelines = new Pipelines(gpu, this.queue.params, (error) => this.#fail(error));
+    this.queue = new Queue(gpu, (error) => this.#refused(error));
+    this.pipelines = new Pipelines(gpu, this.queue.params);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // it becomes an exception: nothing goes only to stderr
-      const { message } = event.error;
-      this.#fail(
-        event.error instanceof GPUOutOfMemoryError
-          ? this.#outOfMemory(`the device refused a buffer (${message.trim()})`, this.pool.allocatedBytes)
-          : new DeviceError(`the device refused a call: ${message}`),
-      );
+      this.#refused(event.error);
     });
     void gpu.lost.then(({ reason, message }) => {
       if (this.#destroyed) return;
@@ -218,6 +213,7 @@ export class Device {
   async read(buffer: PooledBuffer, bytes: number): Promise<ArrayBuffer> {
     this.throwIfFailed();
     this.queue.refuseInRecording("a tensor is read", "Give it back from the work, and read it outside.");
+    const { suspects } = buffer;
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     const at = this.#staging.findIndex((b) => b.size >= size && b.size <= 4 * size + 256);
     const staging =
@@ -231,22 +227,24 @@ export class Device {
     } catch (error) {
       // Of a loss the read may hear before the device itself does.
       if (!this.#failure) await Promise.race([this.gpu.lost, new Promise((later) => setTimeout(later, 200))]);
-      await this.#settle();
+      this.throwIfFailed();
       throw new DeviceError(`reading a tensor back failed: ${String(error)}`);
     }
     const copy = staging.getMappedRange(0, size).slice(0, bytes);
     staging.unmap();
     if (this.#staging.length < 8) this.#staging.push(staging);
     else staging.destroy();
-    await this.#settle();
+    this.throwIfFailed();
+    await refuseFailed(suspects);
     return copy;
   }
 
-  /** Waits until everything recorded so far has run. */
+  /** Waits until everything recorded so far has run. @throws for a kernel that does not compile, unless it was thrown before */
   async finish(): Promise<void> {
     this.queue.flush();
     await this.#unlessLost(this.gpu.queue.onSubmittedWorkDone());
-    await this.#settle();
+    this.throwIfFailed();
+    await this.pipelines.settled();
   }
 
   /** What `work` comes to; or rejects as soon as the device is lost, whatever becomes of `work`. */
@@ -299,16 +297,21 @@ export class Device {
     );
   }
 
-  /** Throws what has failed, once it is known whether a kernel that doesn't compile is behind it. */
-  async #settle(): Promise<void> {
-    if (this.#failure) await this.pipelines.settled();
-    this.throwIfFailed();
+  /** The device refused a call that was taken for valid, or a buffer. */
+  #refused(error: GPUError): void {
+    const { message } = error;
+    this.#fail(
+      error instanceof GPUOutOfMemoryError
+        ? this.#outOfMemory(`the device refused a buffer (${message.trim()})`, this.pool.allocatedBytes)
+        : new DeviceError(
+            `the device refused a call: ${message.trim()}\nCall init() for a new device, and give tensors their values again with restore().`,
+          ),
+    );
   }
 
-  /** The first failure is the cause, and later ones follow from it; but what does not compile is told last. */
+  /** The first failure is the cause, and later ones follow from it. */
   #fail(error: Error): void {
-    if (!this.#failure || (error instanceof ShaderError && !(this.#failure instanceof ShaderError)))
-      this.#failure = error;
+    this.#failure ??= error;
   }
 }
 

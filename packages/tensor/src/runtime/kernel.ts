@@ -9,6 +9,8 @@ export interface Kernel {
   readonly file: string;
   readonly code: string;
   readonly bindings: readonly Binding[];
+  /** Which of its storage buffers it writes to, by their position. */
+  readonly written: readonly number[];
   /** Fields of `struct Params`, in the order and at the offsets (bytes) that WGSL's uniform layout gives them. */
   readonly params: readonly Field[];
   readonly paramsBytes: number;
@@ -44,10 +46,10 @@ export function kernel(file: string, code: string): Kernel {
     const kind = space === "uniform" ? "uniform" : access === "read_write" ? "storage" : "read-only-storage";
     return { index: Number(index), name: name!, kind };
   });
-  const storage = bindings.filter((b) => b.kind !== "uniform").length;
+  const storage = bindings.filter((b) => b.kind !== "uniform");
   check(
-    storage <= MAX_STORAGE_BUFFERS,
-    `${file}: ${storage} storage buffers, but WebGPU promises ${MAX_STORAGE_BUFFERS}. Split the kernel.`,
+    storage.length <= MAX_STORAGE_BUFFERS,
+    `${file}: ${storage.length} storage buffers, but WebGPU promises ${MAX_STORAGE_BUFFERS}. Split the kernel.`,
   );
   const size = /@workgroup_size\(([^)]*)\)/.exec(source);
   check(size, `${file}: no @workgroup_size found.`);
@@ -62,6 +64,7 @@ export function kernel(file: string, code: string): Kernel {
     file,
     code,
     bindings,
+    written: storage.flatMap(({ kind }, i) => (kind === "storage" ? [i] : [])),
     params: fields,
     paramsBytes: bytes,
     workgroupSize: size[1]!.split(",").map((s) => s.trim().replace(/u$/, "")),

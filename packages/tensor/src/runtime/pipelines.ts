@@ -1,10 +1,43 @@
-import { ShaderError } from "../errors.ts";
+import { check, ShaderError } from "../errors.ts";
+import { provenance } from "../provenance.ts";
 import { keyOf, workgroupSizeOf, type Kernel } from "./kernel.ts";
 import type { PooledBuffer } from "./pool.ts";
+
+/**
+ * Whether a kernel compiles, which the driver says only later. Until then it is `pending`, and its dispatches are submitted each by itself:
+ * a submit that uses a kernel which does not compile is lost as a whole.
+ */
+export interface Compilation {
+  readonly kernel: Kernel;
+  state: "pending" | "good" | "failed";
+  /** What the compiler said. */
+  problem?: string;
+  /** Whether somebody was told of the problem. */
+  told?: boolean;
+  settled: Promise<void>;
+}
+
+/** Kernels that a result depends on and that may not compile, each with the op that used it. */
+export type Suspects = ReadonlyMap<Compilation, string>;
+
+/** The error of an op whose kernel does not compile. */
+export function shaderError(compilation: Compilation, op: string): ShaderError {
+  compilation.told = true;
+  return new ShaderError(`${op === "user" ? "" : `${op}: `}${compilation.problem}`);
+}
+
+/** Waits until it is known of every suspect whether it compiles. @throws ShaderError for the first that does not */
+export async function refuseFailed(suspects: Suspects | undefined): Promise<void> {
+  for (const [compilation, op] of suspects ?? []) {
+    await compilation.settled;
+    if (compilation.problem) throw shaderError(compilation, op);
+  }
+}
 
 /** A compiled kernel at one set of overrides, with the bind groups that were made for it. */
 export interface Pipeline {
   readonly gpu: GPUComputePipeline;
+  readonly compilation: Compilation;
   /** Invocations in a workgroup. */
   readonly workgroupSize: number;
   bindGroup(buffers: readonly PooledBuffer[]): GPUBindGroup;
@@ -17,30 +50,31 @@ const MAX_BIND_GROUPS = 4096;
 export class Pipelines {
   #device: GPUDevice;
   #params: GPUBuffer;
-  #report: (error: Error) => void;
   #made = new Map<Kernel, Map<string, Pipeline>>();
   #dropBindGroups: (() => void)[] = [];
-  #reports: Promise<void>[] = [];
+  #compilations: Compilation[] = [];
 
-  /** `report` hears of a kernel that does not compile: the driver says so only later. */
-  constructor(device: GPUDevice, params: GPUBuffer, report: (error: Error) => void) {
+  constructor(device: GPUDevice, params: GPUBuffer) {
     this.#device = device;
     this.#params = params;
-    this.#report = report;
   }
 
+  /** @throws ShaderError when the kernel is known not to compile */
   get(kernel: Kernel, overrides: Record<string, number>): Pipeline {
     let variants = this.#made.get(kernel);
     if (!variants) this.#made.set(kernel, (variants = new Map<string, Pipeline>()));
     const key = keyOf(overrides);
     let pipeline = variants.get(key);
     if (!pipeline) variants.set(key, (pipeline = this.#compile(kernel, overrides)));
+    if (pipeline.compilation.problem) throw shaderError(pipeline.compilation, provenance.op);
     return pipeline;
   }
 
-  /** Until the driver has said of every kernel whether it compiles. */
+  /** Waits until it is known of every kernel whether it compiles. @throws ShaderError for one that does not, unless it was thrown before */
   async settled(): Promise<void> {
-    await Promise.all(this.#reports);
+    await Promise.all(this.#compilations.map(({ settled }) => settled));
+    const failed = this.#compilations.find(({ problem, told }) => problem && !told);
+    if (failed) throw shaderError(failed, "user");
   }
 
   /** Forgets all bind groups, and with them the buffers they hold. */
@@ -50,6 +84,10 @@ export class Pipelines {
 
   #compile(kernel: Kernel, overrides: Record<string, number>): Pipeline {
     const device = this.#device;
+    const [x, y, z] = workgroupSizeOf(kernel, overrides);
+    for (const [name, value] of Object.entries(overrides)) {
+      check(Number.isFinite(value), () => `${kernel.file}: the override ${name} is ${value}, not a finite number.`);
+    }
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ label: kernel.file, code: kernel.code });
     const layout = device.createBindGroupLayout({
@@ -65,13 +103,15 @@ export class Pipelines {
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, constants: overrides },
     });
-    this.#reports.push(this.#reportErrors(kernel, overrides, module, device.popErrorScope()));
+    const compilation: Compilation = { kernel, state: "pending", settled: Promise.resolve() };
+    compilation.settled = this.#settle(compilation, overrides, module, device.popErrorScope());
+    this.#compilations.push(compilation);
 
     const groups = new Map<string, GPUBindGroup>();
     this.#dropBindGroups.push(() => groups.clear());
-    const [x, y, z] = workgroupSizeOf(kernel, overrides);
     return {
       gpu,
+      compilation,
       workgroupSize: x * y * z,
       bindGroup: (buffers) => {
         let key = "";
@@ -94,24 +134,22 @@ export class Pipelines {
     };
   }
 
-  async #reportErrors(
-    kernel: Kernel,
+  async #settle(
+    compilation: Compilation,
     overrides: Record<string, number>,
     module: GPUShaderModule,
     scope: Promise<GPUError | null>,
   ): Promise<void> {
     const error = await scope.catch(() => null); // a lost device rejects, and is reported elsewhere
+    compilation.state = error ? "failed" : "good";
     if (!error) return;
+    const { kernel } = compilation;
     const { messages } = await module.getCompilationInfo();
     const lines = kernel.code.split("\n");
     const where = messages
       .filter((m) => m.type === "error")
       .map((m) => `${kernel.file}:${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1]?.trim() ?? ""}`);
     const values = JSON.stringify(overrides);
-    this.#report(
-      new ShaderError(
-        `${kernel.file}: the kernel does not compile (overrides ${values}):\n${where.join("\n") || error.message}`,
-      ),
-    );
+    compilation.problem = `${kernel.file}: the kernel does not compile (overrides ${values}):\n${where.join("\n") || error.message}`;
   }
 }

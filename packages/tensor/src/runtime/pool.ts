@@ -1,3 +1,5 @@
+import type { Suspects } from "./pipelines.ts";
+
 /** A GPU buffer that goes round: taken for a tensor, given back when the tensor is disposed, taken again. */
 export interface PooledBuffer {
   readonly gpu: GPUBuffer;
@@ -7,6 +9,8 @@ export interface PooledBuffer {
   readonly id: number;
   /** The last batch of recorded commands that uses the buffer: see `Queue.upload`. */
   batch: number;
+  /** What its contents depend on and may not compile. */
+  suspects: Suspects | undefined;
   /** Whether only recorded work may take it, and what it is lent to: replays write to it. */
   reserved: boolean;
 }
@@ -99,7 +103,7 @@ export class Pool {
     const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation: mapped });
     this.allocatedBytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.allocatedBytes);
-    return this.#taken({ gpu, bytes: size, id: this.#nextId++, batch: -1, reserved: false });
+    return this.#taken({ gpu, bytes: size, id: this.#nextId++, batch: -1, suspects: undefined, reserved: false });
   }
 
   /**
@@ -108,6 +112,7 @@ export class Pool {
    */
   give(buffer: PooledBuffer): void {
     this.#lent.delete(buffer);
+    buffer.suspects = undefined;
     buffer.reserved &&= this.#reservations > 0;
     const lists = buffer.reserved ? this.#reserved : this.#free;
     let list = lists.get(buffer.bytes);

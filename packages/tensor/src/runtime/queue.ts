@@ -1,6 +1,7 @@
 import { check } from "../errors.ts";
+import { provenance } from "../provenance.ts";
 import { packParams, type Kernel, type Params } from "./kernel.ts";
-import type { Pipeline } from "./pipelines.ts";
+import type { Compilation, Pipeline } from "./pipelines.ts";
 import type { PooledBuffer } from "./pool.ts";
 import type { Recording } from "./recording.ts";
 import { Timestamps } from "./timestamps.ts";
@@ -18,7 +19,10 @@ export const INPUTS_BEFORE = "Make the tensor before, and write() to it before e
  */
 export class Queue {
   #device: GPUDevice;
+  #report: (error: GPUError) => void;
   #encoder: GPUCommandEncoder | undefined;
+  /** What is encoded of the batch, but for what `#encoder` holds. */
+  #ready: { commands: GPUCommandBuffer; alone: Compilation | undefined }[] = [];
   #pass: GPUComputePassEncoder | undefined;
   #slotBytes: number;
   #slots: ArrayBuffer;
@@ -34,8 +38,10 @@ export class Queue {
   /** Dispatches since the device was made. */
   dispatched = 0;
 
-  constructor(device: GPUDevice) {
+  /** @param report is called with an error that no kernel's compiling explains */
+  constructor(device: GPUDevice, report: (error: GPUError) => void) {
     this.#device = device;
+    this.#report = report;
     this.#slotBytes = Math.max(256, device.limits.minUniformBufferOffsetAlignment);
     this.#slots = new ArrayBuffer(this.#slotBytes * BATCH);
     this.#view = new DataView(this.#slots);
@@ -62,8 +68,10 @@ export class Queue {
       offsets.push(this.#used);
       this.#used += bytes;
     }
-    const group = pipeline.bindGroup(buffers);
-    this.#perform(() => {
+    const { compilation } = pipeline;
+    const { op } = provenance;
+    const group = this.#blaming(compilation, () => pipeline.bindGroup(buffers));
+    const encode = (): void => {
       this.#encoder ??= this.#device.createCommandEncoder();
       if (this.#timestamps) this.#endPass(); // timestamps are taken per pass
       this.#pass ??= this.#encoder.beginComputePass(
@@ -72,6 +80,12 @@ export class Queue {
       this.#pass.setPipeline(pipeline.gpu);
       this.#pass.setBindGroup(0, group, offsets);
       this.#pass.dispatchWorkgroups(...workgroups);
+    };
+    this.#perform(() => {
+      const suspects = suspectsOf(compilation, op, buffers);
+      for (const i of kernel.written) buffers[i]!.suspects = suspects;
+      if (compilation.state === "good") encode();
+      else if (compilation.state === "pending") this.#encodeAlone(compilation, encode);
       for (const buffer of buffers) buffer.batch = this.batch;
       this.dispatched++;
       this.#dispatches++;
@@ -85,7 +99,7 @@ export class Queue {
       this.#endPass();
       this.#encoder.copyBufferToBuffer(from.gpu, 0, "gpu" in to ? to.gpu : to, 0, bytes);
       from.batch = this.batch;
-      if ("gpu" in to) to.batch = this.batch;
+      if ("gpu" in to) Object.assign(to, { batch: this.batch, suspects: from.suspects });
     });
   }
 
@@ -96,6 +110,7 @@ export class Queue {
       this.#endPass();
       this.#encoder.clearBuffer(buffer.gpu, 0, bytes);
       buffer.batch = this.batch;
+      buffer.suspects = undefined;
     });
   }
 
@@ -119,14 +134,18 @@ export class Queue {
 
   /** Submits what is recorded. */
   flush(): void {
-    if (!this.#encoder) return;
+    if (!this.#encoder && this.#ready.length === 0) return;
+    this.#encoder ??= this.#device.createCommandEncoder();
     this.#endPass();
     const readTimes = this.#timestamps?.resolve(this.#encoder);
+    this.#close();
     this.#recording?.endBatch(new Uint8Array(this.#slots.slice(0, this.#used)));
     if (this.#used > 0) this.#device.queue.writeBuffer(this.params, 0, this.#slots, 0, this.#used);
-    this.#device.queue.submit([this.#encoder.finish()]);
+    for (const { commands, alone } of this.#ready) {
+      this.#blaming(alone, () => this.#device.queue.submit([commands]));
+    }
+    this.#ready = [];
     readTimes?.();
-    this.#encoder = undefined;
     this.#used = 0;
     this.#dispatches = 0;
     this.batch++;
@@ -171,10 +190,61 @@ export class Queue {
     this.#timestamps = undefined;
   }
 
+  /** Encodes a dispatch of a kernel that may not compile: alone, so that nothing else is lost with it. */
+  #encodeAlone(compilation: Compilation, encode: () => void): void {
+    this.#close();
+    this.#blaming(compilation, () => {
+      encode();
+      this.#close(compilation);
+    });
+  }
+
+  /** Makes what is encoded so far one command buffer, to be submitted with the batch. */
+  #close(alone?: Compilation): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    this.#ready.push({ commands: this.#encoder.finish(), alone });
+    this.#encoder = undefined;
+  }
+
+  /** Does `work`; what is invalid in it is the fault of a kernel that does not compile, if that one does not. */
+  #blaming<T>(compilation: Compilation | undefined, work: () => T): T {
+    if (!compilation || compilation.state === "good") return work();
+    this.#device.pushErrorScope("validation");
+    try {
+      return work();
+    } finally {
+      const scope = this.#device.popErrorScope().catch(() => null); // a lost device rejects
+      const { settled } = compilation;
+      compilation.settled = scope.then(async (error) => {
+        await settled;
+        if (error && compilation.state === "good") this.#report(error);
+      });
+    }
+  }
+
   #endPass(): void {
     this.#pass?.end();
     this.#pass = undefined;
   }
+}
+
+/** What the result of a dispatch depends on and may not compile; what compiles is dropped on the way. */
+function suspectsOf(
+  compilation: Compilation,
+  op: string,
+  buffers: readonly PooledBuffer[],
+): Map<Compilation, string> | undefined {
+  let all = compilation.state === "good" ? undefined : new Map([[compilation, op]]);
+  for (const { suspects } of buffers) {
+    if (!suspects) continue;
+    for (const [suspect, by] of suspects) {
+      if (suspect.state === "good") continue;
+      all ??= new Map<Compilation, string>();
+      if (!all.has(suspect)) all.set(suspect, by);
+    }
+  }
+  return all;
 }
 
 function padded(bytes: Uint8Array): Uint8Array {

@@ -1,16 +1,24 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
+  add,
+  defineOp,
   destroy,
   device,
   empty,
+  fill,
   init,
   kernel,
+  mul,
+  notDifferentiable,
   profile,
+  record,
   run,
   scope,
+  ShaderError,
   softmax,
   specialize,
   tensor,
+  type Tensor,
   zeros,
 } from "../index.ts";
 
@@ -89,7 +97,76 @@ describe("what goes wrong on the device becomes an exception", () => {
     const x = tensor([1, 2]);
     run(kernel("test/bad.wgsl", source("x[i] = params.stop;")), { x }, params, { threads: 2 });
     await expect(x.data()).rejects.toThrow(/test\/bad.wgsl:12:\d+ .*stop[\s\S]*x\[i\] = params.stop;/);
-    expect(() => tensor([1])).toThrow(/does not compile/); // and stays one
+  });
+
+  const bad = kernel("test/bad.wgsl", source("x[i] = params.stop;"));
+  const good = kernel("test/add.wgsl", source());
+
+  test("a kernel that does not compile: only what is made of its result is lost", async () => {
+    const kept = tensor([1, 2]);
+    const before = add(kept, 1); // in the same batch
+    const broken = scope(() => {
+      const x = tensor([5, 6]);
+      run(bad, { x }, params, { threads: 2 });
+      return x;
+    });
+    const after = add(kept, 2);
+    const derived = add(mul(broken, 2), kept);
+    await expect(derived.data()).rejects.toThrow(ShaderError);
+    await expect(broken.data()).rejects.toThrow("test/bad.wgsl: the kernel does not compile");
+    expect(await kept.toArray()).toEqual([1, 2]);
+    expect(await before.toArray()).toEqual([2, 3]);
+    expect(await after.toArray()).toEqual([3, 4]);
+    expect(device().failed).toBe(false);
+    // Known by now, it is refused where it is called.
+    expect(() => run(bad, { x: kept }, params, { threads: 2 })).toThrow("test/bad.wgsl: the kernel does not compile");
+    run(good, { x: kept }, params, { threads: 2 });
+    expect(await kept.toArray()).toEqual([4, 5]);
+    broken.write([7, 8]); // has values again
+    expect(await broken.toArray()).toEqual([7, 8]);
+    fill(broken, 3);
+    expect(await broken.toArray()).toEqual([3, 3]);
+  });
+
+  test("the error names the op that used the kernel", async () => {
+    const twist = defineOp("twist", {
+      forward: (x: Tensor) => {
+        const y = empty(x.shape);
+        run(bad, { x: y }, params, { threads: 2 });
+        return { output: y, inputs: {}, saved: {} };
+      },
+      backward: notDifferentiable("it is a test"),
+    });
+    await expect(twist(tensor([1, 2])).data()).rejects.toThrow("twist: test/bad.wgsl: the kernel does not compile");
+    expect(() => twist(tensor([1, 2]))).toThrow("twist: test/bad.wgsl: the kernel does not compile");
+  });
+
+  test("finish() throws once for a kernel whose result nobody reads; init() keeps the device", async () => {
+    const x = tensor([1, 2]);
+    run(bad, { x }, params, { threads: 2 });
+    const home = device();
+    await expect(home.finish()).rejects.toThrow("test/bad.wgsl");
+    await home.finish();
+    expect(await init()).toBe(home);
+    expect(await tensor([3]).item()).toBe(3);
+  });
+
+  test("in recorded work: replays do the rest of it", async () => {
+    const [x, y] = [tensor([1, 2]), tensor([1, 2])];
+    const { recording } = record(() => {
+      run(bad, { x: y }, params, { threads: 2 });
+      run(good, { x }, params, { threads: 2 });
+    });
+    expect(await x.toArray()).toEqual([4, 5]);
+    recording.replay();
+    expect(await x.toArray()).toEqual([7, 8]);
+    await expect(y.data()).rejects.toThrow("test/bad.wgsl");
+    recording.dispose();
+  });
+
+  test("an override that is no number is refused at the call", () => {
+    const launch = { threads: 2, overrides: { LANES: NaN } };
+    expect(() => run(good, { x: tensor([1, 2]) }, params, launch)).toThrow("test/add.wgsl: @workgroup_size(LANES)");
   });
 
   test("overrides that the adapter can't take", async () => {

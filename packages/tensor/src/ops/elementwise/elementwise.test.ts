@@ -138,7 +138,9 @@ describe("functions of one tensor", () => {
     test("refuse what makes no sense", () => {
       const x = tensor([1]);
       expect(() => unary.clamp(x, {})).toThrow("clamp: neither min nor max");
-      expect(() => unary.gelu(x, { approximate: "sigmoid" as "tanh" })).toThrow('gelu: approximate "sigmoid" is not known; there are none, tanh.');
+      expect(() => unary.gelu(x, { approximate: "sigmoid" as "tanh" })).toThrow(
+        'gelu: approximate "sigmoid" is not known; there are none, tanh.',
+      );
     });
   });
 });

@@ -14,6 +14,7 @@ const addInPlaceKernel = kernel("ops/elementwise/add-in-place.wgsl", addInPlaceC
 
 /** Sets every element of x to `value`, in place. A tape that saved the old ones refuses to go on. */
 export const fill = checked("fill", { x: "tensor", value: "number" }, (x: Tensor, value: number): void => {
+  x.buffer.suspects = undefined; // whatever it held is gone
   write(x, value);
   x.storage.version++;
 });
