@@ -101,9 +101,10 @@ export {
   type StateTensor,
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
-export { didYouMean } from "./nearest.ts";
-export { saveTokenizer, startWorkers } from "#platform";
+export { didYouMean, optionHint } from "./nearest.ts";
+export { checkOutputFolder, saveTokenizer, startWorkers } from "#platform";
 export {
+  defaultMetricNames,
   nonFiniteRows,
   predictedClasses,
   type ComputeMetrics,

@@ -5,7 +5,13 @@ import type { DataFolder } from "./data/folder.ts";
 
 export { csvTracker } from "./trackers/csv.ts";
 export { latestCheckpoint } from "./checkpoint/checkpoints.ts";
-export { exists, OutputFolder, readJsonFile as readJson, writeJson } from "./checkpoint/output-folder.ts";
+export {
+  checkOutputFolder,
+  exists,
+  OutputFolder,
+  readJsonFile as readJson,
+  writeJson,
+} from "./checkpoint/output-folder.ts";
 export { hubCallback } from "./hub/hub-callback.ts";
 export { jsonlTracker } from "./trackers/jsonl.ts";
 export { modelCardCallback } from "./hub/model-card-callback.ts";

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { AdapterInfo } from "@gpugrad/tensor";
 import {
   createOptimizer,
@@ -129,7 +132,7 @@ export function describeRun(
   trainer: Trainer,
   data: DataSummary,
   adapter: AdapterInfo,
-  unit: string,
+  { unit, maxLength, warnings }: { unit: string; maxLength: number; warnings: readonly string[] },
 ): string {
   const { args, totalSteps } = trainer;
   const { config } = model;
@@ -153,7 +156,7 @@ export function describeRun(
     [
       "data",
       `${data.train_rows} ${unit} to train on, ${data.eval_rows} to ${data.test_rows === undefined ? "test" : `evaluate, ${data.test_rows} to test`}, ` +
-        `${args.maxLength} tokens at most`,
+        `${maxLength} tokens at most`,
     ],
     ...(data.classes ? [["classes", formatLabelCounts(counts, Object.keys(data.classes))] as Line] : []),
     ...(warning ? [["", warning] as Line] : []),
@@ -165,7 +168,7 @@ export function describeRun(
       : []),
     [
       "lengths",
-      `${data.median_tokens} tokens in the middle, ${data.p95_tokens} for the longest but 5 %; ` +
+      `median ${data.median_tokens} tokens, 95th percentile ${data.p95_tokens}; ` +
         `${percent(data.truncated)} of rows are cut, ${percent(data.padding)} of a batch is padding`,
     ],
     [
@@ -174,6 +177,7 @@ export function describeRun(
         `${args.lrSchedulerType}, weight decay ${args.weightDecay}, clip ${args.maxGradNorm}, seed ${args.seed}${args.fp16 ? ", fp16" : ""}`,
     ],
     ["output", args.outputDir!],
+    ...warnings.map((text): Line => ["", `! ${text}`]),
   ];
   return [title, ...rows.map(([name, text]) => `  ${name.padEnd(9)}  ${text}`)].join("\n");
 }
@@ -213,6 +217,41 @@ export function totalsOf({ model }: Task, trainer: Trainer, data: DataSummary, m
     state_bytes: 4 * (model.numParameters() + (1 + moments) * trained),
     update_bytes: bytes,
   };
+}
+
+/** What is better known before a run than after it. */
+export async function warningsOf(
+  task: Task,
+  { args, totalSteps }: Trainer,
+  { maxLength, askedLength }: { maxLength: number; askedLength: number | undefined },
+): Promise<string[]> {
+  const warnings: string[] = [];
+  if (askedLength !== undefined && askedLength > maxLength)
+    warnings.push(`--max_length ${askedLength} is more than the model takes: texts are cut at ${maxLength} tokens`);
+  const trained = task.model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
+  const weights = 4 * task.model.numParameters();
+  const checkpoint = weights + (args.saveOnlyModel || !args.optim.startsWith("adamw") ? 0 : 8 * trained);
+  const { saveStrategy, saveSteps, saveTotalLimit, numTrainEpochs } = args;
+  const every = saveSteps < 1 ? Math.ceil(saveSteps * totalSteps) : saveSteps;
+  const saves = { no: 0, best: 1, epoch: Math.ceil(numTrainEpochs), steps: Math.ceil(totalSteps / every) }[
+    saveStrategy
+  ];
+  // A new checkpoint is whole before the oldest one goes.
+  const needed = weights + checkpoint * Math.min(saves, (saveTotalLimit ?? Infinity) + 1);
+  const free = await freeBytes(args.outputDir!);
+  if (needed > free)
+    warnings.push(
+      `checkpoints and model take about ${formatBytes(needed)}, and ${formatBytes(free)} are free there: see --save_total_limit`,
+    );
+  return warnings;
+}
+
+/** Bytes that can still be written to a folder, or to where it will be. */
+async function freeBytes(folder: string): Promise<number> {
+  let there = resolve(folder);
+  while (!existsSync(there)) there = dirname(there);
+  const { bavail, bsize } = await statfs(there);
+  return bavail * bsize;
 }
 
 /** The whole configuration by its names in snake_case: options first, then the training arguments. A token isn't told. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
 import {
   camelCase,
-  didYouMean,
+  optionHint,
   parseArgument,
   snakeCase,
   TRAINING_ARGUMENTS,
@@ -12,6 +12,8 @@ import {
 } from "@gpugrad/train";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parse as parseYaml } from "yaml";
+import { withHint } from "../hint.ts";
+import { dashed } from "../run-command.ts";
 import { wholeNumber } from "../texts.ts";
 import { addDataOptions, type DataOptions } from "./data-options.ts";
 
@@ -29,9 +31,12 @@ export interface TrainOptions extends DataOptions {
   fromScratch?: boolean;
   dropout?: number;
   doRegression?: boolean;
+  numLabels?: number;
   ignoreMismatchedSizes?: boolean;
   initClassifier?: string;
   lossTrace?: string;
+  earlyStoppingPatience?: number;
+  earlyStoppingThreshold?: number;
   dryRun?: boolean;
   quiet?: boolean;
   json?: boolean;
@@ -65,6 +70,12 @@ const probability = (text: string): number => {
   return value;
 };
 
+const nonNegative = (text: string): number => {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!(value >= 0 && value < Infinity)) throw new InvalidArgumentError("It has to be a number from 0 on.");
+  return value;
+};
+
 const rowNumbers = (file: string): number[] => {
   if (/^\d+(,\d+)*$/.test(file)) return file.split(",").map(Number); // as train_config.json has them
   let rows: unknown;
@@ -81,7 +92,7 @@ const rowNumbers = (file: string): number[] => {
 
 const NAMES = Object.keys(TRAINING_ARGUMENTS) as (keyof TrainingArguments)[];
 const written = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
-const dashed = (name: string): string => snakeCase(name).replaceAll("_", "-");
+const optionName = (name: string): string => snakeCase(name).replaceAll("_", "-");
 
 /** The command with all options: those of {@link TrainOptions}, and one for each training argument, made from their table. */
 function commandOf(preset: TrainPreset): Command {
@@ -108,9 +119,20 @@ function commandOf(preset: TrainPreset): Command {
     .option("--from-scratch", "fresh weights: of the model only its configuration and tokenizer are taken")
     .option("--dropout <p>", "in place of the model's own", probability)
     .option("--do-regression", "labels are numbers, and not classes; fractions are anyway")
+    .option(
+      "--num-labels <n>",
+      "classes of the model, where the data has fewer (default: those of the data)",
+      wholeNumber(2),
+    )
     .option("--ignore-mismatched-sizes", "make parameters anew where the model's files have other shapes")
     .option("--init-classifier <file>", "safetensors with classifier.weight and classifier.bias to start from")
-    .option("--loss-trace <file>", "write step, loss, grad_norm, learning_rate and epoch, a JSON line a step");
+    .option("--loss-trace <file>", "write step, loss, grad_norm, learning_rate and epoch, a JSON line a step")
+    .option(
+      "--early-stopping-patience <n>",
+      "stop once the metric of --metric_for_best_model (default: loss) has not become better for n evaluations in a row",
+      wholeNumber(1),
+    )
+    .option("--early-stopping-threshold <x>", "by how much it has to become better (default: 0)", nonNegative);
   preset.addOptions?.(command);
   for (const option of command.options) {
     const value = defaults[option.attributeName()];
@@ -132,16 +154,16 @@ function addArgument(command: Command, name: keyof TrainingArguments, preset: un
   const shown = typeof value === "object" ? "" : ` (default: ${written(value)})`;
   const listed = choices && type === "string" ? `; one of ${choices.join(", ")}` : "";
   const placeholder = name === "resumeFromCheckpoint" ? "[folder|true]" : PLACEHOLDERS[type];
-  const option = new Option(`--${dashed(name)} ${placeholder}`, `${help}${listed}${shown}`);
+  const option = new Option(`--${optionName(name)} ${placeholder}`, `${help}${listed}${shown}`);
   option.negate = false; // the name noDecayGroups begins with "no", and denies nothing
   command.addOption(option);
-  if (type === "boolean") command.addOption(new Option(`--no-${dashed(name)}`).hideHelp());
+  if (type === "boolean") command.addOption(new Option(`--no-${optionName(name)}`).hideHelp());
 }
 
 /** The words of a command line that say what a configuration file says. */
 function wordsOf(config: Values): string[] {
   return Object.entries(config).flatMap(([name, value]) => {
-    const option = `--${dashed(camelCase(name))}`;
+    const option = `--${optionName(camelCase(name))}`;
     if (value === null) return [];
     if (value === true) return [option];
     if (value === false) return [`--no-${option.slice(2)}`];
@@ -158,28 +180,28 @@ function readConfig(file: string, preset: TrainPreset): Values {
     throw new Error("it has to hold names with their values, such as learning_rate: 5e-5.");
   const known = commandOf(preset).options.map((option) => snakeCase(option.attributeName()));
   for (const name of Object.keys(config)) {
-    if (!known.includes(snakeCase(camelCase(name)))) throw new Error(`there is no ${name}.${didYouMean(name, known)}`);
+    if (!known.includes(snakeCase(camelCase(name)))) throw new Error(`there is no ${name}.${optionHint(name, known)}`);
   }
   return config as Values;
 }
 
 /** What `words` say, by the names of options in camelCase. @throws CommanderError or another, once stderr says what is wrong */
 function read(preset: TrainPreset, words: readonly string[], told: (text: string) => string = (text) => text): Values {
-  const command = commandOf(preset).configureOutput({ outputError: (text, write) => write(told(text)) });
-  command.parse(
-    words.map((word) => word.replace(/^--[^=]+/, (name) => name.replaceAll("_", "-"))),
-    { from: "user" },
-  );
+  const command = commandOf(preset).showSuggestionAfterError(false);
+  command.configureOutput({ outputError: (text, write) => write(told(withHint(text, command))) });
+  command.parse(dashed(words), { from: "user" });
   const values = command.opts<Values>();
   for (const name of NAMES) if (typeof values[name] === "string") values[name] = parseArgument(name, values[name]);
   return values;
 }
 
+/** Options that messages of the libraries name by their names in programs. */
+const NAMED = [...NAMES, "ignoreMismatchedSizes"].filter((name) => /[A-Z]/.test(name));
+const NAMED_IN_MESSAGES = new RegExp(`\\b(${NAMED.join("|")})\\b:?`, "g");
+
 /** A message of the trainer with arguments as a command line has them: `resumeFromCheckpoint: true` is `--resume_from_checkpoint true`. */
-export function inTypedNames(message: string): string {
-  const names = NAMES.filter((name) => /[A-Z]/.test(name));
-  return message.replace(new RegExp(`\\b(${names.join("|")})\\b:?`, "g"), (_, name: string) => `--${snakeCase(name)}`);
-}
+export const inTypedNames = (message: string): string =>
+  message.replace(NAMED_IN_MESSAGES, (_, name: string) => `--${snakeCase(name)}`);
 
 /**
  * Reads a command line, and the file that it may name with `--config`: what the line says comes first, then the file, then the preset, then
@@ -212,6 +234,12 @@ export function parseTrainOptions<Extra extends object = object>(
         throw new Error("what to train on is missing: --dataset ID or --train_file FILE.");
       all["outputDir"] ??= `output/${basename(source, extname(source))}`;
     }
+    if (all["earlyStoppingPatience"] !== undefined) {
+      all["metricForBestModel"] ??= "loss";
+      if ((all["evalStrategy"] ?? "no") === "no")
+        throw new Error("--early_stopping_patience watches evaluations: set --eval_strategy to steps or epoch.");
+    } else if (all["earlyStoppingThreshold"] !== undefined)
+      throw new Error("--early_stopping_threshold has no effect without --early_stopping_patience.");
     const isArgument = (name: string): boolean => name in TRAINING_ARGUMENTS;
     const args = trainingArguments(Object.fromEntries(Object.entries(all).filter(([name]) => isArgument(name))));
     const options = Object.fromEntries(Object.entries(all).filter(([name]) => !isArgument(name) && name !== "config"));

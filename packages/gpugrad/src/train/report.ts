@@ -12,6 +12,9 @@ export function plainMetrics(metrics: Readonly<Record<string, number>>): Record<
   return Object.fromEntries(named.filter(([name]) => !/^(epoch|step|.*_per_second)$/.test(name)));
 }
 
+/** Of more classes, the report has lines for the first. */
+const LISTED = 40;
+
 /**
  * What a labelled dataset says of a model, to be read: for classes, accuracy, precision, recall and F1 by class, then the other
  * metrics; for a regression, all metrics.
@@ -33,5 +36,8 @@ export function metricsReport(
     targetNames: names,
     digits: 4,
   });
-  return `accuracy ${(100 * (accuracy ?? NaN)).toFixed(2)} % on ${rows} ${unit}\n\n${report}\n${table(others)}`;
+  const lines = report.split("\n"); // a heading, an empty line, and a line for each class
+  if (names.length > LISTED)
+    lines.splice(2 + LISTED, names.length - LISTED, `  … and ${names.length - LISTED} more classes`);
+  return `accuracy ${(100 * (accuracy ?? NaN)).toFixed(2)} % on ${rows} ${unit}\n\n${lines.join("\n")}\n${table(others)}`;
 }

@@ -1,10 +1,14 @@
-import { closeSync, existsSync, openSync, writeSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
-import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
+import { destroy, GpugradError, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
 import {
+  checkOutputFolder,
   Dataset,
+  defaultMetricNames,
+  didYouMean,
+  EarlyStoppingCallback,
   formatBytes,
   formatDuration,
   formatNumber,
@@ -12,6 +16,7 @@ import {
   freeze,
   ProgressCallback,
   Trainer,
+  TRAINING_ARGUMENTS,
   type PredictionOutput,
   type TrainerCallback,
   type TrainerState,
@@ -26,12 +31,14 @@ import {
   describeTotals,
   summarize,
   totalsOf,
+  warningsOf,
   type DataSummary,
 } from "./describe.ts";
 import { eventCallback, stepEntry } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
 import { metricsReport, plainMetrics } from "./report.ts";
-import { exitCodeOf } from "../stop-signal.ts";
+import { outputGone, writeError, writeOutput } from "../output.ts";
+import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
 import { stoppable } from "./signals.ts";
 import { openTask, type Task } from "./task.ts";
 
@@ -63,6 +70,8 @@ interface Run {
   print: (text: string) => void;
   /** An event for programs. */
   emit: (event: object) => void;
+  /** Work that a signal ends before it is done. */
+  unlessAsked: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** Reads a command line and does what it asks for. Gives the exit code. */
@@ -76,35 +85,51 @@ export async function trainCommand<Extra extends object = object>(
   const progress = new ProgressCallback({ quiet: options.json === true || options.quiet === true });
   const warn = (line: string): void => progress.print(line);
   const note = (line: string): void => void (options.quiet || warn(line));
+  const stop = new AbortController();
+  const stopListening = onStopSignal((signal) => stop.abort(new StoppedError(signal)));
+  const readerLeft = (): void => warn(`${command.name}: nobody reads standard output any more; the run continues.`);
+  outputGone.addEventListener("abort", readerLeft);
+  /** Work that a signal ends before it is done. */
+  const unlessAsked = <T>(work: () => Promise<T>): Promise<T> => unlessStopped(stop.signal, work);
   try {
+    if (!command.bringsTask?.({ ...options }) && args.outputDir !== null) await checkOutputFolder(args.outputDir, args);
+    const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
-    const task = command.makeTask?.(request) ?? (await openTask(options, args.seed, note));
+    const task = command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note)));
+    checkMetric(args, task);
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
-    const emit = (event: object): void => void (options.json && process.stdout.write(`${JSON.stringify(event)}\n`));
-    const print = (text: string): void => void (options.json || process.stdout.write(text));
+    const print = (text: string): void => void (options.json || writeOutput(text));
+    const emit = (event: object): void => void (options.json && writeOutput(`${JSON.stringify(event)}\n`));
     const evaluated = keepEvaluation();
-    const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace, args);
+    const { earlyStoppingPatience, earlyStoppingThreshold = 0 } = options;
     const trainer = new Trainer({
       ...{ model: task.model, tokenizer: task.tokenizer, args },
       ...{ trainDataset: task.train, evalDataset: task.validation },
       ...(options.trainIndices && { trainIndices: options.trainIndices }),
       callbacks: [
         ...[progress, evaluated, keepConfiguration(options, args)],
+        ...(earlyStoppingPatience === undefined
+          ? []
+          : [new EarlyStoppingCallback({ earlyStoppingPatience, earlyStoppingThreshold })]),
         ...(trace ? [trace] : []),
         ...(options.json ? [eventCallback(emit)] : []),
       ],
     });
-    const run: Run = { task, trainer, options, args, adapter, unit: command.unit ?? "rows", note, print, emit };
+    const unit = command.unit ?? "rows";
+    const run: Run = { task, trainer, options, args, adapter, unit, note, print, emit, unlessAsked };
 
-    const data = await summarize(task, options, args, maxLengthOf(task, args));
-    note(describeRun(task, trainer, data, adapter, run.unit));
+    const maxLength = maxLengthOf(task, args);
+    const data = await unlessAsked(() => summarize(task, options, args, maxLength));
+    const askedLength = args.maxLength === TRAINING_ARGUMENTS.maxLength.default ? undefined : args.maxLength;
+    const warnings = await warningsOf(task, trainer, { maxLength, askedLength });
+    note(describeRun(task, trainer, data, adapter, { unit, maxLength, warnings }));
     if (options.dryRun) return dryRun(run, data);
     await start(run, data);
     const { result, signal } = await stoppable(trainer, warn, () => trainer.train());
     if (signal && !result.completed) return stopped(run, result, signal);
     const evaluation = await finish(run, result, evaluated);
-    const labelled = await labelWithSaved(run, command.texts?.(options) ?? []);
+    const labelled = await unlessAsked(() => labelWithSaved(run, command.texts?.(options) ?? []));
     const epilogue = await command.epilogue?.(task, options);
     if (epilogue) print(`\n${epilogue}\n`);
     if (labelled.length > 0) print("\n");
@@ -118,10 +143,23 @@ export async function trainCommand<Extra extends object = object>(
   } catch (error) {
     progress.done();
     warn(`${command.name}: ${inTypedNames(error instanceof Error ? error.message : String(error))}`);
-    return 1;
+    return error instanceof StoppedError ? exitCodeOf(error.signal) : 1;
   } finally {
+    stopListening();
+    outputGone.removeEventListener("abort", readerLeft);
     await destroy();
   }
+}
+
+/** @throws where no evaluation will give the metric that the run goes by */
+function checkMetric({ metricForBestModel }: TrainingArguments, { model }: Task): void {
+  const metric = metricForBestModel?.replace(/^eval_/, "");
+  const names = defaultMetricNames(model.config.num_labels);
+  if (metric === undefined || names.includes(metric)) return;
+  throw new GpugradError(
+    `metricForBestModel is ${metricForBestModel}, which no evaluation gives. There are ${names.join(", ")}` +
+      `${names.includes("f1") ? "; precision, recall and f1 are macro averages" : ""}.${didYouMean(metric, names)}`,
+  );
 }
 
 /** Tokens per row at most: what was asked for, and no more than model and tokenizer take. */
@@ -138,8 +176,8 @@ function dryRun({ task, trainer, options, args, print, emit }: Run, data: DataSu
 }
 
 /** Says how long it will take, by a timed step. */
-async function start({ trainer, args, adapter, note, emit }: Run, data: DataSummary): Promise<void> {
-  const perStep = await trainer.measureStep();
+async function start({ trainer, args, adapter, note, emit, unlessAsked }: Run, data: DataSummary): Promise<void> {
+  const perStep = await unlessAsked(() => trainer.measureStep());
   note(`  estimated  ${formatDuration(perStep * trainer.totalSteps)}: ${formatNumber(perStep)} s an update, measured`);
   emit({
     event: "start",
@@ -166,9 +204,9 @@ function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: Node
   const { globalStep } = result;
   const checkpoint = join(args.outputDir!, `checkpoint-${globalStep}`);
   const isSaved = existsSync(checkpoint);
-  process.stderr.write(
+  writeError(
     `Stopped after ${globalStep} of ${trainer.totalSteps} updates; ${isSaved ? `all is saved in ${checkpoint}` : "nothing could be saved"}.\n` +
-      (isSaved ? `Go on with\n  ${asTyped(["--resume_from_checkpoint", "true"])}\n` : ""),
+      (isSaved ? `Continue with\n  ${asTyped(["--resume_from_checkpoint", "true"])}\n` : ""),
   );
   emit({ event: "stopped", steps: globalStep, output_dir: args.outputDir, ...(isSaved && { checkpoint }), signal });
   return exitCodeOf(signal);
@@ -182,7 +220,7 @@ interface Evaluation {
 
 /** Saves the model, evaluates it, and reports. */
 async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper): Promise<Evaluation> {
-  const { task, trainer, args, unit, note, print } = run;
+  const { task, trainer, args, unit, note, print, unlessAsked } = run;
   const { train_runtime: seconds, train_samples_per_second: rate } = result.metrics;
   note(
     `trained ${result.globalStep} updates in ${formatDuration(seconds)}: mean loss ${result.trainingLoss.toFixed(4)}, ` +
@@ -192,9 +230,10 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   note(`saved the model and its tokenizer in ${args.outputDir}`);
   // The last evaluation stands where the model is still the one that was evaluated.
   const isCurrent = evaluated.step === result.globalStep && !args.loadBestModelAtEnd;
-  if (!isCurrent) await trainer.evaluate();
+  if (!isCurrent) await unlessAsked(() => trainer.evaluate());
   const last = evaluated.prediction!;
-  const test = task.test && (await trainer.predict(task.test));
+  const { test: testRows } = task;
+  const test = testRows && (await unlessAsked(() => trainer.predict(testRows)));
   const names = Object.values(task.model.config.id2label);
   print(metricsReport(last, names, unit));
   if (test) print(`\ntest\n\n${metricsReport(test, names, unit)}`);
@@ -216,14 +255,18 @@ function keepEvaluation(): EvaluationKeeper {
   return keeper;
 }
 
-/** A callback that writes a line of JSON for each update. */
-function lossTrace(file: string, { resumeFromCheckpoint }: TrainingArguments): TrainerCallback {
-  const trace = openSync(file, resumeFromCheckpoint ? "a" : "w");
+/** A callback that writes a line of JSON for each update. A run that is resumed continues the file from its checkpoint's step on. */
+function lossTrace(file: string): TrainerCallback {
+  appendFileSync(file, ""); // what can't be written is known before the data is read
+  const isBefore = (line: string, step: number): boolean => Number(/^\{"step":(\d+).*\}$/.exec(line)?.[1]) <= step;
   return {
-    onStepResult: (_args, _state, _control, { result }) => {
-      if (result) writeSync(trace, `${JSON.stringify(stepEntry(result))}\n`);
+    onTrainBegin(_args, { globalStep }) {
+      const kept = readFileSync(file, "utf8").split("\n").filter((line) => isBefore(line, globalStep)); // prettier-ignore
+      writeFileSync(file, kept.map((line) => `${line}\n`).join(""));
     },
-    onTrainEnd: () => closeSync(trace),
+    onStepResult: (_args, _state, _control, { result }) => {
+      if (result) appendFileSync(file, `${JSON.stringify(stepEntry(result))}\n`);
+    },
   };
 }
 

@@ -35,6 +35,15 @@ beforeAll(async () => {
   writeFileSync(csv, `review,verdict\n${lines.join("\n")}\nonly a text\n`);
 });
 
+/** Listeners stay when a signal came: the process is on its way out. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const others = new Set<unknown>(SIGNALS.flatMap((name) => process.listeners(name)));
+const forget = (): void => {
+  for (const name of SIGNALS)
+    for (const listener of process.listeners(name)) if (!others.has(listener)) process.off(name, listener);
+};
+afterEach(forget);
+
 const plain: TrainPreset = { name: "train", description: "Trains.", defaults: () => ({ maxLength: 64 }) };
 
 /** What was written to stdout and stderr while `work` ran, and its result. */
@@ -135,12 +144,25 @@ describe("options", () => {
         /evalStrategy is step, but it has to be one of no, steps, epoch\. Did you mean steps\?/,
       ],
       [["--load_best_model_at_end"], /evaluations and checkpoints come apart/],
+      [["--lr", "1"], /unknown option '--lr'. Did you mean --learning-rate\?/],
+      [["--batch-size=4"], /Did you mean --per-device-train-batch-size\?/],
+      [["--no_cuda"], /GPUGRAD_ADAPTER/],
+      [["--early_stopping_patience", "2"], /watches evaluations: set --eval_strategy/],
+      [["--early_stopping_threshold", "2"], /no effect without --early_stopping_patience/],
+      [["--num_labels", "1"], /whole number from 2/],
     ] as const) {
       const { result, stderr } = await heard(() => parseTrainOptions([...base, ...words], plain));
       expect(result).toBe(2);
       expect(stderr).toMatch(message);
     }
   });
+});
+
+test("early stopping watches the loss unless it is given another metric", () => {
+  const words = ["--model", "m", "--dataset", "d", "--early_stopping_patience", "2", "--eval_strategy", "epoch"];
+  const argsOf = (...more: string[]) => (parseTrainOptions([...words, ...more], plain) as TrainRequest).args;
+  expect(argsOf()).toMatchObject({ metricForBestModel: "loss", greaterIsBetter: false });
+  expect(argsOf("--metric_for_best_model", "f1")).toMatchObject({ metricForBestModel: "f1", greaterIsBetter: true });
 });
 
 test("what is held out, and what is left, lie in the file's order", async () => {
@@ -239,7 +261,7 @@ describe("gpugrad train", () => {
     const stopped = eventsOf(interrupted.stdout).at(-1)!;
     expect(stopped).toMatchObject({ event: "stopped", output_dir: out, signal: "SIGINT" });
     expect(stopped["checkpoint"]).toBe(join(out, `checkpoint-${stopped["steps"] as number}`));
-    expect(interrupted.stderr).toMatch(/Go on with\n {2}.*--resume_from_checkpoint true/);
+    expect(interrupted.stderr).toMatch(/Continue with\n {2}.*--resume_from_checkpoint true/);
 
     const { result, stdout, stderr } = await run(...words, "--resume_from_checkpoint", "true");
     expect(result, stderr).toBe(0);
@@ -263,13 +285,78 @@ describe("gpugrad train", () => {
     expect(kept).toMatchObject({ model, max_steps: 15, logging_steps: 5 });
   });
 
+  test("what can be known before the first step is known before the data is read, or with --dry_run", async () => {
+    const dry = (...words: string[]) => run("--on_bad_row", "skip", "--dry_run", ...words);
+    const best = ["--eval_strategy", "epoch", "--save_strategy", "epoch", "--load_best_model_at_end"];
+    const wrong = await dry(...best, "--metric_for_best_model", "f2");
+    expect([wrong.result, wrong.stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /--metric_for_best_model is f2, which no .* loss, accuracy, .*f1.*macro.*Did you mean f1\?/,
+      ),
+    ]);
+    for (const metric of ["eval_mcc", "roc_auc", "loss"])
+      expect((await dry(...best, "--metric_for_best_model", metric)).result).toBe(0);
+    const long = await dry("--max_length", "1000");
+    expect(long.stderr).toMatch(/16 tokens at most/);
+    expect(long.stderr).toMatch(/! --max_length 1000 is more than the model takes: texts are cut at 16 tokens/);
+    expect((await dry("--max_length", "16")).stderr).not.toMatch(/!/);
+    const trace = await run("--loss_trace", join(csv, "trace"));
+    expect([trace.result, trace.stderr]).toEqual([1, expect.stringMatching(/ENOTDIR.*trace/)]);
+  });
+
+  test("the loss trace of a resumed run has a line for each update", async () => {
+    const [out, trace] = [join(work, "traced"), join(work, "trace.jsonl")];
+    writeFileSync(trace, '{"step":1,"of":"another run"}\n');
+    const words = ["--on_bad_row", "skip", "--output_dir", out, "--loss_trace", trace, "--save_steps", "2", "--quiet"];
+    const steps = () => eventsOf(readFileSync(trace, "utf8")).map(({ step }) => step);
+    expect((await run(...words, "--max_steps", "5")).result).toBe(0);
+    expect(steps()).toEqual([1, 2, 3, 4, 5]);
+    const from = ["--resume_from_checkpoint", join(out, "checkpoint-2")];
+    writeFileSync(trace, `${readFileSync(trace, "utf8")}{"step":6,"lo`); // of a run that was killed
+    expect((await run(...words, "--max_steps", "4", ...from)).result).toBe(0);
+    expect(steps()).toEqual([1, 2, 3, 4]);
+  });
+
+  test("early stopping ends a run whose loss doesn't fall", async () => {
+    const words = ["--on_bad_row", "skip", "--output_dir", join(work, "early"), "--save_strategy", "no", "--json"];
+    const stopping = ["--eval_strategy", "steps", "--eval_steps", "1", "--early_stopping_patience", "2"];
+    const { stdout } = await run(...words, ...stopping, "--max_steps", "8", "--learning_rate", "0");
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "end", steps: 3 });
+  });
+
+  test("SIGTERM ends it in every phase, with no lock left", async () => {
+    for (const phase of [/^$/, /adapter/, /saved the model/]) {
+      const out = join(work, `stopped ${phase.source}`);
+      let said = "";
+      let asked = false;
+      const look = vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said += String(text)), true));
+      const ask = (): void => {
+        if (asked || !phase.test(said)) return void (asked || setTimeout(ask));
+        asked = true;
+        process.emit("SIGTERM", "SIGTERM");
+      };
+      setTimeout(ask);
+      const code = await trainCommand(
+        ["--model", model, "--from_scratch", "--dataset", csv, "--on_bad_row", "skip", "--max_steps", "2"].concat([
+          ...["--text_column", "review", "--label_column", "verdict", "--output_dir", out, "--report_to", "none"],
+        ]),
+        plain,
+      );
+      look.mockRestore();
+      expect([phase, code]).toEqual([phase, 143]);
+      expect(existsSync(join(out, ".gpugrad.lock"))).toBe(false);
+      forget();
+    }
+  });
+
   test("a folder that is no place for the run is left as it is, and the error says what to do", async () => {
     const earlier = join(work, "earlier");
     mkdirSync(join(earlier, "checkpoint-4"), { recursive: true });
     writeFileSync(join(earlier, "train_config.json"), "of the earlier run");
     for (const [out, message] of [
-      [earlier, /earlier: an earlier run has left checkpoint-4 here\. Go on with it/],
-      [join(csv, "out"), /out: can't be written to: ENOTDIR.*Choose another output folder\./],
+      [earlier, /earlier: an earlier run has left checkpoint-4 here\. Continue it/],
+      [join(csv, "out"), /out: can't be written to: .*reviews.csv is a file. Choose another output folder\./],
     ] as const) {
       const { result, stderr } = await run("--on_bad_row", "skip", "--max_steps", "1", "--output_dir", out);
       expect(result).toBe(1);

@@ -1,5 +1,5 @@
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { GpugradError } from "@gpugrad/tensor";
 import {
   checkpointPath,
@@ -10,6 +10,7 @@ import {
 } from "./checkpoints.ts";
 import { lockFolder } from "./lock.ts";
 import { removeFolder, writeSealedFolder } from "./sealed-folder.ts";
+import type { TrainingArguments } from "../trainer/training-arguments.ts";
 
 /** A run's output folder, this process' own until it is released. */
 export class OutputFolder {
@@ -66,15 +67,8 @@ export class OutputFolder {
 
   /** Makes room for a run that begins. @throws when an earlier one has left checkpoints, unless they may go */
   async begin({ overwrite }: { overwrite: boolean }): Promise<void> {
-    const left = await checkpointsIn(this.path);
-    if (left.length === 0) return;
-    if (!overwrite) {
-      throw new GpugradError(
-        `${this.path}: an earlier run has left ${left.map(({ step }) => `checkpoint-${step}`).join(", ")} here. Go on with it ` +
-          "(resumeFromCheckpoint: true), delete what it left (overwriteOutputDir: true), or choose another output folder.",
-      );
-    }
-    for (const { path } of left) await removeFolder(path);
+    if (!overwrite) await refuseCheckpoints(this.path);
+    for (const { path } of await checkpointsIn(this.path)) await removeFolder(path);
   }
 
   /** Writes a step's checkpoint: all of it, or nothing. */
@@ -93,6 +87,33 @@ export class OutputFolder {
   release(): Promise<void> {
     return this.#unlock();
   }
+}
+
+/**
+ * Looks at an output folder without touching it, before a run loads its data.
+ * @throws when nothing can be written there, or an earlier run has left checkpoints that the new one wouldn't use
+ */
+export async function checkOutputFolder(
+  path: string,
+  { resumeFromCheckpoint, overwriteOutputDir }: Pick<TrainingArguments, "resumeFromCheckpoint" | "overwriteOutputDir">,
+): Promise<void> {
+  let there = resolve(path);
+  while (!(await exists(there))) there = dirname(there);
+  const refuse = (why: string): never => {
+    throw new GpugradError(`${path}: can't be written to: ${why}. Choose another output folder.`);
+  };
+  if (!(await stat(there)).isDirectory()) refuse(`${there} is a file`);
+  await access(there, constants.W_OK | constants.X_OK).catch((error: Error) => refuse(error.message));
+  if (!resumeFromCheckpoint && !overwriteOutputDir) await refuseCheckpoints(path);
+}
+
+async function refuseCheckpoints(folder: string): Promise<void> {
+  const left = await checkpointsIn(folder);
+  if (left.length === 0) return;
+  throw new GpugradError(
+    `${folder}: an earlier run has left ${left.map(({ step }) => `checkpoint-${step}`).join(", ")} here. Continue it ` +
+      "(resumeFromCheckpoint: true), delete what it left (overwriteOutputDir: true), or choose another output folder.",
+  );
 }
 
 /** Whether there is such a file or folder. */

@@ -22,11 +22,17 @@ export function classWeights(counts: readonly number[]): number[] {
   return counts.map((count) => (count > 0 ? rows / (classes * count) : 0));
 }
 
+/** Of more classes, only the first are listed. */
+const LISTED = 16;
+
 /** Rows by class as a line of text: `neg 12,500 (50.0 %) · pos 12,500 (50.0 %)`. */
 export function formatLabelCounts(counts: readonly number[], names?: readonly string[]): string {
   const rows = counts.reduce((sum, count) => sum + count, 0);
   const share = (count: number) => `${((100 * count) / Math.max(rows, 1)).toFixed(1)} %`;
-  return counts
-    .map((count, id) => `${names?.[id] ?? id} ${count.toLocaleString("en-US")} (${share(count)})`)
-    .join(" · ");
+  const more = counts.length > LISTED ? ` · … ${counts.length.toLocaleString("en-US")} classes in all` : "";
+  const listed = counts.slice(0, LISTED);
+  return (
+    listed.map((count, id) => `${names?.[id] ?? id} ${count.toLocaleString("en-US")} (${share(count)})`).join(" · ") +
+    more
+  );
 }

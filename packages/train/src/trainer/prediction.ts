@@ -95,6 +95,13 @@ export const defaultMetrics: ComputeMetrics = (found) => {
   return { ...metrics, roc_auc: rocAucScore(labels, ofOne), average_precision: averagePrecisionScore(labels, ofOne) };
 };
 
+/** The names of {@link defaultMetrics}, and of the loss. */
+export function defaultMetricNames(numLabels: number): string[] {
+  const labels = [0, 1];
+  const predictions = Float32Array.from({ length: 2 * numLabels }, (_, i) => Number(i % (numLabels + 1) === 0));
+  return ["loss", ...Object.keys(defaultMetrics({ ...predictionsOf(predictions, numLabels, labels), labels }))];
+}
+
 /** Multiplications and additions of a training step per token: 6 for each parameter that is no embedding (2 forward, 4 backward). */
 export function flosPerToken(parameters: Iterable<readonly [name: string, parameter: { size: number }]>): number {
   let count = 0;

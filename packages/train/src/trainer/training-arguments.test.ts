@@ -35,7 +35,8 @@ test("both spellings; the nearest name for one that isn't there", () => {
     /there is no num_train_epoch. Did you mean numTrainEpochs/,
   );
   expect(() => trainingArguments({ learninRate: 5 })).toThrow(/Did you mean learningRate/);
-  expect(() => trainingArguments({ deepspeed: "x" })).toThrow(/there is no deepspeed. There are outputDir, /);
+  expect(() => trainingArguments({ xyzzy: "x" })).toThrow(/there is no xyzzy. There are outputDir, /);
+  expect(() => trainingArguments({ deepspeed: "x" })).toThrow(/there is no deepspeed. A run uses one device/);
 });
 
 test.each<[Record<string, unknown>, RegExp]>([

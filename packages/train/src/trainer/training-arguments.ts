@@ -1,5 +1,5 @@
 import { GpugradError } from "@gpugrad/tensor";
-import { didYouMean } from "../nearest.ts";
+import { didYouMean, optionHint } from "../nearest.ts";
 import { SCHEDULER_NAMES, watchesMetric } from "../schedule.ts";
 
 /** An argument: what stands there unless something is said, what may stand there, and what it is for. */
@@ -237,7 +237,7 @@ export function trainingArguments(
     const argument: Argument | undefined = TRAINING_ARGUMENTS[name];
     if (!argument)
       throw new GpugradError(
-        `TrainingArguments: there is no ${spelled}.${didYouMean(name, NAMES) || ` There are ${NAMES.join(", ")}.`}`,
+        `TrainingArguments: there is no ${spelled}.${optionHint(name, NAMES) || ` There are ${NAMES.join(", ")}.`}`,
       );
     if (value === undefined || (value === null && argument.default === null)) continue;
     const broken = argument.brokenRule(value);

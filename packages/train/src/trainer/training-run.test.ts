@@ -237,7 +237,7 @@ describe("the output folder", () => {
     await expect(trainer.train({ resumeFromCheckpoint: true })).rejects.toThrow(/no whole checkpoint to resume from/);
     await trainer.train();
     await expect(trainerWith({ outputDir: folder }).train()).rejects.toThrow(
-      /an earlier run has left checkpoint-6, checkpoint-12 here. Go on with it \(resumeFromCheckpoint: true\)/,
+      /an earlier run has left checkpoint-6, checkpoint-12 here. Continue it \(resumeFromCheckpoint: true\)/,
     );
     await trainerWith({ outputDir: folder, overwriteOutputDir: true, maxSteps: 2 }).train();
     expect(checkpoints()).toEqual(["checkpoint-2"]);
