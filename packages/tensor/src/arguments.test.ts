@@ -15,7 +15,7 @@ const seams = new Set(
   "adapterKey argumentCheck atEachReplay bf16Bits bf16Value broadcastShapes check checked checkOptions didYouMean f16Bits f16Value isOrigin"
     .split(" ")
     .concat(
-      "live notDifferentiable philox resolveDim sameShape showShape showValue sizeOf uniformFloat watchNumerics".split(
+      "live notDifferentiable philox resolveDim sameShape showShape showValue sizeOf uniformFloat visible watchNumerics".split(
         " ",
       ),
     )
