@@ -180,6 +180,9 @@ export const registerHook = checked("registerHook", hookTakes, (tensor: Tensor, 
   return () => void hooksOf.delete(hook);
 });
 
+/** Whether a hook is registered on a leaf. */
+export const hasHooks = (leaf: Tensor): boolean => (leafHooks.get(leaf)?.size ?? 0) > 0;
+
 /** Keeps the gradient of a tensor that an op made: it will be in its `.grad` after backward. */
 export const retainGrad = checked("retainGrad", { tensor: "tensor" }, (tensor: Tensor): void => {
   registerHook(tensor, (gradient) => {

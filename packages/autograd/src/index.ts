@@ -1,7 +1,7 @@
 import { install } from "./backward.ts";
 
 export { detectAnomaly, type Anomaly, type DetectAnomalyOptions } from "./anomaly.ts";
-export { backward, gradientOf, registerHook, retainGrad } from "./backward.ts";
+export { backward, gradientOf, hasHooks, registerHook, retainGrad } from "./backward.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { gradcheck, type GradcheckOptions } from "./gradcheck.ts";
 export { enableGrad, noGrad } from "./no-grad.ts";

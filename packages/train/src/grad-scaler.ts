@@ -1,5 +1,7 @@
 import {
+  add,
   concat,
+  copyInto,
   fill,
   full,
   GpugradError,
@@ -75,6 +77,8 @@ export type GradScalerStateDict = GradScalerState & Omit<Required<GradScalerOpti
 export interface ScaledStepOptions {
   /** Clip to this norm, in the same pass: instead of `unscale()` and `clipGradNorm()`. */
   maxNorm?: number;
+  /** An f32 scalar: where it isn't 0, the step is left out as if a gradient were not finite. */
+  unless?: Tensor;
 }
 
 /**
@@ -145,25 +149,33 @@ export class GradScaler {
    * changes. Returns the norm of the gradients, after division by the scale and before clipping, still on the device.
    * @throws when it was called before since the last `update`, or for `maxNorm` after `unscale`
    */
-  step(optimizer: AnyOptimizer, { maxNorm = Infinity }: ScaledStepOptions = {}): Tensor {
-    const by = this.#factorFor(optimizer, maxNorm);
+  step(optimizer: AnyOptimizer, options: ScaledStepOptions = {}): Tensor {
+    const by = this.#factorFor(optimizer, options);
     optimizer.step(by);
     return by.norm;
   }
 
-  #factorFor(optimizer: AnyOptimizer, maxNorm: number): GradientFactor {
+  #factorFor(optimizer: AnyOptimizer, { maxNorm = Infinity, unless }: ScaledStepOptions): GradientFactor {
     if (!this.#scalars) return clipFactor(optimizer.parameters, maxNorm);
     const done = this.#done.get(optimizer);
     if (done === "stepped")
       throw new GpugradError(
         "GradScaler: step() comes after another step() of the same optimizer. Call update() first.",
       );
-    if (done && maxNorm < Infinity)
-      throw new GpugradError("GradScaler: step() can't clip after unscale(). Call clipGradNorm() between the two.");
+    if (done && (maxNorm < Infinity || unless)) {
+      const what = unless ? "take unless" : "clip";
+      throw new GpugradError(
+        `GradScaler: step() can't ${what} after unscale(). Leave unscale() out, or call clipGradNorm() between the two.`,
+      );
+    }
     this.#done.set(optimizer, "stepped");
     if (!done) {
       const { scale, found } = this.#scalars;
-      return factorOf(gradientsOf(optimizer.parameters), { maxNorm, scale, found });
+      if (unless) scope(() => copyInto(found, add(found, unless)));
+      return factorOf(gradientsOf(optimizer.parameters), {
+        ...{ maxNorm, scale, found },
+        staysFound: unless !== undefined,
+      });
     }
     const by = { ...done, norm: done.norm.alias(), factor: done.factor.alias() }; // they belong to the scope around
     done.norm.dispose();

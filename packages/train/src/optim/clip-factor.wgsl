@@ -1,10 +1,11 @@
 // The total norm from all partials, and what gradients are to be multiplied by: min(1, max_norm / (norm + 1e-6)) / scale.
 //
-// SKIP: where a gradient is infinite or NaN the step is to be left out, and `found` notes it, as PyTorch's GradScaler does.
+// SKIP: where a gradient is infinite or NaN the step is to be left out, and `found` notes it, as PyTorch's GradScaler does. With 2, a step
+// is also left out where the norm is infinite or NaN, and where `found` is 1 before: the update after a bad one.
 // Mapping: one workgroup; each invocation merges every 256th partial, then they merge in pairs. The 1e-6 is PyTorch's.
 override NORM: u32 = 2; // 0: largest, 1: sum, 2: root of the sum
 override CLIP: bool = true; // false: no bound, the factor is 1 / scale
-override SKIP: bool = false;
+override SKIP: u32 = 0; // 0: never, 1, 2
 
 const LANES = 256u;
 
@@ -53,9 +54,13 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     else { clip = min(1.0, params.max_norm / (total + 1e-6)); }
   }
   var step = 1.0;
-  if (SKIP && largests[0] >= 0x7f800000u) {
-    found[0] = 1.0;
-    step = 0.0;
+  if (SKIP > 0u) {
+    var bad = largests[0] >= 0x7f800000u;
+    if (SKIP == 2u) { bad = bad || (bitcast<u32>(total) & 0x7fffffffu) >= 0x7f800000u || found[0] != 0.0; }
+    if (bad) {
+      found[0] = 1.0;
+      step = 0.0;
+    }
   }
   factor[0] = vec4f(clip * inverse, step, 1.0, 1.0);
 }

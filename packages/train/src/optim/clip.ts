@@ -56,13 +56,20 @@ export function clipFactor(
   );
 }
 
-/**
- * The factor min(1, maxNorm / (norm + 1e-6)) / scale of gradients that are `scale` times too large. With `found`, a gradient that
- * isn't finite sets it to 1, and makes the optimizer leave the step out.
- */
+/** What {@link factorOf} takes. */
+interface FactorOptions extends NormOptions {
+  maxNorm: number;
+  scale: Tensor;
+  /** An f32 scalar that a gradient which isn't finite sets to 1; the optimizer then leaves the step out. */
+  found?: Tensor;
+  /** Leave it out also where `found` is 1 before, or the norm isn't finite (false). */
+  staysFound?: boolean;
+}
+
+/** The factor min(1, maxNorm / (norm + 1e-6)) / scale of gradients that are `scale` times too large. */
 export function factorOf(
   gradients: readonly Tensor[],
-  { maxNorm, normType = 2, scale, found }: { maxNorm: number; scale: Tensor; found?: Tensor } & NormOptions,
+  { maxNorm, normType = 2, scale, found, staysFound = false }: FactorOptions,
 ): GradientFactor {
   if (![1, 2, Infinity].includes(normType))
     throw new GpugradError(`clipGradNorm: normType ${normType}; it may be 1, 2 or Infinity.`);
@@ -101,7 +108,7 @@ export function factorOf(
       factorKernel,
       { partials, scale, found: found ?? empty([]), norm, factor },
       { count, max_norm: maxNorm },
-      { workgroups: 1, overrides: { NORM, CLIP: maxNorm < Infinity ? 1 : 0, SKIP: found ? 1 : 0 } },
+      { workgroups: 1, overrides: { NORM, CLIP: maxNorm < Infinity ? 1 : 0, SKIP: !found ? 0 : staysFound ? 2 : 1 } },
     );
     return { norm, factor, ...(found && { found }) };
   });

@@ -1,7 +1,6 @@
 import {
   atEachReplay,
   fromArray,
-  fromBytes,
   GpugradError,
   keep,
   kernel,
@@ -234,8 +233,12 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     return [0, 0];
   }
 
+  #clockRecords(): number[] {
+    return [{ steps: 0 }, ...this.#entries].flatMap(({ steps }) => [steps, 0, 1, 1]);
+  }
+
   #startClock(): Tensor {
-    const records = [{ steps: 0 }, ...this.#entries].flatMap(({ steps }) => [steps, 0, 1, 1]);
+    const records = this.#clockRecords();
     return keep(fromArray(records, [records.length / 4, 4]), OWNER);
   }
 
@@ -325,7 +328,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   }
 
   /**
-   * Goes on where `stateDict` was taken. Record steps after it, not before.
+   * Continues where `stateDict` was taken.
    * @throws when the state is of other parameters, of other shapes, or of another kind of optimizer; then nothing has changed
    */
   async loadStateDict({ steps, parameters, tensors }: OptimizerState): Promise<void> {
@@ -333,11 +336,11 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     const clockShape = [this.#entries.length + 1, 4];
     this.#refuseOthers(parameters, tensors, [...places, { key: "clock", shape: clockShape }]);
     for (const { key, tensor, shape, at } of places) tensor.writeBytes(await bytesOf(key, tensors, shape), 4 * at);
-    const clock = tensors.has("clock") && (await bytesOf("clock", tensors, clockShape));
-    this.#clock?.dispose();
-    this.#clock = clock ? keep(fromBytes(clock, clockShape, "f32"), OWNER) : undefined;
+    const clock = tensors.has("clock") ? await bytesOf("clock", tensors, clockShape) : undefined;
     this.steps = steps;
     for (const [i, entry] of this.#entries.entries()) entry.steps = parameters[i]!.steps;
+    if (clock) (this.#clock ??= this.#startClock()).writeBytes(clock);
+    else if (this.#clock) this.#clock.write(this.#clockRecords()); // in place: a recorded step reads it
   }
 
   /** @throws at the first difference between a state and what this optimizer keeps */
