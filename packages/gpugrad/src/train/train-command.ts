@@ -223,8 +223,10 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   const { task, trainer, args, unit, note, print, unlessAsked } = run;
   const { train_runtime: seconds, train_samples_per_second: rate } = result.metrics;
   note(
-    `trained ${result.globalStep} updates in ${formatDuration(seconds)}: mean loss ${result.trainingLoss.toFixed(4)}, ` +
-      `${rate.toFixed(1)} ${unit}/s, at most ${formatBytes(memory().peakBytes)} on the device`,
+    result.updates === 0
+      ? `trained 0 updates: all ${result.globalStep} had been made before`
+      : `trained ${result.updates} updates in ${formatDuration(seconds)}: mean loss ${result.trainingLoss.toFixed(4)}, ` +
+          `${rate.toFixed(1)} ${unit}/s, at most ${formatBytes(memory().peakBytes)} on the device`,
   );
   await trainer.saveModel();
   note(`saved the model and its tokenizer in ${args.outputDir}`);

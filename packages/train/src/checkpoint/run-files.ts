@@ -29,6 +29,10 @@ export interface Progress {
   /** Updates that were left out, and of those, how many the schedule has still to wait for. */
   skippedSteps: number;
   scheduleWaits: number;
+  /** Gradient norm and rate of the newest update, for an entry of the log that is still to come. Checkpoints of older versions lack them. */
+  newest?: { gradNorm: number | null; learningRate: number };
+  /** Epochs that have ended, and updates that the one after them has had, of `updatesPerEpoch`. Checkpoints of older versions lack it. */
+  place?: { epochs: number; updates: number; updatesPerEpoch: number };
 }
 
 const OPTIMIZER = "optimizer.safetensors";

@@ -1,5 +1,6 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
 import { check, GpugradError } from "@gpugrad/tensor";
+import { isBetter } from "../better.ts";
 import type { BatchTokenizer } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -212,15 +213,17 @@ export class EarlyStoppingCallback implements TrainerCallback {
 
   onEvaluate(
     { metricForBestModel, greaterIsBetter }: TrainingArguments,
-    { bestMetric }: TrainerState,
+    { bestMetric, logHistory }: TrainerState,
     control: TrainerControl,
     { metrics }: CallbackContext,
   ): void {
-    const value = metrics?.[evalKey(metricForBestModel!)];
+    const key = evalKey(metricForBestModel!);
+    const value = metrics?.[key];
     if (value === undefined) return;
-    const isBetter = bestMetric === null || (greaterIsBetter ? value > bestMetric : value < bestMetric);
+    const isFirst = logHistory.filter((entry) => key in entry).length < 2; // of which this one is the last
     const byEnough = bestMetric === null || Math.abs(value - bestMetric) > this.earlyStoppingThreshold;
-    this.#evaluationsSinceBest = isBetter && byEnough ? 0 : this.#evaluationsSinceBest + 1;
+    const better = isBetter(value, bestMetric, { greater: greaterIsBetter === true }) && byEnough;
+    this.#evaluationsSinceBest = isFirst || better ? 0 : this.#evaluationsSinceBest + 1;
     if (this.#evaluationsSinceBest >= this.earlyStoppingPatience) control.shouldTrainingStop = true;
   }
 

@@ -1,11 +1,23 @@
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { registerHook } from "@gpugrad/autograd";
-import { destroy, device, init, manualSeed, undisposed } from "@gpugrad/tensor";
+import {
+  crossEntropy,
+  destroy,
+  device,
+  init,
+  keep,
+  manualSeed,
+  mul,
+  ones,
+  undisposed,
+  type Tensor,
+} from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
-import type { StepEvent } from "./callbacks.ts";
-import { Trainer } from "./trainer.ts";
+import type { AdamW } from "../optim/adamw.ts";
+import type { StepEvent, TrainerCallback } from "./callbacks.ts";
+import { Trainer, type TrainerOptions } from "./trainer.ts";
 import type { TrainingArguments } from "./training-arguments.ts";
 
 beforeAll(async () => void (await init()));
@@ -101,5 +113,100 @@ describe("recorded steps", () => {
   test("ids and classes beyond the config are named at every step", async () => {
     const bad = rows.map((row, i) => ({ ...row, label: i === 45 ? 7 : row.label! }));
     await expect(trainedWith({}, { rows: bad })).rejects.toThrow("labels: 7 at place 1, but the model has 2 labels");
+  });
+});
+
+describe("what a recorded step depends on may change in the middle of a run: it does what a called one does", () => {
+  type Changed = Parameters<NonNullable<TrainerCallback["onStepEnd"]>>;
+  const classifierOf = ([, , , { model }]: Changed): BertForSequenceClassification =>
+    model as BertForSequenceClassification;
+
+  /** The weights after 20 updates of one shape, 12 of them after the change. */
+  async function weightsAfter(
+    recordSteps: boolean,
+    change: (...told: Changed) => void = () => undefined,
+    { own = {}, ...options }: Partial<TrainerOptions> & { own?: Partial<TrainingArguments> } = {},
+  ): Promise<string> {
+    const model = tinyModel({ dropout: 0.2 });
+    const atEight: TrainerCallback = {
+      onStepEnd: (...told) => void (told[1].globalStep === 8 && change(...told)),
+    };
+    const trainer = new Trainer({
+      ...{ model, tokenizer, trainDataset: Dataset.fromRows(rows.filter(({ text }) => text.length === 5)) },
+      args: { learningRate: 5e-3, perDeviceTrainBatchSize: 4, maxSteps: 20, recordSteps, ...own },
+      callbacks: [atEight],
+      ...options,
+    });
+    await trainer.train();
+    const bytes = await Promise.all(model.parameters().map((p) => p.bytes()));
+    model.dispose();
+    return bytes.map((each) => Buffer.from(each).toString("base64")).join();
+  }
+
+  const changes: Record<string, (...told: Changed) => void> = {
+    "a parameter is frozen": (...told) => void (classifierOf(told).classifier.weight.requiresGrad = false),
+    "all but the classifier is frozen": (...told) => {
+      for (const [name, p] of classifierOf(told).namedParameters()) p.requiresGrad = name.startsWith("classifier");
+    },
+    "a dropout's p": (...told) => void Object.assign(classifierOf(told).dropout, { p: 0.5 }),
+    "a parameter is replaced": (...told) =>
+      void Object.assign(classifierOf(told).classifier, { bias: keep(ones([2])).requireGrad() }),
+    "a forward is replaced": (...told) => {
+      const { classifier } = classifierOf(told);
+      const forward = classifier.forward.bind(classifier);
+      classifier.forward = (x: Tensor) => mul(forward(x), 2);
+    },
+    "label smoothing": (args) => void (args.labelSmoothingFactor = 0.3),
+    "weights of classes": (args) => void (args.classWeights = [0.2, 3]),
+    maxGradNorm: (args) => void (args.maxGradNorm = 0.01),
+    "mixed precision": (args) => void (args.fp16 = true),
+    "the optimizer's betas": (_args, _state, _control, { optimizer }) =>
+      void ((optimizer as AdamW).options.betas = [0.5, 0.6]),
+    "the optimizer's weight decay": (_args, _state, _control, { optimizer }) =>
+      void (optimizer!.options.weightDecay = 10),
+  };
+
+  let unchanged: string;
+  test("nothing", async () => {
+    unchanged = await weightsAfter(true);
+    expect(await weightsAfter(false)).toBe(unchanged);
+  });
+
+  test.each(Object.entries(changes))("%s", async (_, change) => {
+    const called = await weightsAfter(false, change);
+    expect(called).not.toBe(unchanged);
+    expect(await weightsAfter(true, change)).toBe(called);
+  });
+
+  test("gradient checkpointing: the same numbers, once more computed", async () => {
+    const change = (...told: Changed): void => classifierOf(told).gradientCheckpointingEnable();
+    const before = device().queue.dispatched;
+    expect(await weightsAfter(true, change)).toBe(unchanged);
+    const between = device().queue.dispatched;
+    await weightsAfter(true);
+    expect(between - before).toBeGreaterThan(device().queue.dispatched - between);
+  });
+
+  test("weights of classes that there are already; the last update counts them", async () => {
+    const own = { classWeights: [1, 1] };
+    const change = (args: TrainingArguments): void => void (args.classWeights = [0.2, 3]);
+    const called = await weightsAfter(false, change, { own });
+    expect(called).not.toBe(unchanged);
+    expect(await weightsAfter(true, change, { own })).toBe(called);
+  });
+
+  test("a loss of one's own, which may decide anything: its steps are called", async () => {
+    const lossOf = (): Partial<TrainerOptions> => {
+      let calls = 0;
+      return { computeLoss: ({ logits }, labels) => mul(crossEntropy(logits, labels), ++calls > 8 ? -1 : 1) };
+    };
+    expect(await weightsAfter(true, undefined, lossOf())).toBe(await weightsAfter(false, undefined, lossOf()));
+  });
+
+  test("a gradient hook is refused, also where steps were recorded before it", async () => {
+    const change = (...told: Changed): void => void registerHook(classifierOf(told).classifier.bias, () => undefined);
+    await expect(weightsAfter(true, change)).rejects.toThrow(
+      "record: a gradient hook is called inside the recorded work",
+    );
   });
 });

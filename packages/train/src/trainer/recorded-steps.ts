@@ -27,31 +27,49 @@ interface Recorded {
  */
 export class RecordedSteps {
   readonly #config: BertConfig;
-  readonly #most: number;
+  readonly #dependsOn: () => string;
   readonly #update: (inputs: UpdateInputs) => Tensor;
   readonly #recorded = new Map<string, Recorded>();
   readonly #seen = new Set<string>();
+  /** What the update depended on when these were recorded. */
+  #recordedFor = "";
   readonly #device = device();
   readonly #forget = (): void => this.#disposeRecordings();
 
-  /** @param update records an update, and gives what is to be read of it. It may do nothing that `record()` refuses. */
-  constructor(config: BertConfig, update: (inputs: UpdateInputs) => Tensor, { enabled = true } = {}) {
+  /**
+   * @param update records an update, and gives what is to be read of it. It may do nothing that `record()` refuses.
+   * @param dependsOn everything on the host that decides what the update does, as a text: when it changes, recordings are dropped
+   */
+  constructor(config: BertConfig, update: (inputs: UpdateInputs) => Tensor, dependsOn: () => string) {
     this.#config = config;
-    this.#most = enabled ? MAX_SHAPES : 0;
     this.#update = update;
-    this.#device.givers.add(this.#forget); // where memory is short, an update is recorded anew when its shape comes again
+    this.#dependsOn = dependsOn;
+    this.#device.givers.add(this.#forget); // where memory is short, an update is recorded once more when its shape comes again
   }
 
   /**
    * Does an update, and reads its result.
    * @param shares of the loss, one for each of several batches
+   * @param options.records whether the update may be recorded, and a recording of it replayed
    * @throws when ids or labels are beyond what the config allows
    */
-  run(batches: readonly Batch[], shares: readonly number[] = []): Promise<ArrayLike<number>> {
+  run(
+    batches: readonly Batch[],
+    shares: readonly number[] = [],
+    { records = true }: { records?: boolean } = {},
+  ): Promise<ArrayLike<number>> {
     const given = batches.map(hostInputs);
-    const key = given.map((inputs) => inputs.map(({ name, shape }) => `${name} ${shape.join("×")}`).join()).join(" + ");
+    if (!records) return this.#device.pool.lend(() => this.#call(given, shares), this.#forget);
+    const dependsOn = this.#dependsOn();
+    if (dependsOn !== this.#recordedFor) {
+      this.#disposeRecordings();
+      this.#seen.clear();
+      this.#recordedFor = dependsOn;
+    }
+    const nameOf = ({ name, shape, dtype }: HostInput): string => `${name} ${dtype} ${shape.join("×")}`;
+    const key = given.map((inputs) => inputs.map(nameOf).join()).join(" + ");
     const recorded = this.#recorded.get(key);
-    const recordsNow = !recorded && this.#seen.has(key) && this.#recorded.size < this.#most;
+    const recordsNow = !recorded && this.#seen.has(key) && this.#recorded.size < MAX_SHAPES;
     if (!recorded && !recordsNow) {
       this.#seen.add(key);
       return this.#device.pool.lend(() => this.#call(given, shares), this.#forget);

@@ -1,3 +1,4 @@
+import { GpugradError } from "@gpugrad/tensor";
 import { snakeCase } from "./training-arguments.ts";
 
 /** An entry of the log: Transformers' keys (`loss`, `grad_norm`, `eval_accuracy`, …), with `epoch` and `step`. */
@@ -32,8 +33,8 @@ export interface TrainerState {
   bestMetric: number | null;
   bestGlobalStep: number | null;
   bestModelCheckpoint: string | null;
-  /** By the callbacks' class names. */
-  statefulCallbacks: Record<string, CallbackState>;
+  /** By the callbacks' class names; a list where there are several of a class. */
+  statefulCallbacks: Record<string, CallbackState | CallbackState[]>;
 }
 
 /** What the loop does next; callbacks may change it. */
@@ -82,11 +83,59 @@ export function stateToJson(state: TrainerState, control: TrainerControl): Recor
   };
 }
 
-/** The state in a `trainer_state.json`, Transformers' or ours, over `fresh`. */
-export function stateFromJson(json: Record<string, unknown>, fresh: TrainerState): TrainerState {
-  const known = Object.keys(fresh).flatMap((name) => {
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNumber = (value: unknown): boolean => typeof value === "number" && value >= 0;
+const orNull =
+  (rule: (value: unknown) => boolean) =>
+  (value: unknown): boolean =>
+    value === null || rule(value);
+const isState = (value: unknown): boolean =>
+  isObject(value) && isObject(value["args"]) && isObject(value["attributes"]);
+
+/** What each value of a state has to be. A number of the log or a metric that is NaN is null in JSON. */
+const RULES: { readonly [Name in keyof TrainerState]: readonly [kind: string, rule: (value: unknown) => boolean] } = {
+  epoch: ["a number from 0 on", isNumber],
+  globalStep: ["a whole number from 0 on", isCount],
+  maxSteps: ["a whole number from 0 on", isCount],
+  numTrainEpochs: ["a whole number from 0 on", isCount],
+  trainBatchSize: ["a whole number from 0 on", orNull(isCount)],
+  loggingSteps: ["a number from 0 on", isNumber],
+  evalSteps: ["a number from 0 on", isNumber],
+  saveSteps: ["a number from 0 on", isNumber],
+  totalFlos: ["a number from 0 on", isNumber],
+  logHistory: ["a list of objects", (value) => Array.isArray(value) && value.every(isObject)],
+  bestMetric: ["a number or null", orNull((value) => typeof value === "number")],
+  bestGlobalStep: ["a whole number or null", orNull(isCount)],
+  bestModelCheckpoint: ["a folder or null", orNull((value) => typeof value === "string")],
+  statefulCallbacks: [
+    "an object of states",
+    (value) =>
+      isObject(value) && Object.values(value).every((own) => (Array.isArray(own) ? own : [own]).every(isState)),
+  ],
+};
+
+/**
+ * The state in a `trainer_state.json`, Transformers' or ours, over `fresh`.
+ * @param file what errors call it
+ * @throws when it is no object, or a value is of another kind
+ */
+export function stateFromJson(json: unknown, fresh: TrainerState, file: string): TrainerState {
+  const refuse = (problem: string): never => {
+    throw new GpugradError(`${file}: ${problem}. The file is damaged: continue from another checkpoint.`);
+  };
+  if (!isObject(json)) return refuse(json === undefined ? "it is missing" : "it is not an object");
+  const known = (Object.keys(RULES) as (keyof TrainerState)[]).flatMap((name) => {
     const value = json[snakeCase(name)];
-    return value === undefined ? [] : [[name, value] as const];
+    if (value === undefined) return [];
+    const [kind, rule] = RULES[name];
+    if (!rule(value)) refuse(`${snakeCase(name)} is not ${kind}: ${JSON.stringify(value).slice(0, 80)}`);
+    return [[name, value] as const];
   });
-  return { ...fresh, ...Object.fromEntries(known) };
+  const state: TrainerState = { ...fresh, ...Object.fromEntries(known) };
+  delete state.statefulCallbacks["TrainerControl"]; // what a run does next is its own
+  for (const entry of state.logHistory)
+    for (const [name, value] of Object.entries(entry)) if ((value as number | null) === null) entry[name] = NaN;
+  return state;
 }

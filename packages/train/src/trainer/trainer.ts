@@ -28,7 +28,10 @@ import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset
 import type { HubCallback } from "../hub/hub-callback.ts";
 import { withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
+import { callbackStates, loadCallbackStates } from "./callback-states.ts";
 import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
+import { inMode } from "./mode.ts";
+import { ModelUse } from "./model-use.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
 import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -91,9 +94,15 @@ export class Trainer {
   /** The newest checkpoint of the run that ended last. */
   #lastCheckpoint: string | undefined;
   #stopped = false;
-  #classWeights: readonly number[] | undefined;
-  /** Tokens that are made ahead, while a run goes on. */
-  readonly #tokens = new Map<Dataset, TokenizedDataset>();
+  /** The weights of "balanced" classes. */
+  #balanced: Promise<readonly number[]> | undefined;
+  /** What callbacks keep before the first run: where one from the start begins. */
+  #callbackStates: TrainerState["statefulCallbacks"] | undefined;
+  /** Tokens that are made ahead, while a run is under way. */
+  readonly #tokens = new Map<Dataset, Promise<TokenizedDataset>>();
+  /** Warnings that nobody could wait for where they arose. */
+  readonly #warnings: Promise<void>[] = [];
+  readonly #use: ModelUse;
   /** Whether a warning of logits that aren't finite was given. */
   #hasWarned = false;
   /** Until the callbacks are done with `onInitEnd`. */
@@ -101,6 +110,7 @@ export class Trainer {
 
   constructor(options: TrainerOptions) {
     this.model = options.model;
+    this.#use = ModelUse.of(options.model);
     this.args = trainingArguments(options.args);
     this.#options = options;
     const { args, model } = this;
@@ -153,38 +163,42 @@ export class Trainer {
    */
   async measureStep(): Promise<number> {
     const batch = await firstOf((await this.#trainLoader()).epoch(0));
-    const generator = defaultGenerator.state;
-    const wasTraining = this.model.training;
     const loss = await this.#loss();
-    this.model.train();
     let seconds = 0;
     try {
       for (let i = 0; i < 2; i++) {
         const start = performance.now();
-        scope(() => loss.forward(this.model, inputsOf(batch)).loss!.backward());
+        const generator = defaultGenerator.state;
+        inMode(this.model, true, () => scope(() => loss.forward(this.model, inputsOf(batch)).loss!.backward()));
+        defaultGenerator.setState(generator);
         this.model.zeroGrad();
         await device().finish();
         seconds = (performance.now() - start) / 1000;
       }
     } finally {
       loss.dispose();
-      this.model.train(wasTraining);
-      defaultGenerator.setState(generator);
     }
     return seconds * this.args.gradientAccumulationSteps;
   }
 
   /**
-   * Trains, from the start or from a checkpoint. When the device is lost, a new one is made, and training goes on from the newest
-   * checkpoint, or begins again.
+   * Trains, from the start or from a checkpoint. When the device is lost, a new one is made, and training continues from the newest
+   * checkpoint, or begins again. Evaluations and the like that callbacks begin are waited for, also those that they don't await.
    * @param options.resumeFromCheckpoint in place of the argument of that name
+   * @throws while the same model is being trained
    */
-  async train({
+  train({
     resumeFromCheckpoint = this.args.resumeFromCheckpoint,
   }: { resumeFromCheckpoint?: string | boolean | null } = {}): Promise<TrainOutput> {
+    return this.#use.training(() => this.#train(resumeFromCheckpoint));
+  }
+
+  async #train(resumeFromCheckpoint: string | boolean | null): Promise<TrainOutput> {
     const { args, model } = this;
     this.#stopped = false;
+    this.#lastCheckpoint = undefined;
     await this.#ready;
+    this.#callbackStates ??= callbackStates(this.#objects());
     const output = args.outputDir === null ? undefined : await OutputFolder.open(args.outputDir);
     try {
       let from: string | undefined;
@@ -199,24 +213,29 @@ export class Trainer {
       for (let devices = 1; ; devices++) {
         try {
           const result = await this.#trainFrom(from, output);
+          await device().finish(); // a device that was lost at the very end has the weights with it
           device().trim(); // what comes next, such as an evaluation, takes buffers of other sizes
           return result;
         } catch (caught) {
           if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES) {
             const error = caught instanceof OutOfMemoryError ? this.#adviseOn(caught) : caught;
-            await this.#emit("onTrainError", { error });
+            await this.#emit("onTrainError", { error }).catch((second: unknown) =>
+              console.warn(`Trainer: a callback failed at onTrainError: ${String(second)}`),
+            );
             throw error;
           }
+          await this.#use.settled();
           await init();
           from = this.#lastCheckpoint ?? from;
           if (from === undefined) restore(model, atStart!);
           await this.#emit("onWarning", {
-            warning: `${caught.message} There is a new one, and training goes on from ${from ?? "the start"}.`,
+            warning: `${caught.message} There is a new one, and training continues from ${from ?? "the start"}.`,
           });
         }
       }
     } finally {
-      for (const tokens of this.#tokens.values()) await tokens.close();
+      await this.#use.settled(); // an evaluation that nobody awaits may still read tokens
+      for (const tokens of this.#tokens.values()) await (await tokens.catch(() => undefined))?.close();
       this.#tokens.clear();
       await output?.release();
     }
@@ -229,20 +248,22 @@ export class Trainer {
     manualSeed(args.seed);
     const loader = await this.#trainLoader();
     const loss = await this.#loss();
-    const callbacks = this.#callbacks.filter((callback) => typeof callback !== "function");
-    const looking = callbacks.filter(looksInside);
+    const looking = (): TrainerCallback[] => this.#objects().filter(looksInside);
+    if (from === undefined) loadCallbackStates(this.#objects(), this.#callbackStates!);
     try {
       const run = new TrainingRun({
         ...{ model, args, loss, output, loader, totalSteps: this.totalSteps },
         createOptimizer: () => this.#createOptimizer(model),
         createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
-        callbacks,
+        callbacks: () => this.#objects(),
         saveModel: (folder) => this.#save(folder),
         emit: (event, more) => this.#emit(event, more),
-        ...(looking.length > 0 && { look: (event) => callInside(looking, event, ...this.#told()) }),
+        looks: () => looking().length > 0,
+        look: (event) => callInside(looking(), event, ...this.#told()),
         evaluate: () => this.evaluate(),
         log: (entry) => this.#log(entry),
         stopped: () => this.#stopped,
+        settled: () => this.#use.settled(),
       });
       this.#run = run;
       try {
@@ -296,12 +317,14 @@ export class Trainer {
     await this.#ready;
     const target = folder ?? this.args.outputDir;
     if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
-    await this.#save(target).catch((error: NodeJS.ErrnoException) => {
-      if (error.syscall === undefined) throw error; // not the disk's
-      throw new GpugradError(
-        `${target}: the model can't be saved: ${error.message}. Choose another folder, or go on from the newest checkpoint later.`,
-      );
-    });
+    await this.#use
+      .reading(() => this.#save(target))
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.syscall === undefined) throw error; // not the disk's
+        throw new GpugradError(
+          `${target}: the model can't be saved: ${error.message}. Choose another folder, or continue from the newest checkpoint later.`,
+        );
+      });
     await this.#emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
   }
@@ -320,6 +343,10 @@ export class Trainer {
     Record<string, number>
   > {
     if (!dataset) throw new GpugradError("Trainer: evaluate() needs an evalDataset.");
+    return this.#use.reading(() => this.#evaluate(dataset));
+  }
+
+  async #evaluate(dataset: Dataset): Promise<Record<string, number>> {
     const prediction = await this.#predict(dataset, "eval");
     const { metrics } = prediction;
     if (!prediction.labels)
@@ -330,13 +357,15 @@ export class Trainer {
   }
 
   /** Logits of every row, with `test_loss` and the metrics where all rows have labels. */
-  async predict(
+  predict(
     dataset: Dataset,
     { metricKeyPrefix = "test" }: { metricKeyPrefix?: string } = {},
   ): Promise<PredictionOutput> {
-    const prediction = await this.#predict(dataset, metricKeyPrefix);
-    await this.#emit("onPredict", { metrics: prediction.metrics, prediction });
-    return prediction;
+    return this.#use.reading(async () => {
+      const prediction = await this.#predict(dataset, metricKeyPrefix);
+      await this.#emit("onPredict", { metrics: prediction.metrics, prediction });
+      return prediction;
+    });
   }
 
   async #predict(dataset: Dataset, prefix: string): Promise<PredictionOutput> {
@@ -356,9 +385,7 @@ export class Trainer {
     const predictions = new Float32Array(dataset.length * numLabels);
     const labels: number[] = [];
     let [lossSum, weightSum, row] = [0, 0, 0];
-    const wasTraining = model.training;
     const loss = await this.#loss();
-    model.eval();
     const start = performance.now();
     const inFlight: Promise<void>[] = [];
     let batches = 0;
@@ -369,27 +396,26 @@ export class Trainer {
         for (const label of batch.labels ?? []) labels.push(label);
         const read = scope(() =>
           noGrad(() => {
-            const output = loss.forward(model, inputsOf(batch));
+            const output = inMode(model, false, () => loss.forward(model, inputsOf(batch)));
             return { logits: output.logits.data(), mean: output.loss?.item() };
           }),
         );
         const evaluation = { batch: ++batches, totalBatches: loader.length };
         const weight = loss.weightOf(batch);
-        const heard = Promise.all([read.logits, read.mean]).then(async ([values, mean]) => {
+        const taken = Promise.all([read.logits, read.mean]).then(async ([values, mean]) => {
           predictions.set(values, at * numLabels);
           lossSum += (mean ?? 0) * weight;
           weightSum += weight;
           await this.#emit("onPredictionStep", { evaluation });
         });
-        heard.catch(() => undefined); // it is awaited later
-        inFlight.push(heard);
+        taken.catch(() => undefined); // it is awaited later
+        inFlight.push(taken);
         if (inFlight.length >= BATCHES_IN_FLIGHT) await inFlight.shift();
       }
       await Promise.all(inFlight);
     } finally {
       await Promise.allSettled(inFlight);
       loss.dispose();
-      model.train(wasTraining);
     }
     const seconds = (performance.now() - start) / 1000;
     const labelled = labels.length === row && row > 0 ? labels : undefined;
@@ -422,13 +448,11 @@ export class Trainer {
   }
 
   async #loss(): Promise<Loss> {
-    this.#classWeights ??= await this.#weightsOfClasses();
-    return lossOf(this.args, { classWeights: this.#classWeights, computeLoss: this.#options.computeLoss });
+    if (this.args.classWeights === "balanced") this.#balanced ??= this.#balancedWeights();
+    return lossOf(this.args, { balanced: await this.#balanced, computeLoss: this.#options.computeLoss });
   }
 
-  /** The weight of each class in the loss; undefined where all count the same. */
-  async #weightsOfClasses(): Promise<readonly number[] | undefined> {
-    if (this.args.classWeights !== "balanced") return this.args.classWeights ?? undefined;
+  async #balancedWeights(): Promise<readonly number[]> {
     const { trainDataset } = this.#options;
     if (!trainDataset)
       throw new GpugradError("Trainer: classWeights is balanced, but there is no trainDataset to count.");
@@ -473,9 +497,11 @@ export class Trainer {
     const known = this.#tokens.get(dataset);
     if (known) return known;
     const { dataloaderNumWorkers: numWorkers } = this.args;
-    const tokens = await tokenizeDataset(dataset, this.#options.tokenizer, { numWorkers, maxLength: this.#maxLength });
+    const options = { numWorkers, maxLength: this.#maxLength };
+    const tokens = tokenizeDataset(dataset, this.#options.tokenizer, options);
     this.#tokens.set(dataset, tokens);
-    if (tokens.note) this.#warn(tokens.note);
+    const { note } = await tokens;
+    if (note) await this.#emit("onWarning", { warning: note });
     return tokens;
   }
 
@@ -495,8 +521,16 @@ export class Trainer {
     return outputDir === null ? tell : [...tell, modelCardCallback({ outputDir, hubModelId, warn })];
   }
 
+  /** For those who can't wait: what a handler throws comes out of the next event, or of the call that is under way. */
   #warn(warning: string): void {
-    void this.#emit("onWarning", { warning });
+    const told = this.#tell("onWarning", { warning });
+    told.catch(() => undefined); // it is awaited later
+    this.#warnings.push(told);
+  }
+
+  /** The callbacks that aren't plain functions. */
+  #objects(): TrainerCallback[] {
+    return this.#callbacks.filter((callback) => typeof callback !== "function");
   }
 
   async #log(logs: LogEntry): Promise<void> {
@@ -507,6 +541,11 @@ export class Trainer {
   }
 
   async #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {
+    await this.#tell(event, more);
+    while (this.#warnings.length > 0) await this.#warnings.shift();
+  }
+
+  async #tell(event: TrainerEvent, more: Partial<CallbackContext>): Promise<void> {
     if (
       event === "onWarning" &&
       !this.#callbacks.some((callback) => typeof callback === "function" || callback.onWarning)

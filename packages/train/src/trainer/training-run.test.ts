@@ -1,12 +1,22 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BertForSequenceClassification, PreTrainedModel } from "@gpugrad/bert";
-import { destroy, device, init, undisposed } from "@gpugrad/tensor";
+import { add, crossEntropy, destroy, device, fromArray, init, keep, ones, undisposed } from "@gpugrad/tensor";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback } from "./callbacks.ts";
 import { OutputFolder } from "../checkpoint/output-folder.ts";
+import { writeSealedFolder } from "../checkpoint/sealed-folder.ts";
 import type { BatchTokenizer } from "../data/data-loader.ts";
 import { Dataset } from "../data/dataset.ts";
 import { trainWordPiece } from "../sample/wordpiece.ts";
@@ -159,6 +169,102 @@ describe("callbacks", () => {
     );
   });
 
+  test.each<[greater: boolean, best: number, step: number, scores: number[]]>([
+    [true, 0.9, 3, [NaN, 0.5, 0.9, 0.7, NaN]],
+    [false, 0.5, 2, [NaN, 0.5, 0.9, 0.7, NaN]],
+    [true, 0.5, 1, [0.5, NaN, 0.4, NaN, 0.1]],
+  ])(
+    "a metric that is NaN is never the best (greater is better: %s): %d at %i of %j",
+    async (greater, best, step, scores) => {
+      const saved: number[] = [];
+      const own = {
+        evalStrategy: "steps",
+        evalSteps: 1,
+        metricForBestModel: "score",
+        greaterIsBetter: greater,
+      } as const;
+      const record: TrainerCallback = { onSave: (_args, { globalStep }) => void saved.push(globalStep) };
+      const queue = [...scores];
+      const trainer = trainerWith(
+        { ...own, maxSteps: 5, saveSteps: 1, saveTotalLimit: 1, loadBestModelAtEnd: true, outputDir: folder },
+        {
+          computeMetrics: () => ({ score: queue.shift()! }),
+          callbacks: [new EarlyStoppingCallback({ earlyStoppingPatience: 4 })],
+        },
+      );
+      expect(await trainer.train()).toMatchObject({ globalStep: 5, completed: true });
+      expect(trainer.state).toMatchObject({ bestMetric: best, bestGlobalStep: step });
+      expect(trainer.state.bestModelCheckpoint).toBe(join(folder, `checkpoint-${step}`));
+      expect(checkpoints()).toContain(`checkpoint-${step}`);
+      const again = [...scores];
+      await trainerWith(
+        { ...own, maxSteps: 5, saveStrategy: "best", outputDir: join(folder, "best") },
+        { computeMetrics: () => ({ score: again.shift()! }), callbacks: [record] },
+      ).train();
+      expect(saved.at(-1)).toBe(step);
+    },
+  );
+
+  test("early stopping begins to count at the first evaluation, which may be NaN", async () => {
+    const ends = async (scores: number[]): Promise<number> => {
+      const trainer = trainerWith(
+        { evalStrategy: "steps", evalSteps: 1, metricForBestModel: "score" },
+        { computeMetrics: () => ({ score: scores.shift()! }), callbacks: [new EarlyStoppingCallback()] },
+      );
+      return (await trainer.train()).globalStep;
+    };
+    expect(await ends([NaN, 0.5, 0.6, 0.6])).toBe(4);
+    expect(await ends([NaN, NaN])).toBe(2);
+    expect(await ends([0.5, NaN])).toBe(2);
+  });
+
+  test("two callbacks of a class keep a state each", async () => {
+    const own = { evalStrategy: "steps", evalSteps: 1, metricForBestModel: "score", saveSteps: 3 } as const;
+    const scores = [5, 4, 3, 2, 1, 0];
+    const pair = (): TrainerCallback[] => [
+      new EarlyStoppingCallback({ earlyStoppingPatience: 4 }),
+      new EarlyStoppingCallback({ earlyStoppingPatience: 50, earlyStoppingThreshold: 10 }),
+      { onEvaluate: (_a, { globalStep }, control) => void (control.shouldTrainingStop ||= globalStep === 3) },
+    ];
+    const first = trainerWith(
+      { ...own, outputDir: folder },
+      { computeMetrics: () => ({ score: scores.shift()! }), callbacks: pair() },
+    );
+    await first.train();
+    const counter = "attributes.early_stopping_patience_counter";
+    expect(first.state.statefulCallbacks["EarlyStoppingCallback"]).toMatchObject([
+      { args: { early_stopping_patience: 4 } },
+      { args: { early_stopping_patience: 50 } },
+    ]);
+    expect(first.state.statefulCallbacks).toHaveProperty(`EarlyStoppingCallback.0.${counter}`, 2);
+    const resumed = trainerWith(
+      { ...own, outputDir: folder, resumeFromCheckpoint: true },
+      { computeMetrics: () => ({ score: scores.shift()! }), callbacks: pair() },
+    );
+    expect(await resumed.train()).toMatchObject({ globalStep: 5, completed: false }); // the fourth that is no better
+  });
+
+  test("wishes of several add up: a stop's checkpoint where saveStrategy is best, a flag that is set between two updates", async () => {
+    const own = { evalStrategy: "steps", evalSteps: 2, metricForBestModel: "score", saveStrategy: "best" } as const;
+    const scores = [0.9, 0.1, 0.1];
+    const trainer = trainerWith(
+      { ...own, outputDir: folder },
+      {
+        computeMetrics: () => ({ score: scores.shift()! }),
+        callbacks: [{ onStepEnd: (_a, { globalStep }) => void (globalStep === 4 && trainer.stop()) }],
+      },
+    );
+    await trainer.train();
+    expect(checkpoints().sort()).toEqual(["checkpoint-2", "checkpoint-4"]);
+    const asks: TrainerCallback = {
+      onStepResult: (_a, _s, control, { result }) => void (result!.step === 5 && (control.shouldLog = true)),
+      onStepEnd: (_a, { globalStep }, control) => void (globalStep === 12 && (control.shouldTrainingStop = false)),
+    };
+    const logs = trainerWith({}, { callbacks: [asks] });
+    expect(await logs.train()).toMatchObject({ globalStep: 12, completed: true }); // also if a callback clears the stop at the end
+    expect(logs.state.logHistory).toHaveLength(2);
+  });
+
   test("the best model is loaded at the end", async () => {
     const scores = [0.5, 0.9, 0.1];
     const own = { evalStrategy: "steps", evalSteps: 4, saveSteps: 4, outputDir: folder, saveTotalLimit: 1 } as const;
@@ -217,6 +323,69 @@ describe("the output folder", () => {
     const again = trainerWith({ outputDir: folder });
     expect(await again.train({ resumeFromCheckpoint: true })).toMatchObject({ globalStep: 12, completed: true });
     expect(await bytesOf(again.model)).toBe(await undisturbed());
+  });
+
+  test("a run with accumulation goes on in the middle of an epoch, with the batches that are left", async () => {
+    const own = { gradientAccumulationSteps: 4, maxSteps: 8, outputDir: folder, saveSteps: 2 } as const; // 15 batches, 4 updates an epoch
+    const rowsOf = async (more: Partial<TrainingArguments>): Promise<number[][]> => {
+      const read: number[][] = [];
+      const rows = new Dataset({
+        ...{ name: "letters", length: dataset.length, labels: { numLabels: 2 } },
+        row: (i) => (read.push([i]), dataset.row(i)),
+      });
+      await trainerWith({ ...own, dataloaderPrefetch: 0, ...more }, { trainDataset: rows }).train();
+      return read;
+    };
+    const all = await rowsOf({});
+    expect(all).toHaveLength(120);
+    const resumed = await rowsOf({ resumeFromCheckpoint: join(folder, "checkpoint-6") });
+    expect(resumed).toEqual(all.slice(60 + 2 * 16)); // after an epoch and two updates of four batches of four rows
+    rmSync(join(folder, "checkpoint-8"), { recursive: true });
+    expect(await rowsOf({ resumeFromCheckpoint: join(folder, "checkpoint-4") })).toEqual(all.slice(60)); // after an epoch
+  });
+
+  test("time left and the log of a run that was resumed are those of its own updates", async () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
+    const told: [step: number, secondsLeft: number][] = [];
+    const seconds: TrainerCallback = {
+      onStepBegin: () => void (now += 1000),
+      onStepResult: (_a, _s, _c, { result }) => void told.push([result!.step, result!.secondsLeft]),
+    };
+    const own = { outputDir: folder, saveSteps: 4 } as const;
+    await trainerWith(own).train();
+    const resumed = trainerWith(own, { callbacks: [seconds] });
+    const result = await resumed.train({ resumeFromCheckpoint: join(folder, "checkpoint-8") });
+    clock.mockRestore();
+    expect(told.map(([step]) => step)).toEqual([9, 10, 11, 12]);
+    for (const [step, left] of told) expect(left).toBeLessThanOrEqual(2 * (12 - step)); // a second each, two under way at a time
+    expect(result).toMatchObject({ updates: 4, globalStep: 12 });
+    expect(result.metrics.train_steps_per_second).toBe(1);
+    expect(result.metrics.train_samples_per_second).toBe(4);
+    const over = trainerWith({ ...own, resumeFromCheckpoint: true });
+    const { trainingLoss, updates } = await over.train();
+    expect([trainingLoss, updates]).toEqual([NaN, 0]); // no update, no loss
+    expect(over.state.logHistory.filter((entry) => "train_loss" in entry)).toEqual([]);
+  });
+
+  test.each([
+    ["[]", /trainer_state.json: it is not an object/],
+    ['{"global_step": "5"}', /trainer_state.json: global_step is not a whole number from 0 on: "5"/],
+    ['{"global_step": 2.5}', /global_step is not a whole number/],
+    ['{"epoch": null}', /epoch is not a number from 0 on: null/],
+    ['{"log_history": {}}', /log_history is not a list of objects/],
+    ['{"best_model_checkpoint": 3}', /best_model_checkpoint is not a folder or null: 3/],
+    ['{"stateful_callbacks": {"A": 1}}', /stateful_callbacks is not an object of states/],
+  ])("a state that is not one is refused: %s", async (content, message) => {
+    await trainerWith({ outputDir: folder, maxSteps: 2 }).train();
+    const checkpoint = join(folder, "checkpoint-2");
+    await writeSealedFolder(checkpoint, async (aside) => {
+      cpSync(checkpoint, aside, { recursive: true });
+      rmSync(join(aside, "checksums.json"));
+      writeFileSync(join(aside, "trainer_state.json"), content);
+      await Promise.resolve();
+    });
+    await expect(trainerWith({ outputDir: folder, resumeFromCheckpoint: true }).train()).rejects.toThrow(message);
   });
 
   test("a checkpoint that was cut short is passed over, and told of", async () => {
@@ -310,11 +479,33 @@ describe("a run survives", () => {
       const trainer = trainerWith(own, { callbacks: [loses] });
       expect(await trainer.train()).toMatchObject({ globalStep: 12, completed: true });
       expect(warnings).toEqual([
-        expect.stringMatching(where === "from the start" ? /goes on from the start/ : /goes on from .*checkpoint-4/),
+        expect.stringMatching(
+          where === "from the start" ? /continues from the start/ : /continues from .*checkpoint-4/,
+        ),
       ]);
       expect(await bytesOf(trainer.model)).toBe(await undisturbed());
     },
   );
+
+  test("the loss of a device while idle: the next run continues from the checkpoint that it was asked for", async () => {
+    const steps: number[] = [];
+    const trainer = trainerWith(
+      { outputDir: folder, saveSteps: 4 },
+      {
+        callbacks: [
+          { onStepResult: (_a, _s, _c, { result }) => void steps.push(result!.step), onWarning: () => undefined },
+        ],
+      },
+    );
+    await trainer.train();
+    const whole = await bytesOf(trainer.model);
+    device().gpu.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    steps.length = 0;
+    await trainer.train({ resumeFromCheckpoint: join(folder, "checkpoint-4") });
+    expect(steps).toEqual([5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(await bytesOf(trainer.model)).toBe(whole);
+  });
 
   test("a clock that jumps, forwards and back: no time is negative", async () => {
     let now = Date.now();
@@ -396,6 +587,46 @@ describe("a loss that is NaN", () => {
     expect(undisposed()).toBe(before);
   });
 
+  test.each<[string, Partial<TrainingArguments>]>([
+    ["steps called", { recordSteps: false }],
+    ["steps recorded", { recordSteps: true }],
+    ["without clipping", { maxGradNorm: 0 }],
+    ["accumulated", { gradientAccumulationSteps: 2, perDeviceTrainBatchSize: 2 }],
+    ["in mixed precision", { fp16: true }],
+  ])("leaves the weights as they were before it: %s", async (_, own) => {
+    const rows = Array.from({ length: 40 }, (_, i) => ({ text: "abcd", label: i === 25 ? 3e38 : i / 40 }));
+    const options = (): Partial<TrainerOptions> => ({
+      ...{ model: tinyModel({ numLabels: 1 }), trainDataset: Dataset.fromRows(rows) },
+    });
+    const args = { trainSamplingStrategy: "sequential", lrSchedulerType: "constant", ...own } as const;
+    const before = trainerWith({ ...args, maxSteps: 6 }, options());
+    await before.train();
+    const trainer = trainerWith({ ...args, maxSteps: 10 }, options());
+    const error = await trainer.train().catch((error: unknown) => error);
+    expect(error).toMatchObject({ name: "NonFiniteError", step: 7 });
+    expect(trainer.state.globalStep).toBe(6);
+    expect(await bytesOf(trainer.model)).toBe(await bytesOf(before.model));
+  });
+
+  test("so does a loss that is NaN though its gradients are finite", async () => {
+    let calls = 0;
+    const nan = fromArray([NaN], []);
+    const own = { lrSchedulerType: "constant", maxSteps: 4 } as const;
+    const before = trainerWith(own, { computeLoss: ({ logits }, labels) => crossEntropy(logits, labels) });
+    await before.train();
+    const trainer = trainerWith(
+      { ...own, maxSteps: 9 },
+      {
+        computeLoss: ({ logits }, labels) => {
+          const loss = crossEntropy(logits, labels);
+          return ++calls === 5 ? add(loss, nan) : loss;
+        },
+      },
+    );
+    await expect(trainer.train()).rejects.toThrow(/update 5 has loss NaN/);
+    expect(await bytesOf(trainer.model)).toBe(await bytesOf(before.model));
+  });
+
   test("is left out, if that is asked for, and the run goes on", async () => {
     const rows = Array.from({ length: 16 }, (_, i) => ({ text: "abcd", label: i === 6 ? 1e30 : i / 16 }));
     const losses: number[] = [];
@@ -418,7 +649,89 @@ describe("a loss that is NaN", () => {
   });
 });
 
+describe("what an earlier call has left", () => {
+  test("gradients on parameters are cleared before the first update", async () => {
+    const trainer = trainerWith({});
+    for (const parameter of trainer.model.parameters()) parameter.grad = keep(ones(parameter.shape));
+    await trainer.train();
+    expect(await bytesOf(trainer.model)).toBe(await undisturbed());
+  });
+
+  test("what callbacks have counted: a run from the start begins at nothing", async () => {
+    const scores = [3, 2, 2, 1, 1, 3, 4, 5, 6];
+    const trainer = trainerWith(
+      { evalStrategy: "steps", evalSteps: 1, metricForBestModel: "score", maxSteps: 3 },
+      {
+        computeMetrics: () => ({ score: scores.shift()! }),
+        callbacks: [new EarlyStoppingCallback({ earlyStoppingPatience: 3 })],
+      },
+    );
+    expect(await trainer.train()).toMatchObject({ globalStep: 3 });
+    expect(await trainer.train()).toMatchObject({ globalStep: 3, completed: true });
+  });
+});
+
+test("the row without a label is named, wherever it is in its batch", async () => {
+  const rows = Array.from({ length: 8 }, (_, i) => ({ text: "abcd", ...(i !== 3 && { label: i % 2 }) }));
+  const trainDataset = Dataset.fromRows(rows, { name: "mixed" });
+  await expect(trainerWith({ trainSamplingStrategy: "sequential" }, { trainDataset }).train()).rejects.toThrow(
+    /mixed, row 3 has no label to train on/,
+  );
+});
+
+test("what a handler of warnings throws comes out of the call under way", async () => {
+  const refuses: TrainerCallback = {
+    onWarning: () => {
+      throw new Error("no warnings here");
+    },
+  };
+  const noted = trainerWith({ maxSteps: 2, dataloaderNumWorkers: 1 }, { callbacks: [refuses] }); // this tokenizer can't go to a thread
+  await expect(noted.train()).rejects.toThrow("no warnings here");
+});
+
 describe("arguments do what they say", () => {
+  test("evalDelay: the first evaluation is at that update or epoch, not one later", async () => {
+    const evaluationsOf = async (own: Partial<TrainingArguments>): Promise<(number | undefined)[]> => {
+      const trainer = trainerWith({ maxSteps: 8, perDeviceTrainBatchSize: 30, ...own });
+      await trainer.train();
+      return trainer.state.logHistory.filter((entry) => "eval_loss" in entry).map(({ step }) => step);
+    };
+    expect(await evaluationsOf({ evalStrategy: "steps", evalSteps: 2, evalDelay: 4 })).toEqual([4, 6, 8]);
+    expect(await evaluationsOf({ evalStrategy: "steps", evalSteps: 2, evalDelay: 5 })).toEqual([6, 8]);
+    expect(await evaluationsOf({ evalStrategy: "epoch", evalDelay: 2 })).toEqual([4, 6, 8]);
+    expect(await evaluationsOf({ evalStrategy: "epoch", evalDelay: 2.5 })).toEqual([6, 8]);
+  });
+
+  test("warmupSteps below 1 are a share of all updates, rounded up", async () => {
+    const rates: number[] = [];
+    await trainerWith(
+      { maxSteps: 10, warmupSteps: 0.25, lrSchedulerType: "constant_with_warmup", learningRate: 3e-3 },
+      { callbacks: [{ onStepResult: (_a, _s, _c, { result }) => void rates.push(result!.learningRate) }] },
+    ).train();
+    expect(rates.map((rate) => Math.round(1e6 * rate))).toEqual([
+      0, 1000, 2000, 3000, 3000, 3000, 3000, 3000, 3000, 3000,
+    ]); // of 3
+  });
+
+  test("the loss of an evaluation is the mean over rows, not over batches", async () => {
+    const evaluate = async (perDeviceEvalBatchSize: number, own: Partial<TrainingArguments> = {}): Promise<number> =>
+      (await trainerWith({ perDeviceEvalBatchSize, ...own }).evaluate({ dataset: dataset.take(11) }))["eval_loss"]!;
+    const whole = await evaluate(11);
+    expect(await evaluate(4)).toBeCloseTo(whole, 6); // 4, 4 and 3 rows
+    expect(await evaluate(10)).toBeCloseTo(whole, 6); // 10 and 1
+    const weighted = { classWeights: [5, 0.1] };
+    expect(await evaluate(10, weighted)).toBeCloseTo(await evaluate(11, weighted), 6);
+  });
+
+  test("weight decay leaves biases and layer norms alone, unless noDecayGroups is false", async () => {
+    const own = { weightDecay: 0.5 };
+    const change = async (name: string, more: Partial<TrainingArguments>): Promise<number> =>
+      Math.abs((await moved(name, { ...own, ...more })) - (await moved(name, {})));
+    for (const name of ["bert.embeddings.LayerNorm.weight", "classifier.bias"]) expect(await change(name, {})).toBe(0);
+    expect(await change("bert.embeddings.LayerNorm.weight", { noDecayGroups: false })).toBeGreaterThan(1e-3);
+    expect(await change("classifier.weight", {})).toBeGreaterThan(1e-4);
+  });
+
   test("evalOnStart evaluates before the first update; saveStrategy best saves what is better, and nothing else", async () => {
     const scores = [0.2, 0.5, 0.9, 0.1];
     const trainer = trainerWith(

@@ -6,6 +6,7 @@ import {
   defaultGenerator,
   GpugradError,
   mul,
+  keep,
   ones,
   scope,
   select,
@@ -14,6 +15,7 @@ import {
   type GeneratorState,
   type Tensor,
 } from "@gpugrad/tensor";
+import { isBetter } from "../better.ts";
 import {
   evalKey,
   type CallbackContext,
@@ -26,9 +28,12 @@ import type { Batch, DataLoader } from "../data/data-loader.ts";
 import { GradScaler } from "../grad-scaler.ts";
 import type { Loss } from "./loss.ts";
 import { NonFiniteError } from "./non-finite.ts";
-import { clipFactor } from "../optim/clip.ts";
+import { clipFactor, factorOf, gradientsOf } from "../optim/clip.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { exists, readJson, writeJson, type OutputFolder } from "#platform";
+import { callbackStates, loadCallbackStates } from "./callback-states.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { inMode } from "./mode.ts";
 import { flosPerToken } from "./prediction.ts";
 import { inputsOf, RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
 import { watchesMetric, type LrScheduler } from "../schedule.ts";
@@ -41,10 +46,13 @@ const UPDATES_IN_FLIGHT = 2;
 /** What training came to, under the Trainer's names. */
 export interface TrainOutput {
   globalStep: number;
-  /** Mean of the losses of all updates of this call. */
+  /** Updates of this call: fewer than `globalStep` where it continued from a checkpoint. */
+  updates: number;
+  /** Mean of the losses of all updates of this call; NaN where there were none. */
   trainingLoss: number;
   /** False when `stop()` or a callback ended it early. */
   completed: boolean;
+  /** Of this call, but `total_flos` and `epoch`, which count from the start. */
   metrics: {
     train_runtime: number; // seconds
     train_samples_per_second: number;
@@ -65,17 +73,22 @@ export interface RunParts {
   createScheduler(totalSteps: number): LrScheduler;
   totalSteps: number;
   output: OutputFolder | undefined;
-  callbacks: readonly TrainerCallback[];
+  /** Those there are now: more may be added while the run is under way. */
+  callbacks: () => readonly TrainerCallback[];
   /** Writes model and tokenizer into a folder. */
   saveModel(folder: string): Promise<void>;
   emit(event: TrainerEvent, more?: Partial<CallbackContext>): Promise<void>;
-  /** Calls those that look into updates, if there are any. */
-  look?: (event: UpdateEvent) => void;
+  /** Whether a callback looks into updates. */
+  looks: () => boolean;
+  /** Calls those that look into updates. */
+  look: (event: UpdateEvent) => void;
   evaluate(): Promise<Record<string, number>>;
   /** Adds an entry to the log. */
   log(entry: LogEntry): Promise<void>;
   /** Whether the user has asked to stop. */
-  stopped(): boolean;
+  stopped: () => boolean;
+  /** Waits for work that reads the weights, such as an evaluation that a callback doesn't await. */
+  settled: () => Promise<void>;
 }
 
 /** One update whose result is still to come. */
@@ -108,6 +121,8 @@ export class TrainingRun {
   readonly lrScheduler: LrScheduler;
   readonly #parts: RunParts;
   readonly #scaler: GradScaler;
+  /** 1 once a loss or gradient was not finite, where that ends the run: the updates that are sent after it are left out, too. */
+  readonly #halted = keep(zeros([]));
   readonly #steps: RecordedSteps;
   readonly #updatesPerEpoch: number;
   readonly #flosPerToken: number;
@@ -116,8 +131,15 @@ export class TrainingRun {
   #gradNorm = 0;
   #learningRate = 0;
   #progress: Progress = { sinceLastLog: { loss: 0, steps: 0 }, skippedSteps: 0, scheduleWaits: 0 };
+  /** Epochs that have ended, and updates that the next one has had. */
+  #place = { epochs: 0, updates: 0 };
+  #isResumed = false;
+  /** Where the random numbers of the updates are: the run's own, so that nothing else that draws changes them. */
+  #generator: GeneratorState = defaultGenerator.state;
   /** Sum of losses of this call's updates. */
   #lossSum = 0;
+  /** The point of the run that was saved last. */
+  #savedAt: string | undefined;
   /** The newest checkpoint of this run, or the one that it began with. */
   lastCheckpoint: string | undefined;
   #firstStep = 0;
@@ -133,8 +155,11 @@ export class TrainingRun {
     this.optimizer = parts.createOptimizer();
     this.lrScheduler = parts.createScheduler(totalSteps);
     this.#scaler = new GradScaler({ enabled: args.fp16 });
-    const enabled = args.recordSteps && !parts.look;
-    this.#steps = new RecordedSteps(model.config, (inputs) => this.#update(inputs), { enabled });
+    this.#steps = new RecordedSteps(
+      model.config,
+      (inputs) => this.#update(inputs),
+      () => this.#dependsOn(),
+    );
     this.#updatesPerEpoch = Math.ceil(loader.length / args.gradientAccumulationSteps);
     this.#flosPerToken = flosPerToken(model.namedParameters());
     const stepsOf = (steps: number): number => (steps < 1 ? Math.ceil(steps * totalSteps) : steps);
@@ -151,11 +176,11 @@ export class TrainingRun {
 
   /** Goes on where a checkpoint was saved. */
   async resume(folder: string): Promise<void> {
-    const { model, args, callbacks } = this.#parts;
-    await loadWeights(model, folder);
-    const saved = (await readJson(folder, "trainer_state.json")) as Record<string, unknown>;
+    const { model, args, output, callbacks } = this.#parts;
+    const saved = await readJson(folder, "trainer_state.json");
     const { maxSteps, numTrainEpochs } = this.state;
-    const told = stateFromJson(saved, this.state);
+    const told = stateFromJson(saved, this.state, `${folder}/trainer_state.json`);
+    await loadWeights(model, folder);
     for (const name of ["loggingSteps", "evalSteps", "saveSteps", "trainBatchSize"] as const) {
       if (told[name] !== this.state[name])
         await this.#warn(
@@ -168,18 +193,30 @@ export class TrainingRun {
       await this.#warn(`${this.state.bestModelCheckpoint}, the best checkpoint so far, is gone.`);
       this.state.bestModelCheckpoint = null;
     }
-    for (const callback of callbacks) {
-      const kept = this.state.statefulCallbacks[callback.constructor.name];
-      if (kept) callback.loadState?.(kept);
-    }
+    loadCallbackStates(callbacks(), this.state.statefulCallbacks);
     await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, progress }) => {
       await this.optimizer.loadStateDict(optimizer);
       this.lrScheduler.loadStateDict(scheduler);
       if (scaler && args.fp16) this.#scaler.loadStateDict(scaler);
-      defaultGenerator.setState(generator);
+      this.#generator = generator;
       this.#progress = progress;
     });
+    const { newest } = this.#progress;
+    if (newest) [this.#gradNorm, this.#learningRate] = [newest.gradNorm ?? NaN, newest.learningRate];
+    this.#place = this.#placeOf(this.#progress);
+    this.#isResumed = true;
+    if (output?.checkpoint(this.state.globalStep) === folder) this.#savedAt = this.#here();
     this.lastCheckpoint = folder;
+  }
+
+  /** Where a checkpoint was saved; from the updates alone, as in Transformers, if an epoch had another number of them, or an older version saved it. */
+  #placeOf({ place }: Progress): { epochs: number; updates: number } {
+    if (place?.updatesPerEpoch === this.#updatesPerEpoch) return { epochs: place.epochs, updates: place.updates };
+    const { globalStep } = this.state;
+    return {
+      epochs: Math.floor(globalStep / this.#updatesPerEpoch),
+      updates: globalStep % this.#updatesPerEpoch,
+    };
   }
 
   /** Trains to the end, or until it is told to stop. @throws {@link NonFiniteError} where `onNonFinite` is stop */
@@ -193,77 +230,117 @@ export class TrainingRun {
   }
 
   async #train(): Promise<TrainOutput> {
-    const { model, args } = this.#parts;
+    const { model, args, output, stopped, settled } = this.#parts;
+    await settled();
     model.train();
+    model.zeroGrad();
+    this.optimizer.zeroGrad();
     this.#startedAt = performance.now();
     this.#firstStep = this.state.globalStep;
     await this.#emit("onTrainBegin");
-    if (args.evalOnStart && this.state.globalStep === 0) await this.#evaluate({ movesSchedule: false });
-    const done = this.state.globalStep;
-    let skip = (done % this.#updatesPerEpoch) * args.gradientAccumulationSteps;
-    for (
-      let epoch = Math.floor(done / this.#updatesPerEpoch);
-      epoch < this.state.numTrainEpochs &&
-      this.state.globalStep < this.state.maxSteps &&
-      !this.control.shouldTrainingStop;
-      epoch++, skip = 0
-    ) {
+    if (!this.#isResumed) this.#generator = defaultGenerator.state;
+    if (args.evalOnStart && !this.#isResumed) await this.#evaluate({ isAtStart: true });
+    const place = this.#place;
+    while (place.epochs < this.state.numTrainEpochs && !stopped() && (place.updates > 0 || !this.#isOver())) {
       this.control.shouldEpochStop = false;
       await this.#emit("onEpochBegin");
-      await this.#epoch(epoch, skip);
+      if (!(await this.#epoch())) break;
+      place.epochs++;
+      place.updates = 0;
       await this.#emit("onEpochEnd");
-      if (!this.#parts.stopped()) await this.#logEvaluateSave();
+      await this.#logEvaluateSave();
     }
     await this.#drain();
+    if (stopped() && output && !this.#isCompleted() && this.#savedAt !== this.#here()) await this.#save();
+    await settled();
     return this.#finish();
   }
 
-  /** The updates of an epoch, from batch `skip` on. */
-  async #epoch(epoch: number, skip: number): Promise<void> {
-    const { loader, args } = this.#parts;
-    let batchesDone = skip;
+  /** Whether no update is left. */
+  #isOver(): boolean {
+    return this.state.globalStep >= this.state.maxSteps || this.control.shouldTrainingStop;
+  }
+
+  /** Whether all updates have been made, and the last epoch has ended. */
+  #isCompleted(): boolean {
+    return this.state.globalStep >= this.state.maxSteps && this.#place.updates === 0;
+  }
+
+  /** The updates of an epoch that are left. False if `stop()` ended it before the last of them: then it has not ended. */
+  async #epoch(): Promise<boolean> {
+    const { loader, args, stopped } = this.#parts;
+    const { epochs, updates } = this.#place;
+    let batchesDone = Math.min(updates * args.gradientAccumulationSteps, loader.length);
     let batches: Batch[] = [];
-    for await (const batch of loader.epoch(epoch, { skip })) {
-      if (!batch.labels)
-        throw new GpugradError(`Trainer: ${loader.dataset.where(batch.rows[0]!)} has no label to train on.`);
+    if (this.#isOver()) return true;
+    for await (const batch of loader.epoch(epochs, { skip: batchesDone })) {
+      if (stopped()) return false;
+      if (!batch.labels) throw await this.#noLabel(batch);
       batches.push(batch);
       batchesDone++;
       const isFull = batches.length === args.gradientAccumulationSteps || batchesDone === loader.length;
       if (!isFull) continue;
-      await this.#step(batches, epoch + batchesDone / loader.length);
+      await this.#step(batches, epochs + batchesDone / loader.length);
       batches = [];
-      if (this.control.shouldEpochStop || this.control.shouldTrainingStop) return;
+      if (this.control.shouldEpochStop || this.#isOver()) return true;
     }
+    return true;
+  }
+
+  async #noLabel({ rows }: Batch): Promise<Error> {
+    const { dataset } = this.#parts.loader;
+    const read = await Promise.all(rows.map((row) => dataset.row(row)));
+    const missing = rows.filter((_, i) => read[i]!.label === undefined);
+    return new GpugradError(`Trainer: ${dataset.where(missing[0] ?? rows[0]!)} has no label to train on.`);
   }
 
   async #step(batches: readonly Batch[], epoch: number): Promise<void> {
-    const { control, state, lrScheduler } = this;
-    control.shouldLog = control.shouldEvaluate = control.shouldSave = false;
+    const { state, lrScheduler } = this;
+    const { args, loss, looks } = this.#parts;
     await this.#emit("onStepBegin");
+    await this.#parts.settled();
     const tokens = batches.reduce((sum, { shape: [B, T] }) => sum + B * T, 0);
     const pending: Pending = {
       step: ++state.globalStep,
-      ...{ batches, epoch, tokens, learningRate: lrScheduler.lr, generator: defaultGenerator.state },
+      ...{ batches, epoch, tokens, learningRate: lrScheduler.lr, generator: this.#generator },
     };
+    this.#place.updates++;
     state.epoch = epoch;
     state.totalFlos += tokens * this.#flosPerToken;
     this.optimizer.lr = lrScheduler.lr;
-    const result = this.#steps.run(batches, this.#sharesOf(batches));
+    const records = args.recordSteps && !looks() && loss.dependsOn() !== undefined;
+    const result = this.#drawing(() => this.#steps.run(batches, this.#sharesOf(batches), { records }));
     const before = this.#inFlight.at(-1);
-    const heard = Promise.all([result, before]).then(([told]) => this.#hear(pending, told));
-    heard.catch(() => undefined); // it is awaited later
-    this.#inFlight.push(heard);
+    const read = Promise.all([result, before]).then(([values]) => this.#takeIn(pending, values));
+    read.catch(() => undefined); // it is awaited later
+    this.#inFlight.push(read);
     if (this.#inFlight.length >= UPDATES_IN_FLIGHT) await this.#inFlight.shift();
     this.#moveSchedule();
     await this.#emit("onStepEnd");
-    if (this.#parts.stopped()) {
-      control.shouldTrainingStop = true;
-      control.shouldSave = this.#parts.output !== undefined;
-    }
     await this.#logEvaluateSave();
   }
 
-  /** By steps; those that were left out don't count, which is heard an update later. */
+  /** Does work that draws from the run's own random numbers. */
+  #drawing<T>(work: () => T): T {
+    const outside = defaultGenerator.state;
+    defaultGenerator.setState(this.#generator);
+    try {
+      return work();
+    } finally {
+      this.#generator = defaultGenerator.state;
+      defaultGenerator.setState(outside);
+    }
+  }
+
+  /** What decides on the host what an update does. The rate, and what the optimizer has counted, a recording asks for anew. */
+  #dependsOn(): string {
+    const { model, args, loss } = this.#parts;
+    const { lr: _, ...options } = this.optimizer.options;
+    const own = [args.maxGradNorm, args.onNonFinite, args.gradientAccumulationLoss, loss.dependsOn(), options];
+    return JSON.stringify(own) + fingerprintOf(model);
+  }
+
+  /** By steps; those that were left out don't count, which is known an update later. */
   #moveSchedule(): void {
     if (watchesMetric(this.#parts.args.lrSchedulerType)) return;
     if (this.#progress.scheduleWaits > 0) this.#progress.scheduleWaits--;
@@ -285,39 +362,54 @@ export class TrainingRun {
     const { args, model, loss: lossFunction, look } = this.#parts;
     const maxNorm = args.maxGradNorm || Infinity;
     return scope(() => {
-      const losses = batches.map((inputs, i) =>
-        scope(() => {
-          const mean = lossFunction.forward(model, inputs).loss!; // there are labels: the loader sees to it
-          const loss = shares ? mul(mean, select(shares, 0, i)) : mean;
-          this.#scaler.scale(loss).backward();
-          if (i < batches.length - 1) look?.("onSubstepEnd");
-          return loss;
-        }),
+      const losses = inMode(model, true, () =>
+        batches.map((inputs, i) =>
+          scope(() => {
+            const mean = lossFunction.forward(model, inputs).loss!; // there are labels: the loader sees to it
+            const loss = shares ? mul(mean, select(shares, 0, i)) : mean;
+            this.#scaler.scale(loss).backward();
+            if (i < batches.length - 1) look("onSubstepEnd");
+            return loss;
+          }),
+        ),
       );
-      look?.("onPreOptimizerStep");
+      look("onPreOptimizerStep");
       const loss = noGrad(() => losses.reduce((a, b) => add(a, b)));
+      const unless = args.onNonFinite === "ignore" ? undefined : this.#isBad(loss);
       if (args.fp16) {
-        const norm = this.#scaler.step(this.optimizer, { maxNorm });
-        look?.("onOptimizerStep");
-        this.optimizer.zeroGrad();
-        const told = noGrad(() => concat([stack([loss, norm]), this.#scaler.report()]));
+        const norm = this.#scaler.step(this.optimizer, { maxNorm, ...(unless && { unless }) });
+        look("onOptimizerStep");
+        this.#zeroGrad();
+        const read = noGrad(() => concat([stack([loss, norm]), this.#scaler.report()]));
         this.#scaler.update();
-        return told;
+        return read;
       }
       const { parameters } = this.optimizer;
-      const goesOn = args.onNonFinite === "ignore";
-      const by = goesOn
-        ? { ...clipFactor(parameters, maxNorm), found: zeros([]) }
-        : clipFactor(parameters, maxNorm, { skipNonFinite: true });
+      const by = unless
+        ? factorOf(gradientsOf(parameters), { maxNorm, scale: ones([]), found: unless, staysFound: true })
+        : { ...clipFactor(parameters, maxNorm), found: zeros([]) };
       this.optimizer.step(by);
-      look?.("onOptimizerStep");
-      this.optimizer.zeroGrad();
-      return noGrad(() => stack([loss, by.norm, ones([]), by.found]));
+      look("onOptimizerStep");
+      this.#zeroGrad();
+      return noGrad(() => stack([loss, by.norm, ones([]), by.found!]));
     });
   }
 
+  /** A scalar on the device that is 1 where the loss is infinite or NaN; where a bad update ends the run, also after one. */
+  #isBad(loss: Tensor): Tensor {
+    const found = this.#parts.args.onNonFinite === "stop" ? this.#halted : zeros([]);
+    factorOf([loss], { maxNorm: Infinity, scale: ones([]), found });
+    return found;
+  }
+
+  /** Also of parameters that the optimizer doesn't have, which came to need a gradient after it was made. */
+  #zeroGrad(): void {
+    this.optimizer.zeroGrad();
+    this.#parts.model.zeroGrad();
+  }
+
   /** Takes in what the device says of an update. */
-  async #hear(pending: Pending, { 0: loss, 1: norm, 2: lossScale, 3: foundInf }: ArrayLike<number>): Promise<void> {
+  async #takeIn(pending: Pending, { 0: loss, 1: norm, 2: lossScale, 3: foundInf }: ArrayLike<number>): Promise<void> {
     const { args } = this.#parts;
     const { step, batches, learningRate, epoch, tokens } = pending;
     const isFinite = Number.isFinite(loss) && (args.fp16 || Number.isFinite(norm));
@@ -351,7 +443,7 @@ export class TrainingRun {
     });
   }
 
-  /** Does a broken update's forward and backward again, with weights that it has not changed, to say which op is the first that isn't finite. */
+  /** Does a broken update's forward and backward again, with the weights from before it, to say which op is the first that isn't finite. */
   async #explain({ step, batches, loss, gradNorm, generator }: Broken): Promise<Error> {
     const { model, loss: lossFunction } = this.#parts;
     const { dataset } = this.#parts.loader;
@@ -360,12 +452,13 @@ export class TrainingRun {
     let found: string | undefined;
     for (const batch of batches) {
       const { firstBad } = await detectAnomaly(
-        () => scope(() => lossFunction.forward(model, inputsOf(batch)).loss!.backward()),
+        () => inMode(model, true, () => scope(() => lossFunction.forward(model, inputsOf(batch)).loss!.backward())),
         { parameters: model.namedParameters() },
       );
       found ??= firstBad?.message;
     }
-    model.zeroGrad();
+    this.#zeroGrad();
+    this.state.globalStep = step - 1;
     return new NonFiniteError(
       step,
       rows,
@@ -386,7 +479,7 @@ export class TrainingRun {
     await this.#drain();
     if (control.shouldLog && this.#progress.sinceLastLog.steps > 0) await this.#logLoss();
     control.shouldLog = false;
-    if (control.shouldEvaluate) await this.#evaluate({ movesSchedule: true });
+    if (control.shouldEvaluate) await this.#evaluate();
     if (control.shouldSave) await this.#save();
     control.shouldSave = false;
   }
@@ -397,7 +490,8 @@ export class TrainingRun {
     await this.#parts.log({ loss: loss / steps, grad_norm: this.#gradNorm, learning_rate: this.#learningRate });
   }
 
-  async #evaluate({ movesSchedule }: { movesSchedule: boolean }): Promise<void> {
+  /** Evaluates. As in Transformers, an evaluation before the first update is neither the best nor does it move the schedule. */
+  async #evaluate({ isAtStart = false } = {}): Promise<void> {
     const { args } = this.#parts;
     const metrics = await this.#parts.evaluate();
     this.control.shouldEvaluate = false;
@@ -408,14 +502,17 @@ export class TrainingRun {
         `Trainer: metricForBestModel is ${args.metricForBestModel}, but evaluation gives ${Object.keys(metrics).join(", ")}.`,
       );
     }
-    if (movesSchedule && watchesMetric(args.lrSchedulerType)) this.lrScheduler.step(metric);
-    const { bestMetric } = this.state;
-    const isBetter = bestMetric === null || (args.greaterIsBetter ? metric > bestMetric : metric < bestMetric);
-    if (isBetter) {
-      this.state.bestMetric = metric;
-      if (args.saveStrategy !== "no") this.state.bestGlobalStep = this.state.globalStep;
-    }
-    if (args.saveStrategy === "best") this.control.shouldSave = isBetter;
+    if (isAtStart) return;
+    if (watchesMetric(args.lrSchedulerType)) this.lrScheduler.step(metric);
+    if (!isBetter(metric, this.state.bestMetric, { greater: args.greaterIsBetter === true })) return;
+    this.state.bestMetric = metric;
+    if (args.saveStrategy !== "no") this.state.bestGlobalStep = this.state.globalStep;
+    if (args.saveStrategy === "best") this.control.shouldSave = true;
+  }
+
+  /** The point of the run that it is at, as a text. */
+  #here(): string {
+    return [this.state.globalStep, this.#place.epochs, this.#place.updates].join();
   }
 
   /** Saves a checkpoint. A disk that is full ends no run: the next one may find room. */
@@ -430,8 +527,7 @@ export class TrainingRun {
       const best = output.checkpoint(bestGlobalStep);
       if (best === path || (await exists(best))) state.bestModelCheckpoint = best;
     }
-    for (const callback of callbacks)
-      if (callback.state) state.statefulCallbacks[callback.constructor.name] = callback.state();
+    Object.assign(state.statefulCallbacks, callbackStates(callbacks()));
     try {
       await output.save(state.globalStep, async (aside) => {
         await this.#parts.saveModel(aside);
@@ -439,9 +535,13 @@ export class TrainingRun {
           await writeResumeState(aside, {
             optimizer: this.optimizer.stateDict(),
             scheduler: this.lrScheduler.stateDict(),
-            generator: defaultGenerator.state,
+            generator: this.#generator,
             ...(args.fp16 && { scaler: await this.#scaler.stateDict() }),
-            progress: this.#progress,
+            progress: {
+              ...this.#progress,
+              newest: { gradNorm: this.#gradNorm, learningRate: this.#learningRate },
+              place: { ...this.#place, updatesPerEpoch: this.#updatesPerEpoch },
+            },
           });
         }
         await writeJson(aside, "trainer_state.json", stateToJson(state, this.control));
@@ -455,35 +555,36 @@ export class TrainingRun {
       return;
     }
     this.lastCheckpoint = path;
-    const keep = [path, ...(state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint])];
-    await output.rotate({ limit: args.saveTotalLimit ?? undefined, keep }).catch((error: unknown) => {
+    this.#savedAt = this.#here();
+    const kept = [path, ...(state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint])];
+    await output.rotate({ limit: args.saveTotalLimit ?? undefined, keep: kept }).catch((error: unknown) => {
       if (!isDiskProblem(error)) throw error;
       return this.#warn(`An older checkpoint couldn't be deleted: ${(error as Error).message}. The run goes on.`);
     });
     await this.#emit("onSave", { checkpoint: path });
   }
 
+  /** The last entry of the log and what `train()` returns: all of this call's own updates, except what counts from the start. */
   async #finish(): Promise<TrainOutput> {
     const { args, model } = this.#parts;
     const seconds = (performance.now() - this.#startedAt) / 1000;
-    const { globalStep, maxSteps, totalFlos } = this.state;
-    const steps = globalStep - this.#firstStep;
-    const trainingLoss = steps > 0 ? this.#lossSum / steps : 0;
+    const { globalStep, totalFlos } = this.state;
+    const updates = globalStep - this.#firstStep;
+    const trainingLoss = updates > 0 ? this.#lossSum / updates : NaN;
     const metrics = {
       train_runtime: round(seconds, 4),
       train_samples_per_second: round(this.#samples / seconds, 3),
-      train_steps_per_second: round(steps / seconds, 3),
+      train_steps_per_second: round(updates / seconds, 3),
       total_flos: totalFlos,
       train_loss: trainingLoss,
     };
-    await this.#parts.log(metrics);
+    if (updates > 0) await this.#parts.log(metrics);
     if (args.loadBestModelAtEnd && this.state.bestModelCheckpoint !== null)
       await loadWeights(model, this.state.bestModelCheckpoint);
+    defaultGenerator.setState(this.#generator);
     await this.#emit("onTrainEnd");
-    return {
-      ...{ globalStep, trainingLoss, completed: globalStep >= maxSteps },
-      metrics: { ...metrics, epoch: this.state.epoch },
-    };
+    const completed = this.#isCompleted();
+    return { ...{ globalStep, updates, trainingLoss, completed }, metrics: { ...metrics, epoch: this.state.epoch } };
   }
 
   #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {
@@ -501,6 +602,7 @@ export class TrainingRun {
     this.optimizer.zeroGrad();
     this.optimizer.dispose();
     this.#scaler.dispose();
+    if (!this.#halted.disposed) this.#halted.dispose();
     this.#parts.model.eval();
   }
 }
