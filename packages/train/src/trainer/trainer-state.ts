@@ -121,7 +121,7 @@ const RULES: { readonly [Name in keyof TrainerState]: readonly [kind: string, ru
  * @param file what errors call it
  * @throws when it is no object, or a value is of another kind
  */
-export function stateFromJson(json: unknown, fresh: TrainerState, file: string): TrainerState {
+export function stateFromJson(json: unknown, fresh: TrainerState, file = "trainer_state.json"): TrainerState {
   const refuse = (problem: string): never => {
     throw new GpugradError(`${file}: ${problem}. The file is damaged: continue from another checkpoint.`);
   };
