@@ -36,7 +36,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
     // The kind of problem is the data's: a model that was fine-tuned before has another in its configuration.
     ...(options.doRegression || numLabels === 1
       ? { num_labels: 1, problem_type: "regression" as const }
-      : { num_labels: numLabels, problem_type: "single_label_classification" as const, ...idsOf(data.train) }),
+      : { problem_type: "single_label_classification" as const, ...classesOf(data.train, options) }),
     ...(dropout !== undefined && {
       hidden_dropout_prob: dropout,
       attention_probs_dropout_prob: dropout,
@@ -53,7 +53,16 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   return { title: `${options.model} on ${options.dataset ?? options.trainFile}`, model, tokenizer, ...data };
 }
 
-const idsOf = ({ id2label }: Dataset): { id2label?: Record<string, string> } => (id2label ? { id2label } : {});
+/** The data's classes; with `--num_labels` more, for those that it has no rows of. */
+function classesOf({ name, labels, id2label }: Dataset, { numLabels = labels.numLabels }: TrainOptions) {
+  if (numLabels < labels.numLabels)
+    throw new Error(
+      `${name}: ${labels.numLabels} classes, but --num_labels is ${numLabels}. Leave it out, or raise it.`,
+    );
+  if (!id2label) return { num_labels: numLabels };
+  const names = Array.from({ length: numLabels }, (_, id) => [id, id2label[id] ?? `LABEL_${id}`] as const);
+  return { num_labels: numLabels, id2label: Object.fromEntries(names) };
+}
 
 type Data = Pick<Task, "train" | "validation" | "test">;
 

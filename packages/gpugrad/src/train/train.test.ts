@@ -305,6 +305,21 @@ describe("gpugrad train", () => {
     expect([trace.result, trace.stderr]).toEqual([1, expect.stringMatching(/ENOTDIR.*trace/)]);
   });
 
+  test("--num_labels makes room for classes that the data has no rows of", async () => {
+    const out = join(work, "wide");
+    const words = ["--on_bad_row", "skip", "--max_steps", "1", "--save_strategy", "no", "--quiet", "--output_dir", out];
+    const wide = await run(...words, "--num_labels", "4", "--class_weights", "balanced");
+    expect(wide.result, wide.stderr).toBe(0);
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as object;
+    expect(config).toMatchObject({ id2label: { 0: "bad", 1: "good", 2: "LABEL_2", 3: "LABEL_3" } });
+    const folders = join(work, "three.csv");
+    writeFileSync(folders, "text,label\na,x\nb,y\nc,z\n");
+    const few = await heard(() =>
+      trainCommand(["--model", model, "--dataset", folders, "--num_labels", "2", "--dry_run"], plain),
+    );
+    expect([few.result, few.stderr]).toEqual([1, expect.stringMatching(/3 classes, but --num_labels is 2/)]);
+  });
+
   test("the loss trace of a resumed run has a line for each update", async () => {
     const [out, trace] = [join(work, "traced"), join(work, "trace.jsonl")];
     writeFileSync(trace, '{"step":1,"of":"another run"}\n');

@@ -456,7 +456,9 @@ export class Trainer {
     const { trainDataset } = this.#options;
     if (!trainDataset)
       throw new GpugradError("Trainer: classWeights is balanced, but there is no trainDataset to count.");
-    return classWeights(await labelCounts(trainDataset));
+    const counts = await labelCounts(trainDataset);
+    // The model may have classes that the data has no rows of.
+    return classWeights(Array.from({ length: this.model.config.num_labels }, (_, label) => counts[label] ?? 0));
   }
 
   #batchesPerEpoch(): number {
