@@ -6,14 +6,12 @@
  * Each client sends one text, waits for the answer, and sends the next. The servers run all the time and are measured in turns, round
  * after round, so that what else the machine does hits them alike.
  */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
-import { BertConfig, BertForSequenceClassification, bertTokenizer } from "@gpugrad/bert";
-import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { Command } from "commander";
+import { makeModel, start, vocabulary, type Server } from "./served.ts";
 
 const program = new Command("serve-load")
   .argument("[model]", "a folder or a hub id (default: two layers of random weights, 128 wide, made for the run)")
@@ -36,42 +34,10 @@ const settings: Record<string, string[]> = {
 };
 
 /** The same texts for every setting: words of IMDB's kind, in lengths that are all over the range. */
-const vocabulary =
-  "a the film is was slow fine acting plot story of and very bad good with end start long boring".split(" ");
 const textOf = (i: number): string =>
   Array.from({ length: 1 + ((i * 7919) % words) }, (_, k) => vocabulary[(i * 31 + k * 17) % vocabulary.length]).join(
     " ",
   );
-
-async function makeModel(folder: string): Promise<void> {
-  await init();
-  manualSeed(1);
-  const shape = { hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 512 };
-  await new BertForSequenceClassification(new BertConfig(shape)).savePretrained(folder);
-  await bertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...vocabulary]).savePretrained(folder);
-  await destroy();
-}
-
-interface Server {
-  url: string;
-  device: string;
-  stop: () => Promise<unknown>;
-}
-
-/** A server of its own, where it listens, and what computes for it. */
-async function start(model: string, args: string[]): Promise<Server> {
-  const run = ["scripts/run.mjs", "packages/gpugrad/src/cli.ts", "serve", model, "--port", "0", ...args];
-  const child = spawn(process.execPath, run, { stdio: ["ignore", "pipe", "ignore"] });
-  const ended = once(child, "close");
-  let out = "";
-  child.stdout.on("data", (data) => (out += String(data)));
-  while (!out.includes("\n")) {
-    const [code] = (await Promise.race([once(child.stdout, "data"), ended])) as [unknown];
-    if (typeof code === "number") throw new Error(`serve-load: gpugrad serve ${model} ended with ${code}.`);
-  }
-  const [, url, device] = / on (http:\S+) \((.*)\)\n/.exec(out)!;
-  return { url: url!, device: device!, stop: () => (child.kill("SIGTERM"), ended) };
-}
 
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 

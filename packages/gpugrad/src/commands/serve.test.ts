@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { measureHealth, quantile } from "../../test/hostile.ts";
 import { openTextModel, sequenceClassification } from "../text-model.ts";
 import { predict } from "./predict.ts";
 import { serve } from "./serve.ts";
@@ -180,6 +181,23 @@ it("waits for a GPU where a GPU was lost, and does not go on with the CPU", asyn
   const [logits] = await model.compute(batch);
   for (const [c, logit] of logits!.entries()) expect(logit).toBeCloseTo(golden[1].logits[c]!, 5);
   await destroy();
+});
+
+it("answers /health at once while a hostile client sends long texts, special tokens and broken bodies", async () => {
+  const { child, url, askGolden, ended, err } = await start([]);
+  try {
+    const quiet = await measureHealth(url, 2, 0);
+    const { health, honest, hostile } = await measureHealth(url, 4, 8);
+    // 100 ms, where the machine itself allows it: other programs may keep its processors busy.
+    expect(quantile(health, 0.99)).toBeLessThan(Math.max(100, 4 * quantile(quiet.health, 0.99)));
+    expect(honest["200"]).toBeGreaterThan(0);
+    for (const status of Object.keys(hostile)) expect(["200", "400", "413", "422", "429", "closed"]).toContain(status);
+    await askGolden(3);
+  } finally {
+    child.kill("SIGTERM");
+  }
+  expect(await ended).toBe(0);
+  expect(err()).not.toMatch(/Error/);
 });
 
 it("says which port is taken, and which options are wrong", async () => {

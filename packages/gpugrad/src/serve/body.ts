@@ -3,6 +3,10 @@ import { RequestError } from "./request.ts";
 /** Levels of objects and lists in a body; a request needs four. */
 const MAX_DEPTH = 16;
 
+const [QUOTE, COMMA, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Array.from('",[]{}', (sign) =>
+  sign.charCodeAt(0),
+);
+
 /**
  * Looks at a body of JSON before it is parsed: how deep it nests, and how many values it holds. Parsing takes time and memory by the
  * value, and a body of a million brackets is no larger than one of long texts.
@@ -13,11 +17,13 @@ export function checkBody(json: string, maxValues: number): void {
   let depth = 0;
   let values = 0;
   for (let at = 0; at < json.length; at++) {
-    const sign = json[at]!;
-    if (sign === '"') at = endOfString(json, at);
-    else if (sign === "]" || sign === "}") depth--;
-    else if (sign === "[" || sign === "{") depth++;
-    if ("[{,".includes(sign)) values++;
+    const sign = json.charCodeAt(at);
+    if (sign === QUOTE) at = endOfString(json, at);
+    else if (sign === COMMA) values++;
+    else if (sign === OPEN_LIST || sign === OPEN_OBJECT) {
+      values++;
+      depth++;
+    } else if (sign === CLOSE_LIST || sign === CLOSE_OBJECT) depth--;
     if (depth > MAX_DEPTH)
       throw new RequestError(400, "request", `the body is nested more than ${MAX_DEPTH} levels deep.`);
     if (values > maxValues)
