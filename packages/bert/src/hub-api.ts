@@ -49,9 +49,9 @@ export function hubApi({ repo, type, endpoint, fetch, retryMs }: Settings) {
     return filesIn(value, url).find((found) => found.path === path);
   }
 
-  /** All files of a commit. */
-  async function files(commit: string): Promise<RemoteFile[]> {
-    const url = new URL(`${base}/tree/${commit}?recursive=true&expand=false`);
+  /** All files of a branch, tag or commit. */
+  async function files(revision: string): Promise<RemoteFile[]> {
+    const url = new URL(`${base}/tree/${encodeURIComponent(revision)}?recursive=true&expand=false`);
     const found: RemoteFile[] = [];
     const asked = new Set<string>();
     for (;;) {

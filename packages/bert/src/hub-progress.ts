@@ -15,7 +15,8 @@ export interface DownloadProgress {
 
 export type OnProgress = (progress: DownloadProgress) => void;
 
-const megabytes = (bytes: number) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+export const formatSize = (bytes: number): string =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 /** Smaller files are named when they have arrived. */
 const announcedFrom = 5e6;
 const lineEveryMs = 10_000;
@@ -38,10 +39,10 @@ function withLines(write: (text: string) => void): OnProgress {
       const now = Date.now();
       if (total < announcedFrom || now - (lastLine.get(file) ?? 0) < lineEveryMs) return;
       lastLine.set(file, now);
-      write(`${verb}ing ${repo} ${file}: ${megabytes(loaded)} of ${megabytes(total)}`);
+      write(`${verb}ing ${repo} ${file}: ${formatSize(loaded)} of ${formatSize(total)}`);
     } else {
       lastLine.delete(file);
-      if (status === "done") write(`${verb}ed ${repo} ${file}: ${megabytes(total)}`);
+      if (status === "done") write(`${verb}ed ${repo} ${file}: ${formatSize(total)}`);
     }
   };
 }
@@ -54,7 +55,7 @@ function withBars(stream: NodeJS.WriteStream, write: (text: string) => void): On
       if (message) write(`\n${message}`);
     } else if (status === "downloading" || status === "uploading") {
       if (!bar) {
-        const format = `${file} {bar} {percentage}% of ${megabytes(total)} · {eta_formatted} left`;
+        const format = `${file} {bar} {percentage}% of ${formatSize(total)} · {eta_formatted} left`;
         bars.set(file, (bar = new SingleBar({ format, stream, hideCursor: true }, Presets.shades_classic)));
         bar.start(total, loaded);
       }

@@ -139,6 +139,26 @@ describe.skipIf(!serve)("pushToHub", () => {
     }
   });
 
+  it("says before it sends what it is; files that may hold texts are left out unless they are asked for", async () => {
+    await write("predictions.csv", "text,label\ngood,1\n");
+    const { leftOut, sent } = await pushToHub(folder, options);
+    expect(leftOut).toEqual([{ path: "predictions.csv", reason: expect.stringMatching(/texts: true/) as string }]);
+    expect(sent).not.toContain("predictions.csv");
+    const first = progress.findIndex(({ status }) => status === "uploading");
+    const told = progress.slice(0, first).map(({ message }) => message);
+    expect(told).toContain(
+      `${hub.url}/${options.repo}: uploading 3 files, 4 kB: config.json (1 kB), model.safetensors (3 kB), vocab.txt (1 kB)`,
+    );
+    expect((await pushToHub(folder, { ...options, texts: true })).sent).toEqual(["predictions.csv"]);
+  });
+
+  it("refuses names that are none before it asks anybody", async () => {
+    for (const repo of ["https://huggingface.co/me/x", "../x", "me/x/y", "/tmp/x", "me/x.git"])
+      await expect(pushToHub(folder, { ...options, repo })).rejects.toThrow(/not the id of a repository to upload to/);
+    await expect(pushToHub(folder, { ...options, pathInRepo: "../x" })).rejects.toThrow(/not a path inside/);
+    await expect(pushToHub(folder, { ...options, revision: "../x" })).rejects.toThrow(/not the name of a branch/);
+  });
+
   it("sends large files in parts, a part again when its connection breaks, and counts what has gone out", async () => {
     await write("model.safetensors", randomBytes(110_000));
     let breaks = 2;

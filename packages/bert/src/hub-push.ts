@@ -2,11 +2,13 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
-import { HubError } from "./errors.ts";
+import { check, HubError } from "./errors.ts";
+import { hubApi, type RemoteFile } from "./hub-api.ts";
 import { hubFetch, mayNotWrite } from "./hub-fetch.ts";
 import { FileBlob } from "./hub-file-blob.ts";
-import { progressOnStderr } from "./hub-progress.ts";
-import { shareableFile } from "./hub-shareable.ts";
+import { isInnerPath, pageOf, repoId, revisionName } from "./hub-names.ts";
+import { formatSize, progressOnStderr } from "./hub-progress.ts";
+import { holdsNoTexts, shareableFile } from "./hub-shareable.ts";
 import { hashFile, hashFor } from "./hub-hash.ts";
 import { hubSettings, isTrue, type HubOptions } from "./hub.ts";
 
@@ -32,6 +34,10 @@ export interface PushOptions extends RepoOptions, Pick<HubOptions, "onProgress">
   ignore?: (path: string) => boolean;
   /** Local paths besides the folder's own that no file may name. */
   secretPaths?: readonly string[];
+  /** Whether files go out that may hold texts of the data: all that {@link holdsNoTexts} doesn't know. Default: of a dataset alone. */
+  texts?: boolean;
+  /** Hears before anything is sent what will be, by name and size, and where to. Default: a note to `onProgress`. */
+  announce?: (message: string, paths: readonly string[]) => void;
   signal?: AbortSignal;
 }
 
@@ -47,7 +53,7 @@ export interface PushResult {
   sent: string[];
   /** Paths that had been there with the same content. */
   unchanged: string[];
-  /** Files that would have told a token or a local path: they are not sent. */
+  /** Files that would have told a token or a local path, or may hold texts: they are not sent. */
   leftOut: { path: string; reason: string }[];
 }
 
@@ -60,7 +66,7 @@ export const notForTheHub = (path: string): boolean =>
 /**
  * Uploads a folder to the Hub as a commit; files of equal content as a second one. Files that are there with the same hash are not sent again, nor are large ones that reached its
  * storage before an earlier upload broke off; a broken connection is tried again. No token and no local path is sent: JSON files keep of a
- * path what lies below `folder`; another file that holds one is left out, and named in the result.
+ * path what lies below `folder`; another file that holds one is left out, and named in the result; so is one that may hold texts of the data.
  *
  * @example
  * await pushToHub("output", { repo: "me/sentiment", private: true });
@@ -69,10 +75,14 @@ export const notForTheHub = (path: string): boolean =>
  */
 export async function pushToHub(folder: string, options: PushOptions): Promise<PushResult> {
   const { revision = "main", commitMessage = "Upload folder", pathInRepo = "", ignore = notForTheHub } = options;
-  const { secretPaths = [], signal } = options;
+  const { secretPaths = [], texts = options.type === "dataset", signal } = options;
   const isQuiet = isTrue(process.env["HF_HUB_DISABLE_PROGRESS_BARS"]);
   const onProgress = options.onProgress ?? (isQuiet ? () => undefined : progressOnStderr());
-  const { hub, repo, page, token, call } = await openRepo(options, revision);
+  check(
+    pathInRepo === "" || isInnerPath(pathInRepo),
+    () => `${options.repo}: pathInRepo: ${JSON.stringify(pathInRepo)} is not a path inside of a repository.`,
+  );
+  const { hub, repo, page, token, call, api } = await openRepo(options, revision);
 
   const sent = new Map<string, { loaded: number; total: number }>();
   const onSent = (file: string, bytes: number, total: number): void => {
@@ -85,7 +95,9 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
     for (const [file, counts] of sent) onProgress({ repo, file, ...counts, status });
     sent.clear();
   };
-  const { files, leftOut } = await filesToSend(folder, { ignore, token, secretPaths, onSent });
+  const announce =
+    options.announce ?? ((message) => onProgress({ repo, file: "", loaded: 0, total: 0, status: "note", message }));
+  const { files, leftOut } = await filesToSend(folder, { ignore, token, secretPaths, texts, onSent });
   for (const { path, reason } of leftOut) {
     const message = `${path} is not uploaded: ${reason}`;
     onProgress({ repo, file: path, loaded: 0, total: 0, status: "note", message });
@@ -103,6 +115,7 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
       }
       const done = { repo, url: revision === "main" ? page : `${page}/tree/${revision}`, unchanged, leftOut };
       if (changed.length === 0) return { ...done, commit: undefined, sent: [] };
+      if (attempt === 1) announce(listOf(changed, page), changed.map(({ path }) => path)); // prettier-ignore
       let made;
       for (const part of await firstOfEach(changed)) {
         made = await hub.commit({
@@ -125,11 +138,10 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
   }
 
   /** The files of the branch by their paths; the branch is made if need be. */
-  async function filesThere(): Promise<Map<string, RemoteHash>> {
-    const found = new Map<string, RemoteHash>();
+  async function filesThere(): Promise<Map<string, RemoteFile>> {
+    const found = new Map<string, RemoteFile>();
     try {
-      for await (const { type, path, size, oid, lfs } of hub.listFiles({ ...call, revision, recursive: true }))
-        if (type === "file") found.set(path, { size: lfs?.size ?? size, etag: lfs?.oid ?? oid ?? "" });
+      for (const file of await api.files(revision)) found.set(file.path, file);
     } catch (error) {
       if (!(error instanceof HubError && error.code === "revision-not-found")) throw error;
       if (revision === "main") return found; // a repository without a commit
@@ -156,6 +168,8 @@ export async function createRepo(options: RepoOptions): Promise<string> {
 async function openRepo(options: RepoOptions, revision: string) {
   const { type = "model", retryMs = 500 } = options;
   const { endpoint, offline, token: findToken } = hubSettings(options);
+  repoToWrite(options.repo);
+  revisionName(options.repo, revision);
   if (offline)
     throw new HubError("offline", `${options.repo}: HF_HUB_OFFLINE is set, so nothing is uploaded. Unset it to push.`);
   const token = await findToken();
@@ -167,11 +181,14 @@ async function openRepo(options: RepoOptions, revision: string) {
   const hub = await import("@huggingface/hub");
   const credentials = { accessToken: token as `hf_${string}`, hubUrl: endpoint };
   const fetchOf = (repo: string) => hubFetch({ repo, type, revision, endpoint, token, retryMs, writes: true });
-  const repo = options.repo.includes("/")
-    ? options.repo
-    : `${(await hub.whoAmI({ ...credentials, fetch: fetchOf(options.repo) })).name}/${options.repo}`;
+  const repo = repoToWrite(
+    options.repo.includes("/")
+      ? options.repo
+      : `${(await hub.whoAmI({ ...credentials, fetch: fetchOf(options.repo) })).name}/${options.repo}`,
+  );
   const call = { repo: { type, name: repo }, ...credentials, fetch: fetchOf(repo) };
-  const page = `${endpoint}/${type === "model" ? "" : `${type}s/`}${repo}`;
+  const page = pageOf(endpoint, type, repo);
+  const api = hubApi({ repo, type, endpoint, fetch: call.fetch, retryMs });
   try {
     await (type === "model" ? hub.modelInfo({ ...call, name: repo }) : hub.datasetInfo({ ...call, name: repo }));
   } catch (error) {
@@ -179,7 +196,7 @@ async function openRepo(options: RepoOptions, revision: string) {
     if (code === "repo-not-found") await make();
     else if (code !== "revision-not-found") throw error; // that one is there, without a commit
   }
-  return { hub, repo, page, token, call };
+  return { hub, repo, page, token, call, api };
 
   async function make(): Promise<void> {
     try {
@@ -188,24 +205,21 @@ async function openRepo(options: RepoOptions, revision: string) {
       if (!(error instanceof HubError && error.code === "conflict")) throw error;
       throw new HubError(
         "conflict",
-        `${repo}: the name is taken at ${endpoint}, by something that is no ${type} this token can see. Choose another name, or a token of its owner.`,
+        `${repo}: the name is taken at ${endpoint}, by something that is not a ${type} this token can see. Choose another name, or a token of its owner.`,
       );
     }
   }
 }
 
-interface RemoteHash {
-  size: number;
-  /** SHA-256 of a large file, git's blob id of a small one. */
-  etag: string;
-}
+const repoToWrite = (repo: string): string =>
+  repoId(repo, "not the id of a repository to upload to: a namespace and a name, or a name alone, without an address");
 
 interface FileToSend {
   path: string;
   content: Blob;
 }
 
-async function isSame(content: Blob, remote: RemoteHash | undefined): Promise<boolean> {
+async function isSame(content: Blob, remote: RemoteFile | undefined): Promise<boolean> {
   if (!remote || remote.size !== content.size) return false;
   const hash = hashFor(remote.etag, remote.size);
   if (content instanceof FileBlob) await hashFile(content.path, hash);
@@ -232,6 +246,14 @@ async function firstOfEach(files: readonly FileToSend[]): Promise<FileToSend[][]
   return parts.filter((part) => part.length > 0);
 }
 
+/** `https://… : uploading 3 files, 91.2 MB: config.json (1 kB), …` */
+function listOf(files: readonly FileToSend[], page: string): string {
+  const total = files.reduce((sum, { content }) => sum + content.size, 0);
+  const shown = files.slice(0, 40).map(({ path, content }) => `${path} (${formatSize(content.size)})`);
+  const more = files.length > shown.length ? `, and ${files.length - shown.length} more` : "";
+  return `${page}: uploading ${files.length} ${files.length === 1 ? "file" : "files"}, ${formatSize(total)}: ${shown.join(", ")}${more}`;
+}
+
 /** Files whose bytes are numbers: the rest is looked through for what is nobody's business. */
 const isWeights = (path: string): boolean => /\.(safetensors|bin|pt|pth|onnx|parquet)$/.test(path);
 
@@ -241,11 +263,13 @@ async function filesToSend(
     ignore,
     token,
     secretPaths,
+    texts,
     onSent,
   }: {
     ignore: (path: string) => boolean;
     token: string;
     secretPaths: readonly string[];
+    texts: boolean;
     onSent: (path: string, bytes: number, total: number) => void;
   },
 ): Promise<{ files: FileToSend[]; leftOut: PushResult["leftOut"] }> {
@@ -274,7 +298,8 @@ async function filesToSend(
   const leftOut: PushResult["leftOut"] = [];
   for (const path of paths) {
     const file = join(root, path);
-    if (isWeights(path)) {
+    const mayHoldTexts = !texts && !holdsNoTexts(path);
+    if (isWeights(path) && !mayHoldTexts) {
       const { size } = await stat(file);
       files.push({ path, content: new FileBlob(file, size, (bytes) => onSent(path, bytes, size)) });
       continue;
@@ -282,7 +307,9 @@ async function filesToSend(
     const bytes = Buffer.from(shareableFile(path, await readFile(file), root));
     const text = bytes.toString();
     const secret = secrets.find(({ pattern }) => pattern.test(text));
-    if (secret) leftOut.push({ path, reason: secret.reason });
+    const reason =
+      secret?.reason ?? (mayHoldTexts ? "it may hold texts of the data (texts: true sends it)" : undefined);
+    if (reason !== undefined) leftOut.push({ path, reason });
     else files.push({ path, content: new Blob([new Uint8Array(bytes)]) });
   }
   return { files, leftOut };

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { shareable } from "./hub-shareable.ts";
+import { holdsNoTexts, shareable } from "./hub-shareable.ts";
 
 it("keeps of a local path what lies in the shared folder, or its last part", () => {
   const paths = (folder: string, ...values: string[]) => values.map((value) => shareable(value, folder));
@@ -36,4 +36,11 @@ it("leaves all else as it is, but for tokens of the Hub", () => {
   const told = { hub_token: "x", hubToken: null, ...others, key: token, url: `https://me:${token}@huggingface.co/x` };
   expect(shareable(told)).toEqual({ ...others, key: "hf_…", url: "https://me:hf_…@huggingface.co/x" });
   expect(shareable(["hf_12345678"])).toEqual(["hf_…"]); // by itself, a short one too
+});
+
+it("knows the files that hold no texts of the data", () => {
+  const known = ["README.md", "LICENSE", "config.json", "1_Pooling/config.json", "model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "pytorch_model.bin.index.json", "tokenizer.json", "tokenizer_config.json", "sentence_bert_config.json", "modules.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "special_tokens_map.json", "added_tokens.json", "training_args.json", "train_config.json", "trainer_state.json", "all_results.json", "test_results.json", "log.csv", "log.jsonl", "runs/Nov24/events.out.tfevents.1.gpugrad.2.0"]; // prettier-ignore
+  expect(known.filter((path) => !holdsNoTexts(path))).toEqual([]);
+  const others = ["report.html", "train.csv", "data/log.csv.gz", "predictions.jsonl", "eval.parquet", "tokens.cache", "notes.md", "README.md.bak", "vocab.txt.old", "rows.json", "dataset_info.json", "my-log.csv", "x.txt", "model.txt", "config.json/rows"]; // prettier-ignore
+  expect(others.filter(holdsNoTexts)).toEqual([]);
 });

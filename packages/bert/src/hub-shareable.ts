@@ -37,3 +37,12 @@ function relativePath(path: string, folder: string | undefined): string {
   const parts = (inside ? path.slice(folder.length) : path).split(/[\\/]/).filter((part) => part !== "");
   return inside ? parts.join("/") : (parts.at(-1) ?? "");
 }
+
+/**
+ * Whether a file, by its path, is one of a model or of the record of a run, which have no texts of the data: weights, configuration,
+ * tokenizer, model card, arguments, logs of numbers. Any other may have: predictions, rows, caches, notes, a report that quotes mistakes.
+ */
+export const holdsNoTexts = (path: string): boolean =>
+  /(^|\/)(.+\.(safetensors|bin|pt|pth|onnx|gguf|h5|msgpack)|(pytorch_)?model\.[\w.]+\.index\.json|\w*config\w*\.json|modules\.json|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|\w+(\.bpe)?\.model|README\.md|LICENSE(\.\w+)?|\.gitattributes|training_args\.json|trainer_state\.json|(\w+_)?results\.json|log\.(csv|jsonl)|events\.out\.tfevents\.[\w.-]+)$/.test(
+    path,
+  );

@@ -12,7 +12,8 @@ export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder 
 export { globMatcher } from "./glob.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub-push.ts";
-export { shareable, shareableFile } from "./hub-shareable.ts";
+export { repoId } from "./hub-names.ts";
+export { holdsNoTexts, shareable, shareableFile } from "./hub-shareable.ts";
 export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
 export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";

@@ -1,16 +1,18 @@
 import { rm } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { createRepo, pushToHub, type OnProgress, type PushResult } from "@gpugrad/bert";
+import { createRepo, pushToHub, repoId, type OnProgress, type PushResult } from "@gpugrad/bert";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { checkpointsIn } from "../checkpoint/checkpoints.ts";
 import type { TrainingArguments } from "../trainer/training-arguments.ts";
-import { stage } from "./stage.ts";
+import { stage, type Staged } from "./stage.ts";
 
 export interface HubCallbackOptions {
   outputDir: string;
   args: TrainingArguments;
   /** Hears what went wrong, and how to upload later. Default: stderr. */
   warn?: ((message: string) => void) | undefined;
+  /** Hears what is about to be uploaded, where files are among it that were not before. Default: stderr. */
+  say?: ((message: string) => void) | undefined;
   /** Default: quiet, since training has its own line; `warn` hears of files that are left out. */
   onProgress?: OnProgress | undefined;
   /** Default HF_ENDPOINT, then https://huggingface.co. */
@@ -37,8 +39,12 @@ export interface HubCallback extends TrainerCallback {
 export function hubCallback(options: HubCallbackOptions): HubCallback {
   const { outputDir, args, warn = console.warn, endpoint, retryMs } = options;
   const { onProgress = ({ status, message }) => void (status === "note" && warn(`push to hub: ${message}`)) } = options;
-  const { hubStrategy, hubToken, hubPrivateRepo, hubRevision } = args;
-  const repo = args.hubModelId ?? basename(resolve(outputDir));
+  const { say = (message) => void process.stderr.write(`${message}\n`) } = options;
+  const { hubStrategy, hubToken, hubPrivateRepo, hubRevision, pushTexts } = args;
+  const repo = repoId(
+    args.hubModelId ?? basename(resolve(outputDir)),
+    "not the id of a repository to upload to: set hubModelId (--hub_model_id) to a namespace and a name, without an address",
+  );
   const where = {
     repo,
     ...(hubToken !== null && { token: hubToken }),
@@ -48,12 +54,20 @@ export function hubCallback(options: HubCallbackOptions): HubCallback {
   };
   let underWay: Promise<unknown> | undefined;
   let lastReason: string | undefined;
+  const announced = new Set<string>();
 
-  async function upload(folder: string, commitMessage: string): Promise<PushResult | undefined> {
+  async function upload({ folder, leftOut }: Staged, commitMessage: string): Promise<PushResult | undefined> {
+    const announce = (message: string, paths: readonly string[]): void => {
+      const stays =
+        leftOut.length > 0 && `. Not uploaded, since texts may be in it: ${leftOut.join(", ")} (--push_texts)`;
+      if (paths.some((path) => !announced.has(path))) say(`${message}${stays || ""}`);
+      for (const path of paths) announced.add(path);
+    };
     try {
       return await pushToHub(folder, {
         ...where,
-        ...{ commitMessage, onProgress, ignore: () => false, secretPaths: [resolve(outputDir)] },
+        ...{ commitMessage, onProgress, announce, ignore: () => false, secretPaths: [resolve(outputDir)] },
+        texts: true, // what may hold texts is not staged
         ...(hubRevision !== null && { revision: hubRevision }),
       });
     } catch (error) {
@@ -81,15 +95,17 @@ export function hubCallback(options: HubCallbackOptions): HubCallback {
   return {
     onTrainBegin() {
       if (underWay) return;
-      // A wrong token, or a repository of somebody else, is told of before the hours of training.
+      // A wrong token, or a repository of somebody else, is reported before the hours of training.
       underWay = createRepo(where).catch(failed).finally(() => (underWay = undefined)); // prettier-ignore
     },
     async onSave({ saveStrategy }, { globalStep, epoch }, _control, { checkpoint }) {
       if (underWay || hubStrategy === "end") return;
       const when = saveStrategy === "epoch" ? `epoch ${Math.round(epoch)}` : `step ${globalStep}`;
       try {
-        const folder = await stage(outputDir, { model: checkpoint, checkpoints: await checkpointsToSend() });
-        underWay = upload(folder, `Training in progress, ${when}`).finally(() => (underWay = undefined));
+        const parts = { model: checkpoint, checkpoints: await checkpointsToSend(), texts: pushTexts };
+        underWay = upload(await stage(outputDir, parts), `Training in progress, ${when}`).finally(
+          () => (underWay = undefined),
+        );
       } catch (error) {
         failed(error);
       }
@@ -97,7 +113,8 @@ export function hubCallback(options: HubCallbackOptions): HubCallback {
     async push(commitMessage = "End of training") {
       await underWay;
       try {
-        return await upload(await stage(outputDir, { checkpoints: await checkpointsToSend() }), commitMessage);
+        const parts = { checkpoints: await checkpointsToSend(), texts: pushTexts };
+        return await upload(await stage(outputDir, parts), commitMessage);
       } catch (error) {
         return failed(error);
       }

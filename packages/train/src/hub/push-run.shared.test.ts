@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { problemOf } from "../checkpoint/sealed-folder.ts";
 import { Dataset } from "../data/dataset.ts";
 import { Trainer } from "../trainer/trainer.ts";
+import { stage } from "./stage.ts";
 
 const shared = resolve(process.env["GPUGRAD_SHARED"] ?? "../shared");
 const serve = join(shared, "hub", "serve.mjs");
@@ -31,7 +32,7 @@ describe.skipIf(!existsSync(serve))("a run of the Trainer that is pushed", () =>
     await destroy();
   });
 
-  it("has model, card, report and logs there, a checkpoint to go on from, and tells no token and no local path", async () => {
+  it("has model, card, report and logs there, a checkpoint to resume from, and no token, no local path and no text of the data", async () => {
     const hubToken = "hf_writer0123456789";
     const tokenizer = await AutoTokenizer.fromPretrained(join(shared, "reference", "train", "saved-with-tokenizer"));
     manualSeed(1);
@@ -62,6 +63,8 @@ describe.skipIf(!existsSync(serve))("a run of the Trainer that is pushed", () =>
     ];
     const trainer = new Trainer({ model, tokenizer, trainDataset: data, evalDataset: data, args, callbacks });
     await trainer.train();
+    await writeFile(join(outputDir, "predictions.csv"), "text,label\ngood film,1\n");
+    await writeFile(join(outputDir, "notes.md"), "of good films");
     await trainer.saveModel();
 
     expect(warnings).toEqual([]);
@@ -77,8 +80,19 @@ describe.skipIf(!existsSync(serve))("a run of the Trainer that is pushed", () =>
     );
     for (const name of names) {
       const bytes = await readFile(join(there, name), "latin1");
-      for (const secret of [hubToken, outputDir, `${homedir()}/`])
+      for (const secret of [hubToken, outputDir, `${homedir()}/`, "good film", "bad film"])
         expect([name, bytes.includes(secret)]).toEqual([name, false]);
     }
+    expect(names).not.toContain("predictions.csv");
+    const report = await readFile(join(there, "report.html"), "utf8");
+    expect(report).toContain("Most confident mistakes");
+    const local = await readFile(join(outputDir, "report.html"), "utf8");
+    expect(local).toMatch(/good film|bad film/);
+
+    const asked = await stage(outputDir, { checkpoints: {}, texts: true });
+    expect(await readFile(join(asked.folder, "report.html"), "utf8")).toBe(local);
+    expect([existsSync(join(asked.folder, "predictions.csv")), asked.leftOut]).toEqual([true, []]);
+    const { leftOut } = await stage(outputDir, { checkpoints: {}, texts: false });
+    expect(leftOut.sort()).toEqual(["notes.md", "predictions.csv"]);
   });
 });

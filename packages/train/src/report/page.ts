@@ -93,6 +93,16 @@ export function reportIn(html: string): Report | undefined {
   }
 }
 
+/** A report's page without the texts that it quotes, for others to see; undefined when `html` isn't a report. */
+export function withoutTexts(html: string): string | undefined {
+  const report = reportIn(html);
+  for (const mistake of [report?.evaluation, report?.bestEvaluation].flatMap((found) => found?.mistakes ?? [])) {
+    mistake.text = "";
+    delete mistake.textPair;
+  }
+  return report && page(report);
+}
+
 const STATUS = { training: "training", finished: "finished", stopped: "stopped early", failed: "failed" } as const;
 
 const count = (value: number): string => value.toLocaleString("en");
@@ -364,7 +374,7 @@ function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): string {
 const SHOWN = 320;
 
 function cutText(text: Mistake["textPair"]): string {
-  if (text === undefined) return "";
+  if (!text) return "";
   if (text.length <= SHOWN + 80) return `<p class="text" dir="auto">${escaped(text)}</p>`;
   const start = text.slice(0, SHOWN).replace(/\s+\S*$/, "");
   return `<details class="text"><summary><span class="start" dir="auto">${escaped(start)} …</span> <span class="more">all ${count(text.length)} characters</span></summary><p dir="auto">${escaped(text)}</p></details>`;

@@ -205,6 +205,10 @@ export const TRAINING_ARGUMENTS = {
   hubToken: text("token for the hub (default: HF_TOKEN, or the one stored by its login)"),
   hubPrivateRepo: flag(false, "a repository that is made is private"),
   hubRevision: text("branch to upload to (default: main)"),
+  pushTexts: flag(
+    false,
+    "upload texts of the data, too: those that the report quotes, and files beside the model (not in Transformers)",
+  ),
 };
 
 /** How to train: a value for each of {@link TRAINING_ARGUMENTS}. */
