@@ -1,0 +1,93 @@
+// pnpm mutate: changes the code a little, one place at a time, and counts which changes a test notices.
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { formatTable } from "@gpugrad/train";
+import { splitMix64 } from "../../packages/train/src/random.ts";
+import { copyOfTheTree } from "./copy.ts";
+import { statementsIn, type Place } from "./statements.ts";
+import { mutateTypeScript } from "./stryker.ts";
+import { slipsIn, trySlips, type Slip } from "./wgsl.ts";
+
+/** One change, and whether a test noticed it. */
+export interface Outcome {
+  file: string;
+  line: number;
+  /** What was written, and what was put in its place. */
+  change: string;
+  noticed: boolean;
+}
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const PACKAGES = ["tensor", "autograd", "bert", "train"];
+
+async function main(): Promise<number> {
+  const program = new Command("mutate")
+    .description(
+      "Changes the code a little, one place at a time, in a copy of the tree, and runs the tests of its package: TypeScript with StrykerJS, " +
+        "WGSL with a list of slips (scripts/mutate/wgsl.ts). Prints what no test noticed, and the score of each package.",
+    )
+    .argument("[paths...]", `files or folders; default packages/{${PACKAGES.join(",")}}/src`)
+    .option("--places <n>", "places of each package and language, picked by the seed", positive, 30)
+    .option("--seed <n>", "the same seed picks the same places", positive, 1)
+    .option("--only <language>", "ts or wgsl")
+    .parse();
+  const { places, seed, only } = program.opts<{ places: number; seed: number; only?: string }>();
+  const paths = program.args.length > 0 ? program.args : PACKAGES.map((name) => `packages/${name}/src`);
+
+  const files = sourcesBelow(paths);
+  if (files.length === 0) program.error(`mutate: no sources below ${paths.join(", ")}.`);
+  const copy = copyOfTheTree(root);
+  const rows = [["package", "language", "changes", "noticed", "score"]];
+  try {
+    for (const name of [...new Set(files.map((file) => file.split("/")[1]!))]) {
+      const own = files.filter((file) => file.startsWith(`packages/${name}/`));
+      const sample = <T>(all: T[]): T[] => shuffled(all, seed).slice(0, places);
+      const report = (language: string, outcomes: readonly Outcome[]) => {
+        if (outcomes.length === 0) return;
+        for (const { file, line, change, noticed } of outcomes)
+          if (!noticed) console.log(`SURVIVED ${file}:${line}: ${change}`);
+        const noticed = outcomes.filter((outcome) => outcome.noticed).length;
+        const score = `${((100 * noticed) / outcomes.length).toFixed(1)} %`;
+        rows.push([name, language, String(outcomes.length), String(noticed), score]);
+      };
+      if (only !== "wgsl") {
+        const all: Place[] = own.filter((file) => file.endsWith(".ts")).flatMap((file) => statementsIn(root, file));
+        report("TypeScript", mutateTypeScript(copy, name, sample(all)));
+      }
+      if (only !== "ts") {
+        const all: Slip[] = own.filter((file) => file.endsWith(".wgsl")).flatMap((file) => slipsIn(root, file));
+        report("WGSL", await trySlips(copy, sample(all)));
+      }
+    }
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+  console.log(formatTable(rows));
+  return 0;
+}
+
+/** Sources that are published, by git: no tests, benches or references. */
+function sourcesBelow(paths: readonly string[]): string[] {
+  const wanted = paths.map((path) => relative(root, resolve(path)));
+  const { stdout } = spawnSync("git", ["ls-files", "--", ...wanted], { cwd: root, encoding: "utf8" });
+  return stdout
+    .split("\n")
+    .filter((file) => /^packages\/[^/]+\/src\/.*\.(ts|wgsl)$/.test(file))
+    .filter((file) => !/\.(test|bench|reference|d)\.ts$|\/testing\/|\/index\.ts$/.test(file));
+}
+
+function shuffled<T>(all: T[], seed: number): T[] {
+  const random = splitMix64(seed);
+  return all.map((value) => ({ value, at: random.uniform() })).sort((a, b) => a.at - b.at).map(({ value }) => value); // prettier-ignore
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value > 0)) throw new InvalidArgumentError("It has to be a positive integer.");
+  return value;
+}
+
+process.exitCode = await main();

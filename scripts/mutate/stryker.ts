@@ -1,0 +1,66 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Outcome } from "./cli.ts";
+import { nodeIn } from "./copy.ts";
+import type { Place } from "./statements.ts";
+
+/** What is read of StrykerJS's report. @see https://github.com/stryker-mutator/mutation-testing-elements/tree/master/packages/report-schema */
+interface Report {
+  files: Record<string, { source: string; mutants: Mutant[] }>;
+}
+interface Mutant {
+  status: "Killed" | "Timeout" | "Survived" | "NoCoverage" | "CompileError" | "RuntimeError" | "Ignored" | "Pending";
+  replacement?: string;
+  location: { start: { line: number; column: number }; end: { line: number; column: number } };
+}
+
+/** Text of a message is no behaviour that a test should pin word by word, and a log line that is empty is not wrong. */
+const EXCLUDED = ["StringLiteral"];
+
+/** Lets StrykerJS change what is in `places`, and run those tests of the package that reach it. */
+export function mutateTypeScript(copy: string, name: string, places: readonly Place[]): Outcome[] {
+  if (places.length === 0) return [];
+  writeFileSync(
+    join(copy, "vitest.mutate.config.ts"),
+    `import config from "./vitest.config.ts";\nconfig.test!.include = ["packages/${name}/{src,test}/**/*.test.ts"];\nexport default config;\n`,
+  );
+  const config = {
+    mutate: places.map(({ file, range }) => `${file}:${range}`),
+    mutator: { excludedMutations: EXCLUDED },
+    testRunner: "vitest",
+    plugins: ["@stryker-mutator/vitest-runner"],
+    vitest: { configFile: "vitest.mutate.config.ts", pool: "forks" },
+    coverageAnalysis: "perTest",
+    inPlace: true, // it is a copy already
+    ignoreStatic: true,
+    concurrency: 1,
+    timeoutMS: 60_000,
+    reporters: ["json", "progress-append-only"],
+    allowEmpty: true,
+  };
+  writeFileSync(join(copy, "stryker.config.json"), JSON.stringify(config));
+  const report = join(copy, "reports/mutation/mutation.json");
+  rmSync(report, { force: true });
+  const program = join(copy, "node_modules/@stryker-mutator/core/bin/stryker.js");
+  spawnSync(nodeIn(copy), [program, "run"], { cwd: copy, stdio: ["ignore", 2, 2] });
+  if (!existsSync(report)) throw new Error(`mutate: StrykerJS did not finish on packages/${name}: see above.`);
+
+  const { files } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  return Object.entries(files).flatMap(([file, { source, mutants }]) =>
+    mutants
+      .filter(({ status }) => !["CompileError", "RuntimeError", "Ignored", "Pending"].includes(status))
+      .map(({ status, replacement = "", location: { start, end } }) => ({
+        file,
+        line: start.line,
+        change: `${textAt(source, start, end)} → ${replacement.replace(/\s+/g, " ").slice(0, 100)}`,
+        noticed: status === "Killed" || status === "Timeout",
+      })),
+  );
+}
+
+function textAt(source: string, start: Mutant["location"]["start"], end: Mutant["location"]["end"]): string {
+  const lines = source.split("\n").slice(start.line - 1, end.line);
+  if (lines.length > 1) return `${lines[0]!.slice(start.column - 1)} …`;
+  return lines[0]!.slice(start.column - 1, end.column - 1).slice(0, 100);
+}
