@@ -1,13 +1,19 @@
 import {
   add,
+  addInPlace,
+  copyInto,
+  defaultGenerator,
   defineOp,
   destroy,
   dropout,
   empty,
+  fill,
   fromArray,
   init,
   manualSeed,
   matmul,
+  memory,
+  resetPeakMemory,
   undisposed,
   mul,
   notDifferentiable,
@@ -122,6 +128,98 @@ describe("backward", () => {
     expect(undisposed()).toBe(before);
   });
 
+  test("a result that was changed in place can't be used further, whoever changed it", async () => {
+    const x = leaf([1, 2]);
+    const before = undisposed();
+    const changes: [string, (y: Tensor) => void][] = [
+      ["fill", (y) => fill(y, 0)],
+      ["write", (y) => y.write([0, 0])],
+      ["writeBytes", (y) => y.writeBytes(new Uint8Array(4))],
+      ["restore", (y) => y.restore(new Uint8Array(8))],
+      ["copyInto", (y) => copyInto(y, tensor([0, 0]))],
+      ["addInPlace", (y) => addInPlace(y, tensor([1, 1]))],
+      ["of an alias", (y) => fill(y.detach(), 0)],
+      ["without recording", (y) => noGrad(() => fill(y, 0))],
+    ];
+    for (const [how, change] of changes) {
+      scope(() => {
+        const y = mul(x, 2);
+        change(y);
+        expect(() => sum(y), how).toThrow(/^sum: x, \[2\] made by mul \(step \d+\), was modified in place since/);
+        expect(() => y.backward({ gradient: tensor([1, 1]) }), how).toThrow(/^backward: the loss, .*modified in place/);
+      });
+    }
+    expect(undisposed()).toBe(before);
+    // What was used before the change keeps its gradient, and a leaf may change: it has no past.
+    scope(() => {
+      const y = mul(x, 2);
+      const loss = sum(y);
+      fill(y, 0);
+      loss.backward();
+      fill(x, 5);
+      expect(add(x, 1).requiresGrad).toBe(true);
+    });
+    expect(await read(x.grad!)).toEqual([2, 2]);
+  });
+
+  test("a change in place that would lose a gradient is refused", () => {
+    const x = leaf([1, 2]);
+    const target = tensor([0, 0]);
+    expect(() => copyInto(target, x)).toThrow("copyInto: no gradient would flow back");
+    expect(() => addInPlace(target, x)).toThrow("addInPlace: no gradient would flow back");
+    noGrad(() => copyInto(target, x));
+    addInPlace(target, x.detach());
+  });
+
+  test("a hook or an op that throws leaves nothing behind", () => {
+    const broken = defineOp("broken", {
+      forward: (x: Tensor) => ({ output: mul(x, 1), inputs: { x }, saved: {} }),
+      backward: (_saved, dy) => ({ x: sum(dy) }), // of another shape
+    });
+    const x = leaf([1, 2]);
+    const before = undisposed();
+    const fails = (hooked: (y: Tensor) => Tensor | undefined, message: string | RegExp): void =>
+      scope(() => {
+        const y = mul(mul(x, 2), 3);
+        const loss = sum(add(y, hooked(y) ?? y));
+        expect(() => loss.backward()).toThrow(message);
+      });
+    fails((y) => (registerHook(y, () => { throw new Error("no"); }), undefined), "no"); // prettier-ignore
+    fails((y) => (registerHook(y, () => 7 as never), undefined), "hook: a gradient [2] came back as 7.");
+    fails((y) => broken(y), "broken backward: dx is [], but x is [2].");
+    const off = registerHook(x, () => { throw new Error("leaf"); }); // prettier-ignore
+    fails(() => undefined, "leaf");
+    off();
+    expect(undisposed()).toBe(before);
+  });
+
+  test("after retainGraph the tape is still there, and goes with the last handle", () => {
+    const x = leaf([1, 2]);
+    scope(() => {
+      const y = tanh(x);
+      const saved = memory().storages;
+      const loss = sum(mul(y, y));
+      loss.backward({ retainGraph: true });
+      x.grad!.dispose();
+      x.grad = null;
+      expect(memory().storages - saved).toBe(2); // the product and its sum: what backward made is gone
+      expect(loss.storage.saves + y.storage.saves).toBe(3); // tanh saved y once, mul twice
+      loss.backward();
+      expect(y.storage.saves).toBe(0);
+    });
+  });
+
+  test("whole numbers have no gradient", () => {
+    for (const dtype of ["i32", "u32", "bool"] as const) {
+      expect(() => tensor([1, 0], dtype).requireGrad()).toThrow(
+        `Tensor([2] ${dtype}, user) has no gradient: only floats`,
+      );
+      expect(() => (tensor([1, 0], dtype).requiresGrad = true)).toThrow("only floats");
+    }
+    for (const dtype of ["f32", "f16", "bf16"] as const)
+      expect(tensor([1], dtype).requireGrad().requiresGrad).toBe(true);
+  });
+
   test("an op without a gradient refuses when it is recorded", () => {
     const round = defineOp("round", {
       forward: (x: Tensor) => ({ output: empty(x.shape), inputs: { x }, saved: {} }),
@@ -190,6 +288,66 @@ describe("checkpoint", () => {
       return [await read(x.grad!), await read(w.grad!)];
     };
     expect(await run(true)).toEqual(await run(false));
+  });
+
+  test("takes the memory of one part at a time, whatever scopes the function has", () => {
+    const w = [1, 2, 3, 4].map((seed) => leaf(new Array<number>(4096).fill(seed * 1e-3), [64, 64]));
+    const x = leaf(new Array<number>(64 * 1024).fill(0.1), [1024, 64]); // 256 KiB, as everything in between
+    const part = (weight: Tensor) => (t: Tensor) => {
+      let h = t;
+      for (let i = 0; i < 6; i++) h = tanh(matmul(h, weight));
+      return h;
+    };
+    const peak = (checkpointed: boolean): { held: number; peak: number } => {
+      for (const t of [...w, x]) {
+        t.grad?.dispose();
+        t.grad = null;
+      }
+      const before = memory().bytes;
+      resetPeakMemory();
+      return scope(() => {
+        let h: Tensor = x;
+        for (const weight of w) h = checkpointed ? checkpoint(part(weight), [h]) : part(weight)(h);
+        const held = memory().bytes - before;
+        sum(h).backward();
+        return { held, peak: memory().peakBytes - before };
+      });
+    };
+    const [plain, less] = [peak(false), peak(true)];
+    const KiB = 1024;
+    expect(plain.held).toBeGreaterThanOrEqual(4 * 12 * 256 * KiB);
+    expect(less.held).toBeLessThanOrEqual(4 * 256 * KiB);
+    expect(less.peak).toBeLessThan(plain.held / 2);
+  });
+
+  test("of a function that returns a parameter", async () => {
+    const [x, p] = [leaf([1]), leaf([4])];
+    scope(() =>
+      mul(
+        checkpoint(() => p, [x]),
+        3,
+      ).backward(),
+    );
+    expect([await read(p.grad!), x.grad, p.gradNode]).toEqual([[3], null, null]);
+  });
+
+  test("whose second time throws puts generator and names back", () => {
+    const x = leaf([1, 2]);
+    let calls = 0;
+    scope(() => {
+      const y = checkpoint(
+        (t) => {
+          if (calls++ > 0) throw new Error("second");
+          return dropout(t, { p: 0.5 });
+        },
+        [x],
+      );
+      const { state } = defaultGenerator;
+      expect(() => sum(y).backward()).toThrow("second");
+      expect(defaultGenerator.state).toEqual(state);
+      expect(tensor([1]).op).toBe("user");
+    });
+    expect(() => checkpoint(() => undefined as never, [x])).toThrow("the function returned undefined, not a tensor");
   });
 
   test("saves only its inputs", () => {

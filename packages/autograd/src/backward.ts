@@ -10,10 +10,11 @@ import {
   sameShape,
   scope,
   showShape,
-  type Tensor,
+  showValue,
+  Tensor,
 } from "@gpugrad/tensor";
 import { isRecording, noGrad } from "./no-grad.ts";
-import { Node, stepsBehind, type GradientHook } from "./tape.ts";
+import { Node, refuseChanged, stepsBehind, type GradientHook } from "./tape.ts";
 
 /** What {@link backward} takes. */
 interface BackwardOptions {
@@ -46,6 +47,7 @@ export const backward = checked("backward", backwardTakes, (loss: Tensor, option
   if (gradient && !sameShape(gradient.shape, loss.shape)) {
     throw new GpugradError(`backward: gradient ${showShape(gradient.shape)} for a tensor ${showShape(loss.shape)}.`);
   }
+  if (loss.gradNode) refuseChanged("backward", "the loss", loss);
   const seed = keep(gradient ? gradient.alias() : onesLike(loss));
   if (!loss.gradNode) return addToLeaf(loss, seed);
 
@@ -89,23 +91,26 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<
     }
   }
   const own = new Set<Tensor>();
-  for (const [name, edge] of Object.entries(step.inputs)) {
-    const gradient = gradients[name];
-    if (!gradient) continue;
-    const shape = edge.node ? edge.node.shape : edge.leaf.shape;
-    if (!sameShape(gradient.shape, shape)) {
-      throw new GpugradError(
-        `${step.op} backward: d${name} is ${showShape(gradient.shape)}, but ${name} is ${showShape(shape)}.`,
-      );
+  try {
+    for (const [name, edge] of Object.entries(step.inputs)) {
+      const gradient = gradients[name];
+      if (!gradient) continue;
+      const shape = edge.node ? edge.node.shape : edge.leaf.shape;
+      if (!sameShape(gradient.shape, shape)) {
+        throw new GpugradError(
+          `${step.op} backward: d${name} is ${showShape(gradient.shape)}, but ${name} is ${showShape(shape)}.`,
+        );
+      }
+      // An op may hand the same tensor to several inputs (a + b), or dy itself: each takes its own handle.
+      const handle = keep(gradient === dy || own.has(gradient) ? gradient.alias() : gradient);
+      own.add(handle);
+      if (edge.node) collect(pending, edge.node, handle);
+      else collect(leaves, edge.leaf, handle);
     }
-    // An op may hand the same tensor to several inputs (a + b), or dy itself: each takes its own handle.
-    const handle = keep(gradient === dy || own.has(gradient) ? gradient.alias() : gradient);
-    own.add(handle);
-    if (edge.node) collect(pending, edge.node, handle);
-    else collect(leaves, edge.leaf, handle);
-  }
-  for (const gradient of Object.values(gradients)) {
-    if (gradient && gradient !== dy && !own.has(gradient) && !gradient.disposed) gradient.dispose();
+  } finally {
+    for (const gradient of Object.values(gradients)) {
+      if (gradient && gradient !== dy && !own.has(gradient) && !gradient.disposed) gradient.dispose();
+    }
   }
 }
 
@@ -128,30 +133,42 @@ function addToLeaf(leaf: Tensor, gradient: Tensor): void {
   leaf.grad.storage.owner = "gradients";
 }
 
-/** a + b, outside every scope; disposes both. */
+/** a + b, outside every scope. Disposes both; only b where the sum fails. */
 function sum(a: Tensor, b: Tensor): Tensor {
-  const total = keep(named("gradient sum", () => add(a, b)));
-  a.dispose();
-  b.dispose();
-  return total;
+  try {
+    const total = keep(named("gradient sum", () => add(a, b)));
+    a.dispose();
+    return total;
+  } finally {
+    b.dispose();
+  }
 }
 
+/** What the hooks make of a gradient. Takes it over, also when one of them throws. */
 function applyHooks(hooks: Iterable<GradientHook> | undefined, gradient: Tensor): Tensor {
   let current = gradient;
-  for (const hook of hooks ?? []) {
-    gradient.storage.device.queue.refuseInRecording(
-      "a gradient hook is called",
-      "Take the hook off, or don't record (the Trainer's recordSteps: false).",
-    );
-    const changed = hook(current);
-    if (!changed || changed === current) continue;
-    if (!sameShape(changed.shape, current.shape)) {
-      throw new GpugradError(`hook: a gradient ${showShape(current.shape)} came back as ${showShape(changed.shape)}.`);
+  try {
+    for (const hook of hooks ?? []) {
+      gradient.storage.device.queue.refuseInRecording(
+        "a gradient hook is called",
+        "Take the hook off, or don't record (the Trainer's recordSteps: false).",
+      );
+      const changed: unknown = hook(current);
+      if (changed === undefined || changed === null || changed === current) continue;
+      if (!(changed instanceof Tensor) || !sameShape(changed.shape, current.shape)) {
+        throw new GpugradError(
+          `hook: a gradient ${showShape(current.shape)} came back as ${showValue(changed)}. Return a tensor of its shape, or nothing.`,
+        );
+      }
+      const own = keep(changed.alias()); // what the hook returned stays the hook's
+      current.dispose();
+      current = own;
     }
-    current.dispose();
-    current = keep(changed.alias()); // what the hook returned stays the hook's
+    return current;
+  } catch (error) {
+    current[Symbol.dispose]();
+    throw error;
   }
-  return current;
 }
 
 /** What is made during backward is named after the op it goes back through. */
@@ -205,6 +222,7 @@ export function gradientOf(tensor: Tensor, name = "the tensor"): Tensor {
 /** Puts autograd in the place that the tensor package keeps for it: importing this package is enough. */
 export function install(): void {
   hooks.recorder = {
+    isRecording,
     record(call) {
       if (!isRecording()) return;
       if (typeof call.backward !== "function") {

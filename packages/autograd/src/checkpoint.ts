@@ -5,14 +5,23 @@ import {
   computeType,
   defaultGenerator,
   hooks,
+  GpugradError,
   keep,
   provenance,
+  scope,
+  showValue,
   type Generator,
   type GeneratorState,
-  type Tensor,
+  Tensor,
 } from "@gpugrad/tensor";
 import { backward } from "./backward.ts";
 import { enableGrad, isRecording, noGrad } from "./no-grad.ts";
+
+function resultOf(f: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[]): Tensor {
+  const result: unknown = f(...inputs);
+  if (result instanceof Tensor) return result;
+  throw new GpugradError(`checkpoint: the function returned ${showValue(result)}, not a tensor.`);
+}
 
 /**
  * Gradient checkpointing: computes `f(...inputs)` without saving anything inside it, and computes it a second time when backward
@@ -36,8 +45,8 @@ export const checkpoint = checked(
     const type = computeType();
     let [before, after]: GeneratorState[] = [];
     atEachReplay(() => (before = generator.state));
-    const computed = noGrad(() => f(...inputs));
-    const output = inputs.includes(computed) ? computed.alias() : computed; // a tape of its own for what f only passes on
+    // Everything between goes back at once. An alias, since what f returns may be its own, or an input.
+    const output = noGrad(() => scope(() => resultOf(f, inputs).alias()));
     const wanted = inputs.map((input) => input.requiresGrad);
     hooks.recorder!.record({
       op: "checkpoint",
@@ -52,9 +61,13 @@ export const checkpoint = checked(
         });
         const op = provenance.op;
         provenance.op = "user"; // the recomputation names what it makes by itself
-        const again = enableGrad(() => autocast(() => f(...leaves), { dtype: type }));
-        provenance.op = op;
-        atEachReplay(() => generator.setState(after!));
+        let again: Tensor;
+        try {
+          again = enableGrad(() => autocast(() => resultOf(f, leaves), { dtype: type }));
+        } finally {
+          provenance.op = op;
+          atEachReplay(() => generator.setState(after!));
+        }
         if (!again.requiresGrad) return {}; // nothing in f takes part in a gradient
         backward(again, { gradient: dy });
         return Object.fromEntries(

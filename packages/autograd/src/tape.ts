@@ -30,6 +30,8 @@ export class Node implements GradNode {
   readonly id = nextId++;
   readonly op: string;
   readonly shape: Shape;
+  /** Counts the changes in place of its result when it was made. */
+  readonly version: number;
   /** Inputs by name; those that need no gradient are missing. */
   inputs: Record<string, Edge>;
   readonly backward: Backward;
@@ -39,8 +41,10 @@ export class Node implements GradNode {
   #references = 1;
 
   constructor({ op, inputs, output, saved }: Call, backward: Backward) {
+    for (const [name, input] of Object.entries(inputs)) if (input?.gradNode) refuseChanged(op, name, input);
     this.op = op;
     this.shape = output.shape;
+    this.version = output.storage.version;
     this.backward = backward;
     this.inputs = {};
     for (const [name, input] of Object.entries(inputs)) {
@@ -100,6 +104,16 @@ export class Node implements GradNode {
     }
     return this.saved.values as never;
   }
+}
+
+/** Throws when the result of a step was changed in place since: gradients would go back as if it had not been. */
+export function refuseChanged(op: string, name: string, tensor: Tensor): void {
+  const node = tensor.gradNode as Node;
+  if (tensor.storage.version === node.version) return;
+  throw new GpugradError(
+    `${op}: ${name}, ${showShape(tensor.shape)} made by ${node.op} (step ${node.id}), was modified in place since ` +
+      `(version ${tensor.storage.version}, made at ${node.version}): its gradient would be wrong. Change a clone() instead, or detach() it.`,
+  );
 }
 
 /** `value` with every tensor in it replaced. Arrays and plain objects that hold one are copied on the way; all else stays the very same. */

@@ -28,6 +28,8 @@ export interface NotDifferentiable {
 /** The only seam between tensors and autograd: whoever records calls, and can go back through them. */
 export interface Recorder {
   record(call: Call): void;
+  /** Whether calls are recorded now. */
+  isRecording(): boolean;
   backward(loss: Tensor, options: { gradient?: Tensor; retainGraph?: boolean }): void;
   /** A tensor that `node` had made was disposed. */
   released(node: GradNode): void;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { add, destroy, device, fromArray, fromBytes, init, keep, memory, undisposed, mul, scope, softmax, tanh, tensor, zeros, type Tensor } from "./index.ts"; // prettier-ignore
+import { add, destroy, fill, full, reshape, device, fromArray, fromBytes, init, keep, memory, undisposed, mul, scope, softmax, tanh, tensor, zeros, type Tensor } from "./index.ts"; // prettier-ignore
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);
@@ -32,6 +32,52 @@ describe("making and reading", () => {
     const x = fromBytes(bytes, [3], "f16");
     expect(await x.bytes()).toEqual(bytes);
     expect(await x.data()).toEqual(Float32Array.of(1, -2, 2 ** -24));
+  });
+
+  test("sixteen-bit elements are written one by one, their neighbours stay", async () => {
+    const bits = (...halves: number[]): Uint8Array => new Uint8Array(Uint16Array.from(halves).buffer);
+    for (const dtype of ["f16", "bf16"] as const) {
+      const [one, two] = dtype === "f16" ? [0x3c00, 0x4000] : [0x3f80, 0x4000];
+      const write = async (offset: number, ...halves: number[]): Promise<number[]> => {
+        const x = tensor([3, 4, 5, 6, 7], dtype);
+        x.writeBytes(bits(...halves), offset);
+        return Array.from(await x.data());
+      };
+      expect(await write(0, one)).toEqual([1, 4, 5, 6, 7]);
+      expect(await write(2, one)).toEqual([3, 1, 5, 6, 7]);
+      expect(await write(8, one)).toEqual([3, 4, 5, 6, 1]);
+      expect(await write(2, one, two)).toEqual([3, 1, 2, 6, 7]);
+      expect(await write(2, one, two, one)).toEqual([3, 1, 2, 1, 7]);
+      expect(await write(4, one, two, one)).toEqual([3, 4, 1, 2, 1]);
+      expect(await write(0, one, two, one, two, one)).toEqual([1, 2, 1, 2, 1]);
+      expect(await write(4)).toEqual([3, 4, 5, 6, 7]);
+      for (const [offset, count] of [[1, 2], [2, 3], [10, 2], [-2, 2], [0.5, 2]] as const) {
+        expect(() => tensor([3, 4, 5, 6, 7], dtype).writeBytes(new Uint8Array(count), offset)).toThrow(/writeBytes: \d bytes at .* don't fit the 10/);
+      } // prettier-ignore
+    }
+  });
+
+  test("typed arrays, and numbers that don't fit", async () => {
+    const x = tensor(Int32Array.of(1, -2));
+    expect([x.dtype, x.shape, await x.toArray()]).toEqual(["i32", [2], [1, -2]]);
+    expect(tensor(Uint32Array.of(1)).dtype).toBe("u32");
+    expect(tensor([Float64Array.of(1, 2), Float64Array.of(3, 4)]).shape).toEqual([2, 2]);
+    expect(await tensor([1.9, -1.9], "i32").toArray()).toEqual([1, -1]); // the fraction is cut off, as in PyTorch
+    expect(await tensor([2 ** 31 - 1, -(2 ** 31)], "i32").toArray()).toEqual([2 ** 31 - 1, -(2 ** 31)]);
+    expect(await tensor([2 ** 32 - 1, 0], "u32").toArray()).toEqual([2 ** 32 - 1, 0]);
+    expect(await tensor([NaN, 0.5, 0, -0], "bool").toArray()).toEqual([true, true, false, false]);
+    const beyond = "does not fit i32, which holds whole numbers from -2147483648 to 2147483647";
+    for (const value of [2 ** 31, -(2 ** 31) - 1, NaN, Infinity]) {
+      expect(() => tensor([value], "i32")).toThrow(`tensor: ${value} ${beyond}`);
+      expect(() => fromArray([value], [1], "i32")).toThrow(`fromArray: ${value} ${beyond}`);
+      expect(() => zeros([1], { dtype: "i32" }).write([value])).toThrow(`write: ${value} ${beyond}`);
+      expect(() => full([1], value, { dtype: "i32" })).toThrow(`full: ${value} ${beyond}`);
+      expect(() => fill(zeros([1], { dtype: "i32" }), value)).toThrow(`fill: ${value} ${beyond}`);
+    }
+    expect(() => add(tensor([1], "i32"), 3e9)).toThrow(`add: 3000000000 ${beyond}`);
+    expect(() => tensor([-1], "u32")).toThrow("tensor: -1 does not fit u32");
+    expect(() => fromArray(["1" as never], [1])).toThrow('fromArray: element 0 is "1", not a number.');
+    expect(() => reshape(zeros([0, 4]), [-1, 0])).toThrow("beside a size of 0 the one that is -1 could be any");
   });
 
   test("an upload does not overtake work that was recorded before it", async () => {
@@ -71,6 +117,20 @@ describe("lifetimes", () => {
     expect(undisposed()).toBe(before + 2);
     result.dispose();
     kept!.dispose();
+    expect(undisposed()).toBe(before);
+  });
+
+  test("a scope with a gradient that is older or younger than its leaf", () => {
+    const before = undisposed();
+    scope(() => {
+      const gradient = zeros([2]);
+      const leaf = zeros([2]).requireGrad();
+      leaf.grad = gradient;
+    });
+    scope(() => {
+      const leaf = zeros([2]).requireGrad();
+      leaf.grad = zeros([2]);
+    });
     expect(undisposed()).toBe(before);
   });
 

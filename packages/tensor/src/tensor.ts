@@ -1,16 +1,20 @@
 import { argumentCheck, checked } from "./arguments.ts";
 import { numerics } from "./debug.ts";
-import { decode, deviceBytes, encode, isHalf, type DType, type TypedArray } from "./dtype.ts";
+import { decode, deviceBytes, encode, isFloat, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
 import { device } from "./runtime/device.ts";
+import { kernel } from "./runtime/kernel.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
+import { INPUTS_BEFORE } from "./runtime/queue.ts";
+import { run } from "./runtime/run.ts";
 import { enterScope, leaveScope } from "./scope.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 import { provenance } from "./provenance.ts";
 import { memory, Storage } from "./storage.ts";
 import { hooks, type GradNode } from "./recorder.ts";
 import { showValue } from "./values.ts";
+import writeBitsCode from "./write-bits.wgsl";
 
 /** Nested arrays of numbers or booleans: `[[1, 2], [3, 4]]`. */
 export type NestedArray = number | boolean | readonly NestedArray[];
@@ -36,13 +40,12 @@ export class Tensor {
   readonly dtype: DType;
   /** The op that made it. */
   readonly op: string;
-  /** Whether gradients flow to it: set it on parameters; results inherit it. */
-  requiresGrad = false;
   /** The gradient that `backward()` added up here; null before. */
   grad: Tensor | null = null;
   /** Where the tape goes on from here. Belongs to autograd. */
   gradNode: GradNode | null = null;
   #storage: Storage | null;
+  #requiresGrad = false;
 
   /** Takes over one reference to `storage`. Made by ops and factories; users call `tensor()`, `zeros()` and so on. */
   constructor(storage: Storage, shape: Shape, dtype: DType) {
@@ -52,6 +55,19 @@ export class Tensor {
     this.op = provenance.op;
     enterScope(this);
     unreachable.register(this, storage, this);
+  }
+
+  /** Whether gradients flow to it: set it on parameters; results inherit it. @throws when set on whole numbers, which have no gradient */
+  get requiresGrad(): boolean {
+    return this.#requiresGrad;
+  }
+
+  set requiresGrad(value: boolean) {
+    check(
+      !value || isFloat(this.dtype),
+      () => `requiresGrad: ${this.toString()} has no gradient: only floats have one (f32, f16, bf16). Use to("f32").`,
+    );
+    this.#requiresGrad = value;
   }
 
   get rank(): number {
@@ -106,7 +122,7 @@ export class Tensor {
     unreachable.unregister(this);
     this.#storage.release();
     this.#storage = null;
-    this.grad?.dispose();
+    this.grad?.[Symbol.dispose](); // a scope that ends may have disposed it before
     this.grad = null;
     if (this.gradNode) hooks.recorder?.released(this.gradNode);
     this.gradNode = null;
@@ -152,16 +168,37 @@ export class Tensor {
     return isHalf(this.dtype) ? bytes.subarray(0, 2 * this.size) : bytes;
   }
 
-  /** Overwrites device bytes in place, from `offset` (a multiple of 4) on. */
+  /** Overwrites device bytes in place, from `offset` on: whole elements, and nothing beside them. */
   writeBytes(bytes: Uint8Array, offset = 0): void {
     checkWriteBytes([bytes, offset]);
+    const element = isHalf(this.dtype) ? 2 : 4;
+    const [end, size] = [offset + bytes.byteLength, element * this.size];
     check(
-      offset % 4 === 0 && offset + bytes.byteLength <= this.byteLength,
+      offset >= 0 && offset % element === 0 && bytes.byteLength % element === 0 && end <= size,
       () =>
-        `writeBytes: ${bytes.byteLength} bytes at ${offset} don't fit the ${this.byteLength} of ${this.toString()}.`,
+        `writeBytes: ${bytes.byteLength} bytes at ${offset} don't fit the ${size} of ${this.toString()}, in elements of ${element}.`,
     );
-    this.storage.device.queue.upload(this.buffer, bytes, offset);
+    const { queue } = this.storage.device;
+    queue.refuseInRecording("data is uploaded", INPUTS_BEFORE);
+    if (bytes.byteLength === size) this.buffer.suspects = undefined;
+    // Elements of 16 bits share their words: where only one of a word is given, the other stays.
+    const [first, last] = [Math.ceil(offset / 4) * 4, Math.floor(end / 4) * 4];
+    if (first > offset && bytes.byteLength > 0) this.#writeHalf(offset, bytes, 0);
+    if (last > first) queue.upload(this.buffer, bytes.subarray(first - offset, last - offset), first);
+    if (end > last && last >= offset) this.#writeHalf(last, bytes, last - offset);
     this.storage.version++;
+  }
+
+  /** Writes the two bytes from `at` on to the element at byte `offset`. */
+  #writeHalf(offset: number, bytes: Uint8Array, at: number): void {
+    const half = bytes[at]! | (bytes[at + 1]! << 8);
+    const upper = offset % 4 !== 0;
+    const params = {
+      word: Math.floor(offset / 4),
+      keep: upper ? 0xffff : 0xffff0000,
+      bits: (half << (upper ? 16 : 0)) >>> 0,
+    };
+    run(writeBitsKernel, { x: this }, params, { workgroups: 1 });
   }
 
   /**
@@ -208,6 +245,8 @@ export class Tensor {
     return this.toString();
   }
 }
+
+const writeBitsKernel = kernel("write-bits.wgsl", writeBitsCode);
 
 const checkWrite = argumentCheck("write", { values: "values" });
 const checkWriteBytes = argumentCheck("writeBytes", { bytes: "bytes", offset: "number?" });
@@ -326,13 +365,32 @@ function dtypeOf(values: unknown, flat: readonly unknown[]): DType {
 export const copyInto = checked(
   "copyInto",
   { target: "tensor", source: "tensor" },
-  (target: Tensor, source: Tensor) => {
+  (target: Tensor, source: Tensor): void => {
     check(
       sameShape(target.shape, source.shape) && target.dtype === source.dtype,
       () => `copyInto: ${source.toString()} doesn't fit ${target.toString()}.`,
     );
-    if (source.storage === target.storage) return;
-    if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
-    target.storage.version++;
+    refuseTape("copyInto", source);
+    overwrite(target, source);
   },
 );
+
+/** {@link copyInto} for the forward of ops, where what is copied may have a tape. */
+export function overwrite(target: Tensor, source: Tensor): void {
+  if (source.storage === target.storage) return;
+  if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
+  target.storage.version++;
+}
+
+/**
+ * Throws where a change in place would lose a gradient: such changes are not recorded.
+ * @param source what is written; it may not have a tape while calls are recorded
+ */
+export function refuseTape(op: string, source: Tensor): void {
+  check(
+    !source.requiresGrad || !hooks.recorder?.isRecording(),
+    () =>
+      `${op}: no gradient would flow back to ${source.toString()}, since changes in place are not recorded. ` +
+      `Use detach() or noGrad() if none is wanted, else an op that makes a new tensor.`,
+  );
+}

@@ -317,6 +317,8 @@ export class Device {
 
 let current: Device | undefined;
 let starting: Promise<Device> | undefined;
+/** The memory limit of a device that was lost, until another takes its place. */
+let keptLimit: number | undefined;
 
 /** Says what the memory of a device is taken by: `storage.ts` knows, which stands on this file. */
 export const told = { memory: (_: Device): string => "" };
@@ -343,15 +345,20 @@ export interface InitOptions {
 export async function init(options: InitOptions = {}): Promise<Device> {
   checkOptions("init", options, { memoryLimit: "number?", tuning: "any" });
   if (current?.failed) {
-    // A lost device is replaced by one of the same kind; of its tensors those live on that are restored.
-    options = { memoryLimit: current.memoryLimit, ...options };
-    await destroy();
+    // A lost device is replaced by one with its limit; of its tensors those live on that are restored.
+    const { memoryLimit } = current;
+    const ended = destroy();
+    keptLimit = memoryLimit;
+    starting = ended.then(() => start(options));
   }
-  starting ??= start(options).then((device) => (current = device));
+  starting ??= start(options);
+  const mine = starting;
   try {
-    return await starting;
+    const device = await mine;
+    if (starting === mine) current = device;
+    return device;
   } catch (error) {
-    starting = undefined;
+    if (starting === mine) starting = undefined; // the next call tries again
     throw error;
   }
 }
@@ -360,8 +367,10 @@ export async function init(options: InitOptions = {}): Promise<Device> {
 export const trials: { subgroupMatrix?: () => Promise<void> } = {};
 
 /** A device, and what came of the trials on it. */
-async function start({ tuning, memoryLimit = limitFromEnvironment() }: InitOptions): Promise<Device> {
+async function start({ tuning, memoryLimit = keptLimit ?? limitFromEnvironment() }: InitOptions): Promise<Device> {
+  check(memoryLimit > 0, () => `init: memoryLimit is ${memoryLimit}, not a number of bytes above 0.`);
   const device = await Device.create(memoryLimit);
+  keptLimit = undefined;
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;
   if (subgroupMatrix && !cpu && trials.subgroupMatrix)
@@ -372,19 +381,21 @@ async function start({ tuning, memoryLimit = limitFromEnvironment() }: InitOptio
 function limitFromEnvironment(): number {
   const given = environment("GPUGRAD_MEMORY_LIMIT");
   const limit = given ? Number(given) : Infinity;
-  check(limit > 0, `GPUGRAD_MEMORY_LIMIT: ${given} is no number of bytes, such as ${2 ** 30}.`);
+  check(limit > 0, `GPUGRAD_MEMORY_LIMIT: ${given} is not a number of bytes such as ${2 ** 30}.`);
   return limit;
 }
 
 /** Runs a trial on a device of its own, so that what breaks there breaks nothing else. Returns what went wrong, if anything did. */
 export async function problemWith(trial: () => Promise<void>): Promise<string | undefined> {
   const outer = current;
+  const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
   try {
     current = await Device.create();
-    await trial();
-    return undefined;
+    const problem = await trial().then(() => undefined, messageOf);
+    await current.finish(); // throws where a kernel that does not compile is behind it
+    return problem;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   } finally {
     if (current !== outer) await current?.destroy();
     current = outer;
@@ -413,5 +424,6 @@ export async function destroy(): Promise<void> {
   const old = current;
   current = undefined;
   starting = undefined;
+  keptLimit = undefined;
   await old?.destroy();
 }

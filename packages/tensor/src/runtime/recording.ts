@@ -110,6 +110,7 @@ export const record = checked(
   { work: "function" },
   <T>(work: () => T): { result: T; recording: Recording } => {
     const { queue, pool } = device();
+    queue.refuseInRecording("other work is recorded", "Record the two one after the other.");
     const recording = new Recording();
     pool.reserve();
     queue.beginRecording(recording);

@@ -195,6 +195,24 @@ describe("what goes wrong on the device becomes an exception", () => {
     expect(await tensor([4]).item()).toBe(4); // which does the new one no harm
   });
 
+  test("after a loss several callers of init() get one device, with the limit of the one before", async () => {
+    await destroy();
+    await init({ memoryLimit: 2 ** 30 });
+    const lost = device();
+    lost.gpu.destroy();
+    await expect(tensor([1]).data()).rejects.toThrow(/lost|destroyed/);
+    const [a, b, c] = await Promise.all([init(), init(), init({})]);
+    expect([a === b, b === c, a === device(), a === lost]).toEqual([true, true, true, false]);
+    expect(a.memoryLimit).toBe(2 ** 30);
+    expect(await tensor([3]).item()).toBe(3);
+    await destroy();
+    expect((await init()).memoryLimit).toBe(Infinity); // a device that was given back leaves nothing
+    await expect((async () => (await destroy(), await init({ memoryLimit: NaN })))()).rejects.toThrow(
+      "memoryLimit is NaN",
+    );
+    await init();
+  });
+
   test("no device at all", async () => {
     await destroy();
     expect(() => tensor([1])).toThrow(/await init\(\)/);

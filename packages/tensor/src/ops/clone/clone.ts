@@ -1,13 +1,13 @@
 import { isFloat } from "../../dtype.ts";
 import { defineStorageOp } from "../../op.ts";
-import { copyInto, empty, type Tensor } from "../../tensor.ts";
+import { empty, overwrite, type Tensor } from "../../tensor.ts";
 
 /** A copy of `x` with memory of its own, in its dtype. */
 export const clone = defineStorageOp("clone", {
   takes: { x: "tensor" },
   forward(x: Tensor) {
     const output = empty(x.shape, x.dtype);
-    copyInto(output, x);
+    overwrite(output, x);
     return { output, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: {} };
   },
   backward: (_saved, dy) => ({ x: dy }),

@@ -4,7 +4,7 @@ import { check } from "../../errors.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, sameShape, type Shape } from "../../shape.ts";
-import { empty, type Tensor } from "../../tensor.ts";
+import { empty, refuseTape, type Tensor } from "../../tensor.ts";
 import addInPlaceCode from "./add-in-place.wgsl";
 import { bitsOf, broadcastTo } from "./apply.ts";
 import fillCode from "./fill.wgsl";
@@ -46,6 +46,7 @@ export const addInPlace = checked(
       () =>
         `addInPlace: ${target.toString()} += ${source.toString()}: both have to be f32 of the same shape. Use cast().`,
     );
+    refuseTape("addInPlace", source);
     const vectors = ceilDiv(target.size, 4);
     // WebGPU lets a kernel not read and write the same memory by two names
     const shared = target.storage === source.storage;

@@ -5,7 +5,7 @@ import { check } from "../../errors.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
-import { copyInto, empty, type Tensor } from "../../tensor.ts";
+import { empty, overwrite, type Tensor } from "../../tensor.ts";
 import { zeros } from "../create/create.ts";
 import { add } from "../elementwise/binary.ts";
 import { expand } from "../shape/expand.ts";
@@ -56,7 +56,7 @@ function addAlong(x: Tensor, index: Tensor, src: Tensor, axis: number): Tensor {
   const { n, m, inner } = linesOf(x.shape, index.shape, axis);
   const lines = n === 0 ? 0 : x.size / n;
   if (m > 8 && lines >= 1024) {
-    copyInto(y, x);
+    overwrite(y, x);
     run(linesKernel, { index, src, y }, { lines, n, m, inner }, { threads: lines });
   } else {
     run(scanKernel, { x, index, src, y }, { size: x.size, n, m, inner }, { threads: x.size });
