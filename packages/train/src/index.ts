@@ -113,6 +113,7 @@ export {
 } from "./trainer/prediction.ts";
 export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
+export { safeName } from "./safe-name.ts";
 export { shuffledIndices } from "./random.ts";
 export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";
 export { generateReviews, REVIEW_LABELS, type Review } from "./sample/reviews.ts";

@@ -24,6 +24,7 @@ export type OutputFolder = node.OutputFolder;
 export const OutputFolder = { open: noFiles } as unknown as typeof node.OutputFolder;
 export const latestCheckpoint: typeof node.latestCheckpoint = noFiles;
 export const checkOutputFolder: typeof node.checkOutputFolder = noFiles;
+export const saveMetrics: typeof node.saveMetrics = noFiles;
 export const exists: typeof node.exists = noFiles;
 export const readJson: typeof node.readJson = noFiles;
 export const writeJson: typeof node.writeJson = noFiles;

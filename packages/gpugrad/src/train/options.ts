@@ -4,6 +4,7 @@ import {
   camelCase,
   optionHint,
   parseArgument,
+  safeName,
   snakeCase,
   TRAINING_ARGUMENTS,
   trainingArguments,
@@ -232,7 +233,7 @@ export function parseTrainOptions<Extra extends object = object>(
       if (typeof all["model"] !== "string") throw new Error("what to train is missing: --model ID_OR_FOLDER.");
       if (typeof source !== "string")
         throw new Error("what to train on is missing: --dataset ID or --train_file FILE.");
-      all["outputDir"] ??= `output/${basename(source, extname(source))}`;
+      all["outputDir"] ??= `output/${safeName(basename(source, extname(source)))}`;
     }
     if (all["earlyStoppingPatience"] !== undefined) {
       all["metricForBestModel"] ??= "loss";

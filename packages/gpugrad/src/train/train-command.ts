@@ -236,10 +236,24 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   const last = evaluated.prediction!;
   const { test: testRows } = task;
   const test = testRows && (await unlessAsked(() => trainer.predict(testRows)));
+  await keepResults(run, result, { eval: last, test });
   const names = Object.values(task.model.config.id2label);
   print(metricsReport(last, names, unit));
   if (test) print(`\ntest\n\n${metricsReport(test, names, unit)}`);
   return { eval: last, test };
+}
+
+/** Writes the metrics into files, with how many rows they are of. A disk that is full takes nothing away from what is printed. */
+async function keepResults({ task, trainer, note }: Run, result: TrainOutput, evaluation: Evaluation): Promise<void> {
+  const { eval: last, test } = evaluation;
+  const { epoch } = result.metrics;
+  try {
+    await trainer.saveMetrics("train", { ...result.metrics, train_samples: task.train.length });
+    await trainer.saveMetrics("eval", { ...last.metrics, epoch, eval_samples: last.dataset.length });
+    if (test) await trainer.saveMetrics("test", { ...test.metrics, test_samples: test.dataset.length });
+  } catch (error) {
+    note(`the results couldn't be written: ${(error as Error).message}`);
+  }
 }
 
 /** A callback that keeps the last evaluation whole. */
@@ -315,6 +329,7 @@ function summary({ trainer, args, task, options }: Run): string {
   if (report.length > 0) rows.push(["report", ...report]);
   const logs = ["log.jsonl", "log.csv", "runs", "trainer_state.json"].flatMap(there);
   if (logs.length > 0) rows.push(["logs", logs.join(", ")]);
+  rows.push(...there("all_results.json").map((path) => ["results", path]));
   rows.push(["all options", join(folder, CONFIGURATION)]);
   const command = gpugradCommand();
   const isPair = options.textPairColumn !== undefined;

@@ -381,6 +381,38 @@ describe("gpugrad train", () => {
     expect(readFileSync(join(earlier, "train_config.json"), "utf8")).toBe("of the earlier run");
   });
 
+  test("results of training, evaluation and test are kept in files, in the report and in the card", async () => {
+    const out = join(work, "results");
+    const rows = (count: number) => Array.from({ length: count }, (_, i) => `${i % 2 ? "good" : "bad"} film ${i},${i % 2 ? "pos" : "neg"}`); // prettier-ignore
+    const files = Object.entries({ train: 16, validation: 6, test: 4 }).flatMap(([split, count]) => {
+      const file = join(work, `results-${split}.csv`);
+      writeFileSync(file, ["text,label", ...rows(count)].join("\n"));
+      return [`--${split}_file`, file];
+    });
+    const words = ["--model", model, "--from_scratch", "--max_steps", "1", "--quiet", "--json", "--report_to", "html"];
+    const { result, stdout, stderr } = await heard(() =>
+      trainCommand([...words, ...files, "--output_dir", out], plain),
+    );
+    expect(result, stderr).toBe(0);
+    const resultsOf = (split: string) =>
+      JSON.parse(readFileSync(join(out, `${split}_results.json`), "utf8")) as Record<string, number>;
+    const speed = (split: string) => ["runtime", "samples", "samples_per_second", "steps_per_second"].map((name) => `${split}_${name}`); // prettier-ignore
+    const [train, evaluated, tested] = ["train", "eval", "test"].map(resultsOf) as [Record<string, number>, Record<string, number>, Record<string, number>]; // prettier-ignore
+    expect(Object.keys(train).sort()).toEqual(["epoch", "total_flos", "train_loss", ...speed("train")].sort());
+    expect(Object.keys(evaluated)).toEqual(expect.arrayContaining(["epoch", "eval_loss", "eval_accuracy", ...speed("eval")])); // prettier-ignore
+    expect(Object.keys(tested)).toEqual(expect.arrayContaining(["test_loss", "test_accuracy", ...speed("test")]));
+    expect([train["train_samples"], evaluated["eval_samples"], tested["test_samples"]]).toEqual([16, 6, 4]);
+    expect(resultsOf("all")).toEqual({ ...train, ...evaluated, ...tested });
+
+    const end = eventsOf(stdout).at(-1) as { eval: Record<string, number>; test: Record<string, number> };
+    expect(tested["test_accuracy"]).toBe(end.test["accuracy"]);
+    expect(evaluated["eval_loss"]).toBe(end.eval["loss"]);
+    expect(readFileSync(join(out, "report.html"), "utf8")).toContain("The test gives accuracy");
+    expect(readFileSync(join(out, "README.md"), "utf8")).toMatch(
+      /On the test set it has:\n\n- Loss: [\d.]+\n- Accuracy: /,
+    );
+  });
+
   test("numbers are a regression; folders per class are classes", async () => {
     const numbers = join(work, "numbers.jsonl");
     writeFileSync(

@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { goesOnWithout } from "../trackers/tracker.ts";
+import type { LogEntry } from "../trainer/trainer-state.ts";
 import { CARD_MARK, modelCard } from "./model-card.ts";
 
 export interface ModelCardOptions {
@@ -25,6 +26,7 @@ export interface ModelCardOptions {
 export function modelCardCallback({ outputDir, hubModelId, license, warn }: ModelCardOptions): TrainerCallback {
   const path = join(outputDir, "README.md");
   let evaluated: Dataset | undefined;
+  let tested: LogEntry | undefined;
   let isOver = false;
   let found: Promise<string | undefined> | undefined;
 
@@ -40,13 +42,16 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
     const licenses = (found ??= Promise.resolve(license ?? (baseModel && licenseOf(baseModel))));
     const info = {
       name: hubModelId ?? basename(resolve(outputDir)),
-      ...{ baseModel, license: await licenses, trainDataset, evalDataset: evaluated ?? evalDataset },
+      ...{ baseModel, license: await licenses, trainDataset, evalDataset: evaluated ?? evalDataset, tested },
     };
     await writeFileAside(path, modelCard(args, state, model, info));
   };
 
   return goesOnWithout("model card", warn, {
-    onTrainBegin: () => void (isOver = false),
+    onTrainBegin: () => {
+      isOver = false;
+      tested = undefined;
+    },
     onSave: write,
     async onTrainEnd(...told) {
       isOver = true;
@@ -55,6 +60,12 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
     async onEvaluate(...told) {
       evaluated = told[3].prediction?.dataset;
       if (isOver) await write(...told);
+    },
+    async onPredict(...told) {
+      const { metrics, prediction } = told[3];
+      if (!isOver || !prediction?.labels) return; // nothing was measured
+      tested = metrics;
+      await write(...told);
     },
   });
 }

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { drive } from "../../test/drive.ts";
 import { pythonWith } from "../../test/python.ts";
-import { callAll } from "../trainer/callbacks.ts";
+import { callAll, type CallbackContext } from "../trainer/callbacks.ts";
+import { freshControl } from "../trainer/trainer-state.ts";
 import { Dataset } from "../data/dataset.ts";
 import { modelCardCallback } from "./model-card-callback.ts";
 
@@ -101,6 +102,23 @@ describe("the model card", () => {
         },
       ],
     });
+  });
+
+  it("has the metrics of a test after training, where it had labels", async () => {
+    const outputDir = join(folder, "tested");
+    const told = { model: classifier("mine"), trainDataset: dataset("a file", 4), evalDataset: dataset("another", 4) };
+    const callback = modelCardCallback({ outputDir });
+    const run = drive([callback], { outputDir }, [], told);
+    const predict = (labels: number[] | undefined, metrics: Record<string, number>) =>
+      callback.onPredict!(run.args, run.state, freshControl(), { ...told, metrics, prediction: { labels } } as unknown as CallbackContext); // prettier-ignore
+    await run.begin();
+    await run.log(2, { eval_loss: 0.5 });
+    await run.end();
+    const card = () => readFileSync(join(outputDir, "README.md"), "utf8");
+    await predict(undefined, { test_runtime: 1 });
+    expect(card()).not.toContain("test set");
+    await predict([0, 1], { test_loss: 0.25, test_roc_auc: NaN, test_runtime: 1 });
+    expect(card()).toContain("On the evaluation set it has:\n\n- Loss: 0.5\n\nOn the test set it has:\n\n- Loss: 0.25\n- Roc Auc: NaN\n\n"); // prettier-ignore
   });
 
   it("tells results, data, hyperparameters, and the table of evaluations", async () => {

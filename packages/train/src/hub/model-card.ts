@@ -16,6 +16,8 @@ export interface CardInfo {
   license?: string | undefined;
   trainDataset?: Dataset | undefined;
   evalDataset?: Dataset | undefined;
+  /** Metrics of the test set, `test_accuracy`, …. */
+  tested?: LogEntry | undefined;
 }
 
 /** The first line of a card's text: a card without it is somebody's own, and stays as it is. */
@@ -39,6 +41,7 @@ export function modelCard(
   info: CardInfo,
 ): string {
   const { name, baseModel, license, evalDataset, trainDataset } = info;
+  const tested = info.tested && metricsOf(info.tested);
   const title = name.split("/").at(-1)!;
   const task = taskOf(model);
   const datasets = [trainDataset, evalDataset].flatMap((dataset) => (dataset ? (hubDataset(dataset) ?? []) : []));
@@ -76,8 +79,8 @@ export function modelCard(
   return `---\n${stringify(metadata)}---\n\n${CARD_MARK}\n\n${[
     `# ${title}`,
     introduction(info, ids),
-    results &&
-      `On the evaluation set it has:\n\n${list(Object.entries(results).map(([k, v]) => [titleOf(k), rounded(v)]))}`,
+    results && `On the evaluation set it has:\n\n${metricsList(results)}`,
+    tested && `On the test set it has:\n\n${metricsList(tested)}`,
     task && `## How to use it\n\n\`\`\`python\n${task.usage(name)}\n\`\`\``,
     "## Model description\n\nMore information needed",
     "## Intended uses & limitations\n\nMore information needed",
@@ -118,11 +121,14 @@ function resultsOf({ loadBestModelAtEnd }: TrainingArguments, state: TrainerStat
   return chosen && metricsOf(chosen);
 }
 
+const metricsList = (metrics: LogEntry): string =>
+  list(Object.entries(metrics).map(([name, value]) => [titleOf(name), rounded(value)]));
+
 /** An evaluation's metrics without prefix, and without how long it took. */
 const metricsOf = (entry: LogEntry): LogEntry =>
   Object.fromEntries(
     Object.entries(entry).flatMap(([key, value]) => {
-      const name = /^eval_(.*)$/s.exec(key)?.[1];
+      const name = /^(?:eval|test)_(.*)$/s.exec(key)?.[1];
       return name === undefined || /^(runtime|(samples|steps)_per_second)$/.test(name) ? [] : [[name, value] as const];
     }),
   );

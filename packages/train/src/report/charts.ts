@@ -2,10 +2,13 @@ import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { MOST_CLASSES, spread, type Evaluation } from "./evaluation.ts";
 import type { Curve, EvaluationMetrics } from "./history.ts";
+import { trusted, type Html } from "./html.ts";
 
-// Plot makes elements of any document; the page's colours are CSS variables, so that one drawing suits light and dark.
-const { document } = parseHTML("<!doctype html><html><body></body></html>");
+/** Plot makes its elements, and escapes what is in them, by a document of its own: made for the first chart, not by an import. */
+let ownDocument: Document | undefined;
+const documentOf = (): Document => (ownDocument ??= parseHTML("<!doctype html><html><body></body></html>").document);
 
+// CSS variables of the page: one drawing suits light and dark.
 const BLUE = "var(--blue)";
 const ORANGE = "var(--orange)";
 const FAINT = "var(--faint)";
@@ -14,8 +17,8 @@ const FAINT = "var(--faint)";
 const WIDTH = 380;
 const HEIGHT = 220;
 
-const plot = (label: string, options: Plot.PlotOptions): string =>
-  Plot.plot({
+const plot = (label: string, options: Plot.PlotOptions): Html => {
+  const drawing = Plot.plot({
     width: WIDTH,
     height: HEIGHT,
     marginLeft: 46,
@@ -23,10 +26,12 @@ const plot = (label: string, options: Plot.PlotOptions): string =>
     marginTop: 12,
     marginRight: 14,
     style: { fontSize: "11.5px", background: "none" },
-    document,
+    document: documentOf(),
     ariaLabel: label,
     ...options,
-  }).outerHTML;
+  });
+  return trusted(drawing.outerHTML);
+};
 
 const stepAxis = (first: number, last: number): Plot.ScaleOptions => ({
   label: "update",
@@ -53,7 +58,7 @@ export interface CurveOptions {
 }
 
 /** A value over updates: as it is, thin, within its range where a point stands for several; smoothed, thick. */
-export function curveChart(curve: Curve, options: CurveOptions): string {
+export function curveChart(curve: Curve, options: CurveOptions): Html {
   const { label, format, tickFormat, zero = false, log = false, unit = 1, smooth = true } = options;
   const smoothed = smooth ? curve.smoothed() : undefined;
   const data = curve.points.map(({ step, count, mean, min, max }, i) => ({
@@ -110,7 +115,7 @@ export function metricChart(
   name: string,
   best: number | undefined,
   training?: Curve,
-): string {
+): Html {
   const data = spread(
     evaluations.flatMap(({ step, metrics }) => (Number.isFinite(metrics[name]) ? [{ step, value: metrics[name]! }] : [])),
     300,
@@ -137,7 +142,7 @@ export function metricChart(
 type Classes = NonNullable<Evaluation["classes"]>;
 
 /** Rows are labels, columns predictions; the darker, the more of the label's rows. */
-export function confusionChart({ names, confusions, scores }: Classes): string {
+export function confusionChart({ names, confusions, scores }: Classes): Html {
   const n = Math.min(names.length, MOST_CLASSES);
   const short = distinct(names.slice(0, n), n > 10 ? 12 : 15);
   const data = confusions
@@ -189,7 +194,7 @@ const diagonal = (from: number, to: number): Plot.Markish =>
   Plot.line([from, to].map((at) => [at, at]), { stroke: FAINT, strokeDasharray: "4 4" }); // prettier-ignore
 
 /** True positives over false positives, over all thresholds. */
-export function rocChart({ points }: NonNullable<Classes["roc"]>): string {
+export function rocChart({ points }: NonNullable<Classes["roc"]>): Html {
   return plot("ROC curve", {
     height: 330,
     x: { label: "false positive rate", labelArrow: "none", domain: [0, 1], ticks: 5, grid: true },
@@ -208,7 +213,7 @@ export function rocChart({ points }: NonNullable<Classes["roc"]>): string {
 }
 
 /** How often predictions of like confidence are right; on the diagonal, they are as sure as they should be. */
-export function reliabilityChart({ calibration: { bins }, names }: Classes): string {
+export function reliabilityChart({ calibration: { bins }, names }: Classes): Html {
   const lowest = Math.floor(10 / names.length) / 10;
   const data = bins.filter(({ count }) => count > 0);
   return plot("reliability diagram", {
@@ -229,7 +234,7 @@ export function reliabilityChart({ calibration: { bins }, names }: Classes): str
 }
 
 /** Predictions over labels of a regression. */
-export function pairsChart(pairs: readonly [number, number][]): string {
+export function pairsChart(pairs: readonly [number, number][]): Html {
   const all = pairs.flat();
   const domain = [Math.min(...all), Math.max(...all)];
   return plot("predicted against true", {
@@ -248,7 +253,7 @@ export function pairsChart(pairs: readonly [number, number][]): string {
 }
 
 /** How often predictions of a regression are off by how much. */
-export function errorsChart(pairs: readonly [number, number][]): string {
+export function errorsChart(pairs: readonly [number, number][]): Html {
   const errors = pairs.map(([label, prediction]) => prediction - label);
   return plot("errors", {
     height: 330,
@@ -268,7 +273,7 @@ export function errorsChart(pairs: readonly [number, number][]): string {
 }
 
 /** How many rows have how many tokens. */
-export function lengthsChart(lengths: readonly number[]): string {
+export function lengthsChart(lengths: readonly number[]): Html {
   const first = lengths.findIndex((count) => count > 0);
   const width = Math.max(1, Math.ceil((lengths.length - first) / 40));
   const bins = Array.from({ length: Math.ceil((lengths.length - first) / width) }, (_, i) => {
@@ -291,7 +296,7 @@ export function lengthsChart(lengths: readonly number[]): string {
 }
 
 /** Memory of the device and of the process, in MiB. */
-export function memoryChart(deviceBytes: Curve, rssBytes: Curve, format: (bytes: number) => string): string {
+export function memoryChart(deviceBytes: Curve, rssBytes: Curve, format: (bytes: number) => string): Html {
   const MiB = 2 ** 20;
   const most = Math.max(...[deviceBytes, rssBytes].flatMap(({ points }) => points.map(({ max }) => max)));
   const unit = most > 4096 * MiB ? 1024 * MiB : MiB;

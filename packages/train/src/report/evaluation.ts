@@ -26,7 +26,7 @@ export interface Evaluation {
   step: number;
   dataset: string;
   rows: number;
-  /** Rows left out here, since a logit was NaN or infinite. */
+  /** Rows left out here, since a logit or the label was NaN or infinite. */
   nonFinite: number;
   metrics: Record<string, number>;
   mistakes: Mistake[];
@@ -52,7 +52,9 @@ export async function evaluationOf(
   about: { step: number; dataset: string; metrics: Record<string, number> },
 ): Promise<Evaluation> {
   const logitsOf = (i: number): Float32Array => predictions.subarray(i * numLabels, (i + 1) * numLabels);
-  const finite = (labels ?? []).flatMap((_, i) => (logitsOf(i).every(Number.isFinite) ? [i] : []));
+  const finite = (labels ?? []).flatMap((label, i) =>
+    Number.isFinite(label) && logitsOf(i).every(Number.isFinite) ? [i] : [],
+  );
   const found = { ...about, rows: classes.length, nonFinite: labels ? labels.length - finite.length : 0 };
   if (!labels || finite.length === 0) return { ...found, mistakes: [], wrong: 0 };
 

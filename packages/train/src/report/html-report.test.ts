@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BertConfig } from "@gpugrad/bert";
 import { init } from "@gpugrad/tensor";
+import { parseHTML } from "linkedom";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { CallbackContext, TrainerCallback } from "../trainer/callbacks.ts";
@@ -12,9 +13,9 @@ import { Dataset, type Row } from "../data/dataset.ts";
 import { predictionsOf } from "../trainer/prediction.ts";
 import type { TrainerControl, TrainerState } from "../trainer/trainer-state.ts";
 import { trainingArguments, type TrainingArguments } from "../trainer/training-arguments.ts";
-import { Curve } from "./history.ts";
+import { Curve, History } from "./history.ts";
 import { htmlReport } from "./html-report.ts";
-import { reportIn } from "./page.ts";
+import { page, reportIn, type Report } from "./page.ts";
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
   existsSync(file),
@@ -87,6 +88,13 @@ function run(
       const dataset = Dataset.fromRows(rows, { name: "/home/jane/reviews" });
       state.logHistory.push({ ...metrics, step: state.globalStep, epoch: state.epoch });
       await tell("onEvaluate", { metrics, prediction: { ...predictions, dataset, metrics } });
+    },
+    async test(rows: readonly Row[], logits: readonly number[], metrics: Record<string, number>) {
+      const labels = rows.flatMap(({ label }) => label ?? []);
+      const predictions = predictionsOf(Float32Array.from(logits), logits.length / rows.length, labels);
+      const prediction = { ...predictions, labels: labels.length > 0 ? labels : undefined };
+      const dataset = Dataset.fromRows(rows, { name: "/home/jane/held-out" });
+      await tell("onPredict", { metrics, prediction: { ...prediction, dataset, metrics } });
     },
   };
 }
@@ -273,6 +281,103 @@ async function written(outputDir: string, act: () => Promise<unknown>): Promise<
   await act();
   while (statSync(file).ino === before) await new Promise((resolve) => setImmediate(resolve));
 }
+
+/** A finished run of three classes that has everything a page can show. */
+async function threeClasses(): Promise<Report> {
+  const told = run(newFolder(), { names: ["good", "bad", "ugly"], metricForBestModel: "accuracy" });
+  await told.begin();
+  for (let step = 1; step <= 20; step++) await told.step(step, { loss: step === 7 ? NaN : lossAt(step) });
+  const rows = [0, 1, 2, 2].map((label) => ({ text: "word ".repeat(300), text_pair: "pair", label }));
+  const ofRows = [2, 0, 0, 2, 0, 0, 0, 0, 2, 0, 2, 0];
+  Object.assign(told.state, { bestMetric: 0.5, bestGlobalStep: 10, bestModelCheckpoint: "checkpoint-10" });
+  told.state.globalStep = 10;
+  await told.evaluate(rows, ofRows, { eval_loss: 2, eval_accuracy: 0.5 });
+  told.state.globalStep = 20;
+  await told.evaluate(rows, ofRows, { eval_loss: 1, eval_accuracy: 0.5 });
+  await told.end();
+  await told.test(rows, ofRows, { test_loss: 1.5, test_accuracy: 0.5, test_runtime: 3 });
+  return { ...told.report(), checkpoint: "checkpoint-20", hasModel: true, skippedSteps: 1, secondsLeft: 5 };
+}
+
+test.each([
+  ["an element", "</title></style></textarea></svg><img src=x onerror=alert(1)><script>alert(2)</script>"],
+  ["an attribute", `" onload="alert(1)" ' onclick='alert(2)' \` onfocus=\`alert(3)`],
+  ["a comment, and characters already written as entities", "<!-- &lt;img src=x&gt; &amp;quot; -->"],
+])("%s in every string of a run is text, in the page and in its drawings", async (_, attack) => {
+  let strings = 0;
+  const attacked = (value: unknown, key = ""): unknown => {
+    if (typeof value === "string")
+      return ["status", "writtenAt"].includes(key) ? value : `${attack} ${++strings} ${value}`;
+    if (Array.isArray(value)) return value.map((item) => attacked(item));
+    if (typeof value !== "object" || value === null) return value;
+    const all = Object.entries(value).map(([name, item]) => [name, attacked(item, name)]);
+    return Object.fromEntries(key === "metrics" ? [...all, [`eval_${attack}`, 0.25], [attack, NaN]] : all);
+  };
+  const plain = await threeClasses();
+  const { history, ...rest } = attacked(JSON.parse(JSON.stringify(plain))) as Omit<Report, "history"> & {
+    history: ReturnType<History["toJSON"]>;
+  };
+  const source = page({ ...rest, history: new History(history) });
+  expect(strings).toBeGreaterThan(100);
+
+  const elements = (html: string) => [...parseHTML(html).document.querySelectorAll("*")];
+  const shapeOf = (html: string) => new Set(elements(html).map(({ tagName }) => tagName));
+  expect([...shapeOf(source)].sort()).toEqual([...shapeOf(page(plain))].sort());
+  expect(elements(source).filter(({ tagName }) => /^script$/i.test(tagName))).toHaveLength(2);
+  const names = new Set(elements(source).flatMap((element) => [...element.attributes].map(({ name }) => name)));
+  expect([...names].filter((name) => /^on|^src$|^href$/.test(name))).toEqual([]);
+  const { document } = parseHTML(source);
+  expect(document.querySelector("h1")!.textContent).toContain(attack);
+  expect(document.querySelector("figure svg text, svg title")).not.toBeNull();
+  expect([...document.querySelectorAll("table.texts td")].filter((cell) => cell.textContent.includes(attack)).length).toBeGreaterThan(10); // prettier-ignore
+  expect([...document.querySelectorAll("svg title")].some((title) => title.textContent.includes(attack))).toBe(true);
+});
+
+test("a test's metrics are shown; one without labels measures nothing, and another training forgets them", async () => {
+  const outputDir = newFolder();
+  const told = run(outputDir);
+  await told.begin();
+  await told.end();
+  await told.test([{ text: "nobody knows" }], [0, 1], { test_runtime: 1 });
+  expect(told.report().test).toBeUndefined();
+  await told.test(reviews(String), logits, { test_accuracy: 0.75, test_loss: 0.5, test_runtime: 1 });
+  expect(told.report().test).toEqual({ dataset: "held-out", rows: 4, metrics: { test_accuracy: 0.75, test_loss: 0.5, test_runtime: 1 } }); // prettier-ignore
+  const html = readFileSync(join(outputDir, "report.html"), "utf8");
+  const text = parseHTML(html).document.body.textContent.replace(/\s+/g, " ");
+  expect(text).toContain("The test gives accuracy 0.75 and loss 0.5.");
+  expect(text).toMatch(/Test ?4 rows of held-out\. ?accuracy0\.75loss0\.5/);
+  const again = run(outputDir);
+  await again.begin();
+  expect(again.report().test).toBeUndefined();
+});
+
+test("what isn't finite is shown as such, and drawn by none of the charts", async () => {
+  const outputDir = newFolder();
+  const told = run(outputDir);
+  await told.begin();
+  for (const step of [10, 20, 30]) {
+    await told.step(step, { loss: NaN });
+    await told.evaluate(reviews(String), step === 20 ? [NaN, 0, 0, Infinity, 1, 0, 0, 1] : logits.map(() => NaN), { eval_loss: NaN, eval_accuracy: step === 20 ? 0.5 : NaN, eval_f1: -Infinity }); // prettier-ignore
+  }
+  await told.end();
+  const source = readFileSync(join(outputDir, "report.html"), "utf8");
+  const { document } = parseHTML(source);
+  expect([...document.querySelectorAll("svg")].map((svg) => svg.outerHTML).join()).not.toMatch(/NaN|Infinity/);
+  expect(document.querySelector("#evaluations table")!.textContent).toMatch(/10 ?NaN ?NaN ?-?Infinity/);
+  expect(document.body.textContent).toContain("4 with logits that aren't finite are left out");
+
+  const again = run(outputDir); // reads the page
+  again.state.globalStep = 20;
+  again.state.logHistory = told.state.logHistory.slice(0, 2);
+  await again.begin();
+  expect(again.report().history.evaluations.map(({ metrics }) => metrics["eval_loss"])).toEqual([NaN, NaN]);
+
+  const numbers = run(newFolder(), { names: ["score"] });
+  await numbers.begin();
+  await numbers.evaluate([1, 2, NaN, 3].map((label) => ({ text: "a", label })), [NaN, Infinity, 1, 3.5], { eval_mse: NaN }); // prettier-ignore
+  await numbers.end();
+  expect(numbers.report().evaluation).toMatchObject({ nonFinite: 3, pairs: [[3, 3.5]] });
+});
 
 test("labels are named as they are, even like secrets; paths are cut", async () => {
   const outputDir = newFolder();

@@ -129,6 +129,15 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       else await writer.write(() => render(current));
     },
 
+    async onPredict(args, state, _control, { prediction, metrics }) {
+      if (!prediction?.labels) return; // nothing was measured
+      const current = await upTo(args, state);
+      const { dataset, classes } = prediction;
+      current.test = { dataset: shareable(dataset.name) as string, rows: classes.length, metrics: metrics ?? {} };
+      if (training) show();
+      else await writer.write(() => render(current));
+    },
+
     async onSave(args, state, _control, { checkpoint }) {
       const current = await upTo(args, state);
       if (checkpoint !== undefined) current.checkpoint = basename(checkpoint);
@@ -165,6 +174,7 @@ function resumed(report: Report, { globalStep, logHistory }: TrainerState): Repo
   for (const name of ["evaluation", "bestEvaluation"] as const)
     if (report[name] && report[name].step > globalStep) delete report[name];
   if (report.best && report.best.step > globalStep) delete report.best;
+  delete report.test; // of other weights
   if (history.curves.loss.points.length > 0) return report;
   for (const { step, loss, grad_norm: gradNorm, learning_rate: learningRate } of logHistory)
     if (loss !== undefined)

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { formatBytes, formatDuration, formatRate } from "../format.ts";
 import {
   confusionChart,
@@ -14,6 +13,8 @@ import {
 import { MOST_CLASSES, spread, type Evaluation, type Mistake } from "./evaluation.ts";
 import type { Fact, Facts } from "./facts.ts";
 import { History } from "./history.ts";
+import { lines, markup, trusted, type Html } from "./html.ts";
+import { SCRIPT, SCRIPT_HASH, STYLE } from "./page-assets.ts";
 
 /** All that the page shows; the page has it as JSON, too, and is read back from there when a run is resumed. */
 export interface Report {
@@ -38,6 +39,8 @@ export interface Report {
   evaluation?: Evaluation;
   /** That of the best model, where training ends with it. */
   bestEvaluation?: Evaluation;
+  /** Of the test set: `test_loss`, …. */
+  test?: { dataset: string; rows: number; metrics: Record<string, number> };
   history: History;
   /** When the page was written, as an ISO date. */
   writtenAt: string;
@@ -46,39 +49,39 @@ export interface Report {
 /** A report as one page that needs nothing else. */
 export function page(report: Report): string {
   const { runName, status, evaluation } = report;
-  return `<!doctype html>
-<html lang="en" data-status="${status}" data-written="${Date.parse(report.writtenAt)}">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${SCRIPT_HASH}'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escaped(runName)}: ${progressText(report)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<header>
-<p class="status ${status}" id="status">${STATUS[status]}</p>
-<h1>${escaped(runName)}</h1>
-${progressBar(report)}
-<p id="stale" hidden></p>
-<div class="summary">${summary(report)
-    .map((text) => `<p>${text}</p>`)
-    .join("\n")}</div>
-</header>
-${tiles(report)}
-${section("Training", grid(trainingCharts(report)))}
-${evaluations(report)}
-${evaluation ? verdict(evaluation) : ""}
-${evaluation ? mistakes(evaluation) : ""}
-${report.facts ? settings(report.facts) : ""}
-<footer>Written ${report.writtenAt.slice(0, 16).replace("T", " ")} UTC by gpugrad.</footer>
-<div id="tip" role="status" hidden></div>
-<script type="application/json" id="report">${JSON.stringify(report).replaceAll("<", "\\u003c")}</script>
-<script>${SCRIPT}</script>
-</body>
-</html>
-`;
+  const json = JSON.stringify(report).replaceAll("<", "\\u003c");
+  return markup`<!doctype html>
+    <html lang="en" data-status="${status}" data-written="${Date.parse(report.writtenAt)}">
+      <head>
+        <meta charset="utf-8">
+        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${SCRIPT_HASH}'">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="color-scheme" content="light dark">
+        <title>${runName}: ${progressText(report)}</title>
+        <style>${trusted(STYLE)}</style>
+      </head>
+      <body>
+        <header>
+          <p class="status ${status}" id="status">${STATUS[status]}</p>
+          <h1>${runName}</h1>
+          ${progressBar(report)}
+          <p id="stale" hidden></p>
+          <div class="summary">${summary(report)}</div>
+        </header>
+        ${tiles(report)}
+        ${section("Training", grid(trainingCharts(report)))}
+        ${evaluations(report)}
+        ${evaluation && verdict(evaluation)}
+        ${evaluation && mistakes(evaluation)}
+        ${report.test && tested(report.test)}
+        ${report.facts && settings(report.facts)}
+        <footer>Written ${report.writtenAt.slice(0, 16).replace("T", " ")} UTC by gpugrad.</footer>
+        <div id="tip" role="status" hidden></div>
+        <script type="application/json" id="report">${trusted(json)}</script>
+        <script>${trusted(SCRIPT)}</script>
+      </body>
+    </html>
+    `.toString();
 }
 
 /** The report in a page; undefined where there is none. */
@@ -86,7 +89,9 @@ export function reportIn(html: string): Report | undefined {
   const json = /<script type="application\/json" id="report">(.*?)<\/script>/s.exec(html)?.[1];
   if (json === undefined) return undefined;
   try {
-    const stored = JSON.parse(json) as Omit<Report, "history"> & { history: ConstructorParameters<typeof History>[0] };
+    const stored = JSON.parse(json, withNaN) as Omit<Report, "history"> & {
+      history: ConstructorParameters<typeof History>[0];
+    };
     return { ...stored, history: new History(stored.history) };
   } catch {
     return undefined;
@@ -103,6 +108,12 @@ export function withoutTexts(html: string): string | undefined {
   return report && page(report);
 }
 
+/** JSON has no NaN and no infinity: a metric that is null was one of them. */
+function withNaN(key: string, value: unknown): unknown {
+  if (key !== "metrics" || typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, number]) => [name, number === null ? NaN : number]));
+}
+
 const STATUS = { training: "training", finished: "finished", stopped: "stopped early", failed: "failed" } as const;
 
 const count = (value: number): string => value.toLocaleString("en");
@@ -111,97 +122,99 @@ const updates = (many: number): string => `${count(many)} ${many === 1 ? "update
 const digits = (value: number): string =>
   value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
-const strong = (text: string): string => `<b>${text}</b>`;
+const strong = (text: string): Html => markup`<b>${text}</b>`;
 /** `eval_roc_auc` as people say it. */
 const metricName = (name: string): string =>
   name
-    .replace(/^eval_/, "")
+    .replace(/^(eval|test)_/, "")
     .replaceAll("_", " ")
     .replace(/\b(f1|mcc|mse|mae|roc|auc)\b/g, (short) => short.toUpperCase())
     .replace(/^(pearson|spearman)/, (name) => name[0]!.toUpperCase() + name.slice(1));
 
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-
-const section = (title: string, content: string): string =>
-  content && `<section><h2>${title}</h2>\n${content}\n</section>`;
-const grid = (figures: readonly string[], kind = ""): string =>
-  figures.length > 0 ? `<div class="grid ${kind}">${figures.join("\n")}</div>` : "";
-const figure = (title: string, caption: string, chart: string): string =>
-  `<figure><h3>${escaped(title)}</h3><figcaption>${caption}</figcaption>${chart}</figure>`;
+const section = (title: string, content: Html): Html =>
+  String(content) === ""
+    ? content
+    : markup`<section><h2>${title}</h2>
+${content}
+</section>`;
+const grid = (figures: readonly Html[], kind = ""): Html =>
+  figures.length > 0 ? markup`<div class="grid ${kind}">${lines(figures)}</div>` : lines([]);
+const figure = (title: string, caption: Html | string, chart: Html): Html =>
+  markup`<figure><h3>${title}</h3><figcaption>${caption}</figcaption>${chart}</figure>`;
 
 function progressText({ status, step, totalSteps }: Report): string {
   if (status !== "training") return STATUS[status];
   return totalSteps > 0 ? `${Math.floor((100 * step) / totalSteps)} %` : "starting";
 }
 
-function progressBar({ status, step, totalSteps }: Report): string {
-  if (status === "finished" || totalSteps === 0) return "";
-  return `<progress max="${totalSteps}" value="${step}" aria-label="updates done"></progress>`;
+function progressBar({ status, step, totalSteps }: Report): Html | undefined {
+  if (status === "finished" || totalSteps === 0) return undefined;
+  return markup`<progress max="${totalSteps}" value="${step}" aria-label="updates done"></progress>`;
 }
 
 /** How far, how good, where the model is. */
-function summary(report: Report): string[] {
+function summary(report: Report): Html {
   const { status, step, totalSteps, epoch, totalEpochs, secondsLeft, history, best, evaluation } = report;
   const epochs = `${Number(epoch.toFixed(2))} of ${Number(totalEpochs.toFixed(2))} epochs`;
   const time = history.seconds > 0 ? ` in ${formatDuration(history.seconds)}` : "";
-  const left = secondsLeft !== undefined && step > 0 ? `, about ${strong(formatDuration(secondsLeft))} left` : "";
+  const left = secondsLeft !== undefined && step > 0 && markup`, about ${strong(formatDuration(secondsLeft))} left`;
+  const ofAll = strong(`${count(step)} of ${count(totalSteps)}`);
   const far = {
-    training: `${strong(`${count(step)} of ${count(totalSteps)}`)} updates done${time}, ${epochs}${left}.`,
-    finished: `${strong(count(step))} updates done${time}, ${epochs}.`,
-    failed: `Training ended with an error after ${strong(`${count(step)} of ${count(totalSteps)}`)} updates${time}, ${epochs}.`,
-    stopped: `Training stopped after ${strong(`${count(step)} of ${count(totalSteps)}`)} updates${time}, ${epochs}.`,
+    training: markup`${ofAll} updates done${time}, ${epochs}${left}.`,
+    finished: markup`${strong(count(step))} updates done${time}, ${epochs}.`,
+    failed: markup`Training ended with an error after ${ofAll} updates${time}, ${epochs}.`,
+    stopped: markup`Training stopped after ${ofAll} updates${time}, ${epochs}.`,
   }[status];
 
   const loss = history.curves.loss.points;
   const smoothed = history.curves.loss.smoothed();
   const [from, to] = [smoothed?.[0] ?? loss[0]?.mean, smoothed?.at(-1) ?? loss.at(-1)?.mean];
-  const good = [
-    ...(loss.length > 1
-      ? [
-          `The training loss went from ${strong(digits(from!))} to ${strong(digits(to!))}${smoothed ? ", smoothed" : ""}.`,
-        ]
-      : []),
-    ...(best
-      ? [
-          `The best ${escaped(metricName(best.metric))} is ${strong(digits(best.value))}, after update ${count(best.step)}.`,
-        ]
-      : []),
-    ...(evaluation && evaluation.step !== best?.step
-      ? [`The last evaluation, after update ${count(evaluation.step)}, gives ${lastMetrics(evaluation)}.`]
-      : []),
-  ];
+  const good: Html[] = [];
+  if (loss.length > 1)
+    good.push(
+      markup`The training loss went from ${strong(digits(from!))} to ${strong(digits(to!))}${smoothed && ", smoothed"}.`,
+    );
+  if (best)
+    good.push(
+      markup`The best ${metricName(best.metric)} is ${strong(digits(best.value))}, after update ${count(best.step)}.`,
+    );
+  if (evaluation && evaluation.step !== best?.step)
+    good.push(
+      markup`The last evaluation, after update ${count(evaluation.step)}, gives ${mainMetrics(evaluation.metrics)}.`,
+    );
+  if (report.test) good.push(markup`The test gives ${mainMetrics(report.test.metrics)}.`);
 
-  const folder = (name: string): string => `<code>${escaped(name)}</code>`;
-  const where = [
-    ...(report.hasModel ? [`The model is in ${folder(report.outputDir)}.`] : []),
-    ...(best?.checkpoint ? [`The best checkpoint is ${folder(best.checkpoint)}.`] : []),
-    ...(report.checkpoint && report.checkpoint !== best?.checkpoint
-      ? [`The newest checkpoint is ${folder(report.checkpoint)}.`]
-      : []),
-  ];
+  const folder = (name: string): Html => markup`<code>${name}</code>`;
+  const where: Html[] = [];
+  if (report.hasModel) where.push(markup`The model is in ${folder(report.outputDir)}.`);
+  if (best?.checkpoint) where.push(markup`The best checkpoint is ${folder(best.checkpoint)}.`);
+  if (report.checkpoint && report.checkpoint !== best?.checkpoint)
+    where.push(markup`The newest checkpoint is ${folder(report.checkpoint)}.`);
+
   const { nonFinite } = history;
   const more = nonFinite.count > nonFinite.steps.length ? " …" : "";
-  const wrong = [
-    ...(nonFinite.count > 0
-      ? [
-          `<span class="bad">A loss or gradient was NaN or infinite in ${updates(nonFinite.count)}:</span> ${nonFinite.steps.map(count).join(", ")}${more}.`,
-        ]
-      : []),
-    ...(report.skippedSteps
-      ? [`${updates(report.skippedSteps)} ${report.skippedSteps === 1 ? "was" : "were"} left out.`]
-      : []),
-  ];
-  return [far, good.join(" "), where.join(" "), wrong.join(" ")].filter(Boolean);
+  const wrong: Html[] = [];
+  if (nonFinite.count > 0)
+    wrong.push(
+      markup`<span class="bad">A loss or gradient was NaN or infinite in ${updates(nonFinite.count)}:</span> ${nonFinite.steps.map(count).join(", ")}${more}.`,
+    );
+  if (report.skippedSteps)
+    wrong.push(markup`${updates(report.skippedSteps)} ${report.skippedSteps === 1 ? "was" : "were"} left out.`);
+  return lines([[far], good, where, wrong].flatMap((told) => (told.length > 0 ? [markup`<p>${lines(told)}</p>`] : [])));
 }
 
 /** The metric that people ask for first, and the loss. */
-const lastMetrics = ({ metrics }: Evaluation): string =>
-  ["eval_accuracy", "eval_pearson", "eval_f1", "eval_loss"]
-    .flatMap((name) => (metrics[name] === undefined ? [] : [`${metricName(name)} ${strong(digits(metrics[name]))}`]))
-    .slice(0, 2)
-    .join(" and ") || "no metrics";
+function mainMetrics(metrics: Evaluation["metrics"]): Html {
+  const found = ["accuracy", "pearson", "f1", "loss"].flatMap((name) => {
+    const value = metrics[`eval_${name}`] ?? metrics[`test_${name}`];
+    return value === undefined ? [] : [markup`${metricName(name)} ${strong(digits(value))}`];
+  });
+  const [first, second] = found;
+  if (!first) return markup`no metrics`;
+  return second ? markup`${first} and ${second}` : first;
+}
 
-function tiles(report: Report): string {
+function tiles(report: Report): Html {
   const { history, tokensPerSecond, evaluation, best } = report;
   const metrics = evaluation?.metrics ?? {};
   const main = best?.metric ?? (metrics["eval_accuracy"] !== undefined ? "eval_accuracy" : "eval_pearson");
@@ -225,10 +238,10 @@ function tiles(report: Report): string {
   return tilesOf(shown.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
-const tilesOf = (values: readonly [string, string][]): string =>
+const tilesOf = (values: readonly [string, string][]): Html =>
   values.length > 0
-    ? `<dl class="tiles">${values.map(([name, value]) => `<div><dt>${escaped(name)}</dt><dd>${value}</dd></div>`).join("")}</dl>`
-    : "";
+    ? markup`<dl class="tiles">${values.map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
+    : lines([]);
 
 /** `0.01`, `1000`, `1e-7`. */
 const short = (value: number): string => String(Number(value.toPrecision(3)));
@@ -236,7 +249,7 @@ const short = (value: number): string => String(Number(value.toPrecision(3)));
 /** `5e-5`, which is how learning rates are said. */
 const exponential = (value: number): string => (value === 0 ? "0" : Number(value.toPrecision(3)).toExponential());
 
-function trainingCharts({ history }: Report): string[] {
+function trainingCharts({ history }: Report): Html[] {
   const { loss, gradNorm, learningRate, tokensPerSecond, deviceBytes, rssBytes } = history.curves;
   const has = (curve: { points: readonly unknown[] }): boolean => curve.points.length > 0;
   const stride = Math.max(...loss.points.map((point) => point.count));
@@ -247,253 +260,150 @@ function trainingCharts({ history }: Report): string[] {
   const perSecond = (value: number): string => formatRate(value, "tokens");
   const padding = 1 - history.tokens / history.paddedTokens;
   const rows = history.lengths.reduce((sum, rows) => sum + (rows ?? 0), 0);
-  return [
-    has(loss) ? figure("Loss", caption, curveChart(loss, { label: "training loss", format: digits })) : "",
+  const figures = [
+    has(loss) ? figure("Loss", caption, curveChart(loss, { label: "training loss", format: digits })) : undefined,
     has(gradNorm)
       ? figure("Gradient norm", "before clipping", curveChart(gradNorm, { label: "gradient norm", format: digits, zero: true, log: true, tickFormat: short })) // prettier-ignore
-      : "",
+      : undefined,
     has(learningRate)
       ? figure("Learning rate", "of each update", curveChart(learningRate, { label: "learning rate", format: digits, tickFormat: exponential, zero: true, smooth: false })) // prettier-ignore
-      : "",
+      : undefined,
     has(tokensPerSecond)
       ? figure("Tokens per second", "with padding, over the last few updates", curveChart(tokensPerSecond, { label: "tokens per second", format: perSecond, tickFormat: "~s", zero: true })) // prettier-ignore
-      : "",
+      : undefined,
     has(deviceBytes) || has(rssBytes)
-      ? figure("Memory", '<i class="blue"></i> on the device; <i class="orange"></i> this process', memoryChart(deviceBytes, rssBytes, formatBytes)) // prettier-ignore
-      : "",
+      ? figure("Memory", markup`<i class="blue"></i> on the device; <i class="orange"></i> this process`, memoryChart(deviceBytes, rssBytes, formatBytes)) // prettier-ignore
+      : undefined,
     rows > 0
       ? figure("Tokens per row", `${digits(history.tokens / rows)} on average over ${count(rows)} rows; ${percent(padding)} of what was computed was padding`, lengthsChart(history.lengths)) // prettier-ignore
-      : "",
-  ].filter(Boolean);
+      : undefined,
+  ];
+  return figures.filter((figure) => figure !== undefined);
 }
 
 const NO_METRIC = /_(runtime|per_second|preparation_time)$|^epoch$/;
 
-function evaluations({ history, best }: Report): string {
+/** The metrics of an evaluation as tiles, without how long it took. */
+const metricTiles = (metrics: Evaluation["metrics"]): Html =>
+  tilesOf(Object.entries(metrics).flatMap(([name, value]) => (NO_METRIC.test(name) ? [] : [[metricName(name), digits(value)]]))); // prettier-ignore
+
+const tested = ({ dataset, rows, metrics }: NonNullable<Report["test"]>): Html =>
+  section("Test", markup`<p class="muted">${count(rows)} rows of ${dataset}.</p>${metricTiles(metrics)}`);
+
+function evaluations({ history, best }: Report): Html {
   const entries = history.evaluations;
   const names = [...new Set(entries.flatMap(({ metrics }) => Object.keys(metrics)))].filter(
     (name) => !NO_METRIC.test(name),
   );
-  if (names.length === 0) return "";
+  if (names.length === 0) return lines([]);
   if (entries.length === 1) {
     const { step, metrics } = entries[0]!;
-    const values = names.map((name): [string, string] => [metricName(name), digits(metrics[name]!)]);
-    return section("Evaluation", `<p class="muted">After update ${count(step)}.</p>${tilesOf(values)}`);
+    return section("Evaluation", markup`<p class="muted">After update ${count(step)}.</p>${metricTiles(metrics)}`);
   }
-  const isBest = (step: number): boolean => step === best?.step;
-  const figures = names.slice(0, 16).map((name) => {
-    const values = entries.flatMap(({ metrics }) => (Number.isFinite(metrics[name]) ? [metrics[name]!] : []));
-    if (values.length === 0) return "";
+  const figures = names.slice(0, 16).flatMap((name) => {
+    const last = entries.findLast(({ metrics }) => Number.isFinite(metrics[name]));
+    if (!last) return [];
     const training = name === "eval_loss" && history.curves.loss.points.length > 1 ? history.curves.loss : undefined;
-    const legend = training ? '; <i class="blue"></i> training' : "";
+    const legend = training && markup`; <i class="blue"></i> training`;
     const chart = metricChart(entries, name, best?.step, training);
-    return figure(metricName(name), `now ${strong(digits(values.at(-1)!))}${legend}`, chart);
+    return [figure(metricName(name), markup`now ${strong(digits(last.metrics[name]!))}${legend}`, chart)];
   });
   const shown = spread(entries, 100);
-  const line = (cells: readonly string[], tag: "td" | "th", kind = ""): string =>
-    `<tr${kind}>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
-  const table = `<div class="wide"><table><thead>${line(["update", ...names.map((name) => escaped(metricName(name)))], "th")}</thead><tbody>
-${shown.map(({ step, metrics }) => line([count(step), ...names.map((name) => (metrics[name] === undefined ? "" : digits(metrics[name])))], "td", isBest(step) ? ' class="best"' : "")).join("\n")}
-</tbody></table></div>`;
+  const rows = shown.map(({ step, metrics }) => {
+    const cells = names.map((name) => (metrics[name] === undefined ? "" : digits(metrics[name])));
+    const kind = step === best?.step && trusted(` class="best"`);
+    return markup`<tr${kind}>${[count(step), ...cells].map((cell) => markup`<td>${cell}</td>`)}</tr>`;
+  });
+  const heads = ["update", ...names.map(metricName)].map((name) => markup`<th>${name}</th>`);
   const many =
     shown.length < entries.length ? `${shown.length} of the evaluations` : `All ${entries.length} evaluations`;
   return section(
     "Evaluation",
-    `${grid(figures.filter(Boolean), "small")}
-<details id="evaluations"><summary>${many} as a table</summary>${table}</details>`,
+    markup`${grid(figures, "small")}
+<details id="evaluations"><summary>${many} as a table</summary><div class="wide"><table><thead><tr>${heads}</tr></thead><tbody>
+${lines(rows)}
+</tbody></table></div></details>`,
   );
 }
 
 /** What the model gets right and what wrong. */
-function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs }: Evaluation): string {
-  const told = `<p class="muted">${count(rows)} rows of ${escaped(dataset)}, after update ${count(step)}${classes ? `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong` : ""}.${
-    nonFinite > 0 ? ` <span class="bad">${count(nonFinite)} with logits that aren't finite are left out.</span>` : ""
-  }</p>`;
-  if (pairs && pairs.length > 0)
-    return section(
-      "Predictions",
-      told +
-        grid([
-          figure("Predicted against true", "dashed: where both are equal", pairsChart(pairs)),
-          figure(
-            "Errors",
-            pairs.length < rows ? `of ${count(pairs.length)} rows, evenly chosen` : "of all rows",
-            errorsChart(pairs),
-          ),
-        ]),
-    );
-  if (!classes) return "";
+function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs }: Evaluation): Html {
+  const score = classes && `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong`;
+  const leftOut =
+    nonFinite > 0 && markup` <span class="bad">${count(nonFinite)} with logits that aren't finite are left out.</span>`;
+  const told = markup`<p class="muted">${count(rows)} rows of ${dataset}, after update ${count(step)}${score}.${leftOut}</p>`;
+  if (pairs && pairs.length > 0) {
+    const which = pairs.length < rows ? `of ${count(pairs.length)} rows, evenly chosen` : "of all rows";
+    const figures = [
+      figure("Predicted against true", "dashed: where both are equal", pairsChart(pairs)),
+      figure("Errors", which, errorsChart(pairs)),
+    ];
+    return section("Predictions", markup`${told}${grid(figures)}`);
+  }
+  if (!classes) return nonFinite > 0 ? section("Right and wrong", told) : lines([]);
   const { names, confusions, calibration, roc, scores } = classes;
-  const readable = names.length <= MOST_CLASSES;
-  const figures = [
-    readable ? figure("Confusion matrix", "the darker, the more of the label's rows", confusionChart(classes)) : "",
-    roc
-      ? figure("ROC", `area under the curve ${strong(digits(roc.area))}, for ${escaped(names[1]!)}`, rocChart(roc))
-      : "",
-    figure(
-      "Calibration",
-      `expected calibration error ${strong(digits(calibration.error))}; dashed: right as often as it is sure`,
-      reliabilityChart(classes),
-    ),
-  ];
-  const perClass = `<div class="wide"><table><thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th></tr></thead><tbody>
-${scores.map(({ label, precision, recall, f1, support }) => `<tr><td>${escaped(names[label]!)}</td>${[precision, recall, f1].map((score) => `<td>${score.toFixed(3)}</td>`).join("")}<td>${count(support)}</td></tr>`).join("\n")}
+  const figures: Html[] = [];
+  if (names.length <= MOST_CLASSES)
+    figures.push(figure("Confusion matrix", "the darker, the more of the label's rows", confusionChart(classes)));
+  if (roc)
+    figures.push(
+      figure("ROC", markup`area under the curve ${strong(digits(roc.area))}, for ${names[1]}`, rocChart(roc)),
+    );
+  const sure = markup`expected calibration error ${strong(digits(calibration.error))}; dashed: right as often as it is sure`;
+  figures.push(figure("Calibration", sure, reliabilityChart(classes)));
+  const perClass = markup`<div class="wide"><table><thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th></tr></thead><tbody>
+${lines(scores.map(({ label, precision, recall, f1, support }) => markup`<tr><td>${names[label]}</td>${[precision, recall, f1].map((score) => markup`<td>${score.toFixed(3)}</td>`)}<td>${count(support)}</td></tr>`))}
 </tbody></table></div>`;
   const worst = confusions
     .filter(([label, predicted]) => label !== predicted)
     .sort((a, b) => b[2] - a[2])
     .slice(0, 15);
-  const worstTable = `<h3>Confused most often</h3><div class="wide"><table class="texts"><thead><tr><th>label</th><th>predicted</th><th>rows</th></tr></thead><tbody>
-${worst.map(([label, predicted, n]) => `<tr><td>${escaped(names[label] ?? String(label))}</td><td>${escaped(names[predicted]!)}</td><td>${count(n)}</td></tr>`).join("\n")}
+  const worstTable = markup`<h3>Confused most often</h3><div class="wide"><table class="texts"><thead><tr><th>label</th><th>predicted</th><th>rows</th></tr></thead><tbody>
+${lines(worst.map(([label, predicted, n]) => markup`<tr><td>${names[label] ?? String(label)}</td><td>${names[predicted]}</td><td>${count(n)}</td></tr>`))}
 </tbody></table></div>`;
   return section(
     "Right and wrong",
-    `${told}${grid(figures.filter(Boolean))}
-${names.length > 2 && worst.length > 0 ? worstTable : ""}
-${names.length <= 10 ? `<h3>By class</h3>${perClass}` : `<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
+    markup`${told}${grid(figures)}
+${names.length > 2 && worst.length > 0 && worstTable}
+${names.length <= 10 ? markup`<h3>By class</h3>${perClass}` : markup`<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
   );
 }
 
-function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): string {
-  if (shown.length === 0) return "";
+function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): Html {
+  if (shown.length === 0) return lines([]);
   const title = pairs ? "Largest errors" : "Most confident mistakes";
   const told = pairs
     ? `The ${count(shown.length)} of ${count(rows)} rows with the largest errors.`
     : `${shown.length < wrong ? `The ${shown.length} of ${count(wrong)} that the model was surest of.` : "The model was surest of the first."}`;
-  const items = shown.map((mistake) => {
-    const { row, text, textPair, label, predicted, score } = mistake;
+  const items = shown.map(({ row, text, textPair, label, predicted, score }) => {
     const said = pairs
-      ? `${escaped(predicted)} instead of ${escaped(label)}: ${score > 0 ? "+" : "−"}${digits(Math.abs(score))}`
-      : `<b>${escaped(predicted)}</b> <span class="muted">at ${percent(score)}, but it is</span> <b>${escaped(label)}</b>`;
-    return `<li><p class="said">${said} <span class="muted row">row ${count(row)}</span></p>${[text, textPair].map(cutText).join("")}</li>`;
+      ? markup`${predicted} instead of ${label}: ${score > 0 ? "+" : "−"}${digits(Math.abs(score))}`
+      : markup`<b>${predicted}</b> <span class="muted">at ${percent(score)}, but it is</span> <b>${label}</b>`;
+    return markup`<li><p class="said">${said} <span class="muted row">row ${count(row)}</span></p>${[text, textPair].map(cutText)}</li>`;
   });
-  return section(title, `<p class="muted">${told}</p><ol class="mistakes">${items.join("\n")}</ol>`);
+  return section(title, markup`<p class="muted">${told}</p><ol class="mistakes">${lines(items)}</ol>`);
 }
 
 /** Characters of a text that are shown until it is opened. */
 const SHOWN = 320;
 
-function cutText(text: Mistake["textPair"]): string {
-  if (!text) return "";
-  if (text.length <= SHOWN + 80) return `<p class="text" dir="auto">${escaped(text)}</p>`;
+function cutText(text: Mistake["textPair"]): Html | undefined {
+  if (!text) return undefined;
+  if (text.length <= SHOWN + 80) return markup`<p class="text" dir="auto">${text}</p>`;
   const start = text.slice(0, SHOWN).replace(/\s+\S*$/, "");
-  return `<details class="text"><summary><span class="start" dir="auto">${escaped(start)} …</span> <span class="more">all ${count(text.length)} characters</span></summary><p dir="auto">${escaped(text)}</p></details>`;
+  return markup`<details class="text"><summary><span class="start" dir="auto">${start} …</span> <span class="more">all ${count(text.length)} characters</span></summary><p dir="auto">${text}</p></details>`;
 }
 
-function settings({ changed, defaults, model, modelConfig, environment }: Facts): string {
-  const table = (facts: readonly Fact[]): string =>
-    `<table class="texts"><tbody>${facts
-      .map(
-        ([name, value, byDefault]) =>
-          `<tr><th>${escaped(name)}</th><td>${escaped(value)}${byDefault === undefined ? "" : ` <span class="muted">(default ${escaped(byDefault)})</span>`}</td></tr>`,
-      )
-      .join("\n")}</tbody></table>`;
-  return `<div class="beside">${section(
-    "Configuration",
-    `${table(changed)}
+function settings({ changed, defaults, model, modelConfig, environment }: Facts): Html {
+  const row = ([name, value, byDefault]: Fact): Html => {
+    const note = byDefault !== undefined && markup` <span class="muted">(default ${byDefault})</span>`;
+    return markup`<tr><th>${name}</th><td>${value}${note}</td></tr>`;
+  };
+  const table = (facts: readonly Fact[]): Html =>
+    markup`<table class="texts"><tbody>${lines(facts.map(row))}</tbody></table>`;
+  const configuration = markup`${table(changed)}
 <details id="defaults"><summary>${count(defaults.length)} arguments at their defaults</summary>${table(defaults)}</details>
-<details id="model"><summary>${escaped(model)}</summary>${table(modelConfig)}</details>`,
-  )}
+<details id="model"><summary>${model}</summary>${table(modelConfig)}</details>`;
+  return markup`<div class="beside">${section("Configuration", configuration)}
 ${section("Environment", table(environment))}</div>`;
 }
-
-const LIGHT = `--blue: #2f6fb7; --orange: #d9731a; --green: #2e8b57; --red: #c4392f; --faint: #9a9a96; --back: #fafaf8; --card: #fff; --text: #23231f; --muted: #6a6a64; --line: #e4e4df;`;
-const DARK = `--blue: #6aa9ea; --orange: #f0a050; --green: #5cc08a; --red: #f0776c; --faint: #77777c; --back: #131315; --card: #1b1b1e; --text: #e8e8e6; --muted: #a0a09c; --line: #323236;`;
-
-const STYLE = `
-:root { color-scheme: light dark; ${LIGHT} }
-@media screen and (prefers-color-scheme: dark) { :root { ${DARK} } }
-* { box-sizing: border-box; }
-body { font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; max-width: 1240px; margin: 0 auto; padding: 28px 20px 40px; background: var(--back); color: var(--text); }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 12px; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 40px 0 12px; } h3 { font-size: 0.95rem; margin: 0; text-wrap: balance; }
-section > h3 { margin: 24px 0 6px; }
-code { font: 0.92em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-.muted, figcaption, footer { color: var(--muted); } .bad { color: var(--red); }
-.status { display: inline-block; margin: 0 0 8px; padding: 1px 10px; border-radius: 99px; font-size: 0.8rem; font-weight: 600; border: 1px solid currentColor; }
-.training { color: var(--blue); } .finished { color: var(--green); } .stopped, .failed { color: var(--orange); }
-progress { appearance: none; display: block; width: 100%; height: 6px; margin: 0 0 14px; border: 0; border-radius: 3px; overflow: hidden; background: var(--line); }
-progress::-webkit-progress-bar { background: var(--line); } progress::-webkit-progress-value { background: var(--blue); } progress::-moz-progress-bar { background: var(--blue); }
-.summary { max-width: 46rem; font-size: 1.05rem; } .summary p { margin: 0 0 6px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 0; } header + .tiles { margin-top: 22px; }
-.tiles div, figure, .mistakes li { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.tiles div { padding: 10px 14px; } dt { color: var(--muted); font-size: 0.8rem; } dd { margin: 0; font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 350px), 1fr)); gap: 14px; }
-.grid.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); }
-figure { margin: 0; padding: 12px 14px 8px; min-width: 0; break-inside: avoid; } figcaption { font-size: 0.82rem; min-height: 1.6em; }
-.small h3::first-letter, .tiles dt::first-letter { text-transform: uppercase; }
-figcaption i { display: inline-block; width: 14px; height: 3px; vertical-align: middle; border-radius: 2px; } i.blue { background: var(--blue); } i.orange { background: var(--orange); }
-svg { display: block; width: 100%; height: auto; overflow: visible; background: none !important; }
-.bands rect:hover { fill: currentColor; fill-opacity: 0.1; } .bands, .points { outline: none; }
-#tip { position: fixed; z-index: 1; pointer-events: none; white-space: pre-line; padding: 5px 9px; border-radius: 7px; font-size: 0.8rem; line-height: 1.4; max-width: 260px; background: var(--text); color: var(--back); }
-.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); column-gap: 40px; } .beside table { width: 100%; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.87rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; white-space: nowrap; }
-th { font-weight: 500; color: var(--muted); } th:first-child, td:first-child, .texts td, .texts th { text-align: left; } tr.best td { font-weight: 700; }
-tbody th { width: 1%; } .texts td { white-space: normal; overflow-wrap: anywhere; }
-summary { cursor: pointer; padding: 6px 0; color: var(--muted); } summary:hover { color: var(--text); } details > .wide, details > table { margin: 4px 0 12px; }
-.mistakes { list-style: none; padding: 0; margin: 0; columns: 2 420px; column-gap: 14px; } .mistakes li { padding: 10px 14px; margin: 0 0 14px; break-inside: avoid; }
-.said { margin: 0 0 4px; } .row { float: right; font-size: 0.8rem; } .text { margin: 0; overflow-wrap: anywhere; white-space: pre-line; font-size: 0.92rem; } .text + .text { margin-top: 8px; border-top: 1px solid var(--line); padding-top: 8px; }
-.text summary { padding: 0; color: inherit; list-style: none; } .text summary::-webkit-details-marker { display: none; } .more { color: var(--blue); white-space: nowrap; } .text p { margin: 4px 0 0; } .text[open] .start { display: none; }
-footer { margin-top: 40px; font-size: 0.82rem; } #stale { color: var(--orange); margin: 0 0 8px; }
-@media (max-width: 480px) { body { padding: 18px 14px 30px; } .tiles { grid-template-columns: 1fr 1fr; } th, td { padding-right: 8px; } .texts th { white-space: normal; overflow-wrap: anywhere; width: 42%; } figure { padding: 10px 10px 6px; } .row { float: none; } }
-@media print { body { background: none; padding: 0; font-size: 12px; } .grid { grid-template-columns: repeat(2, 1fr); } .grid.small { grid-template-columns: repeat(3, 1fr); } .tiles { grid-template-columns: repeat(6, 1fr); } h2, h3 { break-after: avoid; } #tip { display: none; } }
-`;
-
-/**
- * Shows what the pointer is at, and loads the page again while training is under way: where it was, with what was open. A run that was
- * killed can't say so: after ten minutes without a new page it isn't called training any more, after an hour nothing is loaded again.
- */
-const SCRIPT = `
-(() => {
-  const tip = document.getElementById("tip");
-  const show = (event) => {
-    const at = event.target.closest?.("svg *");
-    const title = at?.querySelector(":scope > title");
-    if (title) { at.dataset.tip = title.textContent; title.remove(); }
-    const text = at?.dataset.tip;
-    tip.hidden = !text;
-    if (!text) return;
-    tip.textContent = text;
-    const { width, height } = tip.getBoundingClientRect();
-    tip.style.left = Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 4)) + "px";
-    tip.style.top = (event.clientY - height - 12 < 4 ? event.clientY + 18 : event.clientY - height - 12) + "px";
-  };
-  addEventListener("pointermove", show);
-  addEventListener("pointerdown", show);
-  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
-
-  const { status, written } = document.documentElement.dataset;
-  const key = "gpugrad " + location.pathname;
-  const opened = () => [...document.querySelectorAll("details[id]")].filter((one) => one.open).map((one) => one.id);
-  let before = null;
-  try { before = JSON.parse(sessionStorage.getItem(key)); sessionStorage.removeItem(key); } catch {}
-  if (before) {
-    history.scrollRestoration = "manual";
-    for (const id of before.opened) { const one = document.getElementById(id); if (one) one.open = true; }
-    scrollTo({ left: before.x, top: before.y, behavior: "instant" });
-  }
-  if (status !== "training") return;
-  const loaded = Date.now();
-  const pill = document.getElementById("status");
-  const note = document.getElementById("stale");
-  const look = () => {
-    const minutes = Math.floor((Date.now() - written) / 60e3);
-    const [silent, over] = [minutes >= 10, minutes >= 60];
-    if (silent) {
-      const time = minutes < 120 ? minutes + " minutes" : minutes < 2880 ? Math.floor(minutes / 60) + " hours" : Math.floor(minutes / 1440) + " days";
-      pill.textContent = "no news for " + time;
-      pill.className = "status stopped";
-      note.hidden = false;
-      note.textContent = "The run wrote nothing for " + time + ": it was ended, or its machine sleeps." + (over ? " This page no longer loads itself again." : "");
-    }
-    const busy = document.hidden || !tip.hidden || String(getSelection()) || document.querySelector("details.text[open]");
-    if (over || busy || Date.now() - loaded < (silent ? 60e3 : 5e3)) return;
-    try { sessionStorage.setItem(key, JSON.stringify({ x: scrollX, y: scrollY, opened: opened() })); } catch {}
-    location.reload();
-  };
-  look();
-  setInterval(look, 500);
-})();
-`;
-
-const SCRIPT_HASH = createHash("sha256").update(SCRIPT).digest("base64");

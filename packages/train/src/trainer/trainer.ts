@@ -10,7 +10,7 @@ import {
   OutOfMemoryError,
   scope,
 } from "@gpugrad/tensor";
-import { hubCallback, modelCardCallback, OutputFolder, reporters, writeJson } from "#platform";
+import { hubCallback, modelCardCallback, OutputFolder, reporters, saveMetrics, writeJson } from "#platform";
 import {
   callAll,
   callInside,
@@ -327,6 +327,20 @@ export class Trainer {
       });
     await this.#emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
+  }
+
+  /**
+   * Writes metrics into `<split>_results.json` in the output folder, and adds them to `all_results.json`, as Transformers does. A new `train`
+   * replaces the results of an earlier training.
+   * @param split `train`, `eval`, `test`, …
+   */
+  async saveMetrics(
+    split: string,
+    metrics: Readonly<Record<string, number>>,
+    options: { combined?: boolean } = {},
+  ): Promise<void> {
+    if (this.args.outputDir === null) throw new GpugradError("Trainer: saveMetrics() needs an outputDir.");
+    await saveMetrics(this.args.outputDir, split, metrics, options);
   }
 
   async #save(folder: string): Promise<void> {
