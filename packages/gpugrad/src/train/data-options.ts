@@ -43,11 +43,14 @@ export function loadOptionsOf(options: DataOptions): LoadOptions {
 /** Rows as `--clean_html` asks for them. */
 export function cleaned(rows: Dataset, options: DataOptions): Dataset {
   if (!options.cleanHtml) return rows;
-  return rows.map(({ text, text_pair, ...row }) => ({
-    ...row,
-    text: cleanHtml(text),
-    ...(text_pair !== undefined && { text_pair: cleanHtml(text_pair) }),
-  }));
+  return rows.map(
+    ({ text, text_pair, ...row }) => ({
+      ...row,
+      text: cleanHtml(text),
+      ...(text_pair !== undefined && { text_pair: cleanHtml(text_pair) }),
+    }),
+    "clean_html",
+  );
 }
 
 /** What was left out, for people; undefined where nothing was. */

@@ -30,6 +30,7 @@ type Source = {
   /** Rows with one number are read together. */
   blockOf?: (i: number) => number;
   badRows?: BadRows;
+  changes?: readonly string[];
 };
 
 /**
@@ -45,6 +46,8 @@ export class Dataset {
   readonly labels: LabelInfo;
   /** Rows of the files that are not here, with `onBadRow: "skip"`. */
   readonly badRows: BadRows;
+  /** What was done to the rows, by name: a model card tells it. */
+  readonly changes: readonly string[];
   readonly #source: Source;
 
   constructor(source: Source) {
@@ -53,6 +56,7 @@ export class Dataset {
     this.length = source.length;
     this.labels = source.labels;
     this.badRows = source.badRows ?? { count: 0, first: [] };
+    this.changes = source.changes ?? [];
   }
 
   /** Rows in memory as a dataset; without `labelNames`, classes are counted from the labels. */
@@ -116,10 +120,11 @@ export class Dataset {
     });
   }
 
-  /** Each row changed by `change` when it is read, as `--clean-html` does. */
-  map(change: (row: Row) => Row): Dataset {
+  /** Each row changed by `change` when it is read, as `--clean-html` does; a `name` for it is kept among {@link changes}. */
+  map(change: (row: Row) => Row, name?: string): Dataset {
     const { label: _, ...source } = this.#source; // the change may be one of the label
-    return new Dataset({ ...source, row: async (i) => change(await source.row(i)) });
+    const changes = name === undefined ? this.changes : [...this.changes, name];
+    return new Dataset({ ...source, changes, row: async (i) => change(await source.row(i)) });
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Row> {

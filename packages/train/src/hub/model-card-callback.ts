@@ -15,7 +15,7 @@ export interface ModelCardOptions {
   hubModelId?: string | null | undefined;
   /** By the Hub's names. Default: that of the model that is fine-tuned. */
   license?: string | undefined;
-  /** Hears that it can't be written. Default: stderr. */
+  /** Told when it can't be written. Default: stderr. */
   warn?: ((message: string) => void) | undefined;
 }
 
@@ -81,7 +81,7 @@ async function licenseOf(repo: string): Promise<string | undefined> {
     );
     const [, metadata] = /^---\r?\n(.*?)\r?\n---/s.exec(card) ?? [];
     const { license } = (metadata === undefined ? {} : parse(metadata)) as { license?: unknown };
-    return typeof license === "string" ? license : undefined;
+    return typeof license === "string" && /^[\w.+-]{1,64}$/.test(license) ? license : undefined;
   } catch {
     return undefined; // a card is no reason to stop
   }

@@ -9,6 +9,7 @@ import { pythonWith } from "../../test/python.ts";
 import { callAll, type CallbackContext } from "../trainer/callbacks.ts";
 import { freshControl } from "../trainer/trainer-state.ts";
 import { Dataset } from "../data/dataset.ts";
+import type { LogEntry } from "../trainer/trainer-state.ts";
 import { modelCardCallback } from "./model-card-callback.ts";
 
 let folder: string;
@@ -23,11 +24,11 @@ afterEach(() => {
 });
 
 /** As much of a model as a card needs to know. */
-function classifier(nameOrPath: string): PreTrainedModel {
+function classifier(nameOrPath: string, id2label: Record<number, string> = { 0: "neg", 1: "pos" }): PreTrainedModel {
   class Model {
     static readonly architecture = "BertForSequenceClassification";
     nameOrPath = nameOrPath;
-    config = new BertConfig({ id2label: { 0: "neg", 1: "pos" } });
+    config = new BertConfig({ id2label });
   }
   return new Model() as unknown as PreTrainedModel;
 }
@@ -190,6 +191,54 @@ describe("the model card", () => {
     const told = { model: classifier("gone"), prediction: { dataset: test } } as never;
     await callAll([callback], "onEvaluate", run.args, run.state, {} as never, told);
     expect(readFileSync(path, "utf8")).toContain("split: validation");
+  });
+
+  it("keeps names from outside what they are: no markup, no line, no metadata", async () => {
+    const outputDir = join(folder, "<b>my`run`");
+    const labels = { 0: "a\n---\nlicense: x", 1: "<img src=x onerror=alert(1)>", 2: "[x](javascript:y) | `c`" };
+    const data = dataset("rows", 3).map((row) => row, "clean_html");
+    const told = { model: classifier("a: b\n- c", labels), trainDataset: data, evalDataset: data };
+    const args = { outputDir, classWeights: [1, 2, 0.5], evalStrategy: "steps", evalSteps: 7 } as const;
+    const run = drive([modelCardCallback({ outputDir })], args, [], told);
+    await run.begin();
+    await run.log(2, { loss: 0.5 });
+    await run.log(2, { eval_loss: 0.25, "eval_a|b\n## c": 0.5 });
+    await run.end();
+    const card = readFileSync(join(outputDir, "README.md"), "utf8");
+    const [, metadata] = card.split("---\n");
+    expect(Object.keys(parse(metadata!) as object)).toEqual(["library_name", "pipeline_tag", "tags"]);
+    expect(card).toContain("\n# \\<b\\>my\\`run\\`\n");
+    expect(card).toContain('model="<b>my`run`")');
+    expect(card).toContain(
+      "\n- Labels: a --- license: x, \\<img src=x onerror=alert(1)\\>, \\[x\\](javascript:y) \\| \\`c\\`\n",
+    );
+    expect(card).toContain("- A\\|b \\#\\# c: 0.5\n");
+    expect(card).toContain("- class_weights: 1,2,0.5\n- clean_html: true\n- eval_strategy: steps, every 7\n");
+  });
+
+  it("lists as many class names as can be read", async () => {
+    const outputDir = join(folder, "out");
+    const labels = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [i, `c${i}`]));
+    const run = drive([modelCardCallback({ outputDir })], { outputDir }, [], { model: classifier("gone", labels) });
+    await run.begin();
+    await run.end();
+    expect(readFileSync(join(outputDir, "README.md"), "utf8")).toMatch(/- Labels: c0, .*, c49 and 10 more\n/);
+  });
+
+  it("is written from a log that was read back, which has null for NaN", async () => {
+    const outputDir = join(folder, "out");
+    const log = JSON.parse(JSON.stringify([
+      { loss: NaN, epoch: 0.5, step: 2 },
+      { eval_loss: NaN, eval_accuracy: 0.5, epoch: 0.5, step: 2 },
+    ])) as LogEntry[]; // prettier-ignore
+    const warn = vi.fn();
+    const run = drive([modelCardCallback({ outputDir, warn })], { outputDir }, log, { model: classifier("gone") });
+    await run.begin();
+    await run.end();
+    expect(warn.mock.calls).toEqual([]);
+    const card = readFileSync(join(outputDir, "README.md"), "utf8");
+    expect(card).toContain("it has:\n\n- Loss: NaN\n- Accuracy: 0.5\n");
+    expect(card).toContain("| NaN | 0.5 | 2 | NaN | 0.5 |\n");
   });
 
   const python = pythonWith("huggingface_hub");

@@ -77,7 +77,7 @@ export function modelCard(
     ...(modelIndex && { "model-index": modelIndex }),
   };
   return `---\n${stringify(metadata)}---\n\n${CARD_MARK}\n\n${[
-    `# ${title}`,
+    `# ${plain(title)}`,
     introduction(info, ids),
     results && `On the evaluation set it has:\n\n${metricsList(results)}`,
     tested && `On the test set it has:\n\n${metricsList(tested)}`,
@@ -86,7 +86,7 @@ export function modelCard(
     "## Intended uses & limitations\n\nMore information needed",
     `## Training and evaluation data\n\n${dataOf(info, model)}`,
     "## Training procedure",
-    `### Training hyperparameters\n\n${list(hyperparameters(args))}`,
+    `### Training hyperparameters\n\n${list(hyperparameters(args, info))}`,
     evaluationTable(state),
     `### Framework versions\n\n${list([
       ["gpugrad", version()],
@@ -101,7 +101,7 @@ export function modelCard(
 function taskOf(model: PreTrainedModel) {
   const { architecture = "" } = model.constructor as { architecture?: string };
   const pipeline = (tag: string, text: string) => (name: string) =>
-    `from transformers import pipeline\n\nmodel = pipeline("${tag}", model="${name}")\nmodel("${text}")`;
+    `from transformers import pipeline\n\nmodel = pipeline("${tag}", model=${JSON.stringify(name)})\nmodel("${text}")`;
   if (architecture.endsWith("ForSequenceClassification")) {
     const tag = "text-classification";
     return { tag, name: "Text Classification", usage: pipeline(tag, "A text of your own.") };
@@ -122,7 +122,7 @@ function resultsOf({ loadBestModelAtEnd }: TrainingArguments, state: TrainerStat
 }
 
 const metricsList = (metrics: LogEntry): string =>
-  list(Object.entries(metrics).map(([name, value]) => [titleOf(name), rounded(value)]));
+  list(Object.entries(metrics).map(([name, value]) => [plain(titleOf(name)), rounded(value)]));
 
 /** An evaluation's metrics without prefix, and without how long it took. */
 const metricsOf = (entry: LogEntry): LogEntry =>
@@ -140,6 +140,9 @@ function introduction({ baseModel, trainDataset }: CardInfo, ids: readonly strin
   return `This model ${from} on ${names || `a dataset${rows}`}.`;
 }
 
+/** Names of classes that are listed: more are in the configuration. */
+const MOST_LABELS = 50;
+
 function dataOf({ trainDataset, evalDataset }: CardInfo, model: PreTrainedModel): string {
   const { config } = model;
   const sets = Object.entries({ Training: trainDataset, Evaluation: evalDataset }).flatMap(([use, dataset]) => {
@@ -149,12 +152,14 @@ function dataOf({ trainDataset, evalDataset }: CardInfo, model: PreTrainedModel)
     return [[use, `${dataset.length.toLocaleString("en")} rows${where}`] as const];
   });
   const isClassifier = taskOf(model)?.tag === "text-classification" && config.num_labels > 1;
-  const labels = isClassifier ? [["Labels", Object.values(config.id2label).join(", ")] as const] : [];
+  const names = Object.values(config.id2label).map((name) => plain(String(name)));
+  const more = names.length > MOST_LABELS ? ` and ${names.length - MOST_LABELS} more` : "";
+  const labels = isClassifier ? [["Labels", `${names.slice(0, MOST_LABELS).join(", ")}${more}`] as const] : [];
   return sets.length + labels.length > 0 ? list([...sets, ...labels]) : "More information needed";
 }
 
 /** Under the names that the Hub's cards have. */
-function hyperparameters(args: TrainingArguments): [string, string | number][] {
+function hyperparameters(args: TrainingArguments, { trainDataset }: CardInfo): [string, string | number][] {
   const batch = args.perDeviceTrainBatchSize;
   const accumulation = args.gradientAccumulationSteps;
   const optimizer = args.optim.startsWith("adam")
@@ -175,6 +180,15 @@ function hyperparameters(args: TrainingArguments): [string, string | number][] {
     ["max_length", args.maxLength],
     ...when(args.fp16, "mixed_precision_training", "fp16"),
     ...when(args.labelSmoothingFactor > 0, "label_smoothing_factor", args.labelSmoothingFactor),
+    ...when(args.classWeights !== null, "class_weights", String(args.classWeights)),
+    ...(trainDataset?.changes ?? []).map((change): [string, string] => [change, "true"]),
+    ["eval_strategy", args.evalStrategy === "steps" ? `steps, every ${args.evalSteps}` : args.evalStrategy],
+    ...when(
+      args.metricForBestModel !== null,
+      "metric_for_best_model",
+      `${plain(args.metricForBestModel ?? "")}, ${args.greaterIsBetter ? "greater" : "lower"} is better`,
+    ),
+    ...when(args.loadBestModelAtEnd, "load_best_model_at_end", "true"),
   ];
 }
 
@@ -195,7 +209,7 @@ function evaluationTable({ logHistory }: TrainerState): string | undefined {
       Epoch: rounded(entry["epoch"]!),
       Step: String(entry["step"]),
       "Validation Loss": rounded(loss!),
-      ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [titleOf(name), rounded(value)])),
+      ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [plain(titleOf(name)), rounded(value)])),
     });
   }
   if (rows.length === 0) return undefined;
@@ -221,4 +235,12 @@ const list = (entries: readonly (readonly [string, string | number])[]): string 
 const titleOf = (name: string): string =>
   name.split("_").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(" "); // prettier-ignore
 
-const rounded = (value: number): string => String(Number(value.toFixed(4)));
+/** A number, or what a log that was read back has for NaN. */
+const rounded = (value: number | null): string => (value === null ? "NaN" : String(Number(value.toFixed(4))));
+
+/** A name from outside as Markdown shows it: neither markup nor a line of its own. */
+const plain = (name: string): string =>
+  name
+    .slice(0, 200)
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, " ")
+    .replace(/[\\`*_[\]<>|&!~#$]/g, "\\$&");
