@@ -43,20 +43,82 @@ describe("BertConfig", () => {
   });
 
   it.each<[ConfigValues<BertConfig> | { [key: string]: unknown }, RegExp]>([
-    [{ hidden_size: 30, num_attention_heads: 4 }, /hidden_size: 30 is no multiple of num_attention_heads 4/],
+    [{ hidden_size: 30, num_attention_heads: 4 }, /hidden_size: 30 is not a multiple of num_attention_heads 4/],
     [{ hidden_act: "golu" }, /hidden_act: "golu" is unknown\. Known: gelu,/],
-    [{ vocab_size: "many" }, /vocab_size: "many" is no positive integer/],
-    [{ hidden_dropout_prob: 1 }, /hidden_dropout_prob: 1 is no probability/],
+    [{ vocab_size: "many" }, /vocab_size: "many" is not an integer from 1 to 10000000/],
+    [{ hidden_dropout_prob: 1 }, /hidden_dropout_prob: 1 is not a probability/],
     [{ classifier_dropout: -1 }, /classifier_dropout: -1/],
     [{ layer_norm_eps: null }, /layer_norm_eps: null/],
     [{ problem_type: "hard" }, /problem_type: "hard" is none of regression,/],
-    [{ pad_token_id: 30522 }, /pad_token_id: 30522 is no row of the 30522/],
+    [{ pad_token_id: 30522 }, /pad_token_id: 30522 is not a row of the 30522/],
     [{ num_labels: 0 }, /num_labels: 0/],
     [{ id2label: { 1: "a" } }, /id2label: names classes 0, 1, 2/],
     [{ is_decoder: true }, /only encoders/],
+    [{ num_labels: 1e9 }, /num_labels: 1000000000 is not a number of classes from 1 to 100000/],
+    [{ num_labels: 2.5 }, /num_labels: 2.5 is not/],
+    [{ num_hidden_layers: 1e6 }, /num_hidden_layers: 1000000 is not an integer from 0 to 1000/],
+    [{ hidden_size: 1e12, num_attention_heads: 1 }, /hidden_size: 1000000000000 is not an integer from 1 to 65536/],
+    [{ max_position_embeddings: 2 ** 40 }, /max_position_embeddings: 1099511627776 is not/],
+    [{ intermediate_size: -1 }, /intermediate_size: -1 is not/],
+    [{ layer_norm_eps: Infinity }, /layer_norm_eps: .* is not a finite number/],
+    [{ tie_word_embeddings: "no" }, /tie_word_embeddings: "no" is not true or false/],
+    [{ id2label: "x" }, /id2label, label2id: expected objects, found "x"/],
+    [{ id2label: { 0: {} } }, /id2label: {} is not the name of a class/],
+    [{ architectures: "BertModel" }, /architectures: "BertModel" is not a list/],
+    [{ model_type: "gpt2" }, /model_type is "gpt2", this is a configuration of "bert"/],
+    [{ pruned_heads: { 0: [1] } }, /pruned_heads/],
+    [{ quantization_config: { load_in_8bit: true } }, /quantization_config: quantized weights/],
+    [{ hidden_act: "constructor" }, /hidden_act: "constructor" is unknown/],
     [{ position_embedding_type: "relative_key" }, /position_embedding_type: "relative_key" is not supported/],
   ])("refuses %o", (values, message) => {
     expect(() => new BertConfig(values as ConfigValues<BertConfig>)).toThrow(message);
+  });
+});
+
+describe("a configuration of one's own", () => {
+  class Own extends BertConfig {
+    override readonly model_type: string = "own";
+    override vocab_size = 50265;
+    override pad_token_id: number | null = 1;
+    depth = 3;
+
+    constructor(values: ConfigValues<Own> & { model_type?: string } = {}) {
+      super(values);
+      this.validate();
+    }
+  }
+
+  it("has its own defaults, before which come the values that are given", () => {
+    const config = new Own({ vocab_size: 1000, depth: 5, model_type: "own" });
+    expect([config.vocab_size, config.pad_token_id, config.depth, config.hidden_size]).toEqual([1000, 1, 5, 768]);
+    expect(new Own().vocab_size).toBe(50265);
+    expect(config.toJSON()).toMatchObject({ model_type: "own", vocab_size: 1000, depth: 5 });
+    config.vocab_size = 7;
+    expect(config.vocab_size).toBe(7);
+    expect(new Own({ num_labels: 3 }).num_labels).toBe(3);
+  });
+
+  it("is checked as a whole", () => {
+    expect(() => new Own({ pad_token_id: 50265 })).toThrow(/pad_token_id: 50265 is not a row of the 50265/);
+    expect(new Own({ pad_token_id: 40000 }).pad_token_id).toBe(40000);
+  });
+});
+
+describe("keys that are named like methods", () => {
+  it.each(["validate", "toString", "savePretrained", "toJSON", "constructor", "__proto__", "hasOwnProperty"])(
+    "%s is kept as a value",
+    async (key) => {
+      const config = await AutoConfig.fromPretrained(
+        folderOf({ "config.json": `{"model_type": "bert", "${key}": {"a": 1}, "hidden_size": 24}` }),
+      );
+      expect([config.hidden_size, config instanceof BertConfig]).toEqual([24, true]);
+      const json = JSON.parse(String(config)) as object;
+      expect(Object.getOwnPropertyDescriptor(json, key)?.value).toEqual({ a: 1 });
+    },
+  );
+
+  it("leaves the checks on", async () => {
+    await expect(read({ model_type: "bert", validate: "x", hidden_size: 7 })).rejects.toThrow(/hidden_size: 7/);
   });
 });
 
@@ -87,9 +149,15 @@ describe("AutoConfig", () => {
 
   it("says what is wrong with a folder", async () => {
     await expect(AutoConfig.fromPretrained(folderOf({}, "here"))).rejects.toThrow(/here: no config.json/);
+    await expect(read({ model_type: 5 })).rejects.toThrow(/here: model_type is 5. Known here: bert/);
+    await expect(read({ architectures: [5] })).rejects.toThrow(/here: model_type is "unknown"/);
+    const deep = `{"a":${"[".repeat(1e5)}${"]".repeat(1e5)}}`;
+    await expect(AutoConfig.fromPretrained(folderOf({ "config.json": deep }, "here"))).rejects.toThrow(
+      /here\/config.json: nested more than 128 levels deep/,
+    );
     await expect(read({ model_type: "gpt2" })).rejects.toThrow(/here: model_type is "gpt2". Known here: bert/);
     await expect(read({ model_type: "bert", hidden_size: 7 })).rejects.toThrow(
-      /here: config: hidden_size: 7 is no multiple/,
+      /here: config: hidden_size: 7 is not a multiple/,
     );
   });
 

@@ -1,32 +1,7 @@
 import { openFolder, writeFileAside } from "#platform";
 import { check } from "./errors.ts";
-import { readJson, type Folder } from "./files.ts";
-
-/** Activations by the names that Transformers gives them (those without parameters of their own). */
-export const hiddenActs = [
-  "gelu",
-  "gelu_10",
-  "gelu_accurate",
-  "gelu_fast",
-  "gelu_new",
-  "gelu_python",
-  "gelu_python_tanh",
-  "gelu_pytorch_tanh",
-  "hardswish",
-  "laplace",
-  "leaky_relu",
-  "linear",
-  "mish",
-  "quick_gelu",
-  "relu",
-  "relu2",
-  "relu6",
-  "sigmoid",
-  "silu",
-  "swish",
-  "tanh",
-] as const;
-export type HiddenAct = (typeof hiddenActs)[number];
+import { isObject, readJson, type Folder } from "./files.ts";
+import { hiddenActs, type HiddenAct } from "./modules/activations.ts";
 
 /** Which loss a sequence classifier computes; decided by the first labels when it is not set. */
 export type ProblemType = "regression" | "single_label_classification" | "multi_label_classification";
@@ -38,14 +13,33 @@ const transformersVersion = "5.23.0";
 /** Python reads `1` as an integer and refuses it for these. */
 const floatFields = ["initializer_range", "layer_norm_eps"];
 
+/** A size that no model of the family comes near: a file with more is damaged, or is to exhaust the memory. */
+const limits = {
+  num_labels: 100_000,
+  vocab_size: 10_000_000,
+  hidden_size: 65_536,
+  num_hidden_layers: 1_000,
+  num_attention_heads: 65_536,
+  intermediate_size: 1_048_576,
+  max_position_embeddings: 1_048_576,
+  type_vocab_size: 65_536,
+};
+
+/** Where a configuration keeps values whose keys are the names of its own methods. */
+const others = Symbol("others");
+
 /**
  * What every model's config.json holds, under the names it has there. Keys that this class does not know are kept, and
  * written again.
+ *
+ * A subclass gives its defaults as class fields; values that are given come before them. When its fields depend on each other, its
+ * constructor ends with `this.validate()`; a model validates its configuration anyway.
  *
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/configuration_utils.py
  */
 export abstract class PretrainedConfig {
   abstract readonly model_type: string;
+  declare readonly [others]: Map<string, unknown>;
   architectures: string[] | null = null;
   /** `float32`, `float16` or `bfloat16`: what the weights are saved in. Old files call it `torch_dtype`. */
   dtype: string | null = null;
@@ -61,37 +55,58 @@ export abstract class PretrainedConfig {
   }
   set num_labels(count: number) {
     if (count === this.num_labels) return;
-    check(Number.isInteger(count) && count > 0, () => `config: num_labels: ${count} is no number of classes.`);
+    check(
+      Number.isInteger(count) && count > 0 && count <= limits.num_labels,
+      () => `config: num_labels: ${JSON.stringify(count)} is not a number of classes from 1 to ${limits.num_labels}.`,
+    );
     this.id2label = defaultLabels(count);
     this.label2id = inverse(this.id2label);
   }
 
-  /** Takes values as they stand in a config.json, and checks them. @throws {@link GpugradError} naming the first bad one. */
-  protected assign(values: object): void {
+  /** @param values As they are in a config.json. They are checked by {@link validate}, which knows all defaults. */
+  constructor(values: object) {
     const { model_type, num_labels, torch_dtype, ...rest } = values as Record<string, unknown>;
-    check(
-      model_type === undefined || model_type === this.model_type,
-      () => `config: model_type is "${String(model_type)}", this is a configuration of "${this.model_type}".`,
-    );
+    void model_type; // the class's own
     for (const key of ["id2label", "label2id"] as const) if (!rest[key]) delete rest[key];
-    if (rest["id2label"] && !rest["label2id"]) rest["label2id"] = inverse(rest["id2label"] as Record<number, string>);
+    if (isObject(rest["id2label"]) && !rest["label2id"])
+      rest["label2id"] = inverse(rest["id2label"] as Record<number, string>);
     if (torch_dtype) rest["dtype"] ??= torch_dtype;
-    Object.assign(this, rest);
-    if (num_labels !== undefined && num_labels !== null) this.num_labels = num_labels as number;
-    this.validate();
+    const named = Object.entries(rest);
+    const isOwn = ([key]: [string, unknown]) => !(key in new.target.prototype);
+    Object.defineProperty(this, others, { value: new Map(named.filter((entry) => !isOwn(entry))) });
+    const own = named.filter(isOwn);
+    for (const [key, value] of own) this[key as "dtype"] = value as string;
+    checkLabels(this);
+    const given = new Set(own.map(([key]) => key));
+    if (num_labels !== undefined && num_labels !== null) {
+      this.num_labels = num_labels as number;
+      given.add("id2label").add("label2id");
+    }
+    // The fields of subclasses are defined after this, on what is returned: those that are given stay as they are. (A definition has
+    // all attributes; an assignment has only the value.)
+    return new Proxy(this, {
+      defineProperty: (target, key, attributes) =>
+        ("enumerable" in attributes && given.has(key as string)) || Reflect.defineProperty(target, key, attributes),
+    });
   }
 
-  /** Checks what all models share; a subclass adds its own. */
-  protected validate(): void {
-    const { problem_type, id2label } = this;
+  /** Checks all values. A subclass adds its own checks. @throws {@link GpugradError} naming the first bad one */
+  validate(): void {
+    const { problem_type, dtype, architectures } = this;
     check(
       problem_type === null || problemTypes.includes(problem_type),
-      () => `config: problem_type: "${problem_type}" is none of ${problemTypes.join(", ")}.`,
+      () => `config: problem_type: ${JSON.stringify(problem_type)} is none of ${problemTypes.join(", ")}.`,
     );
     check(
-      Object.keys(id2label).every((key, i) => key === String(i)),
-      () => `config: id2label: names classes 0, 1, 2 …, found ${Object.keys(id2label).join(", ")}.`,
+      dtype === null || typeof dtype === "string",
+      () => `config: dtype: ${JSON.stringify(dtype)} is not the name of a type.`,
     );
+    check(
+      architectures === null ||
+        (Array.isArray(architectures) && architectures.every((name) => typeof name === "string")),
+      () => `config: architectures: ${JSON.stringify(architectures)} is not a list of names.`,
+    );
+    checkLabels(this);
   }
 
   /**
@@ -99,11 +114,12 @@ export abstract class PretrainedConfig {
    * from the two default ones; nothing that has its general default.
    */
   toJSON(): Record<string, unknown> {
-    const all: Record<string, unknown> = {
-      ...(this as object),
-      model_type: this.model_type,
-      transformers_version: transformersVersion,
-    };
+    const all = new Map<string, unknown>([
+      ...Object.entries(this),
+      ...this[others],
+      ["model_type", this.model_type],
+      ["transformers_version", transformersVersion],
+    ]);
     const labels = defaultLabels(2);
     const defaults: Record<string, unknown> = {
       architectures: null,
@@ -116,11 +132,10 @@ export abstract class PretrainedConfig {
       problem_type: null,
       return_dict: true,
     };
-    const kept = Object.keys(all).filter(
-      (key) =>
-        key !== "_name_or_path" && !(key in defaults && JSON.stringify(all[key]) === JSON.stringify(defaults[key])),
-    );
-    return Object.fromEntries(kept.sort().map((key) => [key, all[key]]));
+    const isDefault = (key: string, value: unknown) =>
+      Object.hasOwn(defaults, key) && JSON.stringify(value) === JSON.stringify(defaults[key]);
+    const kept = [...all].filter(([key, value]) => key !== "_name_or_path" && !isDefault(key, value));
+    return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   /** The text of config.json. */
@@ -135,16 +150,34 @@ export abstract class PretrainedConfig {
   }
 }
 
+function checkLabels({ id2label, label2id }: PretrainedConfig): void {
+  check(
+    isObject(id2label) && isObject(label2id),
+    () => `config: id2label, label2id: expected objects, found ${JSON.stringify(id2label)?.slice(0, 60)}.`,
+  );
+  const ids = Object.keys(id2label);
+  check(
+    ids.length <= limits.num_labels,
+    () => `config: id2label: ${ids.length} classes, of ${limits.num_labels} at most.`,
+  );
+  check(
+    ids.every((key, i) => key === String(i)),
+    () => `config: id2label: names classes 0, 1, 2 …, found ${ids.slice(0, 10).join(", ")}.`,
+  );
+  const bad = Object.values(id2label).find((name) => typeof name === "object" || name === undefined);
+  check(bad === undefined, () => `config: id2label: ${JSON.stringify(bad).slice(0, 60)} is not the name of a class.`);
+}
+
 const defaultLabels = (count: number): Record<number, string> =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [i, `LABEL_${i}`]));
 
 const inverse = (id2label: Record<number, string>): Record<string, number> =>
   Object.fromEntries(Object.entries(id2label).map(([id, label]) => [label, Number(id)]));
 
+type Methods = "model_type" | "toJSON" | "toString" | "savePretrained" | "validate" | typeof others;
+
 /** Values of a configuration by name; `num_labels` is short for that many default labels. */
-export type ConfigValues<C extends PretrainedConfig> = Partial<
-  Omit<C, "model_type" | "toJSON" | "toString" | "savePretrained">
->;
+export type ConfigValues<C extends PretrainedConfig> = Partial<Omit<C, Methods>>;
 
 /** What an encoder needs to know: the keys that BERT and its family share. */
 export interface EncoderConfig {
@@ -164,7 +197,7 @@ export interface EncoderConfig {
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/configuration_bert.py
  */
 export class BertConfig extends PretrainedConfig {
-  override readonly model_type = "bert";
+  override readonly model_type: string = "bert";
   /** V: rows of the word embeddings. */
   vocab_size = 30522;
   /** C: width of the residual stream; a multiple of `num_attention_heads`. */
@@ -197,30 +230,38 @@ export class BertConfig extends PretrainedConfig {
 
   /** @throws {@link GpugradError} for a value that no BERT can have, naming it. */
   constructor(values: ConfigValues<BertConfig> = {}) {
-    super();
-    this.assign(values);
+    super(values);
+    if (new.target !== BertConfig) return; // a subclass's defaults are still to come
+    const { model_type = this.model_type } = values as { model_type?: unknown };
+    check(
+      model_type === this.model_type,
+      () => `config: model_type is "${String(model_type)}", this is a configuration of "${this.model_type}".`,
+    );
+    this.validate();
   }
 
-  protected override validate(): void {
+  override validate(): void {
     super.validate();
-    const bad = (key: Exclude<keyof BertConfig, "toJSON" | "toString" | "savePretrained">, hint: string) =>
+    const bad = (key: Exclude<keyof BertConfig, Methods>, hint: string) =>
       `config: ${key}: ${JSON.stringify(this[key])} ${hint}`;
-    const sizes = ["vocab_size", "hidden_size", "num_attention_heads", "intermediate_size", "max_position_embeddings", "type_vocab_size"] as const; // prettier-ignore
-    for (const key of sizes)
-      check(Number.isInteger(this[key]) && this[key] > 0, () => bad(key, "is no positive integer."));
-    check(Number.isInteger(this.num_hidden_layers) && this.num_hidden_layers >= 0, () =>
-      bad("num_hidden_layers", "is no number of layers."),
-    );
+    const sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "type_vocab_size"] as const; // prettier-ignore
+    for (const key of sizes) {
+      const least = key === "num_hidden_layers" ? 0 : 1;
+      check(Number.isInteger(this[key]) && this[key] >= least && this[key] <= limits[key], () =>
+        bad(key, `is not an integer from ${least} to ${limits[key]}.`),
+      );
+    }
     for (const key of ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"] as const)
       check(
         (key === "classifier_dropout" && this[key] === null) ||
           (typeof this[key] === "number" && this[key] >= 0 && this[key] < 1),
-        () => bad(key, "is no probability below 1."),
+        () => bad(key, "is not a probability below 1."),
       );
     for (const key of ["initializer_range", "layer_norm_eps"] as const)
-      check(typeof this[key] === "number" && this[key] >= 0, () => bad(key, "is no number from 0 on."));
+      check(Number.isFinite(this[key]) && this[key] >= 0, () => bad(key, "is not a finite number of at least 0."));
+    check(typeof this.tie_word_embeddings === "boolean", () => bad("tie_word_embeddings", "is not true or false."));
     check(this.hidden_size % this.num_attention_heads === 0, () =>
-      bad("hidden_size", `is no multiple of num_attention_heads ${this.num_attention_heads}.`),
+      bad("hidden_size", `is not a multiple of num_attention_heads ${this.num_attention_heads}.`),
     );
     check(hiddenActs.includes(this.hidden_act), () =>
       bad("hidden_act", `is unknown. Known: ${hiddenActs.join(", ")}.`),
@@ -228,13 +269,22 @@ export class BertConfig extends PretrainedConfig {
     check(
       this.pad_token_id === null ||
         (Number.isInteger(this.pad_token_id) && this.pad_token_id >= 0 && this.pad_token_id < this.vocab_size),
-      () => bad("pad_token_id", `is no row of the ${this.vocab_size} word embeddings.`),
+      () => bad("pad_token_id", `is not a row of the ${this.vocab_size} word embeddings.`),
     );
     check(
       !this.is_decoder && !this.add_cross_attention,
       "config: is_decoder, add_cross_attention: only encoders are built here.",
     );
-    const { position_embedding_type: position = "absolute" } = this as { position_embedding_type?: unknown };
+    const more = this as { position_embedding_type?: unknown; pruned_heads?: unknown; quantization_config?: unknown };
+    const { position_embedding_type: position = "absolute", pruned_heads: pruned, quantization_config } = more;
+    check(
+      !isObject(pruned) || Object.keys(pruned).length === 0,
+      "config: pruned_heads: attention heads that were cut out are not supported.",
+    );
+    check(
+      (quantization_config ?? null) === null,
+      "config: quantization_config: quantized weights are not supported. Use the model that was quantized.",
+    );
     check(
       position === "absolute",
       () =>
@@ -260,14 +310,21 @@ export const AutoConfig = {
   ): Promise<BertConfig> {
     const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, options) : idOrFolder;
     const values = await readJson(folder, "config.json");
-    check(values, () => `${folder.name}: no config.json, so this is no model's folder. Did the model get saved there?`);
-    const architecture = (values["architectures"] as string[] | undefined)?.[0] ?? "";
-    const modelType =
-      (values["model_type"] as string | undefined) ?? (architecture.startsWith("Bert") ? "bert" : "unknown");
-    const Config = Object.hasOwn(configs, modelType) ? configs[modelType as keyof typeof configs] : undefined;
+    check(
+      values,
+      () => `${folder.name}: no config.json, so this is not the folder of a model. Did the model get saved there?`,
+    );
+    const [architecture] = [values["architectures"]].flat();
+    const isOldBert = typeof architecture === "string" && architecture.startsWith("Bert");
+    const modelType = values["model_type"] ?? (isOldBert ? "bert" : "unknown");
+    const Config =
+      typeof modelType === "string" && Object.hasOwn(configs, modelType)
+        ? configs[modelType as keyof typeof configs]
+        : undefined;
     check(
       Config,
-      () => `${folder.name}: model_type is "${modelType}". Known here: ${Object.keys(configs).join(", ")}.`,
+      () =>
+        `${folder.name}: model_type is ${JSON.stringify(modelType)}. Known here: ${Object.keys(configs).join(", ")}.`,
     );
     const fileLabels = overrides.id2label ? { label2id: undefined, num_labels: undefined } : {}; // not of these labels
     try {

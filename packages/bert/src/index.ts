@@ -1,12 +1,4 @@
-export {
-  AutoConfig,
-  BertConfig,
-  hiddenActs,
-  PretrainedConfig,
-  type ConfigValues,
-  type HiddenAct,
-  type ProblemType,
-} from "./config.ts";
+export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./config.ts";
 export { HubError, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export { globMatcher } from "./glob.ts";
@@ -21,6 +13,7 @@ export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/be
 export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/heads.ts";
 export { checkInputs, type ArrayInput, type ModelInputs } from "./models/inputs.ts";
 export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
+export { hiddenActs, type HiddenAct } from "./modules/activations.ts";
 export { Dropout, Embedding, LayerNorm, Linear } from "./modules/layers.ts";
 export { Module, parameter } from "./modules/module.ts";
 export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./padding.ts";

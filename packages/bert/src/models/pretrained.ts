@@ -53,6 +53,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
 
   constructor(config: C) {
     super();
+    config.validate();
     this.config = config;
   }
 
