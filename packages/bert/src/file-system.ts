@@ -9,7 +9,12 @@ export async function openFile(path: string): Promise<ByteSource> {
   const file = await open(path).catch((error: NodeJS.ErrnoException) => {
     throw new GpugradError(`${path}: ${error.code === "ENOENT" ? "no such file" : error.message}`);
   });
-  const { size } = await file.stat();
+  const stat = await file.stat();
+  if (!stat.isFile()) {
+    await file.close();
+    throw new GpugradError(`${path}: not a file.`);
+  }
+  const { size } = stat;
   return {
     name: path,
     size,

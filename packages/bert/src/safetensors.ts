@@ -1,28 +1,41 @@
 import { openFile, writeFileAside } from "#platform";
 import { check } from "./errors.ts";
-import { byteSource, parseJsonObject, readJson, type ByteSource, type Folder } from "./files.ts";
+import { byteSource, decodeText, isObject, parseJsonObject, readJson, type ByteSource, type Folder } from "./files.ts";
 
-/** Bytes of one element, by the name that a safetensors header gives the type. The order is the writer's: last comes first. */
-const dtypeSize = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  I16: 2,
-  U16: 2,
-  F16: 2,
-  BF16: 2,
-  I32: 4,
-  U32: 4,
-  F32: 4,
-  F64: 8,
-  I64: 8,
-  U64: 8,
+/** Bits of one element, by the name that a safetensors header gives the type. The order is the writer's: last comes first. */
+const dtypeBits = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
 } as const;
 
 /** Element types that this reader and writer know. */
-export type SafetensorsDtype = keyof typeof dtypeSize;
+export type SafetensorsDtype = keyof typeof dtypeBits;
 
-const dtypes = Object.keys(dtypeSize) as SafetensorsDtype[];
+const dtypes = Object.keys(dtypeBits) as SafetensorsDtype[];
+
+/** Bytes of a tensor; not an integer where small elements do not fill the last byte. */
+const sizeOf = (dtype: SafetensorsDtype, shape: readonly number[]): number =>
+  shape.reduce((a, b) => a * b, dtypeBits[dtype]) / 8;
 
 /** What the header says about a tensor. */
 export interface TensorInfo {
@@ -108,7 +121,7 @@ export class SafetensorsFile implements SafetensorsReader {
         () =>
           `${name}: header longer than the file: ${length} bytes in a file of ${size}. Truncated, or not safetensors?`,
       );
-      const header = new TextDecoder().decode(await source.read(8, length));
+      const header = decodeText(await source.read(8, length), `${name}: header`);
       const { entries, metadata } = parseHeader(header, name, size - 8 - length);
       return new SafetensorsFile(source, entries, metadata, 8 + length);
     } catch (error) {
@@ -155,11 +168,12 @@ function parseHeader(
   file: string,
   dataLength: number,
 ): { entries: Map<string, Entry>; metadata: Record<string, string> } {
-  const { __metadata__: metadata = {}, ...tensors } = parseJsonObject(header, `${file}: header`);
+  const { __metadata__, ...tensors } = parseJsonObject(header, `${file}: header`);
+  const metadata = __metadata__ ?? {};
   refuseDuplicateKeys(header, file);
   check(
-    typeof metadata === "object" && metadata !== null && Object.values(metadata).every((v) => typeof v === "string"),
-    () => `${file}: __metadata__ maps names to strings, found ${JSON.stringify(metadata)}`,
+    isObject(metadata) && Object.values(metadata).every((v) => typeof v === "string"),
+    () => `${file}: __metadata__ maps names to strings, found ${JSON.stringify(metadata).slice(0, 80)}`,
   );
   const entries = new Map(Object.entries(tensors).map(([key, value]) => [key, parseEntry(value, `${file}: ${key}`)]));
 
@@ -188,18 +202,19 @@ function parseHeader(
 }
 
 function parseEntry(value: unknown, where: string): Entry {
-  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
+  const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
+  const brief = (part: unknown) => JSON.stringify(part)?.slice(0, 80);
   check(
     dtypes.includes(dtype as SafetensorsDtype),
-    () => `${where}: unknown dtype ${JSON.stringify(dtype)}. Known: ${dtypes.join(", ")}.`,
+    () => `${where}: unknown dtype ${brief(dtype)}. Known: ${dtypes.join(", ")}.`,
   );
-  check(isSizes(shape), () => `${where}: shape ${JSON.stringify(shape)} is no list of sizes.`);
+  check(isSizes(shape), () => `${where}: shape ${brief(shape)} is not a list of sizes.`);
   check(
     isSizes(offsets) && offsets.length === 2 && offsets[0]! <= offsets[1]!,
-    () => `${where}: data_offsets ${JSON.stringify(offsets)} are not [begin, end].`,
+    () => `${where}: data_offsets ${brief(offsets)} are not [begin, end].`,
   );
   const byteLength = offsets[1]! - offsets[0]!;
-  const wanted = shape.reduce((a, b) => a * b, dtypeSize[dtype as SafetensorsDtype]);
+  const wanted = sizeOf(dtype as SafetensorsDtype, shape);
   check(
     wanted === byteLength,
     () => `${where}: ${String(dtype)} [${shape.join(", ")}] takes ${wanted} bytes, data_offsets hold ${byteLength}.`,
@@ -210,18 +225,29 @@ function parseEntry(value: unknown, where: string): Entry {
 const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && v >= 0);
 
-/** `JSON.parse` keeps the last of two equal keys without a word; two tensors of one name mean a damaged file. */
+/**
+ * `JSON.parse` keeps the last of two equal keys silently; two tensors of one name mean a damaged file. (In the metadata the last one
+ * counts, as in the safetensors library.)
+ *
+ * @param json Valid JSON, whose strings may be too long for a regular expression.
+ */
 function refuseDuplicateKeys(json: string, file: string): void {
   const seen: Set<string>[] = []; // of the objects that enclose the current place
-  const tokens = json.match(/"(?:[^"\\]|\\.)*"\s*:?|[{}]/g) ?? [];
-  for (const token of tokens) {
-    if (token === "{") seen.push(new Set());
-    else if (token === "}") seen.pop();
-    else if (token.endsWith(":")) {
-      const key = JSON.parse(token.slice(0, -1)) as string;
-      check(!seen.at(-1)?.has(key), () => `${file}: the header has "${key}" twice.`);
-      seen.at(-1)?.add(key);
-    }
+  let tensor = "";
+  for (let i = 0; i < json.length; i++) {
+    const character = json[i]!;
+    if (character === "{") seen.push(new Set());
+    else if (character === "}") seen.pop();
+    if (character !== '"') continue;
+    const start = i;
+    for (i++; json[i] !== '"'; i++) if (json[i] === "\\") i++;
+    const end = i + 1;
+    while (json[i + 1] !== undefined && " \t\n\r".includes(json[i + 1]!)) i++;
+    if (json[i + 1] !== ":" || (seen.length > 1 && tensor === "__metadata__")) continue;
+    const key = JSON.parse(json.slice(start, end)) as string;
+    if (seen.length === 1) tensor = key;
+    check(!seen.at(-1)!.has(key), () => `${file}: the header has "${key.slice(0, 80)}" twice.`);
+    seen.at(-1)!.add(key);
   }
 }
 
@@ -237,30 +263,36 @@ export async function openWeights(folder: Folder, basename = "model"): Promise<S
 
   const indexName = `${basename}.safetensors.index.json`;
   const index = await readJson(folder, indexName);
-  check(
-    index,
-    () =>
-      `${folder.name}: no weights: neither ${basename}.safetensors nor ${indexName}. Only safetensors is read; ` +
-      "Python's Transformers converts: AutoModel.from_pretrained(…).save_pretrained(…).",
-  );
+  if (!index) {
+    const other = await findFile(folder, ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"]); // prettier-ignore
+    check(
+      false,
+      `${folder.name}: no weights: neither ${basename}.safetensors nor ${indexName}` +
+        `${other ? `, but ${other}` : ""}. Only safetensors is read; ` +
+        "Python's Transformers converts: AutoModel.from_pretrained(…).save_pretrained(…).",
+    );
+  }
   const where = `${folder.name}/${indexName}`;
   const weightMap = index["weight_map"];
   check(
-    typeof weightMap === "object" && weightMap !== null && Object.values(weightMap).every((v) => typeof v === "string"),
-    () => `${where}: weight_map is to map each tensor to the name of its file.`,
+    isObject(weightMap) && Object.values(weightMap).every((v) => typeof v === "string"),
+    () => `${where}: weight_map: expected the name of a file for each tensor.`,
   );
   const shardOf = new Map(Object.entries(weightMap as Record<string, string>));
   const shards = new Map<string, SafetensorsFile>();
   const close = async () => void (await Promise.all([...shards.values()].map((shard) => shard.close())));
   try {
     for (const file of new Set(shardOf.values())) {
-      check(!/[/\\]/.test(file), () => `${where}: shard "${file}" lies outside of the folder.`);
+      check(
+        /^[^/\\:\0]+$/.test(file) && file !== "." && file !== "..",
+        () => `${where}: shard ${JSON.stringify(file).slice(0, 80)} is not the name of a file in the folder.`,
+      );
       const source = await folder.open(file);
       check(source, () => `${where}: shard ${file} is missing from ${folder.name}. Fetch or copy it as well.`);
       shards.set(file, await SafetensorsFile.open(source));
     }
     for (const [key, file] of shardOf)
-      check(shards.get(file)?.has(key), () => `${where}: ${key} is to be in ${file}, which has no such tensor.`);
+      check(shards.get(file)?.has(key), () => `${where}: ${key} is not in ${file}, where the index says it is.`);
   } catch (error) {
     await close();
     throw error;
@@ -280,6 +312,16 @@ export async function openWeights(folder: Folder, basename = "model"): Promise<S
     read: async (key) => shard(key).read(key),
     close,
   };
+}
+
+/** The first of `files` that is there. */
+async function findFile(folder: Folder, files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
+    const source = await folder.open(file);
+    await source?.close();
+    if (source) return file;
+  }
+  return undefined;
 }
 
 /** A tensor to write. `bytes` may be a function, called when its turn has come, so that only one tensor is in memory. */
@@ -309,7 +351,7 @@ export async function* serializeSafetensors(
   for (const { name, dtype, shape } of sorted) {
     check(name !== "__metadata__" && !header.has(name), () => `safetensors: cannot write two tensors named "${name}".`);
     const begin = end;
-    end += shape.reduce((a, b) => a * b, dtypeSize[dtype]);
+    end += sizeOf(dtype, shape);
     header.set(name, { dtype, shape, data_offsets: [begin, end] });
   }
   // Entry by entry: an object would move keys that look like numbers to the front.
@@ -322,7 +364,7 @@ export async function* serializeSafetensors(
 
   for (const { name, dtype, shape, bytes } of sorted) {
     const data = typeof bytes === "function" ? await bytes() : bytes;
-    const wanted = shape.reduce((a, b) => a * b, dtypeSize[dtype]);
+    const wanted = sizeOf(dtype, shape);
     check(
       data.byteLength === wanted,
       () => `safetensors: ${name}: ${dtype} [${shape.join(", ")}] takes ${wanted} bytes, got ${data.byteLength}.`,
@@ -363,7 +405,7 @@ export function toFloat32(dtype: SafetensorsDtype, bytes: Uint8Array): Float32Ar
     case "F64":
       return Float32Array.from(new Float64Array(buffer));
     default:
-      check(dtypeSize[dtype] <= 4, () => `safetensors: ${dtype} does not fit float32. Read it as integers.`);
+      check(!/64$/.test(dtype), () => `safetensors: ${dtype} does not fit float32. Read it as integers.`);
       return Float32Array.from(smallIntegers(dtype, buffer));
   }
 }
@@ -412,7 +454,7 @@ function smallIntegers(dtype: SafetensorsDtype, buffer: ArrayBuffer): ArrayLike<
     case "BOOL":
       return new Uint8Array(buffer);
     default:
-      return check(false, `safetensors: ${dtype} is not an integer dtype.`) as never;
+      return check(false, `safetensors: ${dtype} is not an integer dtype, and is not converted.`) as never;
   }
 }
 
