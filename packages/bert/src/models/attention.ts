@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import type { EncoderConfig } from "../config.ts";
-import { Dropout, LayerNorm, Linear } from "../modules/layers.ts";
+import { areOwn, Dropout, LayerNorm, Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
 
 /** float32's lowest: what Hugging Face adds to the scores of masked keys. */
@@ -91,6 +91,8 @@ export class ResidualOutput extends Module {
   }
 
   forward(x: Tensor, residual: Tensor): Tensor {
+    if (!areOwn([this.LayerNorm, LayerNorm], [this.dropout, Dropout]))
+      return this.LayerNorm.forward(add(this.dropout.forward(this.dense.forward(x)), residual));
     const { weight, bias, eps } = this.LayerNorm;
     return addLayerNorm(this.dense.forward(x), residual, weight, bias, { eps, dropoutP: this.dropout.activeP });
   }

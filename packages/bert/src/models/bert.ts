@@ -1,6 +1,17 @@
-import { bertEmbeddingsNorm, check, fromArray, reshape, select, tanh, zeros, type Tensor } from "@gpugrad/tensor";
+import {
+  add,
+  arange,
+  bertEmbeddingsNorm,
+  check,
+  fromArray,
+  reshape,
+  select,
+  tanh,
+  zeros,
+  type Tensor,
+} from "@gpugrad/tensor";
 import type { BertConfig } from "../config.ts";
-import { Dropout, Embedding, LayerNorm, Linear } from "../modules/layers.ts";
+import { areOwn, Dropout, Embedding, LayerNorm, Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
 import { Encoder } from "./encoder.ts";
 import { checkInputs, place, type ModelInputs } from "./inputs.ts";
@@ -45,6 +56,13 @@ export class BertEmbeddings extends Module {
 
   /** @param ids [B, T] @param types [B, T] @returns [B, T, C] */
   forward(ids: Tensor, types: Tensor): Tensor {
+    const { word_embeddings: words, position_embeddings: positions, token_type_embeddings: typesTable } = this;
+    const tables = [words, positions, typesTable].map((table) => [table, Embedding] as const);
+    if (!areOwn(...tables, [this.LayerNorm, LayerNorm], [this.dropout, Dropout])) {
+      const places = arange(0, ids.shape[1], 1, { dtype: "i32" });
+      const sum = add(add(words.forward(ids), typesTable.forward(types)), positions.forward(places));
+      return this.dropout.forward(this.LayerNorm.forward(sum));
+    }
     const { weight, bias, eps } = this.LayerNorm;
     return bertEmbeddingsNorm(
       this.word_embeddings.weight,

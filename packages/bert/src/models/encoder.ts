@@ -1,7 +1,7 @@
 import { checkpoint } from "@gpugrad/autograd";
-import { linearGelu, scope, type Tensor } from "@gpugrad/tensor";
+import { scope, type Tensor } from "@gpugrad/tensor";
 import { activation, fusedGelu } from "../modules/activations.ts";
-import { Linear } from "../modules/layers.ts";
+import { denseGelu, Linear } from "../modules/layers.ts";
 import { Module } from "../modules/module.ts";
 import type { EncoderConfig } from "../config.ts";
 import { Attention, ResidualOutput } from "./attention.ts";
@@ -19,7 +19,7 @@ class Intermediate extends Module {
 
   forward(x: Tensor): Tensor {
     const approximate = fusedGelu(this.#act);
-    if (approximate) return linearGelu(x, this.dense.weight, this.dense.bias, { approximate });
+    if (approximate) return denseGelu(this.dense, x, approximate);
     return activation(this.#act)(this.dense.forward(x));
   }
 }

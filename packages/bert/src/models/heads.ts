@@ -103,7 +103,7 @@ class PredictionHead extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return linear(this.transform.forward(x), this.decoder.weight, this.decoder.bias);
+    return this.decoder.forward(this.transform.forward(x));
   }
 }
 
@@ -115,6 +115,10 @@ class Decoder extends Module {
     super();
     this.weight = weight;
     this.bias = bias;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
   }
 }
 

@@ -4,7 +4,7 @@ import { AutoConfig, type BertConfig, type ConfigValues } from "../config.ts";
 import type { Folder } from "../files.ts";
 import type { HubOptions } from "../hub.ts";
 import { formatLoadReport, planLoad, type LoadPlan } from "../load-report.ts";
-import { initialValue, initOf, Module, withParameterDtype } from "../modules/module.ts";
+import { initialValue, initOf, Module, setValue, withoutValues, zeroRow } from "../modules/module.ts";
 import { Encoder } from "./encoder.ts";
 import { openWeights, toFloat32, writeSafetensors, type SafetensorsDtype, type TensorBytes } from "../safetensors.ts";
 
@@ -30,6 +30,9 @@ const fileDtypes: Partial<Record<DType, [file: SafetensorsDtype, config: string]
   f16: ["F16", "float16"],
   bf16: ["BF16", "bfloat16"],
 };
+
+/** Elements of a head that a checkpoint need not have. */
+const unsavedElements = 2 ** 26;
 
 /** A class of models that a checkpoint can be opened as. */
 export interface ModelClass<M extends PreTrainedModel> {
@@ -59,7 +62,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
 
   /** A model with fresh weights: N(0, initializer_range²), biases 0, layer norms 1 and 0, the padding vector 0. */
   static fromConfig<M extends PreTrainedModel>(this: ModelClass<M>, config: BertConfig): M {
-    const model = new this(config);
+    const model = withoutValues({}, () => new this(config));
     model.initialize();
     return model;
   }
@@ -91,10 +94,12 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
         .map((key) => deviceDtypes[weights.info(key).dtype])
         .find((d) => d !== undefined);
       const parameterDtype = dtype === "auto" ? (fileDtype ?? "f32") : dtype;
-      const model = withParameterDtype(parameterDtype, () => new this(config));
-      const named = new Map(model.namedTensors());
+      const elements = weights.keys().reduce((sum, key) => sum + weights.info(key).shape.reduce((a, b) => a * b, 1), 0);
+      const options = { dtype: parameterDtype, maxElements: 4 * elements + unsavedElements };
+      const model = named(folder, () => withoutValues(options, () => new this(config)));
+      const tensors = new Map(model.namedTensors());
       const plan = planLoad({
-        expected: new Map([...named].map(([key, t]) => [key, t.shape])),
+        expected: new Map([...tensors].map(([key, t]) => [key, t.shape])),
         found: new Map(weights.keys().map((key) => [key, weights.info(key).shape])),
         prefix: this.baseModelPrefix,
         tied: model.tiedKeys(),
@@ -106,7 +111,10 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
       }
       if (report) onReport(report);
       model.initialize([...plan.missing, ...plan.mismatched.map(([key]) => key)]);
-      for (const [key, fileKey] of plan.assignments) upload(named.get(key)!, await weights.read(fileKey));
+      for (const [key, fileKey] of plan.assignments) {
+        const read = await weights.read(fileKey);
+        named({ name: `${weights.name}: ${fileKey}` }, () => upload(tensors.get(key)!, read));
+      }
       model.nameOrPath = folder.name;
       model.loadPlan = plan;
       return model;
@@ -151,10 +159,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
     for (const [key, parameter] of this.namedTensors()) {
       if ((wanted && !wanted.has(key)) || done.has(parameter)) continue;
       done.add(parameter);
-      scope(() => {
-        const value = initialValue(parameter.shape, initOf(parameter), this.config.initializer_range);
-        copyInto(parameter, parameter.dtype === "f32" ? value : value.to(parameter.dtype));
-      });
+      setValue(parameter, () => initialValue(parameter.shape, initOf(parameter), this.config.initializer_range));
       if (key.endsWith("word_embeddings.weight") && padding !== null) zeroRow(parameter, padding);
     }
   }
@@ -184,6 +189,16 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
 const encodersOf = (module: Module): Encoder[] =>
   module instanceof Encoder ? [module] : Array.from(module.children(), ([, child]) => encodersOf(child)).flat();
 
+/** Runs `work`; its error begins with the name of what it is about. */
+function named<T>({ name }: { readonly name: string }, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof GpugradError) error.message = `${name}: ${error.message}`;
+    throw error;
+  }
+}
+
 /** Writes a file's tensor into a parameter, converted where the dtypes differ. */
 function upload(parameter: Tensor, { dtype, bytes, shape }: TensorBytes): void {
   if (deviceDtypes[dtype] === parameter.dtype) parameter.writeBytes(bytes);
@@ -193,10 +208,4 @@ function upload(parameter: Tensor, { dtype, bytes, shape }: TensorBytes): void {
       const widened = fromBytes(new Uint8Array(toFloat32(dtype, bytes).buffer), shape, "f32");
       copyInto(parameter, widened.to(parameter.dtype));
     });
-}
-
-/** Makes one row of a matrix 0. */
-function zeroRow(matrix: Tensor, row: number): void {
-  const bytesPerRow = matrix.byteLength / matrix.shape[0]!;
-  matrix.writeBytes(new Uint8Array(bytesPerRow), row * bytesPerRow);
 }

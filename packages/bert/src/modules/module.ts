@@ -1,29 +1,76 @@
 import "@gpugrad/autograd"; // what parameters take part in is recorded
-import { empty, keep, ones, randn, Tensor, zeros, type Shape } from "@gpugrad/tensor";
+import { check, copyInto, empty, keep, ones, randn, scope, Tensor, zeros, type Shape } from "@gpugrad/tensor";
 
-/** How a parameter begins: Hugging Face's rules for BERT. */
+/** How a parameter of a model begins: Hugging Face's rules for BERT. */
 export type Init = "normal" | "zeros" | "ones";
 
-const inits = new WeakMap<Tensor, Init>();
-let parameterDtype: "f32" | "f16" | "bf16" = "f32";
+/** BERT's standard deviation of fresh weights. */
+const usualStd = 0.02;
 
-/** Parameters made in `work` are kept in `dtype`. */
-export function withParameterDtype<T>(dtype: "f32" | "f16" | "bf16", work: () => T): T {
-  const before = parameterDtype;
-  parameterDtype = dtype;
+const inits = new WeakMap<Tensor, Init>();
+
+/** How the parameters of a model are made whose values are still to come. */
+export interface Deferred {
+  dtype?: "f32" | "f16" | "bf16";
+  /** Elements that all of them may have. */
+  maxElements?: number;
+}
+let deferred: (Deferred & { made: Tensor[]; elements: number }) | undefined;
+
+/**
+ * Makes a model without values for its parameters: from a checkpoint, or an initialization of the model as a whole, they are to come.
+ *
+ * @throws {@link GpugradError} when the parameters are more than `maxElements`; none is then left
+ */
+export function withoutValues<T>(options: Deferred, work: () => T): T {
+  const before = deferred;
+  const current = { ...options, made: [] as Tensor[], elements: 0 };
+  deferred = current;
   try {
     return work();
+  } catch (error) {
+    for (const parameter of current.made) parameter.dispose();
+    throw error;
   } finally {
-    parameterDtype = before;
+    deferred = before;
   }
 }
 
-/** A parameter whose values are still to come: from a checkpoint, or from {@link initialize}. */
-export function parameter(shape: Shape, init: Init): Tensor {
-  const made = keep(empty(shape, parameterDtype), "parameters");
+/**
+ * A parameter that begins as `init` says: N(0, 0.02²), zeros or ones; or with the values of `begin`.
+ * While a model is opened or made from a configuration, its values are still to come.
+ */
+export function parameter(shape: Shape, init: Init, begin = (): Tensor => initialValue(shape, init, usualStd)): Tensor {
+  if (deferred) {
+    const { maxElements = Infinity } = deferred;
+    deferred.elements += shape.reduce((a, b) => a * b, 1);
+    check(
+      deferred.elements <= maxElements,
+      () =>
+        `config: its sizes make a model of more than ${maxElements} parameters, far more than the checkpoint has. ` +
+        `Does config.json belong to these weights? [${shape.join(", ")}] was too much.`,
+    );
+  }
+  const made = keep(empty(shape, deferred?.dtype ?? "f32"), "parameters");
+  if (deferred) deferred.made.push(made);
+  else setValue(made, begin);
   made.requiresGrad = true;
   inits.set(made, init);
   return made;
+}
+
+/** Gives a parameter the values of a tensor, in its own dtype. */
+export function setValue(parameter: Tensor, valueOf: () => Tensor): void {
+  scope(() => {
+    const value = valueOf();
+    copyInto(parameter, parameter.dtype === "f32" ? value : value.to(parameter.dtype));
+  });
+}
+
+/** Makes one row of a matrix 0. */
+export function zeroRow(matrix: Tensor, row: number): void {
+  const bytesPerRow = matrix.byteLength / matrix.shape[0]!;
+  matrix.writeBytes(new Uint8Array(bytesPerRow), row * bytesPerRow);
 }
 
 /** The rule by which `parameter` begins. */
@@ -50,6 +97,27 @@ export abstract class Module {
         for (const [i, entry] of value.entries()) if (entry instanceof Module) yield [`${key}.${i}`, entry];
       }
     }
+  }
+
+  /**
+   * Puts another module in the place of the part at `path`, such as an adapted `encoder.layer.0.attention.self.query`. Where the part
+   * is computed together with others in one kernel, the new one is computed by its own `forward`.
+   *
+   * @returns the part that was there; its parameters are the caller's now
+   * @throws {@link GpugradError} when there is no such part
+   */
+  replace(path: string, module: Module): Module {
+    const names = path.split(".");
+    const last = names.pop()!;
+    const partOf = (parent: unknown, name: string): unknown =>
+      typeof parent === "object" && parent !== null && Object.hasOwn(parent, name)
+        ? (parent as Record<string, unknown>)[name]
+        : undefined;
+    const parent = names.reduce<unknown>(partOf, this);
+    const replaced = partOf(parent, last);
+    check(replaced instanceof Module, () => `replace: ${this.constructor.name} has no part "${path}".`);
+    (parent as Record<string, Module>)[last] = module.train(this.training);
+    return replaced;
   }
 
   /** All parameters with their keys. One that is tied to another comes once, under the first of its keys. */

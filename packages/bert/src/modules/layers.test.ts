@@ -1,0 +1,167 @@
+import { destroy, full, init, manualSeed, type Tensor } from "@gpugrad/tensor";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BertConfig } from "../config.ts";
+import { BertForMaskedLM, BertForSequenceClassification } from "../models/heads.ts";
+import { Dropout, Embedding, LayerNorm, Linear } from "./layers.ts";
+import { type Module, parameter } from "./module.ts";
+
+beforeAll(async () => {
+  await init();
+  manualSeed(1);
+  const dirty = Array.from({ length: 4 }, () => full([64, 64], 12345)); // what is made next gets this memory
+  await dirty[0]!.data();
+  for (const tensor of dirty) tensor.dispose();
+});
+afterAll(destroy);
+
+async function spread(tensor: Tensor): Promise<{ least: number; most: number; std: number }> {
+  const values = Array.from(await tensor.data());
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  const std = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length);
+  return { least: Math.min(...values), most: Math.max(...values), std };
+}
+
+describe("modules begin as in PyTorch", () => {
+  test("Linear: uniformly within 1/√in", async () => {
+    const linear = new Linear(64, 256);
+    for (const tensor of [linear.weight, linear.bias]) {
+      const { least, most, std } = await spread(tensor);
+      expect(least).toBeGreaterThanOrEqual(-1 / 8);
+      expect(most).toBeLessThanOrEqual(1 / 8);
+      expect(least).toBeLessThan(-0.11);
+      expect(most).toBeGreaterThan(0.11);
+      expect(Math.abs(std - 1 / 8 / Math.sqrt(3))).toBeLessThan(0.01);
+    }
+    expect(linear.weight.requiresGrad && linear.bias.requiresGrad).toBe(true);
+  });
+
+  test("LayerNorm: 1 and 0; Embedding: N(0, 1), and 0 for padding", async () => {
+    const norm = new LayerNorm(64);
+    expect([norm.eps, await spread(norm.weight), await spread(norm.bias)]).toEqual([
+      1e-5,
+      { least: 1, most: 1, std: 0 },
+      { least: 0, most: 0, std: 0 },
+    ]);
+    const embedding = new Embedding(200, 32, 3);
+    expect(Math.abs((await spread(embedding.weight)).std - 1)).toBeLessThan(0.05);
+    const rows = await embedding.weight.data();
+    expect(Array.from(rows.slice(96, 128))).toEqual(Array(32).fill(0));
+    expect(rows[95]).not.toBe(0);
+  });
+
+  test("parameter: as its second argument says", async () => {
+    expect(await spread(parameter([64, 64], "ones"))).toEqual({ least: 1, most: 1, std: 0 });
+    expect(await spread(parameter([64, 64], "zeros"))).toEqual({ least: 0, most: 0, std: 0 });
+    expect(Math.abs((await spread(parameter([64, 64], "normal"))).std - 0.02)).toBeLessThan(0.002);
+  });
+});
+
+describe("parts of a model compute by their own forward", () => {
+  const values = {
+    vocab_size: 20,
+    hidden_size: 16,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 32,
+  };
+  const config = () => new BertConfig({ ...values, max_position_embeddings: 8, initializer_range: 0.3 });
+  const inputs = { input_ids: [[2, 5, 0]], token_type_ids: [[0, 1, 0]], attention_mask: [[1, 1, 0]] };
+  const kinds = [Linear, LayerNorm, Embedding, Dropout];
+
+  /** All parts of these kinds, by path. */
+  function parts(module: Module, prefix = ""): [path: string, part: Module][] {
+    return Array.from(module.children()).flatMap(([name, child]) => [
+      ...(kinds.some((kind) => child instanceof kind) ? [[prefix + name, child] as [string, Module]] : []),
+      ...parts(child, `${prefix}${name}.`),
+    ]);
+  }
+
+  test.each([BertForSequenceClassification, BertForMaskedLM])("%o", async (Model) => {
+    manualSeed(5);
+    const model = Model.fromConfig<BertForSequenceClassification | BertForMaskedLM>(config());
+    const want = await model.forward(inputs).logits.data();
+    const called = new Set<string>();
+    const count = (kind: typeof Linear | undefined) => {
+      for (const [path, part] of parts(model)) {
+        if (kind && !(part instanceof kind)) continue;
+        const own = part as Module & { forward: (...args: unknown[]) => unknown };
+        const forward = own.forward.bind(own);
+        own.forward = (...args) => (called.add(path), forward(...args));
+      }
+    };
+    count(Linear);
+    expect(await model.forward(inputs).logits.data()).toEqual(want); // bit for bit
+    const linears = parts(model).filter(([, part]) => part instanceof Linear);
+    expect(linears.length).toBeGreaterThan(12);
+    expect([...called].sort()).toEqual(linears.map(([path]) => path).sort());
+
+    count(undefined);
+    const got = await model.forward(inputs).logits.data();
+    const inAttention = /attention\.self\.dropout$/; // of the probabilities, which are never written
+    expect([...called].sort()).toEqual(parts(model).map(([path]) => path).filter((path) => !inAttention.test(path)).sort()); // prettier-ignore
+    for (const [i, value] of want.entries()) expect(Math.abs(got[i]! - value)).toBeLessThan(1e-4);
+  });
+
+  test("an adapted layer that knows nothing of fused activations still gets its activation", async () => {
+    /** A layer whose output is that of another, unchanged. */
+    class Adapted extends Linear {
+      readonly base: Linear;
+      constructor(base: Linear) {
+        super(base.weight.shape[1]!, base.weight.shape[0]!);
+        this.base = base;
+      }
+      override forward(x: Tensor): Tensor {
+        return this.base.forward(x);
+      }
+    }
+    const model = BertForSequenceClassification.fromConfig(config());
+    const want = await model.forward(inputs).logits.data();
+    const path = "bert.encoder.layer.1.intermediate.dense";
+    const base = model.bert.encoder.layer[1]!.intermediate.dense;
+    const adapted = new Adapted(base);
+    expect(model.replace(path, adapted)).toBe(base);
+    expect(model.bert.encoder.layer[1]!.intermediate.dense).toBe(adapted);
+    const got = await model.forward(inputs).logits.data();
+    for (const [i, value] of want.entries()) expect(Math.abs(got[i]! - value)).toBeLessThan(1e-5);
+    expect(() => model.replace("bert.encoder.layer.7.output", adapted)).toThrow(
+      /replace: BertForSequenceClassification has no part "bert.encoder.layer.7.output"/,
+    );
+    expect(() => model.replace("config", adapted)).toThrow(/has no part "config"/);
+  });
+
+  test("attention drops nothing in evaluation, whether its probabilities are asked for or not", async () => {
+    const model = BertForSequenceClassification.fromConfig(
+      new BertConfig({
+        ...values,
+        max_position_embeddings: 8,
+        attention_probs_dropout_prob: 0.5,
+        initializer_range: 0.3,
+      }),
+    );
+    const of = async (outputAttentions: boolean) =>
+      (await model.forward(inputs, { outputAttentions }).logits.data()).slice();
+    const [plain, first, second] = [await of(false), await of(true), await of(true)];
+    expect(second).toEqual(first);
+    for (const [i, value] of plain.entries()) expect(Math.abs(first[i]! - value)).toBeLessThan(1e-5);
+    model.train();
+    expect(await of(true)).not.toEqual(await of(true));
+  });
+});
+
+test("sizes that the weights do not have are refused before they fill the memory", async () => {
+  const { folderOf } = await import("../files.ts");
+  const { serializeSafetensors } = await import("../safetensors.ts");
+  const pieces: Uint8Array[] = [];
+  const one = { name: "bert.embeddings.LayerNorm.weight", dtype: "F32" as const, shape: [1], bytes: new Uint8Array(4) };
+  for await (const piece of serializeSafetensors([one])) pieces.push(piece);
+  const folder = folderOf(
+    {
+      "config.json": JSON.stringify({ model_type: "bert", vocab_size: 1e7, hidden_size: 6144, num_attention_heads: 2 }),
+      "model.safetensors": new Blob(pieces as BlobPart[]),
+    },
+    "here",
+  );
+  await expect(BertForSequenceClassification.fromPretrained(folder)).rejects.toThrow(
+    /here: config: its sizes make a model of more than \d+ parameters, far more than the checkpoint has/,
+  );
+});
