@@ -268,6 +268,21 @@ test("noGrads that overlap leave recording as it was", async () => {
   expect(scope(() => mul(leaf([1]), 2).requiresGrad)).toBe(true);
 });
 
+test("an evaluation without recording does not reach what runs at the same time", async () => {
+  const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  const [x, y] = [leaf([1]), leaf([1])];
+  const evaluation = noGrad(async () => {
+    await wait(5);
+    return scope(() => mul(x, 2).requiresGrad);
+  });
+  const recorded = scope(() => mul(y, 2).requiresGrad);
+  await wait(1);
+  expect([recorded, scope(() => mul(y, 2).requiresGrad), await evaluation]).toEqual([true, true, false]);
+  let late: Promise<boolean> | undefined;
+  noGrad(() => void (late = wait(1).then(() => scope(() => mul(x, 2).requiresGrad))));
+  expect(await late).toBe(true); // noGrad has ended by then
+});
+
 describe("checkpoint", () => {
   test("of a function that passes its input on, twice", async () => {
     const x = leaf([3]);

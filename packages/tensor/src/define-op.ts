@@ -1,7 +1,7 @@
 import { isHalf } from "./dtype.ts";
 import { defineStorageOp, type Definition, type Op } from "./op.ts";
 import { cast } from "./ops/cast/cast.ts";
-import { forEachTensor, scope } from "./scope.ts";
+import { forEachTensor, scopeNow } from "./scope.ts";
 import { Tensor } from "./tensor.ts";
 
 type Inputs = Record<string, Tensor | undefined>;
@@ -16,7 +16,7 @@ export function defineOp<A extends readonly unknown[], I extends Inputs, S, O ex
 ): Op<A, I, S, O> {
   const op = defineStorageOp(name, definition);
   const call = (...args: A): O =>
-    args.some(holdsHalf) ? scope(() => op(...(args.map(widen) as unknown as A))) : op(...args);
+    args.some(holdsHalf) ? scopeNow(() => op(...(args.map(widen) as unknown as A))) : op(...args);
   return Object.assign(call, { opName: name, definition });
 }
 

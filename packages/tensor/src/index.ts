@@ -15,6 +15,7 @@ export {
   type NumericsWatch,
   type OpRun,
 } from "./numerics.ts";
+export { Context } from "./context.ts";
 export { didYouMean } from "./did-you-mean.ts";
 export { dryRun, type DryRun } from "./dry-run.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";

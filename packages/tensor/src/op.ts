@@ -1,6 +1,6 @@
 import { argumentCheck, type Takes } from "./arguments.ts";
 import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
-import { scope } from "./scope.ts";
+import { scopeNow } from "./scope.ts";
 import { provenance } from "./provenance.ts";
 import { Tensor } from "./tensor.ts";
 import { numerics } from "./debug.ts";
@@ -54,7 +54,7 @@ export function defineStorageOp<
   const checkArguments = definition.takes && argumentCheck(name, definition.takes);
   const call = (...args: A): O => {
     checkArguments?.(args);
-    return scope(() => {
+    return scopeNow(() => {
       const { output, inputs, saved } = inside(name, () => definition.forward(...args));
       const first = output instanceof Tensor ? output : output[0]!;
       if (depth === 0 && hooks.recorder && Object.values(inputs).some((input) => input?.requiresGrad)) {

@@ -1,16 +1,16 @@
 import { argumentCheck, checked } from "./arguments.ts";
-import { GpugradError } from "./errors.ts";
+import { Context } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
 import { isTensor } from "./values.ts";
 
 type Scope = Set<Tensor>;
 
-const stack: Scope[] = [];
+const scopes = new Context<Scope>();
 const home = new WeakMap<Tensor, Scope>();
 
 /** A new tensor belongs to the innermost scope. */
 export function enterScope(tensor: Tensor): void {
-  const scope = stack.at(-1);
+  const scope = scopes.current;
   if (!scope) return;
   scope.add(tensor);
   home.set(tensor, scope);
@@ -39,57 +39,41 @@ const checkScope = argumentCheck("scope", { work: "function" });
 
 /**
  * Runs `work` and disposes every tensor made in it, but those it returns (in arrays and plain objects too), which move to the
- * scope around it, and those that were kept. Also when `work` throws. Asynchronous work may be scoped as well; scopes then have
- * to end in the order in which they began, innermost first.
+ * scope around it, and those that were kept. Also when `work` throws. Asynchronous work may be scoped as well: what it awaits belongs to
+ * it. Scopes that run at the same time have each their own tensors in Node, but not in a browser: await one before the next begins.
  */
 export function scope<T>(work: () => T): T {
   checkScope([work]);
   const scope: Scope = new Set();
-  stack.push(scope);
-  let result: T;
-  try {
-    result = work();
-  } catch (error) {
-    end(scope);
-    throw error;
-  }
-  if (!(result instanceof Promise)) {
-    end(scope, result);
-    return result;
-  }
-  return result.then(
-    (value: unknown) => {
-      end(scope, value);
-      return value;
-    },
-    (error: unknown) => {
-      end(scope);
-      throw error;
-    },
-  ) as T;
+  return scopes.run(scope, work, (end) => dispose(scope, end));
 }
 
-function end(scope: Scope, result?: unknown): void {
-  const at = stack.lastIndexOf(scope);
-  const inner = stack.length - 1 - at;
-  stack.splice(at, 1);
+/** A {@link scope} for work that is not asynchronous: cheaper. */
+export function scopeNow<T>(work: () => T): T {
+  const scope: Scope = new Set();
+  return scopes.runNow(scope, work, (end) => dispose(scope, end));
+}
+
+const OVERLAP =
+  " It was made while an asynchronous scope was open, and disposed when that scope ended. In a browser, works that run at the same time " +
+  "take each other's tensors into their scopes: await one before the next begins, or keep() and dispose() what they make.";
+
+/** The end of a scope: what it does not return is disposed, the rest moves to the scope around it. */
+function dispose(
+  scope: Scope,
+  { result, outer, asynchronous }: { result?: unknown; outer: Scope | undefined; asynchronous: boolean },
+): void {
   const kept = new Set<Tensor>();
   forEachTensor(result, (tensor) => kept.add(tensor));
-  const outer = stack[at - 1];
   for (const tensor of scope) {
     home.delete(tensor);
     if (!kept.has(tensor)) {
       if (tensor.grad && kept.has(tensor.grad)) tensor.grad = null; // the gradient outlives its leaf
-      tensor.dispose();
+      tensor.dispose(asynchronous ? OVERLAP : "");
     } else if (outer) {
       outer.add(tensor);
       home.set(tensor, outer);
     }
-  }
-  if (inner > 0) {
-    throw new GpugradError(
-      "scope: an asynchronous scope ended while one that began later is still open. Await one before the other begins.",
-    );
   }
 }
 

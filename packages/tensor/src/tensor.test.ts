@@ -134,18 +134,42 @@ describe("lifetimes", () => {
     expect(undisposed()).toBe(before);
   });
 
-  test("an asynchronous scope, and two that cross", async () => {
+  test("asynchronous scopes at the same time have each their own tensors", async () => {
     const before = undisposed();
     const value = await scope(async () => (await tensor([3]).data())[0]);
     expect([value, undisposed()]).toEqual([3, before]);
-    let release = (): void => undefined;
-    const outer = scope(() => new Promise<void>((resolve) => (release = resolve)));
-    let releaseInner = (): void => undefined;
-    const inner = scope(() => new Promise<void>((resolve) => (releaseInner = resolve)));
-    release();
-    await expect(outer).rejects.toThrow(/began later is still open/);
-    releaseInner();
-    await inner;
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    const w = tensor([1, 2, 3]);
+    // A loop in a scope, something else without one, and scopes that end in another order than they began.
+    const loop = scope(async () => {
+      for (let i = 0; i < 3; i++) await mul(w, w).data();
+    });
+    const handler = (async () => {
+      const y = mul(w, 2);
+      await pause(40);
+      return y;
+    })();
+    const work = (ms: number) =>
+      scope(async () => {
+        const a = mul(w, 3);
+        await pause(ms);
+        return add(a, await scope(async () => (await pause(1), mul(w, 0))));
+      });
+    const [, y, slow, fast] = await Promise.all([loop, handler, work(20), work(2)]);
+    expect([await y.toArray(), await slow.toArray(), await fast.toArray()]).toEqual([[2, 4, 6], [3, 6, 9], [3, 6, 9]]); // prettier-ignore
+    for (const t of [w, y, slow, fast]) t.dispose();
+    expect(undisposed()).toBe(before);
+  });
+
+  test("what outlives the scope in which it was begun is in the scope around that one", async () => {
+    const before = undisposed();
+    let late: Promise<Tensor> | undefined;
+    await scope(async () => {
+      scope(() => void (late = Promise.resolve().then(() => tensor([1]))));
+      await late;
+    });
+    expect((await late!).disposed).toBe(true);
+    expect(undisposed()).toBe(before);
   });
 
   test("`using`, sharing by reshape, use after dispose, double dispose", () => {

@@ -46,6 +46,7 @@ export class Tensor {
   gradNode: GradNode | null = null;
   #storage: Storage | null;
   #requiresGrad = false;
+  #disposal = "";
 
   /** Takes over one reference to `storage`. Made by ops and factories; users call `tensor()`, `zeros()` and so on. */
   constructor(storage: Storage, shape: Shape, dtype: DType) {
@@ -92,7 +93,7 @@ export class Tensor {
     if (!this.#storage) {
       throw new GpugradError(
         `a tensor ${showShape(this.shape)} made by ${this.op} is used after it was disposed. ` +
-          `If a scope() ended, return the tensor from it or keep() it.`,
+          `If a scope() ended, return the tensor from it or keep() it.${this.#disposal}`,
       );
     }
     return this.#storage;
@@ -113,13 +114,17 @@ export class Tensor {
     return new Tensor(this.storage.retain(), shape, this.dtype);
   }
 
-  /** Gives the memory back, unless another tensor shares it. The tensor can't be used afterwards. */
-  dispose(): void {
+  /**
+   * Gives the memory back, unless another tensor shares it. The tensor can't be used afterwards.
+   * @param how more about it, for the error of whoever uses it nevertheless
+   */
+  dispose(how = ""): void {
     if (!this.#storage) {
       throw new GpugradError(`a tensor ${showShape(this.shape)} made by ${this.op} is disposed a second time.`);
     }
     leaveScope(this);
     unreachable.unregister(this);
+    this.#disposal = how;
     this.#storage.release();
     this.#storage = null;
     this.grad?.[Symbol.dispose](); // a scope that ends may have disposed it before

@@ -1,4 +1,4 @@
-import type { AdapterChoice } from "./platform.ts";
+import type { AdapterChoice, ContextVariable } from "./platform.ts";
 
 /**
  * Asks the browser for its fastest adapter.
@@ -35,3 +35,26 @@ export const environment = (_name: string): string | undefined => undefined;
 
 /** A browser has no cache folder: `init({ tuning })` takes what was measured. */
 export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promise.resolve(undefined);
+
+/** A browser does not tell asynchronous activities apart: of those that are under way the one that began last counts, for all. */
+export function contextVariable<T>(): ContextVariable<T> {
+  const frames: { readonly value: T }[] = [];
+  return {
+    getStore: () => frames.at(-1)?.value,
+    run(value, work) {
+      const frame = { value };
+      const leave = (): void => void frames.splice(frames.lastIndexOf(frame), 1);
+      frames.push(frame);
+      let result: ReturnType<typeof work>;
+      try {
+        result = work();
+      } catch (error) {
+        leave();
+        throw error;
+      }
+      if (result instanceof Promise) return result.finally(leave) as typeof result;
+      leave();
+      return result;
+    },
+  };
+}

@@ -1,13 +1,17 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { tmpdir } from "node:os";
 import { create, globals } from "webgpu";
 import { throttleDawnPolls } from "./dawn-polls.ts";
-import type { AdapterChoice, AdapterSource } from "./platform.ts";
+import type { AdapterChoice, AdapterSource, ContextVariable } from "./platform.ts";
 import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
 export { readTuning } from "./tuning-file.ts";
 
 /** A variable of the environment. */
 export const environment = (name: string): string | undefined => process.env[name];
+
+/** Each asynchronous activity has its own value. */
+export const contextVariable = <T>(): ContextVariable<T> => new AsyncLocalStorage<T>();
 
 /** An adapter, with the `gpu` object that must outlive it. */
 interface Found {

@@ -1,6 +1,12 @@
 /** Which step of the search found the adapter; `env` is the variable `GPUGRAD_ADAPTER`. */
 export type AdapterSource = "env" | "hardware" | "lavapipe" | "swiftshader" | "browser";
 
+/** A value that belongs to an asynchronous activity: to what is called and awaited by `work`, and to nothing else. */
+export interface ContextVariable<T> {
+  getStore(): T | undefined;
+  run<R>(value: T, work: () => R): R;
+}
+
 /** A WebGPU adapter and how it was come by. */
 export interface AdapterChoice {
   gpu: GPU;
