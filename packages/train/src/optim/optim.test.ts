@@ -224,6 +224,21 @@ describe("clipping", () => {
     expect(await clipGradNorm([fromArray([1], [1])], 1).item()).toBe(0);
   });
 
+  test.each([1, 2, Infinity] as const)(
+    "a gradient with NaN: norm %s is NaN, and so are all gradients; infinite: 0 and NaN",
+    async (normType) => {
+      for (const [bad, norm, rest] of [
+        [NaN, NaN, NaN],
+        [-Infinity, Infinity, 0],
+      ] as const) {
+        const p = [parameter([0, 0, 0], [5, bad, 0.25]), parameter(noise(9000, 1), noise(9000, 2))]; // small and large have kernels of their own
+        expect(await clipGradNorm(p, 1, { normType }).item()).toBe(norm);
+        expect(await p[0]!.grad!.data()).toEqual(Float32Array.of(rest, NaN, rest));
+        expect(new Set(await p[1]!.grad!.data())).toEqual(new Set(Number.isNaN(rest) ? [NaN] : [0, -0]));
+      }
+    },
+  );
+
   test("by value: infinities become the bound, NaN stays", async () => {
     const p = parameter([0, 0, 0, 0, 0], [5, -Infinity, 0.25, NaN, -2]);
     clipGradValue([p], 0.5);

@@ -1,7 +1,7 @@
 // How many keys of each head are worth looking at: the keys behind the last one that the mask lets through can be skipped. [B, H]
 //
 // For a mask that is the same for all queries (padding). An additive mask lets through what is above −1e30: beside such a key, one at
-// float32's lowest gets exp(−1e30) = 0. Where no key is above that, all count alike, so all are looked at.
+// float32's lowest gets exp(−1e30) = 0. Where no key is let through, all are looked at: they may count alike, and a query may be NaN.
 // A hidden key that holds a NaN or an infinity, or whose value does, is worth looking at too: 0 times either is NaN.
 // Mapping: one workgroup per head. Traffic: the mask once, k and v once where they are hidden.
 alias Lanes = vec4f; // elements that are read at once: f32 where a row is not whole vec4s
@@ -51,7 +51,7 @@ fn main(
     let place = k_first + j * params.k_strides.z + n % params.vectors;
     if (!finite(k[place]) || !finite(v[place])) { own = j + 1u; }
   }
-  if (MASK == 2u && first == 0u) { own = keys; }
+  if (first == 0u) { own = keys; }
   atomicMax(&length, own);
   workgroupBarrier(); // all have told what they found
   if (lane == 0u) { lengths[head] = atomicLoad(&length); }

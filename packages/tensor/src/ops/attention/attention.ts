@@ -9,6 +9,7 @@ import { run } from "../../runtime/run.ts";
 import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
+import deltaCode from "./attention-delta.wgsl";
 import dkvNaiveCode from "./attention-dkv-naive.wgsl";
 import dkvSubgroupCode from "./attention-dkv-subgroup.cpu.wgsl";
 import dkvRegistersCode from "./attention-dkv-registers.cpu.wgsl";
@@ -29,6 +30,7 @@ import tiledCode from "./attention-tiled.wgsl";
 
 const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode);
 const rowsKernel = kernel("ops/attention/attention-rows.wgsl", rowsCode);
+const deltaKernel = kernel("ops/attention/attention-delta.wgsl", deltaCode);
 const lseKernel = kernel("ops/attention/attention-lse.wgsl", lseCode);
 const dmaskKernel = kernel("ops/attention/attention-dmask.wgsl", dmaskCode);
 
@@ -241,26 +243,27 @@ type Plan = ReturnType<typeof plan>;
 const inUnits = (strides: readonly number[], width: number): number[] =>
   strides.map((n, dim) => (dim < 3 ? n / width : n));
 
+/** The Params that the kernels have in common, and those of one variant. */
+const paramsOf = (plan: Plan, own: Params | undefined, width: number): Params => ({
+  q_strides: inUnits(plan.qStrides, width),
+  k_strides: inUnits(plan.kStrides, width),
+  mask_strides: plan.maskStrides,
+  ...plan.dropout,
+  batch_heads: plan.batchHeads,
+  heads: plan.full[1]!,
+  scale: plan.scale,
+  ...own,
+});
+
 /** Runs one of the plan's three kernels over `tokens` rows of each head. */
 function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
   const variant = variantOf(plan.variant);
   const { kernels, width } = variant;
   const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
-  run(
-    consts ? specialize(kernels[pass], consts) : kernels[pass],
-    tensors,
-    {
-      q_strides: inUnits(plan.qStrides, width),
-      k_strides: inUnits(plan.kStrides, width),
-      mask_strides: plan.maskStrides,
-      ...plan.dropout,
-      batch_heads: plan.batchHeads,
-      heads: plan.full[1]!,
-      scale: plan.scale,
-      ...params,
-    },
-    { workgroups: plan.batchHeads * ceilDiv(tokens, rows), overrides: { ...plan.overrides, ...overrides } },
-  );
+  run(consts ? specialize(kernels[pass], consts) : kernels[pass], tensors, paramsOf(plan, params, width), {
+    workgroups: plan.batchHeads * ceilDiv(tokens, rows),
+    overrides: { ...plan.overrides, ...overrides },
+  });
 }
 
 /** Defines the op with y alone, or with [y, lse]. */
@@ -307,6 +310,10 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
         },
       );
       const shared = { q, k, v, mask: mask ?? q, dy, rows };
+      run(deltaKernel, shared, paramsOf(p, { head_dim: p.headDim }, 1), {
+        threads: B * H * Tq,
+        overrides: p.overrides,
+      });
       const gradients: { q?: Tensor; k?: Tensor; v?: Tensor; mask?: Tensor } = {};
       if (needs.q) launch("dq", p, Tq, { ...shared, dq: (gradients.q = empty(q.shape)) });
       if (needs.k || needs.v) {

@@ -1,0 +1,47 @@
+// pnpm naga: hands every kernel, as it is put together and with its overrides, to naga, the compiler of Firefox and wgpu, by way of Deno.
+// Kernels that need subgroups are left out: naga has none behind WebGPU. Exit status 1 where one is refused; 0 where Deno can't be had.
+import { destroy, init } from "@gpugrad/tensor";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { everyShader } from "./shaders.ts";
+
+const deno = (...args: string[]) => spawnSync("npx", ["-y", "deno@2.9.6", ...args], { encoding: "utf8" });
+
+const { status, stderr } = deno("--version");
+if (status !== 0) {
+  console.log(`naga: not checked, for Deno can't be had here: ${stderr.trim().split("\n").at(-1)}`);
+  process.exit(0);
+}
+await init();
+const { shaders, problems } = everyShader();
+await destroy();
+for (const problem of problems) console.error(problem);
+
+const portable = shaders.filter(({ code }) => !/^enable /m.test(code));
+const folder = mkdtempSync(join(tmpdir(), "gpugrad-naga-"));
+const refused: string[] = [];
+try {
+  const file = join(folder, "shaders.json");
+  writeFileSync(file, JSON.stringify(portable));
+  const program = fileURLToPath(new URL("naga-check.mjs", import.meta.url));
+  // A shader at which naga panics ends Deno: it is the one behind the last that was told.
+  for (let next = 0; next < portable.length;) {
+    const { stdout, stderr } = deno("run", "-A", "--unstable-webgpu", program, file, String(next));
+    const told = stdout.split("\n").filter((line) => line.startsWith("shader "));
+    for (const line of told) {
+      const [, index, message] = /^shader (\d+) (.*)$/.exec(line)!;
+      if (message !== "ok") refused.push(`${portable[Number(index)]!.file}: ${message}`);
+    }
+    next += told.length;
+    if (next < portable.length) refused.push(`${portable[next]!.file}: ${stderr.trim().slice(0, 1000)}`);
+    next++;
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+for (const line of new Set(refused)) console.error(line);
+console.log(`naga: ${portable.length} kernels, ${refused.length} refused.`);
+process.exit(refused.length + problems.length > 0 ? 1 : 0);
