@@ -23,14 +23,16 @@ export type { DataFolder } from "./data/folder.ts";
 export {
   dataFolder,
   getDatasetSplitNames,
+  labelsAs,
   loadDataset,
   loadDatasetDict,
   type DataFiles,
   type LoadOptions,
 } from "./data/load-dataset.ts";
+export { shownList, shownText } from "./data/shown.ts";
 export { openTable } from "./data/open-table.ts";
 export { classWeights, formatLabelCounts, labelCounts } from "./data/class-weights.ts";
-export type { Cells, OpenSource, Table } from "./data/table.ts";
+export type { Cells, OpenSource, ReadLimits, Table } from "./data/table.ts";
 export {
   lengthGroupedIndices,
   paddingReport,

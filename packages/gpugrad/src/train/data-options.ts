@@ -1,6 +1,7 @@
 import type { Dataset, LoadOptions } from "@gpugrad/train";
 import { cleanHtml } from "@gpugrad/train";
 import { Option, type Command } from "commander";
+import { wholeNumber } from "../texts.ts";
 
 /** How the rows of a dataset are read: the same for every command that reads labelled ones. */
 export interface DataOptions {
@@ -10,6 +11,7 @@ export interface DataOptions {
   labelColumn?: string;
   onBadRow?: "throw" | "skip";
   cleanHtml?: boolean;
+  maxUnpackedBytes?: number;
 }
 
 /** Adds the options of {@link DataOptions}. */
@@ -25,18 +27,20 @@ export function addDataOptions(command: Command): Command {
         "skip",
       ]),
     )
-    .option("--clean-html", "replace <br /> and other tags by a space");
+    .option("--clean-html", "replace <br /> and other tags by a space")
+    .option("--max-unpacked-bytes <n>", "refuse a .gz file that unpacks to more (default: 1 GiB)", wholeNumber(1));
 }
 
 /** The same in the words of `loadDataset`. */
 export function loadOptionsOf(options: DataOptions): LoadOptions {
-  const { datasetConfigName, textColumn, textPairColumn, labelColumn, onBadRow } = options;
+  const { datasetConfigName, textColumn, textPairColumn, labelColumn, onBadRow, maxUnpackedBytes } = options;
   return {
     ...(datasetConfigName && { name: datasetConfigName }),
     ...(textColumn && { textColumn }),
     ...(textPairColumn && { textPairColumn }),
     ...(labelColumn && { labelColumn }),
     ...(onBadRow && { onBadRow }),
+    ...(maxUnpackedBytes && { maxUnpackedBytes }),
   };
 }
 

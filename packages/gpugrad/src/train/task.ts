@@ -6,9 +6,19 @@ import {
   BertForSequenceClassification,
   openFile,
   SafetensorsFile,
+  type BertConfig,
   type Tokenizer,
 } from "@gpugrad/bert";
-import { getDatasetSplitNames, loadDatasetDict, shuffledIndices, type Dataset } from "@gpugrad/train";
+import {
+  DataError,
+  getDatasetSplitNames,
+  labelsAs,
+  loadDatasetDict,
+  shownList,
+  shuffledIndices,
+  type Dataset,
+  type LoadOptions,
+} from "@gpugrad/train";
 import { cleaned, loadOptionsOf } from "./data-options.ts";
 import type { TrainOptions } from "./options.ts";
 
@@ -27,14 +37,23 @@ export interface Task {
 /** Opens model and data as the options name them: on the hub, in folders or in files. */
 export async function openTask(options: TrainOptions, seed: number, note: (line: string) => void): Promise<Task> {
   const { dropout } = options;
-  const data = await openData(options, seed);
-  const { numLabels } = data.train.labels;
-  if (numLabels === 0)
-    throw new Error(`${data.train.name}: no labels to train on. Name their column with --label_column.`);
+  const known = await AutoConfig.fromPretrained(options.model);
+  const modelLabels = options.fromScratch ? undefined : modelClasses(known);
+  const data = await openData(options, seed, modelLabels);
+  const { numLabels, names } = data.train.labels;
+  if (numLabels === 0) {
+    throw new DataError(`${data.train.name}: no labels to train on. Name their column with --label_column.`);
+  }
+  if (modelLabels && names && names.join("\n") !== modelLabels.join("\n")) {
+    note(
+      `classes: the data's [${shownList(names)}] are not the model's [${shownList(modelLabels)}]. The trained model has ` +
+        "those of the data, in the order of the alphabet (id2label), and has to learn them anew.",
+    );
+  }
   const tokenizer = await AutoTokenizer.fromPretrained(options.model);
   const config = {
     // The kind of problem is the data's: a model that was fine-tuned before has another in its configuration.
-    ...(options.doRegression || numLabels === 1
+    ...(numLabels === 1
       ? { num_labels: 1, problem_type: "regression" as const }
       : { problem_type: "single_label_classification" as const, ...classesOf(data.train, options) }),
     ...(dropout !== undefined && {
@@ -64,12 +83,23 @@ function classesOf({ name, labels, id2label }: Dataset, { numLabels = labels.num
   return { num_labels: numLabels, id2label: Object.fromEntries(names) };
 }
 
+/** The classes of a model by id; undefined where nobody named them. */
+function modelClasses({ id2label }: Pick<BertConfig, "id2label">): string[] | undefined {
+  const names = Object.values(id2label);
+  return names.every((name, id) => name === `LABEL_${id}`) ? undefined : names;
+}
+
 type Data = Pick<Task, "train" | "validation" | "test">;
 
 /** The rows to train, to evaluate and to test on: limited, picked and cleaned as the options say. */
-async function openData(options: TrainOptions, seed: number): Promise<Data> {
+async function openData(options: TrainOptions, seed: number, modelLabels: string[] | undefined): Promise<Data> {
   const { trainIndices, evalIndices, maxTrainSamples, maxEvalSamples } = options;
-  const splits = await openSplits(options);
+  const splits = await openSplits(options, {
+    ...loadOptionsOf(options),
+    ...(modelLabels && { modelLabels }),
+    ...(options.numLabels !== undefined && { numLabels: options.numLabels }),
+    ...(options.doRegression && { numLabels: 1 }),
+  });
   const train = notEmpty(splits["train"]!);
   const isLabelled = (rows: Dataset | undefined) => (rows && rows.labels.numLabels > 0 ? rows : undefined);
   const [validation, test] = [isLabelled(splits["validation"]), isLabelled(splits["test"])];
@@ -116,9 +146,8 @@ async function openData(options: TrainOptions, seed: number): Promise<Data> {
 }
 
 /** `train`, and `validation` and `test` where they are there. */
-async function openSplits(options: TrainOptions): Promise<Record<string, Dataset>> {
+async function openSplits(options: TrainOptions, columns: LoadOptions): Promise<Record<string, Dataset>> {
   const { dataset } = options;
-  const columns = loadOptionsOf(options);
   const files: Record<string, string> = {
     ...(options.trainFile && { train: options.trainFile }),
     ...(options.validationFile && { validation: options.validationFile }),
@@ -131,12 +160,12 @@ async function openSplits(options: TrainOptions): Promise<Record<string, Dataset
   const splits = isFile
     ? { train: Object.values(await loadDatasetDict(dataset, columns))[0]! }
     : await loadDatasetDict(dataset, { ...columns, splits: wanted.includes("train") ? wanted : ["train"] });
-  const labelNames = splits["train"]?.labels.names;
-  return { ...splits, ...(await loadDatasetDict(files, { ...columns, ...(labelNames && { labelNames }) })) };
+  const labels = splits["train"] && labelsAs(splits["train"]);
+  return { ...splits, ...(await loadDatasetDict(files, { ...columns, ...labels })) };
 }
 
 function notEmpty(rows: Dataset): Dataset {
-  if (rows.length === 0) throw new Error(`${rows.name}: no rows to train or test on.`);
+  if (rows.length === 0) throw new DataError(`${rows.name}: no rows to train or test on.`);
   return rows;
 }
 

@@ -1,14 +1,19 @@
 import { DataError } from "../errors.ts";
-import type { Table } from "./table.ts";
+import { shownList, shownText } from "./shown.ts";
+import type { ReadLimits, Table } from "./table.ts";
 
 /** Which columns hold what. Flags: `--text_column`, `--text_pair_column`, `--label_column`. */
-export type ColumnOptions = {
+export type ColumnOptions = ReadLimits & {
   textColumn?: string;
   textPairColumn?: string;
   /** `null`: read no labels. */
   labelColumn?: string | null;
   /** Names of classes by id, where the files don't say; labels given as text are looked up here. */
   labelNames?: readonly string[];
+  /** The classes of a model that is to be trained on, by id: where the data has the same classes, they keep the model's ids. */
+  modelLabels?: readonly string[];
+  /** Classes where ids have no names; 1: labels are numbers (a regression), also whole ones. Default: what the labels say. */
+  numLabels?: number;
   /**
    * A malformed row, or one without text or label, ends loading (`throw`, default) or is left out (`skip`) and counted in
    * the dataset's `badRows`. Flag: `--on_bad_row`.
@@ -37,26 +42,44 @@ export function findColumns(
   options: ColumnOptions = {},
 ): { text: string; textPair?: string; label?: string } {
   const { name, columns } = table;
-  const find = (wanted: string) => columns.find((column) => column.toLowerCase() === wanted);
-  const list = `columns [${columns.join(", ")}]`;
-  for (const [flag, column] of [
-    ["--text_column", options.textColumn],
-    ["--text_pair_column", options.textPairColumn],
-    ["--label_column", options.labelColumn],
-  ] as const) {
-    if (column != null && !columns.includes(column)) {
-      throw new DataError(`${name}: ${flag} names a column that is not there: ${column} · ${list}.`);
+  const list = `columns [${shownList(columns)}]`;
+  /** The one column that `isWanted`; undefined where there is none. */
+  const find = (isWanted: (column: string) => boolean, flag: string): string | undefined => {
+    const places = columns.flatMap((column, c) => (isWanted(column) ? [c] : []));
+    if (places.length > 1) {
+      throw new DataError(
+        `${name}: ${places.length} columns are called ${shownText(columns[places[0]!]!)}: ` +
+          `${shownList(places.map((c) => `column ${c + 1}`))} of [${shownList(columns)}]. Rename all but one, or name another with ${flag}.`,
+      );
     }
-  }
-  const pair = options.textColumn ? undefined : PAIRS.find((names) => names.every((column) => find(column)));
-  const text = options.textColumn ?? find(pair?.[0] ?? TEXTS.find((column) => find(column)) ?? "");
+    return columns[places[0] ?? -1];
+  };
+  const named = (column: string, flag: string): string => {
+    const found = find((each) => each === column, flag);
+    if (found === undefined) {
+      throw new DataError(`${name}: ${flag} names a column that is not there: ${shownText(column)} · ${list}.`);
+    }
+    return found;
+  };
+  const usual = (wanted: string, flag: string) => find((column) => column.toLowerCase() === wanted, flag);
+  const has = (wanted: string) => columns.some((column) => column.toLowerCase() === wanted);
+
+  const { textColumn, textPairColumn, labelColumn } = options;
+  const pair = textColumn ? undefined : PAIRS.find((names) => names.every(has));
+  const text = textColumn ? named(textColumn, TEXT_FLAG) : usual(pair?.[0] ?? TEXTS.find(has) ?? "", TEXT_FLAG);
   if (!text) {
     throw new DataError(
       `${name}: no column that is known to hold the text (${TEXTS.join(", ")}): ${list}. ` +
         "Name it with --text_column (textColumn), and the labels with --label_column (labelColumn).",
     );
   }
-  const textPair = options.textPairColumn ?? (pair && find(pair[1]));
-  const label = options.labelColumn === undefined ? LABELS.map(find).find((column) => column) : options.labelColumn;
+  const textPair = textPairColumn ? named(textPairColumn, PAIR_FLAG) : pair && usual(pair[1], PAIR_FLAG);
+  const usualLabel = LABELS.find(has);
+  const label =
+    labelColumn === undefined
+      ? usualLabel && usual(usualLabel, LABEL_FLAG)
+      : labelColumn && named(labelColumn, LABEL_FLAG);
   return { text, ...(textPair ? { textPair } : {}), ...(label ? { label } : {}) };
 }
+
+const [TEXT_FLAG, PAIR_FLAG, LABEL_FLAG] = ["--text_column", "--text_pair_column", "--label_column"];

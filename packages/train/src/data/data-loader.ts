@@ -1,9 +1,10 @@
+import { padRows } from "@gpugrad/bert";
 import { DataError } from "../errors.ts";
 import { shuffledIndices } from "../random.ts";
 import type { Dataset, Row } from "./dataset.ts";
 import { lengthGroupedIndices, windowedIndices } from "./sampling.ts";
 import type { TokenizedDataset } from "./tokenize-dataset.ts";
-import type { TokenChunk } from "./tokens.ts";
+import { pairsOf, type TokenChunk } from "./tokens.ts";
 
 /** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */
 export interface BatchTokenizer {
@@ -13,14 +14,15 @@ export interface BatchTokenizer {
   encodeBatch(
     texts: readonly string[],
     options: {
-      textPairs?: readonly string[];
+      /** Undefined for a text without a second one. */
+      textPairs?: readonly (string | undefined)[];
       truncation: true;
       maxLength: number;
       padding: false | "longest" | "max_length";
       padToMultipleOf: number;
     },
   ): readonly Record<"input_ids" | "attention_mask" | "token_type_ids", ArrayLike<number>>[];
-  /** What padding consists of, for tokens that were made ahead. Default 0. */
+  /** What padding consists of, for tokens that were made ahead; without it, only rows of one length make a batch. */
   readonly padTokenId?: number | undefined;
   /** Default right. */
   readonly paddingSide?: "left" | "right";
@@ -58,14 +60,9 @@ export function collate(
 ): Batch {
   const { padding = "longest", padToMultipleOf = 1, regression = false } = options;
   const maxLength = options.maxLength ?? Math.min(tokenizer.modelMaxLength, 512);
-  const isPair = rows.some((row) => row.text_pair !== undefined);
   const encoded = tokenizer.encodeBatch(
     rows.map((row) => row.text),
-    {
-      ...(isPair ? { textPairs: rows.map((row) => row.text_pair ?? "") } : {}),
-      truncation: true,
-      ...{ maxLength, padding, padToMultipleOf },
-    },
+    { ...pairsOf(rows), truncation: true, ...{ maxLength, padding, padToMultipleOf } },
   );
   const [B, T] = [rows.length, encoded[0]?.input_ids.length ?? 0];
   const matrix = (column: "input_ids" | "attention_mask" | "token_type_ids") => {
@@ -95,21 +92,15 @@ const labelArray = (labels: readonly number[], regression: boolean) =>
 /** Pads rows of tokens to one length, as {@link collate} does with texts. */
 function collateTokens(
   { ids, lengths, firsts }: TokenChunk,
-  { padding = "longest", padToMultipleOf = 1, maxLength }: CollateOptions & { maxLength: number },
-  { padTokenId = 0, paddingSide = "right" }: Pick<BatchTokenizer, "padTokenId" | "paddingSide">,
+  options: CollateOptions & { maxLength: number },
+  tokenizer: Pick<BatchTokenizer, "padTokenId" | "paddingSide">,
 ): Omit<Batch, "labels" | "rows"> {
-  const longest = padding === "max_length" ? maxLength : lengths.reduce((most, length) => Math.max(most, length), 0);
-  const [B, T] = [lengths.length, Math.ceil(longest / padToMultipleOf) * padToMultipleOf];
-  const input_ids = new Int32Array(B * T).fill(padTokenId);
-  const [attention_mask, token_type_ids] = [new Int32Array(B * T), new Int32Array(B * T)];
   let at = 0;
-  lengths.forEach((length, b) => {
-    const start = b * T + (paddingSide === "left" ? T - length : 0);
-    input_ids.set(ids.subarray(at, (at += length)), start);
-    attention_mask.fill(1, start, start + length);
-    token_type_ids.fill(1, start + firsts[b]!, start + length);
-  });
-  return { input_ids, attention_mask, token_type_ids, shape: [B, T] };
+  const rows = Array.from(lengths, (length, b) => ({
+    input_ids: ids.subarray(at, (at += length)),
+    token_type_ids: new Int32Array(length).fill(1, firsts[b]),
+  }));
+  return padRows(rows, tokenizer, options);
 }
 
 export type DataLoaderOptions = CollateOptions & {

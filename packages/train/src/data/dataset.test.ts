@@ -252,7 +252,7 @@ describe("bad rows", () => {
       "line 3: expected an object",
       "line 4: no text",
       "line 6: no label",
-      "line 7: a label is no text",
+      "line 7: a label is not a text",
     ]);
     await expect(loadDataset(path, { split: "train" })).rejects.toThrow(
       /train\.jsonl, line 2: not JSON.* \(and 6 more\).*--on_bad_row skip/,

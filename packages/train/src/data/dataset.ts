@@ -63,7 +63,9 @@ export class Dataset {
   static fromRows(rows: readonly Row[], options: { name?: string; labelNames?: readonly string[] } = {}): Dataset {
     const { name = "rows", labelNames } = options;
     const ids = rows.flatMap(({ label }) => (label === undefined ? [] : [label]));
-    const labels = labelNames ? { numLabels: labelNames.length, names: labelNames } : { numLabels: countLabels(ids) };
+    const labels = labelNames
+      ? { numLabels: labelNames.length, names: labelNames }
+      : { numLabels: countLabels(ids, name) };
     return new Dataset({ name, length: rows.length, labels, row: (i) => Promise.resolve(rows[i]!) });
   }
 

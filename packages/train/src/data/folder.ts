@@ -1,8 +1,18 @@
 import type { ByteSource } from "@gpugrad/bert";
 import { DataError } from "../errors.ts";
-import { globPattern, parseCard, type DatasetCard } from "./card.ts";
+import { fileFinder, MAX_FRONT_MATTER, parseCard, type DatasetCard } from "./card.ts";
+import { named } from "./named.ts";
 import { openTable } from "./open-table.ts";
-import { concatTables, readSource, TABLE_EXTENSIONS, tableFormat, type Table } from "./table.ts";
+import { shownList } from "./shown.ts";
+import {
+  concatTables,
+  readSource,
+  TABLE_EXTENSIONS,
+  tableFormat,
+  withSource,
+  type ReadLimits,
+  type Table,
+} from "./table.ts";
 
 /** The files of a dataset: a local folder, a repository of the Hub, or files that a page was given. */
 export interface DataFolder {
@@ -46,7 +56,12 @@ function partOf(file: string): Part | undefined {
 /** The card of a dataset; empty where there is none. */
 async function cardOf(folder: DataFolder): Promise<DatasetCard> {
   if (!folder.files.includes("README.md")) return parseCard("");
-  return parseCard(await readSource(() => folder.open("README.md")));
+  const name = `${folder.name}/README.md`;
+  const open = (): Promise<ByteSource> => folder.open("README.md");
+  const beginning = await named(name, () =>
+    withSource(open, (source) => source.read(0, Math.min(source.size, 4 * MAX_FRONT_MATTER))),
+  );
+  return parseCard(new TextDecoder().decode(beginning), name);
 }
 
 type Splits = { config: string; files: Map<string, string[]>; card: DatasetCard };
@@ -60,12 +75,14 @@ type Splits = { config: string; files: Map<string, string[]>; card: DatasetCard 
 export async function splitsOf(folder: DataFolder, name?: string): Promise<Splits> {
   const card = await cardOf(folder);
   const found = new Map<string, Map<string, string[]>>();
+  const filesOf = fileFinder(folder.files, folder.name);
   for (const [config, splits] of card.dataFiles) {
-    const matching = [...splits].map(([split, globs]): [string, string[]] => {
-      const patterns = globs.map(globPattern);
-      return [splitName(split), folder.files.filter((file) => patterns.some((pattern) => pattern.test(file)))];
-    });
-    found.set(config, new Map(matching.filter(([, files]) => files.length > 0)));
+    const matching = [...splits].map(([split, patterns]): [string, string[]] => [splitName(split), filesOf(patterns)]);
+    const merged = new Map<string, string[]>(); // train and training are one split
+    for (const [split, files] of matching) {
+      if (files.length > 0) merged.set(split, [...new Set([...(merged.get(split) ?? []), ...files])]);
+    }
+    found.set(config, merged);
   }
   if (found.size === 0) {
     for (const part of folder.files.map(partOf)) {
@@ -86,7 +103,7 @@ export async function splitsOf(folder: DataFolder, name?: string): Promise<Split
   if (config === undefined || (configs.length > 0 && !found.has(config))) {
     throw new DataError(
       `${folder.name}: ${name === undefined ? "several configurations" : `no configuration ${name}`}: ` +
-        `[${configs.join(", ")}]. Choose one with --dataset_config_name (name).`,
+        `[${shownList(configs)}]. Choose one with --dataset_config_name (name).`,
     );
   }
   const order = (split: string) => Object.keys(SPLITS).indexOf(split) + 1 || 99;
@@ -95,13 +112,17 @@ export async function splitsOf(folder: DataFolder, name?: string): Promise<Split
 }
 
 /** The files of one split as one table. @throws {@link DataError} listing the splits there are, or the shards that are missing. */
-export async function openSplit(folder: DataFolder, split: string, name?: string): Promise<Table> {
+export async function openSplit(
+  folder: DataFolder,
+  split: string,
+  { name, ...limits }: ReadLimits & { name?: string } = {},
+): Promise<Table> {
   const { config, files: splits, card } = await splitsOf(folder, name);
   const files = splits.get(splitName(split));
   if (!files) {
     const found = [...splits.keys()];
     throw new DataError(
-      `${folder.name}: no split ${split}: ${found.length > 0 ? `it has [${found.join(", ")}]` : `files [${folder.files.slice(0, 8).join(", ")}]`}. ` +
+      `${folder.name}: no split ${split}: ${found.length > 0 ? `it has [${shownList(found)}]` : `files [${shownList(folder.files)}]`}. ` +
         "A split is a file such as train.csv, test.jsonl or data/train-00000-of-00001.parquet, or folders such as train/pos/*.txt.",
     );
   }
@@ -113,17 +134,17 @@ export async function openSplit(folder: DataFolder, split: string, name?: string
   checkShards(label, chosen);
   const table = concatTables(
     label,
-    await Promise.all(chosen.map(async (file) => openTable(`${folder.name}/${file}`, () => folder.open(file)))),
+    await Promise.all(chosen.map((file) => openTable(`${folder.name}/${file}`, () => folder.open(file), limits))),
   );
   const classNames =
-    card.classNames.get(config) ?? (card.classNames.size === 1 ? [...card.classNames.values()][0] : {});
-  return { ...table, classNames: { ...classNames, ...table.classNames } };
+    card.classNames.get(config) ?? (card.classNames.size === 1 ? [...card.classNames.values()][0]! : []);
+  return { ...table, classNames: new Map([...classNames, ...table.classNames]) };
 }
 
 function checkShards(name: string, files: readonly string[]): void {
   const total = files.map((file) => /-of-(\d+)/.exec(file)?.[1]).find((count) => count !== undefined);
   if (total !== undefined && Number(total) !== files.length) {
-    throw new DataError(`${name}: ${files.length} of ${Number(total)} shards are there: [${files.join(", ")}].`);
+    throw new DataError(`${name}: ${files.length} of ${Number(total)} shards are there: [${shownList(files)}].`);
   }
 }
 
@@ -132,29 +153,35 @@ function checkShards(name: string, files: readonly string[]): void {
  * number that they begin with; a folder `unsup`, whose rows have no labels, is left out.
  */
 function textFolderTable(name: string, folder: DataFolder, files: readonly string[]): Table {
-  const id = (file: string) => Number(/(\d+)[^/]*$/.exec(file)?.[1] ?? NaN);
-  const labelOf = (file: string) => file.split("/").at(-2)!;
-  const labelled = files.filter((file) => splitName(labelOf(file)) !== "unsupervised");
-  const labels = [...new Set(labelled.map(labelOf))].sort();
+  const id = (file: string) => Number(/\d+/.exec(file.slice(file.lastIndexOf("/")))?.[0] ?? NaN);
+  const byLabel = new Map<string, string[]>();
+  for (const file of files) {
+    const label = file.split("/").at(-2)!;
+    if (splitName(label) === "unsupervised") continue;
+    const own = byLabel.get(label);
+    if (own) own.push(file);
+    else byLabel.set(label, [file]);
+  }
+  const labels = [...byLabel.keys()].sort();
   const rows = labels.flatMap((label, k) => {
-    const own = labelled.filter((file) => labelOf(file) === label);
-    own.sort((a, b) => id(a) - id(b) || (a < b ? -1 : 1));
+    const own = byLabel.get(label)!.sort((a, b) => id(a) - id(b) || (a < b ? -1 : 1));
     return own.map((file) => ({ file, label: k }));
   });
+  const where = (i: number) => `${folder.name}/${rows[i]!.file}`;
   return {
     name,
     length: rows.length,
     columns: ["text", "label"],
-    classNames: { label: labels },
-    async read(start, end, columns) {
-      const read = async ({ file, label }: (typeof rows)[number]) => {
-        if (!columns.includes("text")) return { label };
-        return { text: await readSource(() => folder.open(file)), label };
-      };
-      return Promise.all(rows.slice(start, end).map(read));
-    },
+    classNames: new Map([["label", labels]]),
+    read: (start, end, columns) =>
+      Promise.all(
+        rows.slice(start, end).map(async ({ file, label }, k) => {
+          if (!columns.includes("text")) return { label };
+          return { text: await readSource(() => folder.open(file), where(start + k)), label };
+        }),
+      ),
     blockOf: (i) => [i, i + 1],
-    where: (i) => `${folder.name}/${rows[i]!.file}`,
+    where,
     hasText: () => true,
   };
 }

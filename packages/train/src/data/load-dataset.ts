@@ -5,6 +5,7 @@ import type { ColumnOptions } from "./columns.ts";
 import type { Dataset } from "./dataset.ts";
 import { openSplit, splitName, splitsOf, type DataFolder } from "./folder.ts";
 import { openTable } from "./open-table.ts";
+import { shownList } from "./shown.ts";
 import { tableDataset } from "./table-dataset.ts";
 import { concatTables, type Table } from "./table.ts";
 
@@ -20,7 +21,7 @@ export function dataFolder(
     name,
     files: Object.keys(files),
     open: (file) => {
-      const content = files[file];
+      const content = Object.hasOwn(files, file) ? files[file] : undefined;
       if (content === undefined) throw new DataError(`${name}: no file ${file}.`);
       return Promise.resolve(byteSource(content, file));
     },
@@ -61,14 +62,21 @@ export async function loadDatasetDict(
 ): Promise<Record<string, Dataset>> {
   const { list, open } = await splitsAt(idOrPath, options);
   const wanted = options.splits?.map(splitName) ?? (await list());
-  const loaded: Record<string, Dataset> = {};
-  let labelNames = options.labelNames;
+  const loaded = new Map<string, Dataset>();
+  let labels: LoadOptions = {};
   for (const split of [...wanted].sort((a, b) => Number(b === "train") - Number(a === "train"))) {
-    loaded[split] = await tableDataset(await open(split), { ...options, ...(labelNames ? { labelNames } : {}) });
-    labelNames ??= loaded[split].labels.names;
+    const dataset = await tableDataset(await open(split), { ...labels, ...options });
+    if (split === "train" || loaded.size === 0) labels = labelsAs(dataset, split === "train");
+    loaded.set(split, dataset);
   }
-  return loaded;
+  return Object.fromEntries(loaded);
 }
+
+/** Options that read labels as those of a dataset that is loaded: the same classes; where it is the one to train on, no others. */
+export const labelsAs = ({ labels }: Dataset, isTrain = true): Pick<LoadOptions, "labelNames" | "numLabels"> => ({
+  ...(labels.names && { labelNames: labels.names }),
+  ...(isTrain && labels.numLabels > 0 && { numLabels: labels.numLabels }),
+});
 
 /**
  * The splits that {@link loadDatasetDict} would load.
@@ -89,15 +97,20 @@ async function splitsAt(from: string | DataFolder | DataFiles, options: LoadOpti
       ([split, paths]) => [splitName(split), [paths].flat()] as const,
     );
     const splits = new Map(files);
+    if (splits.size < files.length) {
+      throw new DataError(
+        `two lists of files for one split: [${Object.keys(from).join(", ")}]. dev is validation; give each split once.`,
+      );
+    }
     return {
       list: () => Promise.resolve([...splits.keys()]),
       async open(split) {
         const paths = splits.get(splitName(split));
         if (!paths)
-          throw new DataError(`no files for split ${split}: there are files for [${[...splits.keys()].join(", ")}].`);
+          throw new DataError(`no files for split ${split}: there are files for [${shownList([...splits.keys()])}].`);
         return concatTables(
           paths.join(", "),
-          await Promise.all(paths.map((path) => openTable(path, () => openFile(path)))),
+          await Promise.all(paths.map((path) => openTable(path, () => openFile(path), options))),
         );
       },
     };
@@ -105,6 +118,6 @@ async function splitsAt(from: string | DataFolder | DataFiles, options: LoadOpti
   const folder = typeof from === "string" ? await openDataFolder(from, options) : (from as DataFolder);
   return {
     list: async () => [...(await splitsOf(folder, options.name)).files.keys()],
-    open: (split) => openSplit(folder, split, options.name),
+    open: (split) => openSplit(folder, split, options),
   };
 }

@@ -1,5 +1,6 @@
 import { DataError } from "../errors.ts";
-import { TABLE_EXTENSIONS, tableFormat, type OpenSource, type Table } from "./table.ts";
+import { named } from "./named.ts";
+import { TABLE_EXTENSIONS, tableFormat, type OpenSource, type ReadLimits, type Table } from "./table.ts";
 import { jsonTable, recordTable } from "./text-tables.ts";
 
 /**
@@ -8,12 +9,14 @@ import { jsonTable, recordTable } from "./text-tables.ts";
  *
  * @throws {@link DataError} when the file as a whole is malformed.
  */
-export async function openTable(file: string, open: OpenSource): Promise<Table> {
+export function openTable(file: string, open: OpenSource, limits?: ReadLimits): Promise<Table> {
   const format = tableFormat(file);
-  // The parquet reader is loaded when a file needs it: a page that trains on its own rows does not carry it.
-  if (format === "parquet") return (await import("./parquet.ts")).parquetTable(file, open);
-  if (format === "csv" || format === "tsv") return recordTable(file, open, format);
-  if (format === "jsonl" || format === "ndjson") return recordTable(file, open, "jsonl");
-  if (format === "json") return jsonTable(file, open);
-  throw new DataError(`${file}: not a known kind of file. Known are ${TABLE_EXTENSIONS.join(", ")}.`);
+  return named(file, async () => {
+    // The parquet reader is loaded when a file needs it: a page that trains on its own rows does not carry it.
+    if (format === "parquet") return (await import("./parquet.ts")).parquetTable(file, open);
+    if (format === "csv" || format === "tsv") return recordTable(file, open, format, limits);
+    if (format === "jsonl" || format === "ndjson") return recordTable(file, open, "jsonl", limits);
+    if (format === "json") return jsonTable(file, open, limits);
+    throw new DataError(`${file}: not a known kind of file. Known are ${TABLE_EXTENSIONS.join(", ")}.`);
+  });
 }

@@ -1,8 +1,10 @@
 import type { ByteSource } from "@gpugrad/bert";
-import { parquetMetadataAsync, parquetReadObjects, type FileMetaData } from "hyparquet";
+import { parquetMetadataAsync, parquetRead, type FileMetaData } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DataError } from "../errors.ts";
-import { partOfRow, withSource, type Cells, type OpenSource, type Table } from "./table.ts";
+import { checkMetadata, checkPages } from "./parquet-check.ts";
+import { shownText } from "./shown.ts";
+import { isCells, partOfRow, withSource, type Cells, type OpenSource, type Table } from "./table.ts";
 
 /** To read one row is to read its row group, so all of IMDB's 25,000 reviews, which are most of it, stay. */
 const KEPT_CHARACTERS = 40 << 20;
@@ -11,7 +13,7 @@ const KEPT_CHARACTERS = 40 << 20;
  * A parquet file as a table whose blocks are its row groups. Names of classes come from the `huggingface` entry that the
  * datasets library leaves in the file's metadata.
  *
- * @throws {@link DataError} when the file is no parquet file, or cut short.
+ * @throws {@link DataError} when the file is not a parquet file, or damaged.
  * @see https://parquet.apache.org/docs/file-format/
  */
 export async function parquetTable(name: string, open: OpenSource): Promise<Table> {
@@ -19,30 +21,68 @@ export async function parquetTable(name: string, open: OpenSource): Promise<Tabl
     byteLength: source.size,
     slice: async (start: number, end = source.size) => (await source.read(start, end - start)).buffer,
   });
-  const metadata = await withSource(open, (source) => parquetMetadataAsync(asyncBuffer(source))).catch(
-    (error: Error) => {
-      throw new DataError(`${name}: not a readable parquet file: ${error.message}. Is it complete?`);
-    },
-  );
-  const [root] = metadata.schema;
-  const columns = topLevelColumns(metadata.schema.slice(1), root?.num_children ?? 0);
+  const { metadata, names, flat } = await withSource(open, async (source) => {
+    const metadata = await parquetMetadataAsync(asyncBuffer(source));
+    return { metadata, ...checkMetadata(metadata, source.size) };
+  }).catch((error: Error) => {
+    throw new DataError(`${name}: not a readable parquet file: ${shownText(error.message)}. Is it complete?`);
+  });
   const starts = [0];
   for (const group of metadata.row_groups) starts.push(starts.at(-1)! + Number(group.num_rows));
   const length = starts.at(-1)!;
+  const checked = new Set<string>(); // columns of row groups whose pages were looked through
+
+  /** The bytes of these columns, as far as rows need them: in memory at once, so that no read is left that could fail unheard. */
+  async function bytesOf(source: ByteSource, wanted: readonly string[], rowStart: number, rowEnd: number) {
+    const chunks = new Map<number, ArrayBuffer>();
+    for (let group = partOfRow(starts, rowStart); group < starts.length - 1 && starts[group]! < rowEnd; group++) {
+      for (const { meta_data: meta } of metadata.row_groups[group]!.columns) {
+        const column = flat.get(meta!.path_in_schema[0]!);
+        if (!column || !wanted.includes(column.name)) continue;
+        const start = Number(meta!.dictionary_page_offset || meta!.data_page_offset);
+        const chunk = (await source.read(start, Number(meta!.total_compressed_size))).buffer;
+        const key = `${group} ${column.name}`;
+        if (!checked.has(key)) checkPages(chunk, meta!, column, compressors);
+        checked.add(key);
+        chunks.set(start, chunk);
+      }
+    }
+    return {
+      byteLength: source.size,
+      /** What lies between two columns is read with them, and not looked at. */
+      slice(start: number, end = source.size) {
+        const bytes = new Uint8Array(end - start);
+        for (const [begin, chunk] of chunks) {
+          const [from, to] = [Math.max(begin, start), Math.min(begin + chunk.byteLength, end)];
+          if (from < to) bytes.set(new Uint8Array(chunk, from - begin, to - from), from - start);
+        }
+        return bytes.buffer;
+      },
+    };
+  }
+
   return {
     name,
     length,
-    columns,
+    columns: names,
     classNames: classNamesOf(metadata),
     async read(rowStart, rowEnd, wanted) {
+      const nested = wanted.find((column) => !flat.has(column));
+      if (nested !== undefined) {
+        throw new DataError(
+          `${name}: column ${shownText(nested)} holds lists or objects in place of texts or numbers. Choose columns with --text_column and --label_column.`,
+        );
+      }
       try {
-        return await withSource(open, async (source) => {
-          const options = { file: asyncBuffer(source), metadata, compressors, columns: [...wanted] };
-          return (await parquetReadObjects({ ...options, rowStart, rowEnd })) as Cells[];
-        });
+        const file = await withSource(open, (source) => bytesOf(source, wanted, rowStart, rowEnd));
+        let rows: unknown[][] = [];
+        const onComplete = (read: unknown[][]): void => void (rows = read);
+        const columns = [...wanted];
+        await parquetRead({ file, metadata, compressors, columns, rowStart, rowEnd, rowFormat: "array", onComplete });
+        return rows.map((row): Cells => Object.fromEntries(columns.map((column, c) => [column, row[c]])));
       } catch (error) {
         throw new DataError(
-          `${name}: cannot read rows ${rowStart} to ${rowEnd} of ${length}: ${(error as Error).message}. Is the file complete?`,
+          `${name}: cannot read rows ${rowStart} to ${rowEnd} of ${length}: ${shownText((error as Error).message)}. Is the file complete?`,
         );
       }
     },
@@ -60,31 +100,22 @@ export async function parquetTable(name: string, open: OpenSource): Promise<Tabl
   };
 }
 
-type SchemaNode = { name: string; num_children?: number };
-
-/** Names of the root's children: the schema lists the tree in depth-first order. */
-function topLevelColumns(nodes: readonly SchemaNode[], count: number): string[] {
-  const names: string[] = [];
-  let at = 0;
-  const skip = () => {
-    const children = nodes[at++]?.num_children ?? 0;
-    for (let k = 0; k < children; k++) skip();
-  };
-  for (let k = 0; k < count; k++) {
-    names.push(nodes[at]!.name);
-    skip();
-  }
-  return names;
-}
-
-function classNamesOf(metadata: FileMetaData): Record<string, readonly string[]> {
+/** Names of classes in the metadata; what is not as the datasets library writes it says nothing. */
+function classNamesOf(metadata: FileMetaData): Map<string, readonly string[]> {
+  const classNames = new Map<string, readonly string[]>();
   const entry = metadata.key_value_metadata?.find(({ key }) => key === "huggingface")?.value;
-  if (!entry) return {};
-  const features = (JSON.parse(entry) as { info?: { features?: Record<string, { _type?: string; names?: string[] }> } })
-    .info?.features;
-  return Object.fromEntries(
-    Object.entries(features ?? {}).flatMap(([column, feature]) =>
-      feature._type === "ClassLabel" && feature.names ? [[column, feature.names]] : [],
-    ),
-  );
+  let about: unknown;
+  try {
+    about = JSON.parse(entry ?? "null");
+  } catch {
+    return classNames;
+  }
+  const own = (of: unknown, key: string): unknown => (isCells(of) && Object.hasOwn(of, key) ? of[key] : undefined);
+  const features = own(own(about, "info"), "features");
+  for (const [column, feature] of Object.entries(isCells(features) ? features : {})) {
+    const names = own(feature, "names");
+    if (own(feature, "_type") !== "ClassLabel" || !Array.isArray(names)) continue;
+    if (names.every((each) => typeof each === "string")) classNames.set(column, names);
+  }
+  return classNames;
 }

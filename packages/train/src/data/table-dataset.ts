@@ -1,11 +1,15 @@
 import { DataError } from "../errors.ts";
 import { findColumns, type ColumnOptions } from "./columns.ts";
 import { Dataset, type BadRows, type LabelInfo, type Row } from "./dataset.ts";
-import { labelReader } from "./labels.ts";
-import { KEPT_CHARACTERS, type Cells, type Table } from "./table.ts";
+import { LabelValues } from "./labels.ts";
+import { shownText, shownValue } from "./shown.ts";
+import { cellOf, KEPT_CHARACTERS, type Cells, type Table } from "./table.ts";
 
-/** Bad rows that are told in full. */
-const TOLD = 5;
+/** Bad rows that are described; the others are counted. */
+const DESCRIBED = 5;
+
+/** Rows, and blocks of them, that are looked at together. */
+const [SCANNED_ROWS, SCANNED_BLOCKS] = [256, 32];
 
 type Columns = ReturnType<typeof findColumns>;
 
@@ -13,7 +17,7 @@ type Columns = ReturnType<typeof findColumns>;
  * A table as a dataset: finds the columns, looks through all rows for labels and for what is wrong, maps labels to ids (labels
  * given as text: sorted), then reads blocks as rows are asked for and keeps the latest of them.
  *
- * @throws {@link DataError} when columns cannot be told, or for bad rows that are not to be left out, naming file and line.
+ * @throws {@link DataError} when columns cannot be found, or for bad rows that are not to be left out, naming file and line.
  */
 export async function tableDataset(table: Table, options: ColumnOptions = {}): Promise<Dataset> {
   const columns = findColumns(table, options);
@@ -38,7 +42,7 @@ export async function tableDataset(table: Table, options: ColumnOptions = {}): P
       const cells = (await readBlock(start, end))[number - start]!;
       const problem = problemOf(cells, texts, table, number);
       if (problem !== undefined) throw new DataError(problem);
-      const [text, pair] = texts.map((column) => (cells as Record<string, string>)[column]!);
+      const [text, pair] = texts.map((column) => cellOf(cells as Cells, column) as string);
       const row: Row = { text: text! };
       if (pair !== undefined) row.text_pair = pair;
       const label = labelOf?.(number);
@@ -62,46 +66,59 @@ type Scan = {
 
 /** Goes through a table once. Text is read only where the file doesn't promise that it is there, and is not kept. */
 async function scan(table: Table, columns: Columns, options: ColumnOptions): Promise<Scan> {
+  const { label } = columns;
   const texts = [columns.text, columns.textPair].filter((c) => c !== undefined && !table.hasText?.(c)) as string[];
-  const wanted = [...texts, ...(columns.label ? [columns.label] : [])];
-  const values = new Map<unknown, number>(); // the different labels, by their number
-  const codes = new Int32Array(table.length); // which of them a row has; -1 for a bad row
+  const wanted = [...new Set([...texts, ...(label ? [label] : [])])];
+  const values =
+    label === undefined
+      ? undefined
+      : new LabelValues(`${table.name}, column ${shownText(label)}`, {
+          names: options.labelNames,
+          numLabels: options.numLabels,
+          fileNames: table.classNames.get(label),
+          modelNames: options.modelLabels,
+        });
+  const codes = new Int32Array(table.length); // which of the different labels a row has; -1 for a bad row
   const problems = new Map<number, string>(); // of the first bad rows
+  const bad = (row: number, problem: string): void => {
+    codes[row] = -1;
+    if (problems.size < DESCRIBED) problems.set(row, problem);
+  };
   for (let start = 0; wanted.length > 0 && start < table.length;) {
     let end = start;
-    while (end < table.length && end - start < 256) end = table.blockOf(end)[1];
+    for (let k = 0; k < SCANNED_BLOCKS && end < table.length && end - start < SCANNED_ROWS; k++) {
+      end = table.blockOf(end)[1];
+    }
     for (const [k, cells] of (await table.read(start, end, wanted)).entries()) {
       const row = start + k;
       const problem = problemOf(cells, texts, table, row);
-      if (problem === undefined) {
-        const value = columns.label && (cells as Cells)[columns.label];
-        const code = values.get(value) ?? values.size;
-        if (code === values.size) values.set(value, code);
-        codes[row] = code;
-      } else {
-        codes[row] = -1;
-        if (problems.size < TOLD) problems.set(row, problem);
+      if (problem !== undefined) bad(row, problem);
+      else if (values) {
+        const value = cellOf(cells as Cells, label!);
+        const code = values.add(value);
+        if (typeof code === "number") codes[row] = code;
+        else bad(row, `${table.where(row)}: ${code}: column ${shownText(label!)} holds ${shownValue(value)}.`);
       }
     }
     start = end;
   }
 
-  const { label } = columns;
-  const reader = label && labelReader([...values.keys()], options.labelNames ?? table.classNames[label]);
-  const meanings = [...values.keys()].map((value) => {
-    const meaning = reader ? reader.read(value) : 0;
-    return typeof meaning === "number"
-      ? meaning
-      : `${meaning}: column ${label} holds ${JSON.stringify(String(value))}.`;
-  });
+  const reader = values?.reader();
+  const different = values?.values ?? [];
+  const meanings = different.map((value) => reader!.read(value));
   const first: string[] = [];
   let count = 0;
   for (const [row, code] of codes.entries()) {
-    const meaning = code < 0 ? (problems.get(row) ?? "") : (meanings[code] ?? 0);
+    const meaning = code < 0 ? problems.get(row) : (meanings[code] ?? 0);
     if (typeof meaning === "number") continue;
     codes[row] = -1;
     count++;
-    if (first.length < TOLD) first.push(code < 0 ? meaning : `${table.where(row)}: ${meaning}`);
+    if (first.length >= DESCRIBED || meaning === undefined) continue;
+    first.push(
+      code < 0
+        ? meaning
+        : `${table.where(row)}: ${meaning}: column ${shownText(label!)} holds ${shownValue(different[code])}.`,
+    );
   }
   const rows = count > 0 ? codes.map((_, row) => row).filter((row) => codes[row]! >= 0) : undefined;
   return {
@@ -115,11 +132,9 @@ async function scan(table: Table, columns: Columns, options: ColumnOptions): Pro
 /** What is wrong with a row, beginning with file and line: it is malformed, or one of these columns holds no text. */
 function problemOf(cells: Cells | DataError, texts: readonly string[], table: Table, row: number): string | undefined {
   if (cells instanceof DataError) return cells.message;
-  const column = texts.find((column) => typeof cells[column] !== "string");
+  const column = texts.find((column) => typeof cellOf(cells, column) !== "string");
   if (column === undefined) return undefined;
-  const value = cells[column];
-  const found = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? "nothing");
-  return `${table.where(row)}: no text: column ${column} holds ${found}.`;
+  return `${table.where(row)}: no text: column ${shownText(column)} holds ${shownValue(cellOf(cells, column))}.`;
 }
 
 /** Reads blocks of a table, and keeps those that were used last. */
@@ -139,7 +154,8 @@ function blockCache(table: Table, columns: readonly string[]) {
   let total = 0;
   const keep = (block: Block, rows: readonly (Cells | DataError)[]) => {
     for (const row of rows) {
-      if (!(row instanceof DataError)) for (const column of columns) block.characters += String(row[column]).length;
+      if (!(row instanceof DataError))
+        for (const column of columns) block.characters += String(cellOf(row, column)).length;
     }
     total += block.characters;
     for (const [start, other] of blocks) {

@@ -1,8 +1,15 @@
-import type { ByteSource } from "@gpugrad/bert";
+import { byteSource, type ByteSource } from "@gpugrad/bert";
 import { DataError } from "../errors.ts";
+import { duplicateKey } from "./duplicate-key.ts";
+import { named } from "./named.ts";
+import { shownList, shownText, shownValue } from "./shown.ts";
 
 /** One row of a file: values by column name. */
 export type Cells = Readonly<Record<string, unknown>>;
+
+/** The value of a column; undefined where a row has none, also of a column that is called as what every object has. */
+export const cellOf = (cells: Cells, column: string): unknown =>
+  Object.hasOwn(cells, column) ? cells[column] : undefined;
 
 /** A file of rows and columns, read a block of rows at a time. */
 export interface Table {
@@ -10,7 +17,7 @@ export interface Table {
   readonly length: number;
   readonly columns: readonly string[];
   /** Names of class ids that the file itself declares, by column. */
-  readonly classNames: Readonly<Record<string, readonly string[]>>;
+  readonly classNames: ReadonlyMap<string, readonly string[]>;
   /** Rows `start` to `end - 1`, with these columns; a malformed row is the error that says so. */
   read(start: number, end: number, columns: readonly string[]): Promise<(Cells | DataError)[]>;
   /** The range of rows around row `i` that is best read together, `[start, end]`. */
@@ -32,7 +39,7 @@ export function memoryTable(name: string, rows: readonly (Cells | DataError)[], 
     name,
     length: rows.length,
     columns,
-    classNames: {},
+    classNames: new Map(),
     read: (start, end) => Promise.resolve(rows.slice(start, end)),
     blockOf: () => [0, rows.length],
     where: (i) => `${name}, row ${i}`,
@@ -60,8 +67,8 @@ export function concatTables(name: string, all: readonly Table[]): Table {
   for (const table of tables) {
     if ([...table.columns].sort().join() !== [...first.columns].sort().join()) {
       throw new DataError(
-        `${name}: files have different columns: ${first.name} [${first.columns.join(", ")}] · ` +
-          `${table.name} [${table.columns.join(", ")}].`,
+        `${name}: files have different columns: ${first.name} [${shownList(first.columns)}] · ` +
+          `${table.name} [${shownList(table.columns)}].`,
       );
     }
   }
@@ -122,16 +129,79 @@ export async function withSource<T>(open: OpenSource, use: (source: ByteSource) 
   }
 }
 
-/** The whole text (UTF-8) of a file; one that ends in `.gz` is unpacked. */
-export const readSource = (open: OpenSource): Promise<string> =>
-  withSource(open, async (source) =>
-    new TextDecoder().decode(source.name.endsWith(".gz") ? await unpacked(source) : await source.read(0, source.size)),
+/** How much a reader takes from a file. */
+export type ReadLimits = {
+  /** Bytes that a `.gz` file may have when it is unpacked (default 1 GiB). Flag: `--max_unpacked_bytes`. */
+  maxUnpackedBytes?: number;
+};
+
+const MAX_UNPACKED = 2 ** 30;
+
+/** No text is packed to a smaller part than this, once it is larger than a few pages. */
+const [MAX_RATIO, FEW_BYTES] = [200, 64 << 20];
+
+/** The longest string that V8 makes has about so many characters. */
+const MAX_TEXT = 2 ** 29 - 64;
+
+/** The whole text (UTF-8) of a file; one that ends in `.gz` is unpacked. @throws {@link DataError} naming the file. */
+export const readSource = (open: OpenSource, name: string, limits?: ReadLimits): Promise<string> =>
+  named(name, () =>
+    withSource(open, async (source) => {
+      const whole = source.name.endsWith(".gz") ? await unpacked(source, name, limits) : source;
+      if (whole.size > MAX_TEXT) {
+        throw new DataError(
+          `${name}: ${whole.size} bytes, read as one text of at most ${MAX_TEXT}. JSONL has no such limit.`,
+        );
+      }
+      return decodeText(await whole.read(0, whole.size), name).replace(/^\uFEFF/, "");
+    }),
   );
 
-/** The content of a `.gz` file. */
-export async function unpacked(source: ByteSource): Promise<Uint8Array> {
-  const packed = new Blob([await source.read(0, source.size)]);
-  return new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** @throws {@link DataError} naming the place, where bytes are not UTF-8 */
+export function decodeText(bytes: Uint8Array, where: string): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new DataError(`${where}: not UTF-8. Save the file as UTF-8.`);
+  }
+}
+
+/** The content of a `.gz` file, in memory. @throws {@link DataError} when it is damaged, or more than the limits allow. */
+export async function unpacked(
+  source: ByteSource,
+  name: string,
+  { maxUnpackedBytes = MAX_UNPACKED }: ReadLimits = {},
+): Promise<ByteSource> {
+  const [pieces, PIECE]: [Uint8Array<ArrayBuffer>[], number] = [[], 1 << 18];
+  let [offset, size] = [0, 0];
+  const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const length = Math.min(PIECE, source.size - offset);
+      if (length === 0) return controller.close();
+      controller.enqueue(await source.read(offset, length));
+      offset += length;
+    },
+  });
+  const reader = packed.pipeThrough(new DecompressionStream("gzip")).getReader();
+  for (;;) {
+    const { value, done } = await reader.read().catch((error: Error) => {
+      throw new DataError(`${name}: not a whole gzip file: ${shownText(error.message)}. Copy or download it again.`);
+    });
+    if (done) break;
+    size += value.length;
+    const isBomb = size > FEW_BYTES && size > MAX_RATIO * source.size;
+    if (isBomb || size > maxUnpackedBytes) {
+      await reader.cancel().catch(() => {});
+      throw new DataError(
+        `${name}: unpacks to more than ${isBomb ? `${MAX_RATIO} times its ${source.size} bytes` : `${maxUnpackedBytes} bytes`}. ` +
+          `If that is right, unpack it yourself (gunzip)${isBomb ? "" : " or set --max_unpacked_bytes (maxUnpackedBytes)"}.`,
+      );
+    }
+    pieces.push(value);
+  }
+  return byteSource(new Blob(pieces), name);
 }
 
 export const isCells = (value: unknown): value is Cells =>
@@ -141,8 +211,10 @@ export const isCells = (value: unknown): value is Cells =>
 export function parseObject(line: string, where: string): Cells | DataError {
   try {
     const value: unknown = JSON.parse(line);
-    return isCells(value) ? value : new DataError(`${where}: expected an object, found ${line.slice(0, 60)}`);
+    if (!isCells(value)) return new DataError(`${where}: expected an object, found ${shownValue(value)}.`);
+    const twice = duplicateKey(line);
+    return twice === undefined ? value : new DataError(`${where}: two values for the key ${shownValue(twice)}.`);
   } catch (error) {
-    return new DataError(`${where}: not JSON: ${(error as Error).message}: ${line.slice(0, 60)}`);
+    return new DataError(`${where}: not JSON: ${shownText((error as Error).message)}: ${shownText(line)}`);
   }
 }

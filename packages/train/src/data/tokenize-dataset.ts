@@ -102,7 +102,7 @@ export async function tokenizeDataset(
   }
 }
 
-const FORMAT = "gpugrad tokens 1";
+const FORMAT = "gpugrad tokens 2";
 const PROBE: Row = { text: "Ünïcode ΟΔΟΣ 豈 don't e\u0301 [MASK] 😀unaffable\u00ad\t3.14", text_pair: "#hashtag" };
 
 /** The rows of a dataset, some at a time; notes their labels. */

@@ -10,13 +10,17 @@ export type TokenChunk = {
   firsts: Int32Array;
 };
 
+/** The second texts of rows, as a tokenizer takes them; a row without one is encoded as it is without its neighbours. */
+export function pairsOf(rows: readonly Row[]): { textPairs?: readonly (string | undefined)[] } {
+  return rows.some((row) => row.text_pair !== undefined) ? { textPairs: rows.map((row) => row.text_pair) } : {};
+}
+
 /** Rows as tokens, special ones included. */
 export function encodeRows(tokenizer: BatchTokenizer, rows: readonly Row[], maxLength: number): TokenChunk {
-  const isPair = rows.some((row) => row.text_pair !== undefined);
   const encoded = tokenizer.encodeBatch(
     rows.map((row) => row.text),
     {
-      ...(isPair ? { textPairs: rows.map((row) => row.text_pair ?? "") } : {}),
+      ...pairsOf(rows),
       ...{ truncation: true, maxLength, padding: false, padToMultipleOf: 1 },
     },
   );
