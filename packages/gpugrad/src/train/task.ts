@@ -47,7 +47,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   if (modelLabels && names && names.join("\n") !== modelLabels.join("\n")) {
     note(
       `classes: the data's [${shownList(names)}] are not the model's [${shownList(modelLabels)}]. The trained model has ` +
-        "those of the data, in the order of the alphabet (id2label), and has to learn them anew.",
+        "those of the data, in alphabetical order (id2label); its classifier starts from the weights of the others.",
     );
   }
   const tokenizer = await AutoTokenizer.fromPretrained(options.model);
