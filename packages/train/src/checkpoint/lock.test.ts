@@ -98,6 +98,14 @@ describe("a lock", () => {
     expect(readFileSync(lock(), "utf8")).toBe(leftBy({ pid: process.ppid }));
   });
 
+  test("that couldn't be deleted when it was given back is taken over by a later run of the same process", async () => {
+    const release = await lockFolder(folder);
+    vi.mocked(fs.rm).mockRejectedValueOnce(Object.assign(new Error("read-only"), { code: "EROFS" }));
+    await release();
+    expect(readdirSync(folder)).toEqual([".gpugrad.lock"]);
+    await comesAndGoes();
+  });
+
   test("works where the file system has no hard links", async () => {
     vi.mocked(fs.link).mockRejectedValue(Object.assign(new Error("not supported"), { code: "EPERM" }));
     const release = await lockFolder(folder);

@@ -28,6 +28,9 @@ const MOST_ATTEMPTS = 100;
 /** Contents of the locks that this process holds. */
 const held = new Set<string>();
 
+/** Those that it has given back, and couldn't delete: the disk had become read-only. */
+const left = new Set<string>();
+
 /**
  * Takes an output folder for this process, so that no other run writes into it. A lock whose process has ended (on this machine)
  * is taken over: nothing has to be cleaned up after a crash.
@@ -53,7 +56,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   return async () => {
     held.delete(content);
     if ((await readLock(path).catch(() => undefined)) !== content) return; // deleted by hand, and perhaps another run's by now
-    await rm(path, { force: true }).catch(() => undefined); // where the disk has become read-only, a later run takes it over
+    await rm(path, { force: true }).catch(() => left.add(content)); // a later run takes it over
   };
 }
 
@@ -141,6 +144,7 @@ function ownerIn(content: string): Owner | undefined {
 async function hasEnded({ pid, host, started }: Owner, content: string): Promise<boolean> {
   if (host !== hostname()) return false;
   if (held.has(content)) return false;
+  if (left.has(content)) return true;
   if (!isAlive(pid)) return true;
   // A container that is started again counts from 1 again: a process of the same number may be another one.
   if (started === undefined) return pid === process.pid;
