@@ -56,6 +56,7 @@ export {
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
 export { csvCell } from "./csv-cell.ts";
 export { DataError } from "./errors.ts";
+export { SaveError } from "./checkpoint/save-error.ts";
 export { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";
 export {
   GradScaler,

@@ -25,6 +25,7 @@ export const OutputFolder = { open: noFiles } as unknown as typeof node.OutputFo
 export const latestCheckpoint: typeof node.latestCheckpoint = noFiles;
 export const checkOutputFolder: typeof node.checkOutputFolder = noFiles;
 export const saveMetrics: typeof node.saveMetrics = noFiles;
+export const saveElsewhere: typeof node.saveElsewhere = () => Promise.resolve(undefined);
 export const exists: typeof node.exists = noFiles;
 export const readJson: typeof node.readJson = noFiles;
 export const writeJson: typeof node.writeJson = noFiles;

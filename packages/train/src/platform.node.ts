@@ -16,6 +16,7 @@ export { hubCallback } from "./hub/hub-callback.ts";
 export { jsonlTracker } from "./trackers/jsonl.ts";
 export { modelCardCallback } from "./hub/model-card-callback.ts";
 export { reporters } from "./reporters.ts";
+export { saveElsewhere } from "./checkpoint/elsewhere.ts";
 export { saveMetrics } from "./results.ts";
 export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
 export { startWorkers } from "./data/tokenize-workers.ts";

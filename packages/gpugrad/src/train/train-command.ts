@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { destroy, GpugradError, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
 import {
@@ -15,6 +16,7 @@ import {
   formatTable,
   freeze,
   ProgressCallback,
+  SaveError,
   Trainer,
   TRAINING_ARGUMENTS,
   type PredictionOutput,
@@ -68,6 +70,8 @@ interface Run {
   note: (line: string) => void;
   /** A result for people: on stdout, unless it is for programs. */
   print: (text: string) => void;
+  /** What is wrong, for people, even where the run is quiet. */
+  warn: (line: string) => void;
   /** An event for programs. */
   emit: (event: object) => void;
   /** Work that a signal ends before it is done. */
@@ -117,7 +121,7 @@ export async function trainCommand<Extra extends object = object>(
       ],
     });
     const unit = command.unit ?? "rows";
-    const run: Run = { task, trainer, options, args, adapter, unit, note, print, emit, unlessAsked };
+    const run: Run = { task, trainer, options, args, adapter, unit, note, print, warn, emit, unlessAsked };
 
     const maxLength = maxLengthOf(task, args);
     const data = await unlessAsked(() => summarize(task, options, args, maxLength));
@@ -129,6 +133,11 @@ export async function trainCommand<Extra extends object = object>(
     const { result, signal } = await stoppable(trainer, warn, () => trainer.train());
     if (signal && !result.completed) return stopped(run, result, signal);
     const evaluation = await finish(run, result, evaluated);
+    const { unsaved } = evaluation;
+    if (unsaved) {
+      emit(endEvent(run, result, evaluation));
+      throw unsaved; // said last, so that it is seen
+    }
     const labelled = await unlessAsked(() => labelWithSaved(run, command.texts?.(options) ?? []));
     const epilogue = await command.epilogue?.(task, options);
     if (epilogue) print(`\n${epilogue}\n`);
@@ -205,7 +214,7 @@ function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: Node
   const checkpoint = join(args.outputDir!, `checkpoint-${globalStep}`);
   const isSaved = existsSync(checkpoint);
   writeError(
-    `Stopped after ${globalStep} of ${trainer.totalSteps} updates; ${isSaved ? `all is saved in ${checkpoint}` : "nothing could be saved"}.\n` +
+    `Stopped after ${globalStep} of ${trainer.totalSteps} updates; ${isSaved ? `all is saved in ${checkpoint}` : `nothing could be saved in ${args.outputDir}`}.\n` +
       (isSaved ? `Continue with\n  ${asTyped(["--resume_from_checkpoint", "true"])}\n` : ""),
   );
   emit({ event: "stopped", steps: globalStep, output_dir: args.outputDir, ...(isSaved && { checkpoint }), signal });
@@ -216,6 +225,8 @@ interface Evaluation {
   /** Of the evaluation set, and of the test set if there is another one. */
   eval: PredictionOutput;
   test: PredictionOutput | undefined;
+  /** Why the model isn't where it should be. */
+  unsaved?: SaveError;
 }
 
 /** Saves the model, evaluates it, and reports. */
@@ -228,8 +239,8 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
       : `trained ${result.updates} updates in ${formatDuration(seconds)}: mean loss ${result.trainingLoss.toFixed(4)}, ` +
           `${rate.toFixed(1)} ${unit}/s, at most ${formatBytes(memory().peakBytes)} on the device`,
   );
-  await trainer.saveModel();
-  note(`saved the model and its tokenizer in ${args.outputDir}`);
+  const unsaved = await saveModel(run);
+  if (!unsaved) note(`saved the model and its tokenizer in ${args.outputDir}`);
   // The last evaluation stands where the model is still the one that was evaluated.
   const isCurrent = evaluated.step === result.globalStep && !args.loadBestModelAtEnd;
   if (!isCurrent) await unlessAsked(() => trainer.evaluate());
@@ -240,7 +251,32 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   const names = Object.values(task.model.config.id2label);
   print(metricsReport(last, names, unit));
   if (test) print(`\ntest\n\n${metricsReport(test, names, unit)}`);
-  return { eval: last, test };
+  return { eval: last, test, ...(unsaved && { unsaved }) };
+}
+
+/** How long a run waits for room for its model, in milliseconds, and how often. */
+const ROOM = { pauseMs: 10_000, pauses: 360 };
+
+/**
+ * Saves the model where it belongs. Where no disk has room, it waits for some: what was trained is in memory alone.
+ * @returns the error, where the model is elsewhere
+ */
+async function saveModel({ trainer, warn, unlessAsked }: Run): Promise<SaveError | undefined> {
+  for (let pauses = 0; ; pauses++) {
+    try {
+      await trainer.saveModel();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof SaveError)) throw error;
+      if (error.savedIn !== undefined) {
+        warn(error.message);
+        return error;
+      }
+      if (pauses === ROOM.pauses) throw error;
+      if (pauses === 0) warn(`${error.message}\nWaiting for room, for an hour at most. Ctrl-C gives the model up.`);
+      await unlessAsked(() => sleep(ROOM.pauseMs));
+    }
+  }
 }
 
 /** Writes the metrics into files, with how many rows they are of. A disk that is full takes nothing away from what is printed. */
@@ -310,6 +346,7 @@ function endEvent({ args, adapter, trainer }: Run, result: TrainOutput, evaluati
     ...(evaluation.test && { test: plainMetrics(evaluation.test.metrics) }),
     ...(bestModelCheckpoint !== null && { best_model_checkpoint: bestModelCheckpoint, best_metric: bestMetric }),
     output_dir: args.outputDir,
+    ...(evaluation.unsaved && { saved_in: evaluation.unsaved.savedIn }),
     train_runtime: result.metrics.train_runtime,
     train_samples_per_second: result.metrics.train_samples_per_second,
     peak_device_bytes: memory().peakBytes,

@@ -1,5 +1,5 @@
 import { access, constants, mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { GpugradError } from "@gpugrad/tensor";
 import {
   checkpointPath,
@@ -8,6 +8,7 @@ import {
   problemOfCheckpoint,
   rotateCheckpoints,
 } from "./checkpoints.ts";
+import { saveElsewhere } from "./elsewhere.ts";
 import { lockFolder } from "./lock.ts";
 import { removeFolder, writeSealedFolder } from "./sealed-folder.ts";
 import type { TrainingArguments } from "../trainer/training-arguments.ts";
@@ -76,6 +77,13 @@ export class OutputFolder {
     const path = this.checkpoint(step);
     await writeSealedFolder(path, fill);
     return path;
+  }
+
+  /** Writes a step's checkpoint where there is room for it, when there is none here. @returns where; undefined if there is no such place */
+  async saveElsewhere(step: number, fill: (aside: string) => Promise<void>): Promise<string | undefined> {
+    const name = basename(this.checkpoint(step));
+    const place = await saveElsewhere(this.path, (folder) => writeSealedFolder(join(folder, name), fill));
+    return place && join(place, name);
   }
 
   /** Deletes the oldest checkpoints beyond `limit`, and what unfinished saves left behind. */

@@ -10,7 +10,15 @@ import {
   OutOfMemoryError,
   scope,
 } from "@gpugrad/tensor";
-import { hubCallback, modelCardCallback, OutputFolder, reporters, saveMetrics, writeJson } from "#platform";
+import {
+  hubCallback,
+  modelCardCallback,
+  OutputFolder,
+  reporters,
+  saveElsewhere,
+  saveMetrics,
+  writeJson,
+} from "#platform";
 import {
   callAll,
   callInside,
@@ -26,6 +34,7 @@ import { DataLoader, type BatchTokenizer } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
+import { SaveError } from "../checkpoint/save-error.ts";
 import { withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import { callbackStates, loadCallbackStates } from "./callback-states.ts";
@@ -312,19 +321,29 @@ export class Trainer {
     return getScheduler(lrSchedulerType, { lr, numWarmupSteps, numTrainingSteps, schedulerSpecificKwargs });
   }
 
-  /** Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too. */
+  /**
+   * Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too.
+   * @throws {@link SaveError} where the disk is full, read-only or gone; the model is then in another folder, which the error names, if there is
+   *   one that takes it
+   */
   async saveModel(folder?: string): Promise<void> {
     await this.#ready;
     const target = folder ?? this.args.outputDir;
     if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
-    await this.#use
-      .reading(() => this.#save(target))
-      .catch((error: NodeJS.ErrnoException) => {
-        if (error.syscall === undefined) throw error; // not the disk's
-        throw new GpugradError(
-          `${target}: the model can't be saved: ${error.message}. Choose another folder, or continue from the newest checkpoint later.`,
-        );
-      });
+    await this.#use.reading(async () => {
+      try {
+        await this.#save(target);
+      } catch (error) {
+        const { syscall, message } = error as NodeJS.ErrnoException;
+        if (syscall === undefined) throw error; // not the disk's
+        const savedIn = await saveElsewhere(target, (elsewhere) => this.#save(elsewhere));
+        const now =
+          savedIn === undefined
+            ? "nor anywhere else: make room and call saveModel() again; the model is still in memory"
+            : `but is in ${savedIn}: move it from there`;
+        throw new SaveError(`${target}: the model can't be saved: ${message}; ${now}. Choose another folder next time.`, savedIn); // prettier-ignore
+      }
+    });
     await this.#emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
   }

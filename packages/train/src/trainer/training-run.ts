@@ -528,30 +528,34 @@ export class TrainingRun {
       if (best === path || (await exists(best))) state.bestModelCheckpoint = best;
     }
     Object.assign(state.statefulCallbacks, callbackStates(callbacks()));
+    const fill = async (aside: string): Promise<void> => {
+      await this.#parts.saveModel(aside);
+      if (!args.saveOnlyModel) {
+        await writeResumeState(aside, {
+          optimizer: this.optimizer.stateDict(),
+          scheduler: this.lrScheduler.stateDict(),
+          generator: this.#generator,
+          ...(args.fp16 && { scaler: await this.#scaler.stateDict() }),
+          progress: {
+            ...this.#progress,
+            newest: { gradNorm: this.#gradNorm, learningRate: this.#learningRate },
+            place: { ...this.#place, updatesPerEpoch: this.#updatesPerEpoch },
+          },
+        });
+      }
+      await writeJson(aside, "trainer_state.json", stateToJson(state, this.control));
+    };
     try {
-      await output.save(state.globalStep, async (aside) => {
-        await this.#parts.saveModel(aside);
-        if (!args.saveOnlyModel) {
-          await writeResumeState(aside, {
-            optimizer: this.optimizer.stateDict(),
-            scheduler: this.lrScheduler.stateDict(),
-            generator: this.#generator,
-            ...(args.fp16 && { scaler: await this.#scaler.stateDict() }),
-            progress: {
-              ...this.#progress,
-              newest: { gradNorm: this.#gradNorm, learningRate: this.#learningRate },
-              place: { ...this.#place, updatesPerEpoch: this.#updatesPerEpoch },
-            },
-          });
-        }
-        await writeJson(aside, "trainer_state.json", stateToJson(state, this.control));
-      });
+      await output.save(state.globalStep, fill);
     } catch (error) {
       if (!isDiskProblem(error)) throw error;
       state.bestModelCheckpoint = bestBefore;
-      await this.#warn(
-        `${path} couldn't be saved: ${(error as Error).message}. The run goes on, and will try again at the next checkpoint.`,
-      );
+      const problem = `${path} couldn't be saved: ${(error as Error).message}.`;
+      const copy = this.#parts.stopped() ? await output.saveElsewhere(state.globalStep, fill) : undefined;
+      if (copy === undefined)
+        await this.#warn(`${problem} The run goes on, and will try again at the next checkpoint.`);
+      else
+        await this.#warn(`${problem} It is in ${copy} instead: resume from there (resumeFromCheckpoint), or move it.`);
       return;
     }
     this.lastCheckpoint = path;
