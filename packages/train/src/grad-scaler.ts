@@ -1,5 +1,6 @@
 import {
   add,
+  checkOptions,
   concat,
   copyInto,
   fill,
@@ -14,6 +15,7 @@ import {
   slice,
   stack,
   zeros,
+  type Takes,
   type Tensor,
 } from "@gpugrad/tensor";
 import { clipFactor, factorOf, gradientsOf, scaleGradients } from "./optim/clip.ts";
@@ -44,8 +46,13 @@ const defaults: Required<GradScalerOptions> = {
   growthInterval: 2000,
 };
 
+const TAKES: Takes = {
+  ...{ initScale: "number?", growthFactor: "number?", backoffFactor: "number?", growthInterval: "number?" },
+};
+
 /** The state before the first step. */
 export function initGradScaler(options: GradScalerOptions = {}): GradScalerState {
+  checkOptions("initGradScaler", options, TAKES);
   return { scale: options.initScale ?? defaults.initScale, growthTracker: 0 };
 }
 
@@ -60,6 +67,7 @@ export function updateGradScaler(
   foundInf: boolean,
   options: GradScalerOptions = {},
 ): GradScalerState {
+  checkOptions("updateGradScaler", options, TAKES);
   const { growthFactor, backoffFactor, growthInterval } = { ...defaults, ...options };
   if (foundInf) return { scale: Math.fround(state.scale * backoffFactor), growthTracker: 0 };
   if (state.growthTracker + 1 < growthInterval) return { scale: state.scale, growthTracker: state.growthTracker + 1 };
@@ -103,10 +111,18 @@ export class GradScaler {
   readonly #done = new Map<AnyOptimizer, "stepped" | GradientFactor>();
 
   constructor({ enabled = true, ...options }: GradScalerOptions & { enabled?: boolean } = {}) {
+    checkOptions("GradScaler", { enabled, ...options }, { enabled: "boolean?", ...TAKES });
     this.enabled = enabled;
     this.#options = { ...defaults, ...options };
     const { initScale, growthFactor, backoffFactor, growthInterval } = this.#options;
-    if (!(initScale > 0 && growthFactor > 1 && backoffFactor < 1 && backoffFactor > 0 && growthInterval >= 1)) {
+    if (!(
+      initScale > 0 &&
+      initScale < Infinity &&
+      growthFactor > 1 &&
+      backoffFactor < 1 &&
+      backoffFactor > 0 &&
+      growthInterval >= 1
+    )) {
       throw new GpugradError(
         `GradScaler: initScale ${initScale}, growthFactor ${growthFactor}, backoffFactor ${backoffFactor}, growthInterval ` +
           `${growthInterval}. Needed: scale > 0, growth > 1, backoff between 0 and 1, interval from 1 on.`,
@@ -150,6 +166,7 @@ export class GradScaler {
    * @throws when it was called before since the last `update`, or for `maxNorm` after `unscale`
    */
   step(optimizer: AnyOptimizer, options: ScaledStepOptions = {}): Tensor {
+    checkOptions("GradScaler.step", options, { maxNorm: "number?", unless: "tensor?" });
     const by = this.#factorFor(optimizer, options);
     optimizer.step(by);
     return by.norm;
@@ -191,6 +208,8 @@ export class GradScaler {
     if (!this.#scalars) return;
     const { scale, tracker, found } = this.#scalars;
     if (newScale !== undefined) {
+      if (!(newScale > 0 && newScale < Infinity))
+        throw new GpugradError(`GradScaler.update: the new scale is ${newScale}; it has to be above 0 and finite.`);
       fill(scale, newScale);
       fill(found, 0);
     } else {
@@ -228,6 +247,8 @@ export class GradScaler {
 
   /** Goes on where `stateDict` was taken. */
   loadStateDict({ scale, growthTracker, ...fixed }: GradScalerStateDict): void {
+    const state = { scale, growthTracker, ...fixed };
+    checkOptions("GradScaler.loadStateDict", state, { scale: "number", growthTracker: "number", ...TAKES });
     this.#options = { ...this.#options, ...fixed };
     if (!this.#scalars) return;
     fill(this.#scalars.scale, scale);

@@ -8,8 +8,10 @@
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py
  */
 
-import { GpugradError } from "@gpugrad/tensor";
+import { checkOptions, GpugradError, showValue, type Takes } from "@gpugrad/tensor";
+import { isBetter as passes } from "./better.ts";
 import { didYouMean } from "./nearest.ts";
+import { checkRanges } from "./optim/check.ts";
 
 /** The names of Transformers' `SchedulerType`. */
 export const SCHEDULER_NAMES = [
@@ -62,6 +64,18 @@ type Steps = { numWarmupSteps: number; numTrainingSteps: number };
 type MinLr = { lr?: number; minLr?: number; minLrRate?: number };
 type Ramp = "linear" | "cosine" | "1-sqrt";
 
+const RAMPS = ["linear", "cosine", "1-sqrt"] as const;
+const STEPS: Takes = { numWarmupSteps: "number", numTrainingSteps: "number" };
+const MIN_LR: Takes = { lr: "number?", minLr: "number?", minLrRate: "number?" };
+
+/** Throws for an option that is unknown, of another kind, or a number that isn't finite; for negative numbers of steps, and rates. */
+function check(owner: string, options: unknown, takes: Takes): void {
+  checkOptions(owner, options, takes);
+  const given = Object.entries(options ?? {}).filter(([, value]) => typeof value === "number");
+  const from = (name: string): number => (/^(lr|num\w+Steps)$/.test(name) ? 0 : -Infinity);
+  checkRanges(owner, options ?? {}, Object.fromEntries(given.map(([name]) => [name, { from: from(name) }])));
+}
+
 const warmup = (step: number, numWarmupSteps: number) => step / Math.max(1, numWarmupSteps);
 const wave = (numCycles: number, progress: number) => 0.5 * (1 + Math.cos(Math.PI * numCycles * 2 * progress));
 const lift = (factor: number, floor: number) => Math.max(0, factor * (1 - floor) + floor);
@@ -80,7 +94,9 @@ export function getConstantSchedule(): Schedule {
  * 1 after the warm-up.
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L74
  */
-export function getConstantScheduleWithWarmup({ numWarmupSteps }: { numWarmupSteps: number }): Schedule {
+export function getConstantScheduleWithWarmup(options: { numWarmupSteps: number }): Schedule {
+  check("getConstantScheduleWithWarmup", options, { numWarmupSteps: "number", numTrainingSteps: "number?" });
+  const { numWarmupSteps } = options;
   return (s) => (s < numWarmupSteps ? warmup(s, numWarmupSteps) : 1);
 }
 
@@ -89,6 +105,7 @@ export function getConstantScheduleWithWarmup({ numWarmupSteps }: { numWarmupSte
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L101
  */
 export function getLinearScheduleWithWarmup(steps: Steps): Schedule {
+  check("getLinearScheduleWithWarmup", steps, { ...STEPS, lr: "number?" });
   const { numWarmupSteps: w, numTrainingSteps: n } = steps;
   return (s) => (s < w ? warmup(s, w) : Math.max(0, (n - s) / Math.max(1, n - w)));
 }
@@ -98,6 +115,7 @@ export function getLinearScheduleWithWarmup(steps: Steps): Schedule {
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L143
  */
 export function getCosineScheduleWithWarmup(options: Steps & { numCycles?: number }): Schedule {
+  check("getCosineScheduleWithWarmup", options, { ...STEPS, lr: "number?", numCycles: "number?" });
   return getCosineWithMinLrScheduleWithWarmup({ ...options, minLrRate: 0 });
 }
 
@@ -106,6 +124,8 @@ export function getCosineScheduleWithWarmup(options: Steps & { numCycles?: numbe
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L177
  */
 export function getCosineWithHardRestartsScheduleWithWarmup(options: Steps & { numCycles?: number }): Schedule {
+  const takes = { ...STEPS, lr: "number?", numCycles: "number?" } as const;
+  check("getCosineWithHardRestartsScheduleWithWarmup", options, takes);
   const { numWarmupSteps: w, numCycles = 1 } = options;
   return (s) => {
     if (s < w) return warmup(s, w);
@@ -122,6 +142,8 @@ export function getCosineWithHardRestartsScheduleWithWarmup(options: Steps & { n
 export function getPolynomialDecayScheduleWithWarmup(
   options: Steps & { lr?: number; lrEnd?: number; power?: number },
 ): Schedule {
+  const takes = { ...STEPS, lr: "number?", lrEnd: "number?", power: "number?" } as const;
+  check("getPolynomialDecayScheduleWithWarmup", options, takes);
   const { numWarmupSteps: w, numTrainingSteps: n, lrEnd = 1e-7, power = 1 } = options;
   const lr = needLr("polynomial", options.lr);
   if (!(lr > lrEnd)) throw new GpugradError(`getScheduler: polynomial: lr_end is not below lr: ${lrEnd} · ${lr}.`);
@@ -136,6 +158,7 @@ export function getPolynomialDecayScheduleWithWarmup(
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L288
  */
 export function getInverseSqrtSchedule(options: { numWarmupSteps: number; timescale?: number }): Schedule {
+  check("getInverseSqrtSchedule", options, { numWarmupSteps: "number", timescale: "number?" });
   const { numWarmupSteps: w, timescale = w || 10_000 } = options;
   return (s) => (s < w ? warmup(s, w) : 1 / Math.sqrt((s - w + timescale) / timescale));
 }
@@ -145,6 +168,7 @@ export function getInverseSqrtSchedule(options: { numWarmupSteps: number; timesc
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L326
  */
 export function getCosineWithMinLrScheduleWithWarmup(options: Steps & MinLr & { numCycles?: number }): Schedule {
+  check("getCosineWithMinLrScheduleWithWarmup", options, { ...STEPS, ...MIN_LR, numCycles: "number?" });
   const { numWarmupSteps: w, numCycles = 0.5 } = options;
   const floor = minLrRateOf("cosine_with_min_lr", options);
   return (s) => (s < w ? warmup(s, w) : lift(wave(numCycles, progressOf(s, options)), floor));
@@ -158,6 +182,8 @@ export function getCosineWithMinLrScheduleWithWarmup(options: Steps & MinLr & { 
 export function getCosineWithMinLrScheduleWithWarmupLrRate(
   options: Steps & MinLr & { numCycles?: number; warmupLrRate?: number },
 ): Schedule {
+  const takes = { ...STEPS, ...MIN_LR, numCycles: "number?", warmupLrRate: "number?" } as const;
+  check("getCosineWithMinLrScheduleWithWarmupLrRate", options, takes);
   const { numWarmupSteps: w, numCycles = 0.5, warmupLrRate } = options;
   const floor = minLrRateOf("cosine_warmup_with_min_lr", options);
   return (s) => {
@@ -182,6 +208,10 @@ export function getWsdSchedule(options: {
   minLrRatio?: number;
   numCycles?: number;
 }): Schedule {
+  check("getWsdSchedule", options, {
+    ...{ numWarmupSteps: "number", numDecaySteps: "number", numTrainingSteps: "number?", numStableSteps: "number?" },
+    ...{ warmupType: RAMPS, decayType: RAMPS, minLrRatio: "number?", numCycles: "number?" },
+  });
   const { numWarmupSteps: w, numDecaySteps, warmupType = "linear", decayType = "cosine" } = options;
   const { minLrRatio = 0, numCycles = 0.5 } = options;
   const numStableSteps =
@@ -197,12 +227,6 @@ export function getWsdSchedule(options: {
     cosine: (p: number) => wave(numCycles, p),
     "1-sqrt": (p: number) => 1 - Math.sqrt(p),
   }[decayType];
-  if (!rise || !fall) {
-    throw new GpugradError(
-      `getScheduler: warmup_stable_decay: unknown ramp: warmup_type ${warmupType} · decay_type ${decayType}. ` +
-        "Choose linear, cosine or 1-sqrt.",
-    );
-  }
   return (s) => {
     if (s < w) return lift(rise(warmup(s, w)), minLrRatio);
     const decayed = s - w - numStableSteps;
@@ -214,14 +238,17 @@ export function getWsdSchedule(options: {
 /** What both metric-driven schedules share: when a metric counts as better than the best so far. */
 type Watch = { mode: "min" | "max"; threshold: number; thresholdMode: "rel" | "abs" };
 
-function isBetter(metric: number, best: number | null, { mode, threshold, thresholdMode }: Watch): boolean {
-  if (mode === "min") {
-    const bar = best ?? Infinity;
-    return metric < (thresholdMode === "rel" ? bar * (1 - threshold) : bar - threshold);
-  }
-  const bar = best ?? -Infinity;
-  return metric > (thresholdMode === "rel" ? bar * (1 + threshold) : bar + threshold);
-}
+const isBetter = (metric: number, best: number | null, { mode, threshold, thresholdMode }: Watch): boolean => {
+  const sign = mode === "max" ? 1 : -1;
+  const bar = (best: number): number =>
+    thresholdMode === "rel" ? best * (1 + sign * threshold) : best + sign * threshold;
+  return passes(metric, best, { greater: mode === "max", bar });
+};
+
+const PLATEAU: Takes = {
+  ...{ mode: ["min", "max"], factor: "number?", patience: "number?", threshold: "number?" },
+  ...{ thresholdMode: ["rel", "abs"], cooldown: "number?", minLr: "number?", eps: "number?" },
+};
 
 /** Options of PyTorch's `ReduceLROnPlateau`, with its defaults in brackets. */
 export type ReduceLrOnPlateauOptions = {
@@ -246,6 +273,7 @@ export type ReduceLrOnPlateauOptions = {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
  */
 export function getReduceOnPlateauSchedule(lr: number, options: ReduceLrOnPlateauOptions = {}): LrScheduler {
+  check("getReduceOnPlateauSchedule", { lr, ...options }, { lr: "number", ...PLATEAU });
   const { factor = 0.1, patience = 10, cooldown = 0, minLr = 0, eps = 1e-8 } = options;
   const watch: Watch = { mode: "min", threshold: 1e-4, thresholdMode: "rel", ...options };
   checkFactor("reduce_lr_on_plateau", factor);
@@ -299,6 +327,14 @@ export type GreedyOptions = {
  * @see https://arxiv.org/abs/2512.14527
  */
 export function getGreedySchedule(lr: number, options: GreedyOptions = {}): LrScheduler {
+  check(
+    "getGreedySchedule",
+    { lr, ...options },
+    {
+      ...{ lr: "number", ...PLATEAU, warmup: "number?", maxLr: "number?" },
+      ...{ smooth: "boolean?", windowSize: "number?", resetStart: "number?" },
+    },
+  );
   const { factor = 0.95, patience = 10, cooldown = 0, warmup: rest = 0, minLr = 1e-3, maxLr = 1, eps = 1e-8 } = options;
   const { smooth = false, windowSize = 50, resetStart = 500 } = options;
   const watch: Watch = { mode: "min", threshold: 1e-6, thresholdMode: "abs", ...options };
@@ -354,13 +390,18 @@ export function getGreedySchedule(lr: number, options: GreedyOptions = {}): LrSc
  *
  * @example
  * const scheduler = getScheduler("cosine", { lr: 5e-5, numWarmupSteps: 0, numTrainingSteps: 4689 });
- * optimizer.step({ lr: scheduler.lr });
+ * optimizer.lr = scheduler.lr;
+ * optimizer.step();
  * scheduler.step();
  *
  * @throws for an unknown name, an unknown keyword, or a missing number of steps.
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/optimization.py#L960
  */
 export function getScheduler(name: string, options: SchedulerOptions = {}): LrScheduler {
+  check("getScheduler", options, {
+    ...{ lr: "number?", numWarmupSteps: "number?", numTrainingSteps: "number?" },
+    schedulerSpecificKwargs: "object?",
+  });
   const lr = options.lr ?? 1;
   const kwargs = camelKeys(name, options.schedulerSpecificKwargs ?? {});
   if (name === "reduce_lr_on_plateau") return getReduceOnPlateauSchedule(lr, kwargs);
@@ -452,14 +493,13 @@ function camelKeys(name: string, kwargs: Readonly<Record<string, unknown>>): Rec
     if (key in camel) refuse(`${given} is given twice, in both spellings.`);
     if (value === null) continue;
     const choices = CHOICES[key];
-    if (choices && !choices.includes(value)) refuse(`${given} is ${show(value)}. Choose one of ${choices.join(", ")}.`);
-    if (!choices && !Number.isFinite(value)) refuse(`${given} is ${show(value)}, but a number is needed.`);
+    if (choices && !choices.includes(value))
+      refuse(`${given} is ${showValue(value)}. Choose one of ${choices.join(", ")}.`);
+    if (!choices && !Number.isFinite(value)) refuse(`${given} is ${showValue(value)}, but a number is needed.`);
     camel[key] = value;
   }
   return camel as Record<string, never>;
 }
-
-const show = (value: unknown): string => JSON.stringify(value) ?? String(value);
 
 function stateful<S extends { lr: number }>(state: S, update: (metric?: number) => void): LrScheduler {
   return {
@@ -475,6 +515,13 @@ function stateful<S extends { lr: number }>(state: S, update: (metric?: number) 
           `scheduler.loadStateDict: the state is another schedule's: it has ${there}; ${here} is what is needed. ` +
             "Make the scheduler as the one that was saved.",
         );
+      }
+      for (const [name, value] of Object.entries(state)) {
+        const given = saved[name];
+        const fits =
+          typeof given === typeof value || (name === "best" && (given === null || typeof given === "number"));
+        if (!fits)
+          throw new GpugradError(`scheduler.loadStateDict: ${name} is ${showValue(given)}, not ${typeof value}.`);
       }
       Object.assign(state, structuredClone(saved));
     },
@@ -493,7 +540,8 @@ function needLr(name: string, lr: number | undefined): number {
 }
 
 function needMetric(name: string, metric: number | undefined): number {
-  if (metric === undefined) throw new GpugradError(`scheduler.step: ${name} needs a metric: call step(evalLoss).`);
+  if (typeof metric !== "number")
+    throw new GpugradError(`scheduler.step: ${name} needs a metric, not ${showValue(metric)}: call step(evalLoss).`);
   return metric;
 }
 

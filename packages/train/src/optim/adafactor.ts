@@ -6,6 +6,7 @@ import rowsCode from "./adafactor-rows.wgsl";
 import scaleCode from "./adafactor-scale.wgsl";
 import squaresCode from "./adafactor-squares.wgsl";
 import vectorCode from "./adafactor-vector.wgsl";
+import { checkRules, withDefaults, type OptionRules } from "./check.ts";
 import { Optimizer, type Due, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./optimizer.ts";
 
 const rowsKernel = kernel("train/optim/adafactor-rows.wgsl", rowsCode);
@@ -15,6 +16,14 @@ const squaresKernel = kernel("train/optim/adafactor-squares.wgsl", squaresCode);
 const scaleKernel = kernel("train/optim/adafactor-scale.wgsl", scaleCode);
 const matrixKernel = kernel("train/optim/adafactor-matrix.wgsl", matrixCode);
 const vectorKernel = kernel("train/optim/adafactor-vector.wgsl", vectorCode);
+
+const RULES: OptionRules = {
+  takes: {
+    ...{ eps: "numbers?", clipThreshold: "number?", decayRate: "number?", beta1: "number|null?" },
+    ...{ scaleParameter: "boolean?", relativeStep: "boolean?", warmupInit: "boolean?" },
+  },
+  ranges: { eps: { count: 2 }, clipThreshold: {}, decayRate: { from: -Infinity }, beta1: { below: 1 } },
+};
 
 /** Rows per partial sum of adafactor-columns.wgsl, and columns per workgroup. */
 const CHUNK = 64;
@@ -55,6 +64,7 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
     params: NamedParameters | readonly ParamGroup<AdafactorOptions>[],
     options: Partial<AdafactorOptions> = {},
   ) {
+    checkRules("Adafactor", options, RULES);
     const { relativeStep = true, warmupInit = false, lr } = options;
     if (relativeStep === (lr !== undefined)) {
       throw new GpugradError(
@@ -73,7 +83,7 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
       relativeStep: true,
       warmupInit: false,
     };
-    super(params, { ...defaults, ...options }, { shapesOf });
+    super(params, withDefaults(defaults, options), { shapesOf, rules: RULES });
   }
 
   protected update(due: readonly Due<AdafactorOptions>[], clock: Tensor): void {

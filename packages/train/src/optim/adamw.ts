@@ -1,6 +1,7 @@
 import { empty, kernel, live, run, scope, type Params, type Tensor } from "@gpugrad/tensor";
 import smallCode from "./adamw-small.wgsl";
 import code from "./adamw.wgsl";
+import { withDefaults, type OptionRules } from "./check.ts";
 import {
   Optimizer,
   vectorsOf,
@@ -30,9 +31,13 @@ class AdamFamily extends Optimizer<AdamOptions> {
     weightDecay: number,
     decoupled: boolean,
   ) {
-    const defaults = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay } as const;
+    const defaults: AdamOptions = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay };
     const shapesOf = ({ shape }: Tensor) => ({ exp_avg: shape, exp_avg_sq: shape });
-    super(params, { ...defaults, ...options }, { shapesOf, groupsSmall: true });
+    const rules: OptionRules = {
+      takes: { betas: "numbers?", eps: "number?" },
+      ranges: { betas: { below: 1, count: 2 }, eps: {} },
+    };
+    super(params, withDefaults(defaults, options), { shapesOf, groupsSmall: true, rules });
     this.#decoupled = decoupled;
   }
 

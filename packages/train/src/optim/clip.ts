@@ -1,4 +1,4 @@
-import { empty, GpugradError, kernel, ones, run, scope, zeros, type Tensor } from "@gpugrad/tensor";
+import { argumentCheck, empty, GpugradError, kernel, ones, run, scope, Tensor, zeros } from "@gpugrad/tensor";
 import factorCode from "./clip-factor.wgsl";
 import valueCode from "./clip-value.wgsl";
 import smallCode from "./norm-partials-small.wgsl";
@@ -15,8 +15,29 @@ const valueKernel = kernel("train/optim/clip-value.wgsl", valueCode);
 /** Elements per workgroup of norm-partials.wgsl. */
 const CHUNK = 8192;
 
+const checkClipFactor = argumentCheck("clipFactor", {
+  ...{ parameters: "iterable", maxNorm: "number" },
+  options: { normType: "number?", skipNonFinite: "boolean?" },
+});
+const checkClipGradNorm = argumentCheck("clipGradNorm", {
+  ...{ parameters: "iterable", maxNorm: "number" },
+  options: { normType: "number?" },
+});
+const checkClipGradValue = argumentCheck("clipGradValue", { parameters: "iterable", clipValue: "number" });
+
+/** A bound may be infinite: then nothing is clipped. */
+function checkBound(owner: string, bound: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(bound))
+    if (!(value >= 0)) throw new GpugradError(`${owner}: ${name} is ${value}; it has to be from 0 on.`);
+}
+
 /** The gradients that parameters have. */
-export const gradientsOf = (parameters: Iterable<Tensor>): Tensor[] => [...parameters].flatMap((p) => p.grad ?? []);
+export function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
+  return Array.from(parameters, (p, i) => {
+    if (p instanceof Tensor) return p.grad ?? [];
+    throw new GpugradError(`gradients: parameter ${i} is not a tensor. Give model.parameters().`);
+  }).flat();
+}
 
 /** Which norm, as PyTorch's `norm_type`. */
 export interface NormOptions {
@@ -46,8 +67,11 @@ export function clipFactor(parameters: Iterable<Tensor>, maxNorm: number, option
 export function clipFactor(
   parameters: Iterable<Tensor>,
   maxNorm: number,
-  { normType = 2, skipNonFinite = false }: ClipFactorOptions = {},
+  options: ClipFactorOptions = {},
 ): GradientFactor {
+  checkClipFactor([parameters, maxNorm, options]);
+  checkBound("clipFactor", { maxNorm });
+  const { normType = 2, skipNonFinite = false } = options;
   return scope(() =>
     factorOf(gradientsOf(parameters), {
       ...{ maxNorm, normType, scale: ones([]) },
@@ -130,6 +154,8 @@ export function scaleGradients(gradients: readonly Tensor[], { factor }: Gradien
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html, and `clipFactor` for a step without this pass
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, options: NormOptions = {}): Tensor {
+  checkClipGradNorm([parameters, maxNorm, options]);
+  checkBound("clipGradNorm", { maxNorm });
   const given = [...parameters];
   return scope(() => {
     const clipping = clipFactor(given, maxNorm, options);
@@ -143,6 +169,8 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html
  */
 export function clipGradValue(parameters: Iterable<Tensor>, clipValue: number): void {
+  checkClipGradValue([parameters, clipValue]);
+  checkBound("clipGradValue", { clipValue });
   for (const x of gradientsOf(parameters)) {
     const vectors = vectorsOf(x.size);
     run(valueKernel, { x }, { vectors, bound: clipValue }, { threads: vectors });

@@ -1,5 +1,6 @@
-import { GpugradError, type Tensor } from "@gpugrad/tensor";
+import { checkOptions, GpugradError, showValue, type Tensor } from "@gpugrad/tensor";
 import { distance } from "fastest-levenshtein";
+import { checkedParameters } from "./check.ts";
 import type { NamedParameters, OptimizerOptions, ParamGroup } from "./optimizer.ts";
 
 /** What {@link layerwiseLrDecay} takes. */
@@ -21,11 +22,13 @@ export interface LayerwiseLrDecayOptions {
  */
 export function layerwiseLrDecay(
   params: NamedParameters,
-  { decay }: LayerwiseLrDecayOptions,
+  options: LayerwiseLrDecayOptions,
 ): ParamGroup<OptimizerOptions>[] {
+  checkOptions("layerwiseLrDecay", options, { decay: "number" });
+  const { decay } = options;
   if (!(decay > 0 && decay <= 1))
     throw new GpugradError(`layerwiseLrDecay: decay is ${decay}, but it lies above 0 and up to 1 (1: none).`);
-  const all = [...params];
+  const all = checkedParameters("layerwiseLrDecay", params);
   const layerOf = (name: string): number | undefined => {
     const layer = /(?:^|\.)layer\.(\d+)\./.exec(name);
     return layer ? Number(layer[1]) : undefined;
@@ -61,6 +64,11 @@ export function freeze(
   model: { namedParameters(): NamedParameters },
   patterns: readonly (string | RegExp)[],
 ): string[] {
+  if (!Array.isArray(patterns) || !patterns.every((p) => typeof p === "string" || p instanceof RegExp)) {
+    throw new GpugradError(
+      `freeze: the patterns are ${showValue(patterns)}, not a list of texts and regular expressions such as ["bert.embeddings"].`,
+    );
+  }
   const all = [...model.namedParameters()];
   const frozen = new Map<string, Tensor>();
   for (const pattern of patterns) {

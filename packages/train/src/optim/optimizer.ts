@@ -1,5 +1,6 @@
 import {
   atEachReplay,
+  checkOptions,
   fromArray,
   GpugradError,
   keep,
@@ -16,6 +17,7 @@ import {
   type Shape,
   type Tensor,
 } from "@gpugrad/tensor";
+import { checkedParameters, checkGroup, checkRanges, checkRules, type OptionRules } from "./check.ts";
 import clockCode from "./clock.wgsl";
 
 const clockKernel = kernel("train/optim/clock.wgsl", clockCode);
@@ -104,6 +106,8 @@ interface StateLayout<Options> {
   shapesOf: (parameter: Tensor, options: Options) => Record<string, Shape>;
   /** Whether the state of all small parameters lies in one tensor. */
   groupsSmall?: boolean;
+  /** What options there are, to check those that are given, also of groups. */
+  rules?: OptionRules;
 }
 
 /** Vectors of four elements that hold `count`. Buffers are padded, so kernels read and write whole ones. */
@@ -128,8 +132,10 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   constructor(
     params: NamedParameters | readonly ParamGroup<Options>[],
     options: Options,
-    { shapesOf, groupsSmall = false }: StateLayout<Options>,
+    { shapesOf, groupsSmall = false, rules }: StateLayout<Options>,
   ) {
+    const owner = this.constructor.name;
+    if (rules) checkRules(owner, options, rules);
     this.options = options;
     const tensors: Tensor[] = [];
     const made = (tensor: Tensor): Tensor => {
@@ -139,9 +145,12 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     try {
       const seen = new Set<Tensor>();
       let vectors = 0;
-      for (const { params: named, options: given = {} } of groupsOf<Options>(params)) {
+      for (const group of groupsOf<Options>(owner, params)) {
+        const { params: named, options: given = {} } = group;
+        checkGroup(owner, group);
+        if (rules) checkRules(`${owner}: a group`, given, rules);
         const own = { ...given, lrScale: this.#scaleOf(given) } as Partial<Options>;
-        for (const [name, parameter] of named) {
+        for (const [name, parameter] of checkedParameters(owner, named)) {
           if (!parameter.requiresGrad) continue; // frozen
           if (seen.has(parameter)) throw new GpugradError(`${this.constructor.name}: ${name} is given twice.`);
           if (parameter.dtype !== "f32") {
@@ -188,6 +197,8 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     return this.options.lr;
   }
   set lr(value: number) {
+    checkOptions(`${this.constructor.name}.lr`, { lr: value }, { lr: "number" });
+    checkRanges(`${this.constructor.name}.lr`, { lr: value }, { lr: {} });
     this.options.lr = value;
   }
 
@@ -198,9 +209,10 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
 
   /**
    * Changes every parameter that has a gradient by one step. Gradients are multiplied by `by` while they are read, if it is given,
-   * and stay as they are: `optimizer.step(clipFactor(optimizer.parameters, 1))`.
+   * and stay as they are: `optimizer.step(clipFactor(optimizer.parameters, 1))`. The rate is `optimizer.lr`.
    */
   step(by?: GradientFactor): void {
+    if (by !== undefined) checkOptions("optimizer.step", by, { norm: "tensor", factor: "tensor", found: "tensor?" });
     const entries = this.#entries.filter(({ parameter }) => parameter.grad);
     if (by?.found) this.#clock ??= this.#startClock();
     atEachReplay(() => {
@@ -376,11 +388,13 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
 }
 
 /** Groups as they are; mere parameters are one group. */
-function groupsOf<Options>(params: NamedParameters | readonly ParamGroup<Options>[]): readonly ParamGroup<Options>[] {
-  if (Array.isArray(params) && params.length > 0 && "params" in (params[0] as object)) {
-    return params as readonly ParamGroup<Options>[];
-  }
-  return [{ params: params as NamedParameters }];
+function groupsOf<Options>(
+  owner: string,
+  params: NamedParameters | readonly ParamGroup<Options>[],
+): readonly ParamGroup<Options>[] {
+  const isGroup = (entry: unknown): boolean => typeof entry === "object" && entry !== null && "params" in entry;
+  const isList = Array.isArray(params) && params.length > 0 && params.every(isGroup);
+  return isList ? (params as readonly ParamGroup<Options>[]) : [{ params: checkedParameters(owner, params) }];
 }
 
 /** A piece of a tensor. */
@@ -417,9 +431,9 @@ const NO_DECAY = /(^|\.)bias$|LayerNorm|layer_norm|layernorm/;
 export function noDecayGroups<Options extends OptimizerOptions = OptimizerOptions>(
   params: NamedParameters | readonly ParamGroup<Options>[],
 ): ParamGroup<Options>[] {
-  return groupsOf(params)
+  return groupsOf("noDecayGroups", params)
     .flatMap(({ params, options = {} }): ParamGroup<Options>[] => {
-      const all = [...params];
+      const all = checkedParameters("noDecayGroups", params);
       return [
         { params: all.filter(([name]) => !NO_DECAY.test(name)), options },
         {

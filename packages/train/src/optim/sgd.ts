@@ -1,4 +1,5 @@
-import { kernel, live, run, type Tensor } from "@gpugrad/tensor";
+import { GpugradError, kernel, live, run, type Tensor } from "@gpugrad/tensor";
+import { withDefaults } from "./check.ts";
 import {
   Optimizer,
   vectorsOf,
@@ -24,7 +25,20 @@ export interface SgdOptions extends OptimizerOptions {
 export class SGD extends Optimizer<SgdOptions> {
   constructor(params: NamedParameters | readonly ParamGroup<SgdOptions>[], options: Partial<SgdOptions> = {}) {
     const defaults = { lr: 1e-3, weightDecay: 0, momentum: 0, dampening: 0, nesterov: false };
-    super(params, { ...defaults, ...options }, { shapesOf: ({ shape }) => ({ momentum_buffer: shape }) });
+    super(params, withDefaults(defaults, options), {
+      shapesOf: ({ shape }) => ({ momentum_buffer: shape }),
+      rules: {
+        takes: { momentum: "number?", dampening: "number?", nesterov: "boolean?" },
+        ranges: { momentum: {}, dampening: { from: -Infinity } },
+      },
+    });
+    const { momentum, dampening, nesterov } = this.options;
+    if (nesterov && !(momentum > 0 && dampening === 0)) {
+      this.dispose();
+      throw new GpugradError(
+        `SGD: nesterov with momentum ${momentum} and dampening ${dampening}. It needs momentum above 0 and dampening 0.`,
+      );
+    }
   }
 
   protected update(due: readonly Due<SgdOptions>[], clock: Tensor): void {
