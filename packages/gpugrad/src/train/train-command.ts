@@ -3,12 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
-import { destroy, GpugradError, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
+import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
 import {
   checkOutputFolder,
   Dataset,
-  defaultMetricNames,
-  didYouMean,
   EarlyStoppingCallback,
   formatBytes,
   formatDuration,
@@ -101,7 +99,6 @@ export async function trainCommand<Extra extends object = object>(
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
     const task = command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note)));
-    checkMetric(args, task);
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
     const print = (text: string): void => void (options.json || writeOutput(text));
     const emit = (event: object): void => void (options.json && writeOutput(`${JSON.stringify(event)}\n`));
@@ -158,17 +155,6 @@ export async function trainCommand<Extra extends object = object>(
     outputGone.removeEventListener("abort", readerLeft);
     await destroy();
   }
-}
-
-/** @throws where no evaluation will give the metric that the run goes by */
-function checkMetric({ metricForBestModel }: TrainingArguments, { model }: Task): void {
-  const metric = metricForBestModel?.replace(/^eval_/, "");
-  const names = defaultMetricNames(model.config.num_labels);
-  if (metric === undefined || names.includes(metric)) return;
-  throw new GpugradError(
-    `metricForBestModel is ${metricForBestModel}, which no evaluation gives. There are ${names.join(", ")}` +
-      `${names.includes("f1") ? "; precision, recall and f1 are macro averages" : ""}.${didYouMean(metric, names)}`,
-  );
 }
 
 /** Tokens per row at most: what was asked for, and no more than model and tokenizer take. */

@@ -1,8 +1,9 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
-import { check, GpugradError } from "@gpugrad/tensor";
+import { check, checkOptions, didYouMean, GpugradError, showValue } from "@gpugrad/tensor";
 import { isBetter } from "../better.ts";
 import type { BatchTokenizer } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { checkRanges } from "../optim/check.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { PredictionOutput } from "./prediction.ts";
 import type { LrScheduler } from "../schedule.ts";
@@ -138,6 +139,50 @@ export type TrainerEvent = Exclude<keyof TrainerCallback, UpdateEvent | "state" 
 /** A callback as a plain function: called at every event, with its name. */
 export type CallbackFunction = (event: TrainerEvent, ...told: Parameters<Handler>) => void | Promise<void>;
 
+/** All events that a callback may handle, and the other methods that it may have. */
+const HANDLERS: readonly (TrainerEvent | UpdateEvent)[] = [
+  ...([
+    "onInitEnd",
+    "onTrainBegin",
+    "onTrainEnd",
+    "onTrainError",
+    "onEpochBegin",
+    "onEpochEnd",
+    "onStepBegin",
+  ] as const),
+  ...([
+    "onSubstepEnd",
+    "onPreOptimizerStep",
+    "onOptimizerStep",
+    "onStepEnd",
+    "onStepResult",
+    "onLog",
+    "onEvaluate",
+  ] as const),
+  ...(["onPredict", "onPredictionStep", "onSave", "onSaveModel", "onWarning"] as const),
+];
+
+/** @throws for what is no callback, and for a handler of an event that there is not: nobody would call it */
+export function checkCallback(callback: unknown): void {
+  if (typeof callback === "function") return;
+  if (typeof callback !== "object" || callback === null || Array.isArray(callback))
+    throw new GpugradError(`Trainer: a callback is ${showValue(callback)}, not an object or a function.`);
+  const names = new Set<string>();
+  for (let own: object = callback; own !== Object.prototype && own !== null; own = Object.getPrototypeOf(own) as object)
+    for (const name of Object.getOwnPropertyNames(own)) names.add(name);
+  for (const name of names) {
+    const value = (callback as Record<string, unknown>)[name];
+    if (HANDLERS.includes(name as TrainerEvent)) {
+      if (value === undefined || typeof value === "function") continue;
+      throw new GpugradError(`Trainer: a callback's ${name} is ${showValue(value)}, not a function.`);
+    }
+    if (!/^on(_[a-z]|[A-Z])/.test(name) || typeof value !== "function") continue;
+    throw new GpugradError(
+      `Trainer: a callback has ${name}, but there is no such event.${didYouMean(name, HANDLERS)} There are ${HANDLERS.join(", ")}.`,
+    );
+  }
+}
+
 /** Calls each callback in turn. */
 export async function callAll(
   callbacks: readonly (TrainerCallback | CallbackFunction)[],
@@ -198,7 +243,11 @@ export class EarlyStoppingCallback implements TrainerCallback {
   readonly earlyStoppingThreshold: number;
   #evaluationsSinceBest = 0;
 
-  constructor({ earlyStoppingPatience = 1, earlyStoppingThreshold = 0 } = {}) {
+  constructor(options: { earlyStoppingPatience?: number; earlyStoppingThreshold?: number } = {}) {
+    const takes = { earlyStoppingPatience: "number?", earlyStoppingThreshold: "number?" } as const;
+    checkOptions("EarlyStoppingCallback", options, takes);
+    checkRanges("EarlyStoppingCallback", options, { earlyStoppingPatience: {}, earlyStoppingThreshold: {} });
+    const { earlyStoppingPatience = 1, earlyStoppingThreshold = 0 } = options;
     this.earlyStoppingPatience = earlyStoppingPatience;
     this.earlyStoppingThreshold = earlyStoppingThreshold;
   }

@@ -1,4 +1,5 @@
-import { memory } from "@gpugrad/tensor";
+import { checkOptions, memory } from "@gpugrad/tensor";
+import { checkRanges } from "../optim/check.ts";
 import { evalKey, type CallbackContext, type StepEvent, type TrainerCallback } from "./callbacks.ts";
 import { formatBytes, formatDuration, formatNumber, formatTable } from "../format.ts";
 import { progressLine, type ProgressLine, type ProgressStream } from "../progress.ts";
@@ -37,7 +38,10 @@ export class ProgressCallback implements TrainerCallback {
   #isTraining = false;
   #evaluations: LogEntry[] = [];
 
-  constructor({ stream = globalThis.process?.stderr, quiet = false, everySeconds = 60 }: ProgressOptions = {}) {
+  constructor(options: ProgressOptions = {}) {
+    checkOptions("ProgressCallback", options, { stream: "object?", quiet: "boolean?", everySeconds: "number?" });
+    checkRanges("ProgressCallback", options, { everySeconds: {} });
+    const { stream = globalThis.process?.stderr, quiet = false, everySeconds = 60 } = options;
     this.#line = progressLine(stream, { everySeconds });
     this.#isLive = stream?.isTTY === true;
     this.#quiet = quiet;

@@ -1,14 +1,17 @@
 import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification } from "@gpugrad/bert";
 import {
+  checkOptions,
   defaultGenerator,
   device,
   DeviceLostError,
+  didYouMean,
   GpugradError,
   init,
   manualSeed,
   OutOfMemoryError,
   scope,
+  showValue,
 } from "@gpugrad/tensor";
 import {
   hubCallback,
@@ -22,6 +25,7 @@ import {
 import {
   callAll,
   callInside,
+  checkCallback,
   defaultFlow,
   looksInside,
   type CallbackContext,
@@ -31,7 +35,7 @@ import {
 } from "./callbacks.ts";
 import { classWeights, labelCounts } from "../data/class-weights.ts";
 import { DataLoader, type BatchTokenizer } from "../data/data-loader.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { Dataset } from "../data/dataset.ts";
 import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
 import { SaveError } from "../checkpoint/save-error.ts";
@@ -45,6 +49,7 @@ import { createOptimizer } from "../optim/create-optimizer.ts";
 import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import {
+  defaultMetricNames,
   defaultMetrics,
   nonFiniteRows,
   predictionsOf,
@@ -118,6 +123,12 @@ export class Trainer {
   readonly #ready: Promise<void>;
 
   constructor(options: TrainerOptions) {
+    checkOptions("Trainer", options, {
+      ...{ model: "object", args: "object?", tokenizer: "object", trainDataset: "object?", evalDataset: "object?" },
+      ...{ trainIndices: "any", callbacks: "list?", computeMetrics: "function?", computeLoss: "function?" },
+      ...{ createOptimizer: "function?" },
+    });
+    for (const callback of options.callbacks ?? []) checkCallback(callback);
     this.model = options.model;
     this.#use = ModelUse.of(options.model);
     this.args = trainingArguments(options.args);
@@ -136,6 +147,8 @@ export class Trainer {
     if (args.evalStrategy !== "no" && options.trainDataset && !options.evalDataset)
       refuse(`evalStrategy is ${args.evalStrategy}, but there is no evalDataset`);
     const { num_labels: numLabels } = model.config;
+    this.#createScheduler(1); // refuses keywords of the schedule
+    if (!options.computeMetrics) checkMetric(args, numLabels);
     if (numLabels === 1 && (args.labelSmoothingFactor > 0 || args.classWeights !== null))
       refuse("labelSmoothingFactor and classWeights are for classes, but the model has one label: a regression");
     if (Array.isArray(args.classWeights) && args.classWeights.length !== numLabels)
@@ -151,6 +164,7 @@ export class Trainer {
 
   /** Adds a callback, after those there are. */
   addCallback(callback: TrainerCallback | CallbackFunction): void {
+    checkCallback(callback);
     this.#callbacks.push(callback);
   }
 
@@ -196,9 +210,17 @@ export class Trainer {
    * @param options.resumeFromCheckpoint in place of the argument of that name
    * @throws while the same model is being trained
    */
-  train({
-    resumeFromCheckpoint = this.args.resumeFromCheckpoint,
-  }: { resumeFromCheckpoint?: string | boolean | null } = {}): Promise<TrainOutput> {
+  async train(options: { resumeFromCheckpoint?: string | boolean | null } = {}): Promise<TrainOutput> {
+    checkOptions("Trainer.train", options, { resumeFromCheckpoint: "any" });
+    const { resumeFromCheckpoint = this.args.resumeFromCheckpoint } = options;
+    if (
+      typeof resumeFromCheckpoint === "object"
+        ? resumeFromCheckpoint !== null
+        : !/^(string|boolean)$/.test(typeof resumeFromCheckpoint)
+    )
+      throw new GpugradError(
+        `Trainer.train: resumeFromCheckpoint is ${showValue(resumeFromCheckpoint)}; it has to be a folder, true, false or null.`,
+      );
     return this.#use.training(() => this.#train(resumeFromCheckpoint));
   }
 
@@ -372,10 +394,11 @@ export class Trainer {
    * Loss and metrics on a dataset (default: `evalDataset`), which the log takes in, too.
    * @returns `eval_loss`, `eval_accuracy`, … and `eval_runtime`, `eval_samples_per_second`, `eval_steps_per_second`
    */
-  async evaluate({ dataset = this.#options.evalDataset }: { dataset?: Dataset | undefined } = {}): Promise<
-    Record<string, number>
-  > {
+  async evaluate(options: { dataset?: Dataset | undefined } = {}): Promise<Record<string, number>> {
+    checkOptions("Trainer.evaluate", options, { dataset: "object?" });
+    const { dataset = this.#options.evalDataset } = options;
     if (!dataset) throw new GpugradError("Trainer: evaluate() needs an evalDataset.");
+    checkDataset("Trainer.evaluate", dataset);
     return this.#use.reading(() => this.#evaluate(dataset));
   }
 
@@ -390,10 +413,10 @@ export class Trainer {
   }
 
   /** Logits of every row, with `test_loss` and the metrics where all rows have labels. */
-  predict(
-    dataset: Dataset,
-    { metricKeyPrefix = "test" }: { metricKeyPrefix?: string } = {},
-  ): Promise<PredictionOutput> {
+  async predict(dataset: Dataset, options: { metricKeyPrefix?: string } = {}): Promise<PredictionOutput> {
+    checkOptions("Trainer.predict", options, { metricKeyPrefix: "string?" });
+    checkDataset("Trainer.predict", dataset);
+    const { metricKeyPrefix = "test" } = options;
     return this.#use.reading(async () => {
       const prediction = await this.#predict(dataset, metricKeyPrefix);
       await this.#emit("onPredict", { metrics: prediction.metrics, prediction });
@@ -602,6 +625,24 @@ export class Trainer {
     };
     return [this.args, this.state, run?.control ?? freshControl(), context];
   }
+}
+
+/** @throws where no evaluation will give the metric that the run goes by */
+function checkMetric({ metricForBestModel }: TrainingArguments, numLabels: number): void {
+  const metric = metricForBestModel?.replace(/^eval_/, "");
+  const names = defaultMetricNames(numLabels);
+  if (metric === undefined || names.includes(metric)) return;
+  throw new GpugradError(
+    `Trainer: metricForBestModel is ${metricForBestModel}, which no evaluation gives. There are ${names.join(", ")}` +
+      `${names.includes("f1") ? "; precision, recall and f1 are macro averages" : ""}.${didYouMean(metric, names)}`,
+  );
+}
+
+function checkDataset(owner: string, dataset: unknown): void {
+  if (dataset instanceof Dataset) return;
+  throw new GpugradError(
+    `${owner}: the dataset is ${showValue(dataset)}, not a Dataset. Make one: Dataset.fromRows(rows).`,
+  );
 }
 
 async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { GpugradError } from "@gpugrad/tensor";
+import { GpugradError, showValue } from "@gpugrad/tensor";
 import { didYouMean, optionHint } from "../nearest.ts";
 import { SCHEDULER_NAMES, watchesMetric } from "../schedule.ts";
 
@@ -24,6 +24,7 @@ interface Range {
 
 function brokenRange(value: unknown, { from = -Infinity, above = -Infinity, below = Infinity, whole }: Range) {
   if (typeof value !== "number" || Number.isNaN(value)) return "it has to be a number";
+  if (!Number.isFinite(value)) return "it has to be finite";
   if (whole && !Number.isInteger(value))
     return `it has to be a whole number${from > -Infinity ? ` from ${from} on` : ""}`;
   if (value < from) return from === 0 ? "it can't be negative" : `it has to be ${from} or more`;
@@ -124,7 +125,8 @@ export const TRAINING_ARGUMENTS = {
   classWeights: {
     ...{ default: null, type: "list", help: "weight of each class in the loss, or balanced (not in Transformers)" },
     brokenRule: (value) =>
-      value === "balanced" || (Array.isArray(value) && value.every((w) => typeof w === "number" && w >= 0))
+      value === "balanced" ||
+      (Array.isArray(value) && value.every((w) => typeof w === "number" && w >= 0 && w < Infinity))
         ? undefined
         : "it has to be balanced, or a list of numbers, one for each class",
   } satisfies Argument<"balanced" | readonly number[] | null> as Argument<"balanced" | readonly number[] | null>,
@@ -235,10 +237,14 @@ export const camelCase = (name: string): string =>
 export function trainingArguments(
   given: Readonly<Record<string, unknown>> | Partial<TrainingArguments> = {},
 ): TrainingArguments {
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw new GpugradError(`TrainingArguments: ${showValue(given)} is not an object with arguments by name.`);
   const args = Object.fromEntries(NAMES.map((name) => [name, TRAINING_ARGUMENTS[name].default])) as TrainingArguments;
   for (const [spelled, value] of Object.entries(given)) {
     const name = camelCase(spelled) as Name;
-    const argument: Argument | undefined = TRAINING_ARGUMENTS[name];
+    const argument: Argument | undefined = Object.hasOwn(TRAINING_ARGUMENTS, name)
+      ? TRAINING_ARGUMENTS[name]
+      : undefined;
     if (!argument)
       throw new GpugradError(
         `TrainingArguments: there is no ${spelled}.${optionHint(name, NAMES) || ` There are ${NAMES.join(", ")}.`}`,
