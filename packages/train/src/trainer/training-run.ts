@@ -122,7 +122,7 @@ export class TrainingRun {
   readonly #parts: RunParts;
   readonly #scaler: GradScaler;
   /** 1 once a loss or gradient was not finite, where that ends the run: the updates that are sent after it are left out, too. */
-  readonly #halted = keep(zeros([]));
+  readonly #halted: Tensor;
   readonly #steps: RecordedSteps;
   readonly #updatesPerEpoch: number;
   readonly #flosPerToken: number;
@@ -155,6 +155,7 @@ export class TrainingRun {
     this.optimizer = parts.createOptimizer();
     this.lrScheduler = parts.createScheduler(totalSteps);
     this.#scaler = new GradScaler({ enabled: args.fp16 });
+    this.#halted = keep(zeros([]));
     this.#steps = new RecordedSteps(
       model.config,
       (inputs) => this.#update(inputs),
