@@ -40,6 +40,9 @@ it("gives results in the order of rows, from batches sorted by length", async ()
   expect(results.map(({ row, values }) => ("error" in row ? row.error : values![0]))).toEqual(
     words.map((count, i) => (i % 50 === 49 ? `row ${i}` : count)),
   );
+  // The longest rows of a window come first: what doesn't fit into memory fails at once.
+  const firstWindow = words.slice(0, 64 * 4).filter((_, i) => i % 50 !== 49);
+  expect(batches.slice(0, 2).flat()).toEqual(firstWindow.sort((a, b) => b - a).slice(0, 8));
   // 64 batches of 4 make a window; padding is what the longest of a batch has more than the others.
   const good = words.filter((_, i) => i % 50 !== 49);
   expect(batches.flat().sort()).toEqual(good.sort());

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { shuffledIndices, splitMix64 } from "../random.ts";
 import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
 import { Dataset } from "./dataset.ts";
+import { tokenizeDataset } from "./tokenize-dataset.ts";
 
 /** BERT's tokenizer with a vocabulary of one letter: a word of n letters is n tokens. */
 const vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "##w"];
@@ -128,4 +129,45 @@ test("prepares ahead, and a bad row is thrown when its batch is due", async () =
   };
   await expect(walk()).rejects.toThrow("row 5 is bad");
   expect(seen).toEqual([0, 1, 2, 3, 4]);
+});
+
+test("a row without a second text is encoded as it is without its neighbours, on the way and ahead", async () => {
+  const mixed = Dataset.fromRows([{ text: "w", text_pair: "ww" }, { text: "ww" }, { text: "w" }]);
+  const tokenized = await tokenizeDataset(mixed, tokenizer, { maxLength: 16, cacheDir: false });
+  for (const options of [{ maxLength: 16 }, { maxLength: 16, tokenized }]) {
+    const [batch] = await all(new DataLoader(mixed, tokenizer, options));
+    const row = (values: Int32Array, b: number) => [...values.subarray(6 * b, 6 * b + 6)];
+    expect(row(batch!.input_ids, 0)).toEqual([2, 5, 3, 5, 6, 3]);
+    expect(row(batch!.token_type_ids, 0)).toEqual([0, 0, 0, 1, 1, 1]);
+    expect(row(batch!.input_ids, 1)).toEqual([2, 5, 6, 3, 0, 0]); // one [SEP]
+    expect(row(batch!.input_ids, 2)).toEqual([2, 5, 3, 0, 0, 0]);
+    expect(row(batch!.token_type_ids, 2)).toEqual([0, 0, 0, 0, 0, 0]);
+  }
+});
+
+test("without a padding token, rows of one length make a batch and others are refused, on the way and ahead", async () => {
+  const encodeBatch = (texts: readonly string[]) => texts.map((text) => new Encoding(text));
+  class Encoding {
+    readonly input_ids: number[];
+    readonly attention_mask: number[];
+    readonly token_type_ids: number[];
+    constructor(text: string) {
+      this.input_ids = Array.from(text, () => 7);
+      this.attention_mask = this.input_ids.map(() => 1);
+      this.token_type_ids = this.input_ids.map(() => 0);
+    }
+  }
+  const bare: BatchTokenizer = { modelMaxLength: 8, encodeBatch };
+  const alike = Dataset.fromRows([{ text: "ab" }, { text: "cd" }]);
+  const different = Dataset.fromRows([{ text: "ab" }, { text: "c" }]);
+  const batchesOf = async (rows: Dataset) => {
+    const tokenized = await tokenizeDataset(rows, bare, { maxLength: 8, cacheDir: false });
+    return all(new DataLoader(rows, bare, { maxLength: 8, tokenized }));
+  };
+  expect([...(await batchesOf(alike))[0]!.input_ids]).toEqual([7, 7, 7, 7]);
+  await expect(batchesOf(different)).rejects.toThrow(/no padding token/);
+  const real = bertTokenizer(["[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "##w"], { do_lower_case: true });
+  const asTheyCome = (rows: Dataset) => all(new DataLoader(rows, real, { maxLength: 8 }));
+  expect((await asTheyCome(Dataset.fromRows([{ text: "ww" }, { text: "w w" }])))[0]!.shape).toEqual([2, 4]);
+  await expect(asTheyCome(Dataset.fromRows([{ text: "ww" }, { text: "w" }]))).rejects.toThrow(/no padding token/);
 });

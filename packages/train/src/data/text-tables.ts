@@ -70,14 +70,17 @@ export async function recordTable(
   const columns: string[] = [];
   if (format === "jsonl") {
     const keys = new Set<string>();
+    let problem: DataError | undefined; // of the first row that has one
     for (let start = 0; start < length;) {
       const [, end] = blockOf(start);
       for (const text of await texts(start, end)) {
         const cells = text instanceof DataError ? text : parseObject(text, where(start));
-        if (!(cells instanceof DataError)) for (const key of Object.keys(cells)) keys.add(key);
+        if (cells instanceof DataError) problem ??= cells;
+        else for (const key of Object.keys(cells)) keys.add(key);
         checkColumns(keys.size, where(start++));
       }
     }
+    if (keys.size === 0 && problem) throw problem;
     columns.push(...keys);
   } else {
     const [header] = await texts(0, Math.min(1, starts.length));
