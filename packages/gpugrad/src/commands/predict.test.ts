@@ -260,6 +260,18 @@ describe("a model that can't answer", () => {
     expect(await embed([broken, "t7", "--json"])).toBe(1);
   });
 
+  it("shows control characters of texts on a terminal, and leaves them elsewhere", async () => {
+    const text = "t5 \u001b[2J\u202e";
+    expect((await run([text])).out).toContain(`${text}\n`);
+    const { isTTY } = process.stdout;
+    process.stdout.isTTY = true;
+    try {
+      expect((await run([text])).out).toContain("t5 \\u001b[2J\\u202e\n");
+    } finally {
+      process.stdout.isTTY = isTTY;
+    }
+  });
+
   it("says once how many texts were cut", async () => {
     const { err } = await run(["t5 t6 t7", "t5", "t5 t6 t7 t8", "--max_length", "4"]);
     expect(err).toBe("gpugrad predict: 2 of 3 texts have more than 4 tokens and were cut there.\n");
