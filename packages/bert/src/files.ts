@@ -91,27 +91,33 @@ export async function readJson(folder: Folder, file: string): Promise<Json | und
   return text === undefined ? undefined : parseJsonObject(text, `${folder.name}/${file}`);
 }
 
-/** Parses `text` as a JSON object. @throws {@link GpugradError} naming `what` when it is not one, or nested too deeply. */
-export function parseJsonObject(text: string, what: string): Json {
+/** Parses `text` as JSON. @throws {@link GpugradError} naming `what` when it is not JSON, or nested too deeply. */
+export function parseJson(text: string, what: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     throw new GpugradError(`${what}: not JSON: ${(error as Error).message}. Is the file complete?`);
   }
-  check(isObject(value), () => `${what}: expected a JSON object, found ${text.slice(0, 40)}`);
   check(!isDeeperThan(value, maxNesting), () => `${what}: nested more than ${maxNesting} levels deep.`);
   return value;
 }
 
+/** Parses `text` as a JSON object. @throws {@link GpugradError} naming `what` when it is not one, as {@link parseJson} does too. */
+export function parseJsonObject(text: string, what: string): Json {
+  const value = parseJson(text, what);
+  check(isObject(value), () => `${what}: expected a JSON object, found ${text.slice(0, 40)}`);
+  return value;
+}
+
 /** Whether objects and lists are in each other so often; without recursion, which deep values would exhaust. */
-function isDeeperThan(value: object, levels: number): boolean {
-  let level = [value];
+function isDeeperThan(value: unknown, levels: number): boolean {
+  const objectsOf = (values: unknown[]) =>
+    values.filter((child): child is object => typeof child === "object" && child !== null);
+  let level = objectsOf([value]);
   for (let depth = 0; level.length > 0; depth++) {
     if (depth >= levels) return true;
-    level = level.flatMap((parent) =>
-      Object.values(parent).filter((child): child is object => typeof child === "object" && child !== null),
-    );
+    level = level.flatMap((parent) => objectsOf(Object.values(parent)));
   }
   return false;
 }

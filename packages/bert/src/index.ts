@@ -30,6 +30,7 @@ export {
   type TensorInfo,
   type TensorToWrite,
 } from "./safetensors.ts";
+export { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
 export { AutoTokenizer, bertTokenizer } from "./auto-tokenizer.ts";
 export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer.ts";
 export { type TruncationStrategy } from "./truncation.ts";

@@ -20,6 +20,15 @@ export interface Task<M extends { readonly config: BertConfig }> {
   open: (folder: Folder, options: LoadOptions) => Promise<M>;
   /** A row of numbers for each text, [B, …]. */
   compute: (model: M, inputs: ModelInputs) => Tensor;
+  /** What the model's folder says about its texts. */
+  texts?: (model: M, tokenizer: Tokenizer) => TextSettings;
+}
+
+export interface TextSettings {
+  /** Tokens per text, where the tokenizer's limit is not meant. */
+  maxLength?: number | undefined;
+  /** What is tokenized in place of a text. */
+  prepare: (text: string) => string;
 }
 
 /** A classifier with all its weights. @throws where some are missing, or its head is another one */
@@ -67,7 +76,7 @@ export interface TextModelOptions extends Omit<LoadOptions, "dtype"> {
 /** Opens a model and its tokenizer. @throws as their `fromPretrained` do */
 export async function openTextModel<M extends { readonly config: BertConfig }>(
   id: string,
-  { open, compute }: Task<M>,
+  { open, compute, texts }: Task<M>,
   { maxLength = Infinity, threads = 0, ...options }: TextModelOptions,
 ): Promise<TextModel> {
   const folder = await openFolder(id); // opened again, it is the same commit of the hub
@@ -77,7 +86,8 @@ export async function openTextModel<M extends { readonly config: BertConfig }>(
   let rebuilds = 0;
   let rebuilding: Promise<void> | undefined;
   const { config } = model;
-  const limit = Math.min(config.max_position_embeddings, tokenizer.modelMaxLength, maxLength);
+  const { maxLength: own = tokenizer.modelMaxLength, prepare } = texts?.(model, tokenizer) ?? {};
+  const limit = Math.min(config.max_position_embeddings, own, maxLength);
   const workers = threads > 0 ? await tokenizeThreads(tokenizer, threads, limit) : undefined;
 
   async function rebuild(): Promise<void> {
@@ -103,7 +113,10 @@ export async function openTextModel<M extends { readonly config: BertConfig }>(
     get rebuilds() {
       return rebuilds;
     },
-    encode: workers?.encode ?? ((rows) => Promise.resolve(encodeMarked(tokenizer, rows, limit))),
+    encode(given) {
+      const rows = prepare ? given.map((row) => ({ ...row, text: prepare(row.text) })) : given;
+      return workers?.encode(rows) ?? Promise.resolve(encodeMarked(tokenizer, rows, limit));
+    },
     async compute(batch) {
       const inputs = padBatch(tokenizer, batch);
       for (let isAgain = false; ; isAgain = true) {

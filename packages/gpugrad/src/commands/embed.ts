@@ -1,35 +1,48 @@
-import { AutoModel } from "@gpugrad/bert";
-import { fromArray, matmul, reshape } from "@gpugrad/tensor";
+import { AutoModel, poolTokens, readSentenceSettings, type BertModel, type SentenceSettings } from "@gpugrad/bert";
 import { Command } from "commander";
 import { refuseMissing } from "../missing-weights.ts";
 import { textCommand } from "../text-command.ts";
 
-/** `gpugrad embed MODEL [text…]`: a vector of length 1 per text: the mean over its tokens, as sentence-transformers makes it. */
+/** A model with what its folder says about embeddings. */
+interface Embedder {
+  readonly config: BertModel["config"];
+  readonly model: BertModel;
+  readonly settings: SentenceSettings;
+}
+
+/** `gpugrad embed MODEL [text…]`: a vector per text, made as the folder's sentence-transformers files say; else the mean over its tokens, scaled to length 1. */
 export function embed(args: string[]): Promise<number> {
   const command = new Command("gpugrad embed")
     .description(
-      "Sentence embeddings of texts: those given, the rows of --file, or the lines of standard input. A text with more tokens than " +
-        "--max-length is cut there, without a word. (sentence-transformers cuts where sentence_bert_config.json says, " +
-        "all-MiniLM-L6-v2 at 256.)",
+      "Sentence embeddings of texts: those given, the rows of --file, or the lines of standard input. Pooling, prompt, layers and length are " +
+        "those of the folder's sentence-transformers files (modules.json and what it names); without them it is the mean over the tokens, scaled to length 1. " +
+        "A text with more tokens than --max-length, or than max_seq_length of sentence_bert_config.json, is cut there.",
     )
     .option("--json", 'a line {"embedding": […]} per text; otherwise the numbers, separated by tabs');
+  let normalize = true;
+  let promptLength = 0; // in tokens, [CLS] included
   return textCommand(command, args, {
-    open: async (folder, options) =>
-      refuseMissing(await AutoModel.fromPretrained(folder, { onReport: options.say }), options, {
+    async open(folder, options): Promise<Embedder> {
+      const model = refuseMissing(await AutoModel.fromPretrained(folder, { onReport: options.say }), options, {
         unused: /^pooler\./,
-      }),
-    compute: (model, inputs) => {
-      const { last_hidden_state } = model.forward(inputs);
-      const [B, T] = last_hidden_state.shape as [number, number];
-      // Σ_t mask_t h_t as a product [B, 1, T] · [B, T, C]; its length is normalized away below, and with it the count.
-      const { data } = inputs.attention_mask as { data: ArrayLike<number> };
-      const mask = fromArray(Float32Array.from(data), [B, T]);
-      return matmul(reshape(mask, [B, 1, T]), last_hidden_state);
+      });
+      const settings = await readSentenceSettings(folder, model.config.hidden_size);
+      normalize = settings.normalize;
+      return { config: model.config, model, settings };
+    },
+    texts({ settings: { prompt, lowerCase, maxLength } }, tokenizer) {
+      const tokens = tokenizer.encode(prompt).input_ids;
+      promptLength = prompt === "" ? 0 : tokens.length - (tokens.at(-1) === tokenizer.sepTokenId ? 1 : 0);
+      return { maxLength, prepare: (text) => (lowerCase ? (prompt + text).toLowerCase() : prompt + text) };
+    },
+    compute({ model, settings }, inputs) {
+      const { data: mask } = inputs.attention_mask as { data: ArrayLike<number> };
+      return poolTokens(model.forward(inputs).last_hidden_state, mask, settings, promptLength);
     },
     output: ({ json }: { json?: true }) => ({
-      line(sum) {
-        const length = Math.hypot(...sum);
-        const embedding = Array.from(sum, (v) => v / Math.max(length, 1e-12));
+      line(vector) {
+        const length = normalize ? Math.max(Math.hypot(...vector), 1e-12) : 1;
+        const embedding = Array.from(vector, (v) => v / length);
         return json ? JSON.stringify({ embedding }) : embedding.join("\t");
       },
       bad: (row) => (json ? JSON.stringify(row) : ""),
