@@ -1,6 +1,6 @@
 export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./config.ts";
 export { HubError, type HubErrorCode } from "./errors.ts";
-export { byteSource, folderOf, readJson, readText, type ByteSource, type Folder } from "./files.ts";
+export { byteSource, folderOf, parseJsonObject, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export { globMatcher } from "./glob.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub-push.ts";

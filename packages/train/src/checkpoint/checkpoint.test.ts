@@ -225,6 +225,18 @@ describe("checkpoints", () => {
     await output.release();
   });
 
+  test("the best one is found by its name, wherever the folder was when it was written", async () => {
+    await save(3);
+    const output = await OutputFolder.open(join(folder, "new"));
+    const from = checkpointPath(folder, 5);
+    expect(await output.findBest("/home/jane/run/checkpoint-3", from)).toBe(checkpointPath(folder, 3));
+    expect(await output.findBest("checkpoint-3", from)).toBe(checkpointPath(folder, 3));
+    expect(await output.findBest("/home/jane/run/checkpoint-4", from)).toBeUndefined();
+    for (const other of [folder, `${folder}/checkpoint-3/..`, "", "C:\\\\checkpoint-3\\\\x"])
+      expect(await output.findBest(other, from)).toBeUndefined();
+    await output.release();
+  });
+
   test("the oldest make room, but those to keep; leftovers of unfinished saves go", async () => {
     for (const step of [1, 2, 3, 4]) await save(step);
     mkdirSync(`${checkpointPath(folder, 5)}.0123abcd.tmp`);

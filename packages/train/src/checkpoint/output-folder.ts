@@ -1,5 +1,6 @@
 import { access, constants, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { parseJsonObject } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
 import {
   checkpointPath,
@@ -64,6 +65,17 @@ export class OutputFolder {
     const problem = await problemOfCheckpoint(wanted);
     if (problem) throw new GpugradError(`${wanted}: can't be resumed from: ${problem}.`);
     return wanted;
+  }
+
+  /**
+   * The best checkpoint so far, which the state of the checkpoint `from` names: here, or beside that one. Only its name counts: the folder may
+   * have been moved, or be another machine's.
+   */
+  async findBest(named: string, from: string): Promise<string | undefined> {
+    const name = /checkpoint-\d+$/.exec(named)?.[0];
+    if (name === undefined) return undefined;
+    for (const path of [join(this.path, name), join(dirname(from), name)]) if (await exists(path)) return path;
+    return undefined;
   }
 
   /** Makes room for a run that begins. @throws when an earlier one has left checkpoints, unless they may go */
@@ -136,17 +148,12 @@ export async function writeJson(folder: string, file: string, value: unknown): P
   await writeFile(join(folder, file), `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** A file of JSON; undefined if it isn't there. */
-export async function readJsonFile(folder: string, file: string): Promise<unknown> {
+/** A file's JSON object; undefined if the file isn't there. @throws when it is something else, or nested deeply */
+export async function readJsonFile(folder: string, file: string): Promise<Record<string, unknown> | undefined> {
   const path = join(folder, file);
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new GpugradError(`${path}: not JSON: ${(error as Error).message}.`);
-  }
+  return text === undefined ? undefined : parseJsonObject(text, path);
 }

@@ -51,13 +51,49 @@ export async function writeResumeState(folder: string, state: ResumeState): Prom
   if (state.scaler) await writeJson(folder, "scaler.json", state.scaler);
 }
 
+type Values = Record<string, unknown>;
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isPair = (value: unknown): boolean => Array.isArray(value) && value.length === 2 && value.every(isCount);
+const isObject = (value: unknown): value is Values =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isScalar = (value: unknown): boolean => value === null || typeof value !== "object";
+
+/** What each file has to hold: {@link ResumeState} relies on it. */
+const RULES: Readonly<Record<string, (values: Values) => boolean>> = {
+  optimizer: ({ steps, parameters }) =>
+    isCount(steps) &&
+    Array.isArray(parameters) &&
+    parameters.every((own) => isObject(own) && typeof own["name"] === "string" && isCount(own["steps"])),
+  scheduler: (values) => Object.values(values).every((value) => isScalar(value) || Array.isArray(value)),
+  rng_state: ({ key, stream, blocks }) => isPair(key) && isPair(stream) && isCount(blocks),
+  progress: ({ sinceLastLog: since, skippedSteps, scheduleWaits }) =>
+    isObject(since) &&
+    (since["loss"] === null || typeof since["loss"] === "number") &&
+    [since["steps"], skippedSteps, scheduleWaits].every(isCount),
+  scaler: ({ scale, growthTracker, growthFactor, backoffFactor, growthInterval }) =>
+    isCount(growthTracker) &&
+    [scale, growthFactor, backoffFactor, growthInterval].every((value) => typeof value === "number"),
+};
+
+/** A file of the state, where there is one. @throws when it holds something else */
+async function readPart(folder: string, name: string): Promise<Values | undefined> {
+  const values = await readJson(folder, `${name}.json`);
+  if (values && !RULES[name]!(values)) {
+    throw new GpugradError(
+      `${folder}/${name}.json: it doesn't hold what is saved there. The file is damaged: resume from another checkpoint.`,
+    );
+  }
+  return values;
+}
+
 /**
  * Reads what `writeResumeState` wrote, and hands it to `use`; tensors are read from the file one by one.
  * @throws when the checkpoint was saved without it
  */
 export async function readResumeState(folder: string, use: (state: ResumeState) => Promise<void>): Promise<void> {
   const [counts, scheduler, generator, progress, scaler] = await Promise.all(
-    ["optimizer", "scheduler", "rng_state", "progress", "scaler"].map((name) => readJson(folder, `${name}.json`)),
+    ["optimizer", "scheduler", "rng_state", "progress", "scaler"].map((name) => readPart(folder, name)),
   );
   if (!counts || !scheduler || !generator || !progress) {
     throw new GpugradError(
@@ -65,6 +101,8 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
         "Train from its weights instead: give the folder as the model.",
     );
   }
+  const told = progress as unknown as Progress;
+  told.sinceLastLog.loss ??= NaN; // which JSON has not
   const file = await SafetensorsFile.open(await openFile(`${folder}/${OPTIMIZER}`));
   try {
     const tensors = file.keys().map((key) => {
@@ -72,11 +110,11 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
       return [key, { shape: file.info(key).shape, bytes }] as const;
     });
     await use({
-      optimizer: { ...(counts as Pick<OptimizerState, "steps" | "parameters">), tensors: new Map(tensors) },
-      scheduler: scheduler as Record<string, unknown>,
-      generator: generator as GeneratorState,
-      progress: progress as Progress,
-      ...(scaler !== undefined && { scaler: scaler as GradScalerStateDict }),
+      optimizer: { ...(counts as unknown as Pick<OptimizerState, "steps" | "parameters">), tensors: new Map(tensors) },
+      scheduler,
+      generator: generator as unknown as GeneratorState,
+      progress: told,
+      ...(scaler && { scaler: scaler as unknown as GradScalerStateDict }),
     });
   } finally {
     await file.close();

@@ -94,6 +94,8 @@ const orNull =
 const isState = (value: unknown): boolean =>
   isObject(value) && isObject(value["args"]) && isObject(value["attributes"]);
 
+const isLogged = orNull((value) => typeof value === "number");
+
 /** What each value of a state has to be. A number of the log or a metric that is NaN is null in JSON. */
 const RULES: { readonly [Name in keyof TrainerState]: readonly [kind: string, rule: (value: unknown) => boolean] } = {
   epoch: ["a number from 0 on", isNumber],
@@ -105,7 +107,10 @@ const RULES: { readonly [Name in keyof TrainerState]: readonly [kind: string, ru
   evalSteps: ["a number from 0 on", isNumber],
   saveSteps: ["a number from 0 on", isNumber],
   totalFlos: ["a number from 0 on", isNumber],
-  logHistory: ["a list of objects", (value) => Array.isArray(value) && value.every(isObject)],
+  logHistory: [
+    "a list of objects of numbers",
+    (value) => Array.isArray(value) && value.every((entry) => isObject(entry) && Object.values(entry).every(isLogged)),
+  ],
   bestMetric: ["a number or null", orNull((value) => typeof value === "number")],
   bestGlobalStep: ["a whole number or null", orNull(isCount)],
   bestModelCheckpoint: ["a folder or null", orNull((value) => typeof value === "string")],

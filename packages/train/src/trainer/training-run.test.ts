@@ -369,7 +369,7 @@ describe("the output folder", () => {
   });
 
   test.each([
-    ["[]", /trainer_state.json: it is not an object/],
+    ["[]", /trainer_state.json: expected a JSON object/],
     ['{"global_step": "5"}', /trainer_state.json: global_step is not a whole number from 0 on: "5"/],
     ['{"global_step": 2.5}', /global_step is not a whole number/],
     ['{"epoch": null}', /epoch is not a number from 0 on: null/],

@@ -190,9 +190,10 @@ export class TrainingRun {
     }
     const { loggingSteps, evalSteps, saveSteps, trainBatchSize } = this.state;
     this.state = { ...told, maxSteps, numTrainEpochs, loggingSteps, evalSteps, saveSteps, trainBatchSize };
-    if (this.state.bestModelCheckpoint !== null && !(await exists(this.state.bestModelCheckpoint))) {
-      await this.#warn(`${this.state.bestModelCheckpoint}, the best checkpoint so far, is gone.`);
-      this.state.bestModelCheckpoint = null;
+    const { bestModelCheckpoint: best } = this.state;
+    if (best !== null) {
+      this.state.bestModelCheckpoint = (await output?.findBest(best, folder)) ?? null;
+      if (this.state.bestModelCheckpoint === null) await this.#warn(`${best}, the best checkpoint so far, is gone.`);
     }
     loadCallbackStates(callbacks(), this.state.statefulCallbacks);
     await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, progress }) => {
