@@ -234,7 +234,8 @@ describe.each(Object.keys(attentionVariants) as AttentionVariant[])("attention, 
     const { output, saved } = f16 ? autocast(forward) : forward();
     const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: false });
     const value = f16 ? roundedToF16(v) : v;
-    expect((await output.data()).subarray(0, 8)).toEqual(Float32Array.from(value.data.subarray(0, 8)));
+    const tolerance = f16 ? 1e-3 : 0; // some adapters round to f16 another way
+    expectClose((await output.data()).subarray(0, 8), value.data.subarray(0, 8), { rtol: tolerance, atol: 0 }, "y");
     expect((await gradients.q!.data()).every((x) => x === 0)).toBe(true);
     expect((await gradients.k!.data()).every((x) => x === 0)).toBe(true);
   });

@@ -25,11 +25,14 @@ fn log1p(e: f32) -> f32 {
   return 2.0 * (s + s * series);
 }
 
+// Whether x is NaN: by the bits, for WGSL may assume that nothing is, and its exp and log may make anything of it.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
   if (i >= params.count) { return; }
-  let e = exp(-abs(x[i]));
+  let e = select(exp(-abs(x[i])), x[i], is_nan(x[i]));
   var positive = t[i];
   if (POS_WEIGHT) { positive *= pos_weight[i]; }
   let negative = 1.0 - t[i];

@@ -47,6 +47,14 @@ fn mass(c: u32, i: u32, label: u32) -> f32 {
   return p * weight_of(c);
 }
 
+// Whether x is NaN: by the bits, for WGSL may assume that nothing is, and its exp and log may make anything of it.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+// e^v, of NaN NaN.
+fn exp_of(v: Lanes) -> Lanes {
+  return select(exp(v), v, (bitcast<Places>(v) & Places(0x7fffffffu)) > Places(0x7f800000u));
+}
+
 @compute @workgroup_size(ROWS_PER_GROUP)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let row = id.x + id.y * workgroups.x * ROWS_PER_GROUP;
@@ -84,13 +92,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
       let v = select(Lanes(LOWEST), x[i], inside);
       let top = max(m, max_of(v));
       let shrink = exp(m - top);
-      run = run * shrink + sum_of(select(Lanes(), exp(v - top), inside));
+      run = run * shrink + sum_of(select(Lanes(), exp_of(v - top), inside));
       sum *= shrink;
       m = top;
     }
     sum += run;
   }
-  let log_sum = log(sum);
+  let log_sum = select(log(sum), sum, is_nan(sum));
 
   var distance = 0.0; // Σ q (m − x_c)
   var q = 0.0;
@@ -111,5 +119,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     distance = q * (m - logit(first + label * step));
   }
   loss[row] = distance + q * log_sum;
-  stats[row] = vec4f(m, log_sum, q, divisor);
+  stats[row] = vec4f(m, log_sum, select(q, log_sum, is_nan(log_sum)), divisor); // NaN for backward, whatever its exp does
 }

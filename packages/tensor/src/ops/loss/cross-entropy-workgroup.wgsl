@@ -70,6 +70,14 @@ fn mass(row: u32, c: u32, label: u32) -> f32 {
   return p * weight_of(c);
 }
 
+// Whether x is NaN: by the bits, for WGSL may assume that nothing is, and its exp and log may make anything of it.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
+// e^v, of NaN NaN.
+fn exp_of(v: vec4f) -> vec4f {
+  return select(exp(v), v, (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+}
+
 @compute @workgroup_size(SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -89,11 +97,11 @@ fn main(
     let inside = (place >= vec4u(first)) & (place < vec4u(end));
     let v = select(vec4f(LOWEST), x[i], inside);
     let m = max(mine.m, max_of(v));
-    mine = Online(m, mine.sum * exp(mine.m - m) + sum_of(select(vec4f(), exp(v - m), inside)));
+    mine = Online(m, mine.sum * exp(mine.m - m) + sum_of(select(vec4f(), exp_of(v - m), inside)));
   }
   let all = join_all(mine, lane);
   let m = all.m;
-  let log_sum = log(all.sum);
+  let log_sum = select(log(all.sum), all.sum, is_nan(all.sum));
 
   var sums = vec2f(); // Σ q (m − x_c), Σ q
   if (SOFT || SMOOTHING) {
@@ -121,5 +129,5 @@ fn main(
     if (!SMOOTHING) { sums = vec2f(divisor * (m - logit(first + label)), divisor); }
   }
   loss[row] = sums.x + sums.y * log_sum;
-  stats[row] = vec4f(m, log_sum, sums.y, divisor);
+  stats[row] = vec4f(m, log_sum, select(sums.y, log_sum, is_nan(log_sum)), divisor); // NaN for backward, whatever its exp does
 }

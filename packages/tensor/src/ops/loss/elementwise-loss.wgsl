@@ -13,6 +13,9 @@ struct Params { count: u32, beta: f32, scale: f32 }
 @group(0) @binding(3) var<storage, read_write> result: array<f32>; // [count]
 @group(0) @binding(4) var<uniform> params: Params;
 
+// Whether x is NaN: by the bits, for WGSL may assume that nothing is, and its exp and log may make anything of it.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
 fn loss(v: f32, t: f32) -> f32 {
   let d = v - t;
   switch LOSS {
@@ -24,7 +27,7 @@ fn loss(v: f32, t: f32) -> f32 {
     }
     case 3u: {
       if (t == 0.0) { return 0.0 - t * v; } // 0 ln 0 counts as 0; v may be NaN
-      return t * (log(t) - v);
+      return t * (log(t) - v); // of NaN NaN, as t is a factor
     }
     default: { return exp(t) * (t - v); }
   }
@@ -40,7 +43,7 @@ fn derivative(v: f32, t: f32) -> f32 {
       return d / params.beta; // also of NaN
     }
     case 3u: { return -t; }
-    default: { return -exp(t); }
+    default: { return -select(exp(t), t, is_nan(t)); }
   }
 }
 

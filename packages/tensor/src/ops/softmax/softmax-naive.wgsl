@@ -11,6 +11,9 @@ struct Params { rows: u32, cols: u32, inner: u32 } // inner: elements between ne
 @group(0) @binding(1) var<storage, read_write> y: array<f32>; // [rows / inner, cols, inner]
 @group(0) @binding(2) var<uniform> params: Params;
 
+// Whether x is NaN: by the bits, for WGSL may assume that nothing is, and its exp and log may make anything of it.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let row = id.x + id.y * workgroups.x * 8u; // large launches are folded into two dimensions
@@ -26,11 +29,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var i = first; i < end; ) { // in runs of 64, so that rounding grows with the root of a long row
     let stop = min(end, i + 64u * step);
     var run = 0.0;
-    for (; i < stop; i += step) { run += exp(x[i] - m); }
+    for (; i < stop; i += step) { run += select(exp(x[i] - m), x[i], is_nan(x[i])); }
     sum += run;
   }
 
-  let log_sum = log(sum);
+  let log_sum = select(log(sum), sum, is_nan(sum));
   for (var i = first; i < end; i += step) {
     if (LOG) { y[i] = (x[i] - m) - log_sum; } else { y[i] = exp(x[i] - m) / sum; }
   }

@@ -21,6 +21,9 @@ fn max_of(v: Lanes) -> f32 {
 }
 fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
+// Whether a lane is NaN: by the bits, for WGSL may assume that none is, and its exp and log may make anything of it.
+fn has_nan(v: Lanes) -> bool { return any((bitcast<vec4u>(vec4f(v)) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)); }
+
 @compute @workgroup_size(ROWS_PER_GROUP)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let row = id.x + id.y * workgroups.x * ROWS_PER_GROUP;
@@ -39,7 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
       let v = x[i];
       let top = max(m, max_of(v));
       let shrink = exp(m - top);
-      run = run * shrink + sum_of(exp(v - top));
+      run = run * shrink + select(sum_of(exp(v - top)), sum_of(v), has_nan(v));
       sum *= shrink;
       m = top;
     }
@@ -47,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   }
 
   if (LOG) {
-    let log_sum = log(sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
+    let log_sum = select(log(sum), sum, has_nan(Lanes(sum))); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
     for (var i = first; i < end; i += step) { y[i] = (x[i] - m) - log_sum; }
   } else {
     let scale = 1.0 / sum;

@@ -34,6 +34,9 @@ fn sum_all(mine: f32, lane: u32) -> f32 {
 // The sum of the lanes; vec4f(v) repeats an f32 four times.
 fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
+// Whether a lane is NaN: by the bits, for WGSL may assume that none is, and its exp and log may make anything of it.
+fn has_nan(v: Lanes) -> bool { return any((bitcast<vec4u>(vec4f(v)) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)); }
+
 @compute @workgroup_size(SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -57,7 +60,8 @@ fn main(
     if (!LOG) { term *= outputs[k]; }
     part += select(Lanes(), term, member + k * TEAM < params.vectors);
   }
-  let sum = sum_all(sum_of(part), lane);
+  var sum = sum_all(sum_of(part), lane);
+  if (LOG && has_nan(outputs[0])) { sum = sum_of(outputs[0]); } // then all of the row is NaN
 
   for (var k = 0u; k < VECTORS; k++) {
     let at = member + k * TEAM;

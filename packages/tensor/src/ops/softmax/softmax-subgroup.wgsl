@@ -51,6 +51,9 @@ fn max_of(v: Lanes) -> f32 {
 }
 fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
+// Whether a lane is NaN: by the bits, for WGSL may assume that none is, and its exp and log may make anything of it.
+fn has_nan(v: Lanes) -> bool { return any((bitcast<vec4u>(vec4f(v)) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)); }
+
 @compute @workgroup_size(SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -71,11 +74,12 @@ fn main(
   for (var k = 0u; k < VECTORS; k++) {
     let e = exp(held[k] - m);
     part += select(Lanes(), e, member + k * TEAM < params.vectors);
+    if (has_nan(held[k])) { part = held[k]; }
     if (!LOG) { held[k] = e; }
   }
   let sum = sum_all(sum_of(part), lane);
 
-  let log_sum = log(sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
+  let log_sum = select(log(sum), sum, has_nan(Lanes(sum))); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
   let scale = 1.0 / sum;
   for (var k = 0u; k < VECTORS; k++) {
     let at = member + k * TEAM;

@@ -29,6 +29,9 @@ fn sum_all(mine: f32, lane: u32) -> f32 {
 // The sum of the lanes; vec4f(v) repeats an f32 four times.
 fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
+// Whether a lane is NaN: by the bits, for WGSL may assume that none is, and its exp and log may make anything of it.
+fn has_nan(v: Lanes) -> bool { return any((bitcast<vec4u>(vec4f(v)) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)); }
+
 @compute @workgroup_size(SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -44,7 +47,8 @@ fn main(
   for (var i = first + lane; i < end; i += SIZE) {
     if (LOG) { part += dy[i]; } else { part += dy[i] * y[i]; }
   }
-  let sum = sum_all(sum_of(part), lane);
+  var sum = sum_all(sum_of(part), lane);
+  if (LOG && has_nan(y[first])) { sum = sum_of(y[first]); } // then all of the row is NaN
   for (var i = first + lane; i < end; i += SIZE) {
     if (LOG) { dx[i] = dy[i] - exp(y[i]) * sum; } else { dx[i] = y[i] * (dy[i] - sum); }
   }

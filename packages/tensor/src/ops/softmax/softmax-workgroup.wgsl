@@ -40,6 +40,9 @@ fn max_of(v: Lanes) -> f32 {
 }
 fn sum_of(v: Lanes) -> f32 { return dot(vec4f(v), vec4f(1.0)) * (f32(WIDTH) / 4.0); }
 
+// Whether a lane is NaN: by the bits, for WGSL may assume that none is, and its exp and log may make anything of it.
+fn has_nan(v: Lanes) -> bool { return any((bitcast<vec4u>(vec4f(v)) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)); }
+
 @compute @workgroup_size(SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -55,11 +58,11 @@ fn main(
   for (var i = first + lane; i < end; i += SIZE) {
     let v = x[i];
     let m = max(found.m, max_of(v));
-    found = Online(m, found.sum * exp(found.m - m) + sum_of(exp(v - m)));
+    found = Online(m, found.sum * exp(found.m - m) + select(sum_of(exp(v - m)), sum_of(v), has_nan(v)));
   }
   found = join_all(found, lane);
 
-  let log_sum = log(found.sum); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
+  let log_sum = select(log(found.sum), found.sum, has_nan(Lanes(found.sum))); // taken off after m, since m + ln Σ would round the logarithm to m's last digit
   let scale = 1.0 / found.sum;
   for (var i = first + lane; i < end; i += SIZE) {
     if (LOG) { y[i] = (x[i] - found.m) - log_sum; } else { y[i] = exp(x[i] - found.m) * scale; }
