@@ -73,8 +73,8 @@ describe("JSONL", () => {
     const lines = ["oops", "[1]", '{"txt": "a"}', '{"text": 3}', '{"text": "good"}'];
     const rows = await rowsOf("bad.jsonl", lines.join("\n"));
     const errors = [
-      /^bad\.jsonl, line 1: not JSON: oops/,
-      /line 2: no JSON object: \[1\]/,
+      /^bad\.jsonl, line 1: not JSON: .*: oops/,
+      /line 2: expected an object, found a list of 1/,
       /line 3: no text: .*columns \[txt\].*--text_column/,
       /line 4: no text: column text holds 3/,
     ];
@@ -107,5 +107,5 @@ describe("tables", () => {
 });
 
 it("a file that isn't there is an error", async () => {
-  await expect(inputRows({ file: join(dir, "none.txt") }).next()).rejects.toThrow(/ENOENT/);
+  await expect(inputRows({ file: join(dir, "none.txt") }).next()).rejects.toThrow(/none\.txt: no such file/);
 });

@@ -1,6 +1,17 @@
 import { openFile } from "@gpugrad/bert";
 import { check, GpugradError } from "@gpugrad/tensor";
-import { DataError, findColumns, openTable, type ColumnOptions } from "@gpugrad/train";
+import {
+  cellOf,
+  DataError,
+  findColumns,
+  namedError,
+  openTable,
+  parseObject,
+  shownText,
+  shownValue,
+  type Cells,
+  type ColumnOptions,
+} from "@gpugrad/train";
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
@@ -53,7 +64,16 @@ export async function* inputRows(options: InputOptions, signal?: AbortSignal): A
       yield orBad(`${name}, line ${line.number}`, () => ({ text: line.text() }));
 }
 
-function bytesOf(file: string | undefined, signal: AbortSignal | undefined): Readable {
+/** The bytes of a file, unpacked, or of standard input. @throws errors that name the file */
+async function* bytesOf(file: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  try {
+    yield* openBytes(file, signal);
+  } catch (error) {
+    throw signal?.aborted ? error : namedError(file ?? "stdin", error);
+  }
+}
+
+function openBytes(file: string | undefined, signal: AbortSignal | undefined): Readable {
   const source: Readable = file === undefined ? process.stdin : createReadStream(file);
   if (signal) addAbortSignal(signal, source); // a read that waits for input would never end
   if (!file?.endsWith(".gz")) return source;
@@ -114,8 +134,6 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-type Cells = Readonly<Record<string, unknown>>;
-
 /** One JSON object per line; empty lines are no rows. */
 async function* jsonRows(
   name: string,
@@ -124,23 +142,13 @@ async function* jsonRows(
 ): AsyncGenerator<TextRow | BadRow> {
   for await (const line of linesOf(bytes)) {
     if (line.isBlank) continue;
-    yield orBad(`${name}, line ${line.number}`, () => {
-      const cells = parseObject(line.text());
-      return rowOf(cells, findColumns({ name: "no text", columns: Object.keys(cells) }, options));
+    const where = `${name}, line ${line.number}`;
+    yield orBad(where, () => {
+      const cells = parseObject(line.text(), where);
+      if (cells instanceof DataError) throw cells;
+      return rowOf(cells, findColumns({ name: `${where}: no text`, columns: Object.keys(cells) }, options));
     });
   }
-}
-
-function parseObject(text: string): Cells {
-  const hint = (): string => `${text.slice(0, 80)} · Each line is an object, such as {"text": "…"}.`;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new GpugradError(`not JSON: ${hint()}`);
-  }
-  check(typeof value === "object" && value !== null && !Array.isArray(value), () => `no JSON object: ${hint()}`);
-  return value as Cells;
 }
 
 /** Rows of a file with columns. */
@@ -159,11 +167,8 @@ async function* tableRows(file: string, options: ColumnOptions): AsyncGenerator<
 /** The texts in these columns. @throws when there is none */
 function rowOf(cells: Cells, { text, textPair }: ReturnType<typeof findColumns>): TextRow {
   const value = (column: string): string => {
-    const found = cells[column];
-    check(typeof found === "string", () => {
-      const shown = typeof found === "bigint" ? String(found) : (JSON.stringify(found)?.slice(0, 80) ?? "nothing");
-      return `no text: column ${column} holds ${shown}.`;
-    });
+    const found = cellOf(cells, column);
+    check(typeof found === "string", () => `no text: column ${shownText(column)} holds ${shownValue(found)}.`);
     return found;
   };
   return { text: value(text), ...(textPair !== undefined && { text_pair: value(textPair) }) };
@@ -174,6 +179,7 @@ function orBad(where: string, row: () => TextRow): TextRow | BadRow {
   try {
     return row();
   } catch (error) {
-    return { error: `${where}: ${(error as Error).message}` };
+    // A DataError says where it is.
+    return { error: error instanceof DataError ? error.message : `${where}: ${(error as Error).message}` };
   }
 }

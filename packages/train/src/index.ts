@@ -29,10 +29,11 @@ export {
   type DataFiles,
   type LoadOptions,
 } from "./data/load-dataset.ts";
-export { shownList, shownText } from "./data/shown.ts";
+export { namedError } from "./data/named.ts";
+export { shownList, shownText, shownValue } from "./data/shown.ts";
 export { openTable } from "./data/open-table.ts";
 export { classWeights, formatLabelCounts, labelCounts } from "./data/class-weights.ts";
-export type { Cells, OpenSource, ReadLimits, Table } from "./data/table.ts";
+export { cellOf, parseObject, type Cells, type OpenSource, type ReadLimits, type Table } from "./data/table.ts";
 export {
   lengthGroupedIndices,
   paddingReport,
