@@ -17,9 +17,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 /** Kinds of values: what they are called in messages, and which values they are. */
 const kinds = {
   any: ["anything", () => true],
-  tensor: ["a tensor", (v) => isObject(v) && isTensor(v)],
-  tensors: ["a list of tensors", (v) => isList(v, (entry) => isObject(entry) && isTensor(entry))],
-  operand: ["a tensor or a number", (v) => isNumber(v) || (isObject(v) && isTensor(v))],
+  tensor: ["a tensor", isTensor],
+  tensors: ["a list of tensors", (v) => isList(v, isTensor)],
+  operand: ["a tensor or a number", (v) => isNumber(v) || isTensor(v)],
   number: ["a number", isNumber],
   "number|null": ["a number or null", (v) => v === null || isNumber(v)],
   "number|boolean": ["a number or a boolean", (v) => isNumber(v) || typeof v === "boolean"],
@@ -105,13 +105,13 @@ function checkOfOptions(owner: string, name: string, takes: Takes): Check {
       throw new GpugradError(`${owner}: ${name} is ${showValue(value)}, not ${known}.${hint}`);
     }
     const options = value ?? {};
-    for (const key of Object.keys(options)) {
+    for (const key in options) {
       if (checks.has(key)) continue;
       throw new GpugradError(
         `${owner}: there is no option ${key}.${didYouMean(key, names)} It takes ${names.join(", ")}.`,
       );
     }
-    for (const [key, check] of checks) check(options[key]);
+    for (const key of names) checks.get(key)!(options[key]);
   };
 }
 

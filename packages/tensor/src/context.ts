@@ -6,8 +6,8 @@ interface Frame<T> {
   open: boolean;
 }
 
-/** What happens when some work ends: with its result, and the value around it. */
-type Leave<T> = (end: { result?: unknown; outer: T | undefined; asynchronous: boolean }) => void;
+/** What happens when the work that `value` was in force for ends, with `outer` around it; without a result when it threw. */
+type Leave<T> = (value: T, outer: T | undefined, asynchronous: boolean, result?: unknown) => void;
 
 /**
  * A value that is in force while some work runs, and around it another, or none. Asynchronous works that overlap have each their own, in
@@ -17,6 +17,11 @@ export class Context<T> {
   readonly #activity = contextVariable<Frame<T>>();
   /** Of the work that is running now, as long as it has not awaited anything. */
   #running: Frame<T> | undefined;
+  readonly #leave: Leave<T> | undefined;
+
+  constructor(leave?: Leave<T>) {
+    this.#leave = leave;
+  }
 
   /** The value in force. */
   get current(): T | undefined {
@@ -30,52 +35,52 @@ export class Context<T> {
   }
 
   /** Runs `work`, asynchronous or not, with `value` in force. */
-  run<R>(value: T, work: () => R, leave?: Leave<T>): R {
-    const frame = this.#frame(value);
-    const result = this.#enter(frame, () => this.#activity.run(frame, work), leave);
+  run<R>(value: T, work: () => R): R {
+    const frame = this.#begin(value);
+    const result = this.#enter(frame, () => this.#activity.run(frame, work));
     if (!(result instanceof Promise)) {
-      this.#end(frame, leave, { result, asynchronous: false });
+      this.#end(frame, false, result);
       return result;
     }
     return result.then(
       (value: unknown) => {
-        this.#end(frame, leave, { result: value, asynchronous: true });
+        this.#end(frame, true, value);
         return value;
       },
       (error: unknown) => {
-        this.#end(frame, leave, { asynchronous: true });
+        this.#end(frame, true);
         throw error;
       },
     ) as R;
   }
 
   /** Runs work that is not asynchronous: cheaper. */
-  runNow<R>(value: T, work: () => R, leave?: Leave<T>): R {
-    const frame = this.#frame(value);
-    const result = this.#enter(frame, work, leave);
-    this.#end(frame, leave, { result, asynchronous: false });
+  runNow<R>(value: T, work: () => R): R {
+    const frame = this.#begin(value);
+    const result = this.#enter(frame, work);
+    this.#end(frame, false, result);
     return result;
   }
 
-  #frame(value: T): Frame<T> {
+  #begin(value: T): Frame<T> {
     return { value, outer: this.#open(this.#running ?? this.#activity.getStore()), open: true };
   }
 
-  #enter<R>(frame: Frame<T>, work: () => R, leave: Leave<T> | undefined): R {
+  #enter<R>(frame: Frame<T>, work: () => R): R {
     const before = this.#running;
     this.#running = frame;
     try {
       return work();
     } catch (error) {
-      this.#end(frame, leave, { asynchronous: false });
+      this.#end(frame, false);
       throw error;
     } finally {
       this.#running = before;
     }
   }
 
-  #end(frame: Frame<T>, leave: Leave<T> | undefined, how: { result?: unknown; asynchronous: boolean }): void {
+  #end(frame: Frame<T>, asynchronous: boolean, result?: unknown): void {
     frame.open = false;
-    leave?.({ ...how, outer: this.#open(frame.outer)?.value });
+    this.#leave?.(frame.value, this.#open(frame.outer)?.value, asynchronous, result);
   }
 }

@@ -27,7 +27,7 @@ export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMe
 export { showValue } from "./values.ts";
 export {
   copyInto,
-  empty,
+  emptyChecked as empty,
   fromArray,
   fromBytes,
   leaks,

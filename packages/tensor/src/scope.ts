@@ -5,7 +5,7 @@ import { isTensor } from "./values.ts";
 
 type Scope = Set<Tensor>;
 
-const scopes = new Context<Scope>();
+const scopes = new Context<Scope>(endScope);
 const home = new WeakMap<Tensor, Scope>();
 
 /** A new tensor belongs to the innermost scope. */
@@ -44,25 +44,18 @@ const checkScope = argumentCheck("scope", { work: "function" });
  */
 export function scope<T>(work: () => T): T {
   checkScope([work]);
-  const scope: Scope = new Set();
-  return scopes.run(scope, work, (end) => dispose(scope, end));
+  return scopes.run(new Set(), work);
 }
 
 /** A {@link scope} for work that is not asynchronous: cheaper. */
-export function scopeNow<T>(work: () => T): T {
-  const scope: Scope = new Set();
-  return scopes.runNow(scope, work, (end) => dispose(scope, end));
-}
+export const scopeNow = <T>(work: () => T): T => scopes.runNow(new Set(), work);
 
 const OVERLAP =
   " It was made while an asynchronous scope was open, and disposed when that scope ended. In a browser, works that run at the same time " +
   "take each other's tensors into their scopes: await one before the next begins, or keep() and dispose() what they make.";
 
 /** The end of a scope: what it does not return is disposed, the rest moves to the scope around it. */
-function dispose(
-  scope: Scope,
-  { result, outer, asynchronous }: { result?: unknown; outer: Scope | undefined; asynchronous: boolean },
-): void {
+function endScope(scope: Scope, outer: Scope | undefined, asynchronous: boolean, result?: unknown): void {
   const kept = new Set<Tensor>();
   forEachTensor(result, (tensor) => kept.add(tensor));
   for (const tensor of scope) {

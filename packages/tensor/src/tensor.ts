@@ -281,12 +281,12 @@ function nest(flat: ArrayLike<number | boolean>, shape: Shape, at = 0): NestedAr
 }
 
 /** A tensor whose elements are still to be written, by the kernel that the caller is about to run. */
-export const empty = checked(
-  "empty",
-  { shape: "shape", dtype: "dtype?" },
-  (shape: Shape, dtype: DType = "f32"): Tensor =>
-    new Tensor(new Storage(deviceBytes(dtype, sizeOf(shape))), shape, dtype),
-);
+export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
+  return new Tensor(new Storage(deviceBytes(dtype, sizeOf(shape))), shape, dtype);
+}
+
+/** {@link empty} as users call it; ops have checked their shapes. */
+export const emptyChecked = checked("empty", { shape: "shape", dtype: "dtype?" }, empty);
 
 /** A tensor from a flat array of elements. */
 export const fromArray = checked(

@@ -1,7 +1,8 @@
 import type { Tensor } from "./tensor.ts";
 
 /** By what it has: files that come before `tensor.ts` ask, too. */
-export const isTensor = (value: object): value is Tensor => "gradNode" in value && "dtype" in value;
+export const isTensor = (value: unknown): value is Tensor =>
+  typeof value === "object" && value !== null && "gradNode" in value && "dtype" in value;
 
 const SHOWN = 6; // entries of a list, characters of a long string times ten
 

@@ -70,7 +70,10 @@ export class Queue {
     }
     const { compilation } = pipeline;
     const { op } = provenance;
-    const group = this.#blaming(compilation, () => pipeline.bindGroup(buffers));
+    const group =
+      compilation.state === "good"
+        ? pipeline.bindGroup(buffers)
+        : this.#blaming(compilation, () => pipeline.bindGroup(buffers));
     const encode = (): void => {
       this.#encoder ??= this.#device.createCommandEncoder();
       if (this.#timestamps) this.#endPass(); // timestamps are taken per pass
