@@ -24,6 +24,8 @@ export interface Binding {
   readonly index: number;
   readonly name: string;
   readonly kind: "read-only-storage" | "storage" | "uniform";
+  /** What a storage buffer is an array of, if that is numbers of 32 bits. u32 stands for the bits of any dtype. */
+  readonly element: "f32" | "i32" | "u32" | undefined;
 }
 
 export interface Field {
@@ -37,14 +39,17 @@ export interface Field {
 /** Few devices offer more storage buffers than this to one kernel; WebGPU promises eight. */
 const MAX_STORAGE_BUFFERS = 8;
 
-const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage(?:\s*,\s*(\w+))?|uniform)>\s*(\w+)\s*:/g;
+const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage(?:\s*,\s*(\w+))?|uniform)>\s*(\w+)\s*:\s*([^;]*);/g;
 
 /** Reads a kernel's declarations. Comments are taken out first, so they may hold anything. */
 export function kernel(file: string, code: string): Kernel {
   const source = code.replace(/\/\/.*$/gm, "");
-  const bindings = [...source.matchAll(BINDING)].map(([, index, space, access, name]): Binding => {
+  const aliases = new Map(
+    [...source.matchAll(/\balias\s+(\w+)\s*=\s*([^;]+);/g)].map(([, name, type]) => [name!, type!]),
+  );
+  const bindings = [...source.matchAll(BINDING)].map(([, index, space, access, name, type]): Binding => {
     const kind = space === "uniform" ? "uniform" : access === "read_write" ? "storage" : "read-only-storage";
-    return { index: Number(index), name: name!, kind };
+    return { index: Number(index), name: name!, kind, element: elementOf(type!, aliases) };
   });
   const storage = bindings.filter((b) => b.kind !== "uniform");
   check(
@@ -70,6 +75,18 @@ export function kernel(file: string, code: string): Kernel {
     workgroupSize: size[1]!.split(",").map((s) => s.trim().replace(/u$/, "")),
     constants,
   };
+}
+
+/** The scalar of `array<f32>`, `array<vec4f>`, `array<vec4<i32>>`, or of an alias for one. */
+function elementOf(type: string, aliases: ReadonlyMap<string, string>): Binding["element"] {
+  let element = /^\s*array<(.*)>\s*$/s
+    .exec(type)?.[1]
+    ?.split(/,\s*\w+\s*$/)[0]
+    ?.trim();
+  for (let alias = aliases.get(element ?? ""); alias !== undefined; alias = aliases.get(element))
+    element = alias.trim();
+  const scalar = /^(?:vec[234]<?)?([fiu])(?:32)?>?$/.exec(element ?? "")?.[1];
+  return scalar ? (`${scalar}32` as "f32" | "i32" | "u32") : undefined;
 }
 
 /** Offsets by WGSL's rules for the uniform address space: https://www.w3.org/TR/WGSL/#alignment-and-size */

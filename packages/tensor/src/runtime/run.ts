@@ -23,13 +23,19 @@ export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Par
   const current = device();
   const { queue, pipelines } = current;
   const buffers: PooledBuffer[] = [];
-  for (const { kind, name } of kernel.bindings) {
+  for (const { kind, name, element } of kernel.bindings) {
     if (kind === "uniform") continue;
     const tensor = tensors[name];
     check(tensor, () => `${kernel.file}: no tensor given for binding ${name}.`);
     check(
       tensor.storage.device === current,
       () => `${kernel.file}: ${name} is ${tensor.toString()} of a device that was destroyed. Make it again.`,
+    );
+    check(
+      element === undefined || element === "u32" || element === tensor.dtype,
+      () =>
+        `${kernel.file}: ${name} is an array of ${element}, but was given ${tensor.toString()}. Pass it to("${element}") first; ` +
+        `array<u32> reads the bits of any dtype.`,
     );
     buffers.push(tensor.buffer);
   }

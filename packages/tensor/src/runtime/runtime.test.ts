@@ -67,6 +67,24 @@ describe("a kernel's own declarations", () => {
     expect(() => run(parsed, { x }, { ...params, stop: 1 }, { threads: 2 })).toThrow(/Params has no field stop/);
   });
 
+  test("a tensor of another dtype than the kernel declares is refused; u32 stands for any bits", async () => {
+    const x = tensor([1, 2], "i32");
+    expect(() => run(parsed, { x }, params, { threads: 2 })).toThrow(
+      'test/add.wgsl: x is an array of f32, but was given Tensor([2] i32, user). Pass it to("f32") first',
+    );
+    expect(() => run(specialize(parsed, { T: "i32" }), { x: tensor([1]) }, params, { threads: 2 })).toThrow(
+      "array of i32",
+    );
+    const elements = ["array<vec4f>", "array<vec2<i32>, 8>", "array<u32>", "array<atomic<u32>>", "array<f16>", "Own"];
+    const declared = elements.map((type, i) => `@group(0) @binding(${i}) var<storage> b${i} : ${type};`).join("\n");
+    const { bindings } = kernel("test/types.wgsl", `${declared}\n@compute @workgroup_size(1) fn main() {}`);
+    expect(bindings.map(({ element }) => element)).toEqual(["f32", "i32", "u32", undefined, undefined, undefined]);
+    const bits = kernel("test/bits.wgsl", source("x[i] = 7u;").replace("alias T = f32", "alias T = u32"));
+    const y = tensor([1, 2]);
+    run(bits, { x: y }, params, { threads: 2 });
+    expect(Array.from(new Uint32Array((await y.bytes()).slice().buffer))).toEqual([7, 7]);
+  });
+
   test("specialize replaces by name, and refuses a name that is not declared", () => {
     expect(specialize(parsed, { SCALE: 4 }).code).toContain("const SCALE = 4u;");
     expect(specialize(parsed, { T: "i32" }).code).toContain("alias T = i32;");
