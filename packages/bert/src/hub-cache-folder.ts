@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, open, readdir, realpath, rename, rm, stat, statfs, symlink } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { HubError } from "./errors.ts";
 import { writeFileAside } from "./file-system.ts";
 import type { RemoteFile } from "./hub-api.ts";
@@ -23,15 +23,15 @@ export function folderStore(cacheDir: string, type: string, repo: string): HubSt
   ];
 
   const isInside = async (path: string): Promise<boolean> => {
-    const inside = relative(await realpath(storage), await realpath(path));
+    const inside = relative(join(await realpath(cacheDir), basename(storage)), await realpath(path));
     return inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside);
   };
 
-  /** Makes a folder below `storage`, link by link: one that leads elsewhere is refused. */
+  /** Makes a folder of the repository's, one after the other: a link that leads elsewhere is refused. */
   async function makeFolder(folder: string): Promise<void> {
-    await mkdir(storage, { recursive: true });
-    let at = storage;
-    for (const part of relative(storage, folder).split(sep)) {
+    await mkdir(cacheDir, { recursive: true });
+    let at = cacheDir;
+    for (const part of relative(cacheDir, folder).split(sep)) {
       at = join(at, part);
       await mkdir(at).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "EEXIST") throw error;

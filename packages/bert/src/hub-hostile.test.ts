@@ -273,18 +273,21 @@ describe("what lies in the cache", () => {
     expect(readFileSync(victim, "utf8")).toBe("somebody's file");
   });
 
-  it.each(["refs", "blobs", "snapshots", `snapshots/${fakeCommit}`])("%s links to a folder outside", async (name) => {
-    const outside = join(root, "outside");
-    put(join(outside, "kept"), "somebody's file");
-    mkdirSync(dirname(inCache(name)), { recursive: true });
-    symlinkSync(outside, inCache(name));
-    const error = await failure(get());
-    expect([error.code, error.message]).toEqual([
-      "disk",
-      expect.stringMatching(/a link that leads out of the cache: nothing is written there\. Delete it/),
-    ]);
-    expect(readdirSync(outside)).toEqual(["kept"]);
-  });
+  it.each([".", "refs", "blobs", "snapshots", `snapshots/${fakeCommit}`])(
+    "%s links to a folder outside",
+    async (name) => {
+      const outside = join(root, "outside");
+      put(join(outside, "kept"), "somebody's file");
+      mkdirSync(dirname(inCache(name)), { recursive: true });
+      symlinkSync(outside, inCache(name));
+      const error = await failure(get());
+      expect([error.code, error.message]).toEqual([
+        "disk",
+        expect.stringMatching(/a link that leads out of the cache: nothing is written there\. Delete it/),
+      ]);
+      expect(readdirSync(outside)).toEqual(["kept"]);
+    },
+  );
 
   it("loses old commits when asked to, and nothing else", async () => {
     await get();
