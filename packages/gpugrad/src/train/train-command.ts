@@ -227,9 +227,10 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   );
   const unsaved = await saveModel(run);
   if (!unsaved) note(`saved the model and its tokenizer in ${args.outputDir}`);
-  // The last evaluation stands where the model is still the one that was evaluated.
-  const isCurrent = evaluated.step === result.globalStep && !args.loadBestModelAtEnd;
-  if (!isCurrent) await unlessAsked(() => trainer.evaluate());
+  const { bestModelCheckpoint, bestGlobalStep } = trainer.state;
+  const hasBest = args.loadBestModelAtEnd && bestModelCheckpoint !== null;
+  // The model may be the one that was evaluated last: its numbers would be the same.
+  if (evaluated.step !== (hasBest ? bestGlobalStep : result.globalStep)) await unlessAsked(() => trainer.evaluate());
   const last = evaluated.prediction!;
   const { test: testRows } = task;
   const test = testRows && (await unlessAsked(() => trainer.predict(testRows)));

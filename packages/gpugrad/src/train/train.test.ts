@@ -340,6 +340,21 @@ describe("gpugrad train", () => {
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: "end", steps: 3 });
   });
 
+  test("the model that was evaluated last is not evaluated once more at the end", async () => {
+    const best = ["--eval_strategy", "steps", "--save_strategy", "steps", "--load_best_model_at_end"];
+    const words = ["--on_bad_row", "skip", ...best, "--eval_steps", "2", "--save_steps", "2", "--max_steps", "4"];
+    for (const [greaterIsBetter, evaluations] of [
+      ["false", 2], // the loss falls: the best is the last
+      ["true", 3], // the first is the best, and another model than the last
+    ] as const) {
+      const out = join(work, `once ${greaterIsBetter}`);
+      const more = ["--output_dir", out, "--greater_is_better", greaterIsBetter, "--report_to", "jsonl"];
+      const { result, stderr } = await run(...words, ...more, "--learning_rate", "3e-3");
+      expect(result, stderr).toBe(0);
+      expect(readFileSync(join(out, "log.jsonl"), "utf8").match(/eval_loss/g)).toHaveLength(evaluations);
+    }
+  });
+
   test("SIGTERM ends it in every phase, with no lock left", async () => {
     for (const phase of [/^$/, /adapter/, /saved the model/]) {
       const out = join(work, `stopped ${phase.source}`);
