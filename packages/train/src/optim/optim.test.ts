@@ -8,13 +8,14 @@ import {
   toFloat32,
   type ModelInputs,
 } from "@gpugrad/bert";
-import { destroy, fromArray, init, undisposed, record, scope, sum, type Tensor } from "@gpugrad/tensor";
+import { destroy, fromArray, init, mul, undisposed, record, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getScheduler } from "../schedule.ts";
 import { Adam, AdamW } from "./adamw.ts";
 import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";
 import { noDecayGroups } from "./optimizer.ts";
 import { SGD } from "./sgd.ts";
+import { Adafactor } from "./adafactor.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);
@@ -286,3 +287,19 @@ test("five updates of a tiny BERT follow PyTorch's", async () => {
   }
   await golden.close();
 });
+
+test.each([Adam, AdamW, SGD, Adafactor])(
+  "a step of %o changes the parameter in place: an older tape refuses",
+  (Optimizer) => {
+    const before = undisposed();
+    scope(() => {
+      const p = parameter([1, 2, 3], [0.1, 0.2, 0.3]);
+      const optimizer = new Optimizer([["p", p]]);
+      const loss = sum(mul(p, p)); // saves p
+      optimizer.step();
+      expect(() => loss.backward()).toThrow(/changed in place/);
+      optimizer.dispose();
+    });
+    expect(undisposed()).toBe(before);
+  },
+);
