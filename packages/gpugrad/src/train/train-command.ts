@@ -94,7 +94,7 @@ export async function trainCommand<Extra extends object = object>(
   /** Work that a signal ends before it is done. */
   const unlessAsked = <T>(work: () => Promise<T>): Promise<T> => unlessStopped(stop.signal, work);
   try {
-    if (!command.bringsTask?.({ ...options }) && args.outputDir !== null) await checkOutputFolder(args.outputDir, args);
+    if (args.outputDir !== null) await checkOutputFolder(args.outputDir, args);
     const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier

@@ -159,7 +159,9 @@ export const TRAINING_ARGUMENTS = {
   saveTotalLimit: orNull(count(1, "checkpoints to keep: the best and the newest")),
   saveOnlyModel: flag(false, "save no optimizer state: smaller checkpoints that can't be resumed"),
   loadBestModelAtEnd: flag(false, "end with the weights of the best checkpoint"),
-  metricForBestModel: text("what best is about: loss, accuracy, … (default: loss)"),
+  metricForBestModel: text(
+    "metric that says which model is best: loss, accuracy, f1 (the macro average), … (default: loss)",
+  ),
   greaterIsBetter: orNull(flag(true, "whether a greater metric is better (default: unless it ends in loss)")),
 
   seed: number(42, "for fresh weights, dropout and the order of rows", { whole: true }),
