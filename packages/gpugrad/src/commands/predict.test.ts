@@ -1,7 +1,7 @@
 import { BertForSequenceClassification, BertModel } from "@gpugrad/bert";
 import { destroy, device, init, memory } from "@gpugrad/tensor";
 import { spawn } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -184,6 +184,38 @@ describe("gpugrad predict", () => {
     expect((await run(["--format", "xml", "a"])).code).toBe(2);
     await expect(run(["--file", join(dir, "none.txt")])).rejects.toThrow(/none\.txt/);
   });
+});
+
+it("gpugrad embed pools, cuts and begins as the files of sentence-transformers say", async () => {
+  vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  vi.spyOn(console, "warn").mockReturnValue();
+  const vectorsOf = async (folder: string, ...texts: string[]) => {
+    let out = "";
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += String(text)), true));
+    expect(await embed([folder, "--json", ...texts])).toBe(0);
+    return (jsonLines(out) as { embedding: number[] }[]).map(({ embedding }) => embedding);
+  };
+  const folder = await mkdtemp(join(tmpdir(), "sentences-"));
+  await cp(dir, folder, { recursive: true });
+  const write = (file: string, content: unknown) => writeFile(join(folder, file), JSON.stringify(content));
+  await mkdir(join(folder, "1_Pooling"));
+  await write("modules.json", [
+    { idx: 0, path: "", type: "sentence_transformers.models.Transformer" },
+    { idx: 1, path: "1_Pooling", type: "sentence_transformers.models.Pooling" },
+  ]);
+  await write("1_Pooling/config.json", { pooling_mode: ["cls", "mean"] });
+  await write("config_sentence_transformers.json", { prompts: { q: "t6 " }, default_prompt_name: "q" });
+  await write("sentence_bert_config.json", { max_seq_length: 5 });
+
+  const [cut, same] = await vectorsOf(folder, "t5 t7 t8 t9", "t5 t7");
+  expect(cut).toEqual(same); // [CLS] t6 t5 t7 [SEP]
+  const [mean] = await vectorsOf(dir, "t6 t5 t7"); // by the usual rule: the mean, of length 1
+  const second = cut!.slice(cut!.length / 2);
+  const length = Math.hypot(...second);
+  expect(Math.abs(length - 1)).toBeGreaterThan(1e-3);
+  for (const [i, value] of mean!.entries()) expect(second[i]! / length).toBeCloseTo(value, 5);
+  expect(cut!.slice(0, mean!.length)).not.toEqual(second);
+  await rm(folder, { recursive: true });
 });
 
 it("gpugrad embed keeps the places of bad lines, too", async () => {
