@@ -22,6 +22,13 @@ const seams = new Set(
     .concat("defineOp kernel run specialize".split(" ")),
 );
 
+test("a value in a message is short, however deep or long it is", () => {
+  let deep: unknown = 1;
+  for (let i = 0; i < 100_000; i++) deep = [deep, deep];
+  expect(gpugrad.showValue(deep)).toBe("[[[…], […]], [[…], […]]]");
+  expect(gpugrad.showValue(Array.from({ length: 9 }, (_, i) => i))).toBe("[0, 1, 2, 3, 4, 5, …]");
+});
+
 describe("plain JavaScript", () => {
   const functions = Object.entries(untyped).filter(
     ([name, value]) => typeof value === "function" && /^[a-z]/.test(name) && !plain.has(name) && !seams.has(name),

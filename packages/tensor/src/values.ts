@@ -6,8 +6,8 @@ export const isTensor = (value: unknown): value is Tensor =>
 
 const SHOWN = 6; // entries of a list, characters of a long string times ten
 
-/** A value as it is shown in messages. */
-export function showValue(value: unknown): string {
+/** A value as it is shown in messages; of lists within lists, what lies deeper than two is left out. */
+export function showValue(value: unknown, depth = 2): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 10 * SHOWN ? `${value.slice(0, 10 * SHOWN)}…` : value);
   }
@@ -16,7 +16,9 @@ export function showValue(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   if (isTensor(value)) return value.toString();
   if (Array.isArray(value)) {
-    return `[${value.slice(0, SHOWN).map(showValue).join(", ")}${value.length > SHOWN ? ", …" : ""}]`;
+    if (depth === 0) return "[…]";
+    const entries = value.slice(0, SHOWN).map((entry) => showValue(entry, depth - 1));
+    return `[${entries.join(", ")}${value.length > SHOWN ? ", …" : ""}]`;
   }
   const kind = (value.constructor as { name?: string } | undefined)?.name;
   return kind && kind !== "Object" ? `a ${kind}` : `{ ${Object.keys(value).slice(0, SHOWN).join(", ")} }`;

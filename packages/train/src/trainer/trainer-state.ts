@@ -1,4 +1,4 @@
-import { GpugradError } from "@gpugrad/tensor";
+import { GpugradError, showValue } from "@gpugrad/tensor";
 import { snakeCase } from "./training-arguments.ts";
 
 /** An entry of the log: Transformers' keys (`loss`, `grad_norm`, `eval_accuracy`, …), with `epoch` and `step`. */
@@ -135,7 +135,7 @@ export function stateFromJson(json: unknown, fresh: TrainerState, file = "traine
     const value = json[snakeCase(name)];
     if (value === undefined) return [];
     const [kind, rule] = RULES[name];
-    if (!rule(value)) refuse(`${snakeCase(name)} is not ${kind}: ${JSON.stringify(value).slice(0, 80)}`);
+    if (!rule(value)) refuse(`${snakeCase(name)} is not ${kind}: ${showValue(value)}`);
     return [[name, value] as const];
   });
   const state: TrainerState = { ...fresh, ...Object.fromEntries(known) };

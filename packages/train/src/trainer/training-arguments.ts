@@ -261,7 +261,7 @@ export function trainingArguments(
 
 function refuse(name: Name, value: unknown, rule: string): never {
   throw new GpugradError(
-    `TrainingArguments: ${name} is ${typeof value === "string" ? value : JSON.stringify(value)}, but ${rule.replace(/[^.?]$/, "$&.")}`,
+    `TrainingArguments: ${name} is ${typeof value === "string" ? value : showValue(value)}, but ${rule.replace(/[^.?]$/, "$&.")}`,
   );
 }
 
