@@ -1,27 +1,36 @@
 // pnpm test [vitest arguments]: installs what is missing, makes sure that there is an adapter, runs the tests, and ends
 // with what failed, a line each, and one line `N passed, N failed[, N skipped]`.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { createInterface } from "node:readline";
 import { ensureInstalled, root } from "./setup.mjs";
 
 ensureInstalled();
-const run = (args, options) => spawnSync(process.execPath, args, { cwd: root, stdio: "inherit", ...options });
+/** Runs a program without the lines that Dawn writes to stderr, from C++, at every search for an adapter. */
+async function run(args, { stdout = "inherit", env = process.env } = {}) {
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ["inherit", stdout, "pipe"] });
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    if (!/^Warning: maxDynamic\w+ artificially reduced from/.test(line)) process.stderr.write(`${line}\n`);
+  });
+  let output = "";
+  child.stdout?.setEncoding("utf8").on("data", (text) => (output += text));
+  const [status] = await once(child, "close");
+  return { status, output };
+}
 
 // Once before all: tests that run at the same time would each fetch SwiftShader, and each fail for want of an adapter.
-const search = run(["scripts/run.mjs", "scripts/adapter.ts"], {
-  stdio: ["ignore", "pipe", "inherit"],
-  encoding: "utf8",
-});
+const search = await run(["scripts/run.mjs", "scripts/adapter.ts"], { stdout: "pipe" });
 if (search.status !== 0) finish({ failed: 1 });
-const adapter = JSON.parse(search.stdout);
+const adapter = JSON.parse(search.output);
 console.log(`Adapter: ${adapter.description}`);
 
 const folder = mkdtempSync(join(tmpdir(), "gpugrad-test-"));
 const report = join(folder, "report.json");
 const args = process.argv.slice(2).filter((arg, i) => i > 0 || arg !== "--");
-const { status } = run(
+const { status } = await run(
   ["node_modules/vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile=${report}`, ...args],
   { env: { ...process.env, GPUGRAD_ADAPTER: process.env.GPUGRAD_ADAPTER || adapter.via } },
 );

@@ -42,18 +42,21 @@ export async function requestAdapter(): Promise<AdapterChoice> {
 
   const wanted = process.env["GPUGRAD_ADAPTER"]?.toLowerCase();
   const tried: string[] = [];
-  let favourite = await open();
+  const problem = loaderProblem();
+  let favourite = problem ? undefined : await open();
   for (const step of wanted ? [wanted] : searchOrder) {
     try {
       let found = await find(step, favourite);
       if (!found && step === "swiftshader") {
-        if (!wanted) process.stderr.write(slow);
+        if (!wanted) process.stderr.write(slow(problem));
         useSwiftShader(await swiftShaderFolder());
         favourite = await open();
         found = await find(step, favourite);
       }
       if (found) return choose(found, wanted ? "env" : kindOf(found), tried);
-      tried.push(`${step}: ${favourite ? "none of the adapters here is one" : "Dawn sees no adapter at all"}`);
+      tried.push(
+        `${step}: ${favourite ? "none of the adapters here is one" : (problem ?? "Dawn sees no adapter at all")}`,
+      );
     } catch (error) {
       tried.push(`${step}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -69,9 +72,24 @@ export async function requestAdapter(): Promise<AdapterChoice> {
   );
 }
 
-const slow =
-  "gpugrad: no GPU here and no lavapipe of Mesa 25 or newer, so SwiftShader computes on the CPU (fetched from npm once, 67 MB). " +
+const slow = (problem = "no GPU here and no lavapipe of Mesa 25 or newer"): string =>
+  `gpugrad: ${problem}, so SwiftShader computes on the CPU (fetched from npm once, 67 MB). ` +
   "lavapipe is about 5 times faster: `pnpm gpugrad doctor --fix` installs it.\n";
+
+/**
+ * Why no adapter but SwiftShader, which brings its own loader, can be found: on Linux Dawn loads the Vulkan loader by this name, and
+ * complains on stderr at each try. Node refuses the library for not being an addon, but says something else where there is none.
+ */
+function loaderProblem(): string | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    process.dlopen({ exports: {} }, "libvulkan.so.1");
+  } catch (error) {
+    const missing = /No such file|file too short|ELF/.exec(String(error));
+    if (missing) return "the Vulkan loader, libvulkan.so.1, can't be loaded (`apt-get install libvulkan1`)";
+  }
+  return undefined;
+}
 
 function choose({ gpu, adapter }: Found, via: AdapterSource, tried: string[]): AdapterChoice {
   held.add(gpu);
