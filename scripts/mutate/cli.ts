@@ -27,7 +27,7 @@ async function main(): Promise<number> {
   const program = new Command("mutate")
     .description(
       "Changes the code a little, one place at a time, in a copy of the tree, and runs the tests of its package: TypeScript with StrykerJS, " +
-        "WGSL with a list of slips (scripts/mutate/wgsl.ts). Prints what no test noticed, and the score of each package.",
+        "WGSL with a list of slips (scripts/mutate/wgsl.ts). Prints each change and whether a test noticed it, and the score of each package.",
     )
     .argument("[paths...]", `files or folders; default packages/{${PACKAGES.join(",")}}/src`)
     .option("--places <n>", "places of each package and language, picked by the seed", positive, 30)
@@ -39,27 +39,32 @@ async function main(): Promise<number> {
 
   const files = sourcesBelow(paths);
   if (files.length === 0) program.error(`mutate: no sources below ${paths.join(", ")}.`);
-  const copy = copyOfTheTree(root);
+  const copy = copyOfTheTree(root, { stryker: only !== "wgsl" });
   const rows = [["package", "language", "changes", "noticed", "score"]];
   try {
     for (const name of [...new Set(files.map((file) => file.split("/")[1]!))]) {
       const own = files.filter((file) => file.startsWith(`packages/${name}/`));
       const sample = <T>(all: T[]): T[] => shuffled(all, seed).slice(0, places);
-      const report = (language: string, outcomes: readonly Outcome[]) => {
-        if (outcomes.length === 0) return;
-        for (const { file, line, change, noticed } of outcomes)
-          if (!noticed) console.log(`SURVIVED ${file}:${line}: ${change}`);
-        const noticed = outcomes.filter((outcome) => outcome.noticed).length;
-        const score = `${((100 * noticed) / outcomes.length).toFixed(1)} %`;
-        rows.push([name, language, String(outcomes.length), String(noticed), score]);
+      let count: Record<"changes" | "noticed", number>;
+      const tell = ({ file, line, change, noticed }: Outcome): void => {
+        count.changes++;
+        if (noticed) count.noticed++;
+        console.log(`${noticed ? "noticed " : "SURVIVED"} ${file}:${line}: ${change}`);
+      };
+      const score = async (language: string, tryAll: () => Promise<void>): Promise<void> => {
+        count = { changes: 0, noticed: 0 };
+        await tryAll();
+        const { changes, noticed } = count;
+        if (changes > 0)
+          rows.push([name, language, String(changes), String(noticed), `${((100 * noticed) / changes).toFixed(1)} %`]);
       };
       if (only !== "wgsl") {
         const all: Place[] = own.filter((file) => file.endsWith(".ts")).flatMap((file) => statementsIn(root, file));
-        report("TypeScript", mutateTypeScript(copy, name, sample(all)));
+        await score("TypeScript", () => mutateTypeScript(copy, name, sample(all), tell));
       }
       if (only !== "ts") {
         const all: Slip[] = own.filter((file) => file.endsWith(".wgsl")).flatMap((file) => slipsIn(root, file));
-        report("WGSL", await trySlips(copy, sample(all)));
+        await score("WGSL", () => trySlips(copy, sample(all), tell));
       }
     }
   } finally {

@@ -9,12 +9,12 @@ const STRYKER = ["@stryker-mutator/core@10.1.1", "@stryker-mutator/vitest-runner
 const NODE = `node-${process.platform}-${process.arch}@22`;
 
 /** A copy of what git knows or would, with its dependencies: changes are made there, and whatever ends this program leaves the tree as it is. */
-export function copyOfTheTree(root: string): string {
+export function copyOfTheTree(root: string, { stryker }: { stryker: boolean }): string {
   const copy = mkdtempSync(join(tmpdir(), "gpugrad-mutate-"));
   const listed = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: root, encoding: "utf8" });
   for (const file of listed.stdout.split("\n").filter(Boolean)) cpSync(join(root, file), join(copy, file));
   pnpm(copy, "install", "--frozen-lockfile", "--prefer-offline");
-  pnpm(copy, "add", "--workspace-root", "--save-dev", "--prefer-offline", ...STRYKER, NODE);
+  if (stryker) pnpm(copy, "add", "--workspace-root", "--save-dev", "--prefer-offline", ...STRYKER, NODE);
   return copy;
 }
 

@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Outcome } from "./cli.ts";
@@ -19,8 +20,13 @@ interface Mutant {
 const EXCLUDED = ["StringLiteral"];
 
 /** Lets StrykerJS change what is in `places`, and run those tests of the package that reach it. */
-export function mutateTypeScript(copy: string, name: string, places: readonly Place[]): Outcome[] {
-  if (places.length === 0) return [];
+export async function mutateTypeScript(
+  copy: string,
+  name: string,
+  places: readonly Place[],
+  tell: (outcome: Outcome) => void,
+): Promise<void> {
+  if (places.length === 0) return;
   writeFileSync(
     join(copy, "vitest.mutate.config.ts"),
     `import config from "./vitest.config.ts";\nconfig.test!.include = ["packages/${name}/{src,test}/**/*.test.ts"];\nexport default config;\n`,
@@ -34,8 +40,10 @@ export function mutateTypeScript(copy: string, name: string, places: readonly Pl
     coverageAnalysis: "perTest",
     inPlace: true, // it is a copy already
     ignoreStatic: true,
+    disableTypeChecks: false, // Vitest checks none
     concurrency: 1,
-    timeoutMS: 60_000,
+    timeoutMS: 60_000, // beyond 1.5 times what the tests take without a change
+    dryRunTimeoutMinutes: 60,
     reporters: ["json", "progress-append-only"],
     allowEmpty: true,
   };
@@ -43,23 +51,20 @@ export function mutateTypeScript(copy: string, name: string, places: readonly Pl
   const report = join(copy, "reports/mutation/mutation.json");
   rmSync(report, { force: true });
   const program = join(copy, "node_modules/@stryker-mutator/core/bin/stryker.js");
-  spawnSync(nodeIn(copy), [program, "run"], { cwd: copy, stdio: ["ignore", 2, 2] });
+  await once(spawn(nodeIn(copy), [program, "run"], { cwd: copy, stdio: ["ignore", 2, 2] }), "close");
   if (!existsSync(report)) throw new Error(`mutate: StrykerJS did not finish on packages/${name}: see above.`);
 
   const { files } = JSON.parse(readFileSync(report, "utf8")) as Report;
-  return Object.entries(files).flatMap(([file, { source, mutants }]) =>
-    mutants
-      .filter(({ status }) => !["CompileError", "RuntimeError", "Ignored", "Pending"].includes(status))
-      .map(({ status, replacement = "", location: { start, end } }) => ({
-        file,
-        line: start.line,
-        change: `${textAt(source, start, end)} → ${replacement.replace(/\s+/g, " ").slice(0, 100)}`,
-        noticed: status === "Killed" || status === "Timeout",
-      })),
-  );
+  for (const [file, { source, mutants }] of Object.entries(files)) {
+    for (const { status, replacement = "", location } of mutants) {
+      if (["CompileError", "RuntimeError", "Ignored", "Pending"].includes(status)) continue;
+      const change = `${textAt(source, location)} → ${replacement.replace(/\s+/g, " ").slice(0, 100)}`;
+      tell({ file, line: location.start.line, change, noticed: status === "Killed" || status === "Timeout" });
+    }
+  }
 }
 
-function textAt(source: string, start: Mutant["location"]["start"], end: Mutant["location"]["end"]): string {
+function textAt(source: string, { start, end }: Mutant["location"]): string {
   const lines = source.split("\n").slice(start.line - 1, end.line);
   if (lines.length > 1) return `${lines[0]!.slice(start.column - 1)} …`;
   return lines[0]!.slice(start.column - 1, end.column - 1).slice(0, 100);

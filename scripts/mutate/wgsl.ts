@@ -1,5 +1,5 @@
 // Slips that people make in kernels. Each rung has its own files, so each is tried on its own.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Outcome } from "./cli.ts";
@@ -47,33 +47,56 @@ export function slipsIn(root: string, file: string): Slip[] {
     });
 }
 
-/** Makes each slip in the copy, and runs the tests of its room, then of its package. What does not compile is no slip. */
-export async function trySlips(copy: string, slips: readonly Slip[]): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
+/** Makes each slip in the copy, and runs the tests of its room, then of its package. A slip that does not compile is not counted. */
+export async function trySlips(copy: string, slips: readonly Slip[], tell: (outcome: Outcome) => void): Promise<void> {
+  const limits = new Map<string, number>();
+  /** The time that tests may take: they have to pass first, or every slip would be noticed. */
+  const limitOf = async (folder: string): Promise<number> => {
+    const known = limits.get(folder);
+    if (known) return known;
+    const start = performance.now();
+    const result = await test(copy, folder);
+    if (result !== "passed") throw new Error(`mutate: the tests below ${folder} fail without any change.`);
+    const limit = 3 * (performance.now() - start) + 60_000;
+    limits.set(folder, limit);
+    return limit;
+  };
   for (const { file, line, kind, before, after } of slips) {
+    const folders = [dirname(file), file.split("/").slice(0, 3).join("/")];
     const path = join(copy, file);
     const source = readFileSync(path, "utf8");
-    const lines = source.split("\n");
-    lines[line - 1] = after;
-    writeFileSync(path, lines.join("\n"));
-    try {
-      const first = test(copy, dirname(file));
-      const result = first === "passed" ? test(copy, file.split("/").slice(0, 3).join("/")) : first;
-      if (result === "no kernel") continue;
-      outcomes.push({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed" });
-    } finally {
+    const slipped = source
+      .split("\n")
+      .with(line - 1, after)
+      .join("\n");
+    let result: Result = "passed";
+    for (const folder of new Set(folders)) {
+      const limit = await limitOf(folder);
+      writeFileSync(path, slipped);
+      result = await test(copy, folder, limit);
       writeFileSync(path, source);
+      if (result !== "passed") break;
     }
+    if (result === "no kernel") continue;
+    tell({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed" });
   }
-  return outcomes;
 }
 
-function test(copy: string, folder: string): "passed" | "failed" | "no kernel" {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/test.mjs", "--bail=1", `${folder}/`], {
-    cwd: copy,
-    encoding: "utf8",
-    timeout: 600_000, // a kernel may never end
+type Result = "passed" | "failed" | "no kernel";
+
+/** Runs the tests below a folder up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
+function test(copy: string, folder: string, limit?: number): Promise<Result> {
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", `${folder}/`];
+  const child = spawn(process.execPath, args, { cwd: copy, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));
+  const timer = limit && setTimeout(() => process.kill(-child.pid!, "SIGKILL"), limit); // with the processes that Vitest has started
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status) => {
+      clearTimeout(timer);
+      if (status === 0) return resolve("passed");
+      resolve(/ShaderError/.test(output) ? "no kernel" : "failed");
+    });
   });
-  if (status === 0) return "passed";
-  return /ShaderError/.test(stdout + stderr) ? "no kernel" : "failed";
 }
