@@ -1,8 +1,8 @@
-import { destroy, device, init, zeros } from "@gpugrad/tensor";
+import { destroy, device, init } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { everyShader, type Shader } from "./shaders.ts";
 
-let shaders: Shader[];
+let found: { shaders: Shader[]; problems: string[] };
 
 // The least that WebGPU promises: 16 KiB of workgroup memory, 256 invocations in a workgroup, 8 storage buffers.
 beforeAll(async () => {
@@ -21,21 +21,18 @@ beforeAll(async () => {
   const { limits } = device().gpu;
   expect(limits.maxComputeWorkgroupStorageSize).toBe(16384);
   expect(limits.maxComputeInvocationsPerWorkgroup).toBe(256);
-  const found = everyShader();
-  expect(found.problems).toEqual([]);
-  shaders = found.shaders;
+  found = await everyShader();
 });
 afterAll(destroy);
 
-test("every op finds kernels that compile within the least limits that WebGPU promises", async () => {
-  expect(shaders.length).toBeGreaterThan(300);
-  await device().pipelines.settled();
-  await zeros([1]).data(); // throws what did not compile
+test("every op finds kernels that compile within the least limits that WebGPU promises", () => {
+  expect(found.problems).toEqual([]);
+  expect(found.shaders.length).toBeGreaterThan(300);
 });
 
 // naga, the compiler of Firefox and wgpu, panics where an override that sizes workgroup memory is declared behind it.
 test("overrides are declared before workgroup memory", () => {
-  const late = shaders.filter(({ code }) => {
+  const late = found.shaders.filter(({ code }) => {
     const source = code.replace(/\/\/.*$/gm, "");
     const memory = source.search(/var<workgroup>/);
     return memory >= 0 && source.lastIndexOf("override ") > memory;
