@@ -6,15 +6,36 @@ import { isTensor } from "./values.ts";
 type Scope = Set<Tensor>;
 
 const scopes = new Context<Scope>(endScope);
-const home = new WeakMap<Tensor, Scope>();
+type Home = Pick<Scope, "delete"> & { add(tensor: Tensor): unknown };
+
+const home = new WeakMap<Tensor, Home>();
+
+/** How many tensors a program may leave to the garbage collector before it is warned. */
+const MANY = 1000;
+let left = 0;
+let warned = false;
+
+/** Where there is no scope. It counts what is neither kept nor disposed, and holds nothing, so that the collector can find it. */
+const outside: Home = {
+  add() {
+    if (++left <= MANY || warned) return;
+    warned = true;
+    console.warn(
+      `gpugrad: more than ${MANY} tensors were made outside of any scope() and not disposed. Device memory then waits for the garbage ` +
+        "collector, which doesn't see how much it is: put each step into a scope(), and keep() or dispose() what outlives it. " +
+        "memory() shows which ops made what is alive; see docs/memory.md.",
+    );
+  },
+  delete: () => left-- > 0,
+};
+
+function settle(tensor: Tensor, place: Home = outside): void {
+  place.add(tensor);
+  home.set(tensor, place);
+}
 
 /** A new tensor belongs to the innermost scope. */
-export function enterScope(tensor: Tensor): void {
-  const scope = scopes.current;
-  if (!scope) return;
-  scope.add(tensor);
-  home.set(tensor, scope);
-}
+export const enterScope = (tensor: Tensor): void => settle(tensor, scopes.current);
 
 export function leaveScope(tensor: Tensor): void {
   home.get(tensor)?.delete(tensor);
@@ -63,10 +84,7 @@ function endScope(scope: Scope, outer: Scope | undefined, asynchronous: boolean,
     if (!kept.has(tensor)) {
       if (tensor.grad && kept.has(tensor.grad)) tensor.grad = null; // the gradient outlives its leaf
       tensor.dispose(asynchronous ? OVERLAP : "");
-    } else if (outer) {
-      outer.add(tensor);
-      home.set(tensor, outer);
-    }
+    } else settle(tensor, outer);
   }
 }
 

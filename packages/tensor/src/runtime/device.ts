@@ -87,7 +87,7 @@ export class Device {
   readonly queue: Queue;
   readonly pipelines: Pipelines;
   /** Bytes that buffers may take: see {@link InitOptions}. */
-  readonly memoryLimit: number;
+  memoryLimit: number;
   /** Asked to give back what can be made again, before memory is refused. */
   readonly givers = new Set<() => void>();
   /** Which kernels were measured to be fastest, by what they compute: see {@link Tuning}. */
@@ -339,16 +339,22 @@ export interface InitOptions {
 }
 
 /**
- * Makes the device that all tensors live on. Call it once, before the first tensor; later calls give the same device.
+ * Makes the device that all tensors live on. Call it once, before the first tensor; later calls give the same device,
+ * with the limit or the tuning that they name.
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
   checkOptions("init", options, { memoryLimit: "number?", tuning: "any" });
+  const { memoryLimit, tuning } = options;
+  check(
+    memoryLimit === undefined || memoryLimit > 0,
+    () => `init: memoryLimit is ${memoryLimit}, not a number of bytes above 0.`,
+  );
   if (current?.failed) {
     // A lost device is replaced by one with its limit; of its tensors those live on that are restored.
-    const { memoryLimit } = current;
+    const limit = current.memoryLimit;
     const ended = destroy();
-    keptLimit = memoryLimit;
+    keptLimit = limit;
     starting = ended.then(() => start(options));
   }
   starting ??= start(options);
@@ -356,6 +362,9 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   try {
     const device = await mine;
     if (starting === mine) current = device;
+    // It may be another call's that started with other options, or long before.
+    if (memoryLimit !== undefined) device.memoryLimit = memoryLimit;
+    if (tuning !== undefined) device.tuning = choicesFor(device.adapter, tuning);
     return device;
   } catch (error) {
     if (starting === mine) starting = undefined; // the next call tries again
@@ -368,7 +377,6 @@ export const trials: { subgroupMatrix?: () => Promise<void> } = {};
 
 /** A device, and what came of the trials on it. */
 async function start({ tuning, memoryLimit = keptLimit ?? limitFromEnvironment() }: InitOptions): Promise<Device> {
-  check(memoryLimit > 0, () => `init: memoryLimit is ${memoryLimit}, not a number of bytes above 0.`);
   const device = await Device.create(memoryLimit);
   keptLimit = undefined;
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));

@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import {
   add,
   destroy,
@@ -137,7 +137,7 @@ test("recordings lend their memory to other work, which is told of if it keeps s
 
 test("the limit comes from the environment, and outlives a lost device", async () => {
   process.env["GPUGRAD_MEMORY_LIMIT"] = "much";
-  await expect(init()).rejects.toThrow("GPUGRAD_MEMORY_LIMIT: much is no number of bytes, such as 1073741824.");
+  await expect(init()).rejects.toThrow("GPUGRAD_MEMORY_LIMIT: much is not a number of bytes such as 1073741824.");
   process.env["GPUGRAD_MEMORY_LIMIT"] = "1e6";
   await init();
   expect(device().memoryLimit).toBe(1e6);
@@ -150,9 +150,38 @@ test("the limit comes from the environment, and outlives a lost device", async (
   expect(device().memoryLimit).toBe(2e6);
 });
 
+test("init() on a running device applies the limit that it names, and only then", async () => {
+  const [one, other] = await Promise.all([init({ memoryLimit: 2 * MIB }), init({ memoryLimit: 4 * MIB })]);
+  expect(other).toBe(one);
+  const full = zeros([MIB / 2]); // 2 MiB
+  await init({ memoryLimit: MIB });
+  expect(() => zeros([MIB / 4])).toThrow("full needs 1 MiB, and the memory limit is 1 MiB. Taken are 2 MiB");
+  await expect(init({ memoryLimit: -1 })).rejects.toThrow("init: memoryLimit is -1, not a number of bytes above 0.");
+  await init();
+  expect(device().memoryLimit).toBe(MIB);
+  await init({ memoryLimit: 3 * MIB });
+  const more = zeros([MIB / 4]);
+  expect(await more.data()).toEqual(new Float32Array(MIB / 4));
+  for (const t of [full, more]) t.dispose();
+});
+
 test("a tensor that can't be bound is refused by the same error", async () => {
   await init();
   const { maxStorageBufferBindingSize: most } = device().gpu.limits;
   expect(() => zeros([most / 4 + 1])).toThrow(OutOfMemoryError);
   expect(() => zeros([most / 4 + 1])).toThrow(/bytes are more than this adapter binds at once/);
+});
+
+test("a program that leaves very many tensors to the garbage collector is warned, once", async () => {
+  await init();
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  onTestFinished(() => warn.mockRestore());
+  const many = <T>(make: () => T): T[] => Array.from({ length: 1100 }, make);
+  scope(() => void many(() => add(zeros([1]), 1)));
+  for (const kept of many(() => keep(zeros([1])))) kept.dispose();
+  many(() => zeros([1]).dispose());
+  expect(warn).not.toHaveBeenCalled();
+  const left = [...many(() => scope(() => add(zeros([1]), 1))), ...many(() => zeros([1]))];
+  expect(warn.mock.calls).toEqual([[expect.stringMatching(/more than 1000 tensors .* scope\(\).*docs\/memory\.md/)]]);
+  for (const tensor of left) tensor.dispose();
 });

@@ -45,19 +45,22 @@ test.runIf(linuxX64)("GPUGRAD_ADAPTER=swiftshader gives SwiftShader, whatever el
   release();
 });
 
-test.runIf(process.platform === "linux")("without a Vulkan loader the error names it, and Dawn isn't asked", async () => {
-  vi.stubEnv("GPUGRAD_ADAPTER", "lavapipe");
-  const dlopen = vi.spyOn(process, "dlopen").mockImplementation(() => {
-    throw new Error("libvulkan.so.1: cannot open shared object file: No such file or directory");
-  });
-  try {
-    await expect(requestAdapter()).rejects.toThrow(
-      /- lavapipe: the Vulkan loader, libvulkan.so.1, can't be loaded \(`apt-get install libvulkan1`\)\n`pnpm/, // no "Adapters here"
-    );
-  } finally {
-    dlopen.mockRestore();
-  }
-});
+test.runIf(process.platform === "linux")(
+  "without a Vulkan loader the error names it, and Dawn isn't asked",
+  async () => {
+    vi.stubEnv("GPUGRAD_ADAPTER", "lavapipe");
+    const dlopen = vi.spyOn(process, "dlopen").mockImplementation(() => {
+      throw new Error("libvulkan.so.1: cannot open shared object file: No such file or directory");
+    });
+    try {
+      await expect(requestAdapter()).rejects.toThrow(
+        /- lavapipe: the Vulkan loader, libvulkan.so.1, can't be loaded \(`apt-get install libvulkan1`\)\n`pnpm/, // no "Adapters here"
+      );
+    } finally {
+      dlopen.mockRestore();
+    }
+  },
+);
 
 test("a part of the adapter's name, spelled as people or as Dawn would", async () => {
   const { adapter } = await requestAdapter();

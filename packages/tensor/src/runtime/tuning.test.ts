@@ -28,6 +28,15 @@ describe("a tuning", () => {
   test("is handed in, as in browsers", async () => {
     expect((await init({ tuning })).tuning.get("matmul 8×8×8 f32")).toBe("naive");
   });
+  test("is handed in on a device that runs, and taken away again", async () => {
+    const device = await init();
+    await init({ tuning });
+    expect(device.tuning.get("matmul 8×8×8 f32")).toBe("naive");
+    await init();
+    expect(device.tuning.size).toBe(1);
+    await init({ tuning: false });
+    expect(device.tuning.size).toBe(0);
+  });
   test("of another version, or adapter, is ignored", async () => {
     expect((await init({ tuning: { ...tuning, version: 0 } })).tuning.size).toBe(0);
     await destroy();

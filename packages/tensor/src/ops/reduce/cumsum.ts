@@ -33,7 +33,7 @@ function scan(x: Tensor, lines: Lines, reverse: boolean, exclusive: boolean): Te
   return y;
 }
 
-/** y_k = x_0 + … + x_k along `dim`: f32; of i32 and u32 in the same dtype; of bool i32. */
+/** y_k = x_0 + … + x_k along `dim`: f32; of i32 and u32 in the same dtype, wrapping around modulo 2³² as {@link sum}; of bool i32. */
 export const cumsum = defineOp("cumsum", {
   takes: { x: "tensor", options: { dim: "dim" } },
   forward(x: Tensor, { dim }: { dim: number }) {

@@ -12,7 +12,10 @@ import { reduceTakes, reductionOf, stretches, type ReduceOptions } from "./stret
 
 const backwardKernel = kernel("ops/reduce/prod-backward.wgsl", backwardCode);
 
-/** Π x over `dim`: f32; of i32 and u32 in the same dtype; of bool i32. The product of nothing is 1. */
+/**
+ * Π x over `dim`: f32; of i32 and u32 in the same dtype; of bool i32. The product of nothing is 1. Products of whole numbers wrap
+ * around modulo 2³², as sums do: see {@link sum}.
+ */
 export const prod = defineOp("prod", {
   takes: reduceTakes,
   forward(x: Tensor, options: ReduceOptions = {}) {

@@ -166,6 +166,12 @@ describe("reductions by hand", () => {
     expect(await mean(tensor([1, 2], "i32")).item()).toBe(1.5);
   });
 
+  test("sums and products of whole numbers wrap around modulo 2³²", async () => {
+    expect(await sum(tensor([2 ** 31 - 1, 2], "i32")).item()).toBe(-(2 ** 31) + 1);
+    expect(await cumsum(tensor([2 ** 32 - 1, 3], "u32"), { dim: 0 }).toArray()).toEqual([2 ** 32 - 1, 2]);
+    expect(await prod(tensor([2 ** 16 + 1, 2 ** 16], "i32")).item()).toBe(2 ** 16);
+  });
+
   test("sumTo undoes a broadcast, with a factor too", async () => {
     const dy = tensor([
       [1, 2, 3],

@@ -18,7 +18,10 @@ function total(x: Tensor, options: ReduceOptions, op: string, times?: Tensor) {
   return { y: combine("sum", x, reduction, times), reduction };
 }
 
-/** Σ x over `dim`: f32; of i32, u32 in the same dtype; of bool the count of true ones, i32. The sum of nothing is 0. */
+/**
+ * Σ x over `dim`: f32; of i32, u32 in the same dtype; of bool the count of true ones, i32. The sum of nothing is 0. Sums of whole
+ * numbers wrap around modulo 2³² (PyTorch sums them in 64 bits, which WebGPU doesn't have): where they may be larger, sum `x.to("f32")`.
+ */
 export const sum = defineOp("sum", {
   takes: reduceTakes,
   forward(x: Tensor, options: ReduceOptions = {}) {
