@@ -112,17 +112,17 @@ test("a recording sets aside what it takes, and nothing else that is free", asyn
   expect(reserved()).toEqual([undefined, device().pool.allocatedBytes]);
 });
 
-test("recordings lend their memory to other work, which is told of if it keeps some", async () => {
+test("recordings lend their memory to their owner's other work, which is told of if it keeps some", async () => {
   await init();
   const { pool } = device();
   const x = zeros([1000]);
   const { result, recording } = record(() => scope(() => add(add(x, 1), 2)));
   const { allocatedBytes } = pool;
   const kept = vi.fn();
-  pool.lend(() => scope(() => void add(x, 5)), kept);
+  pool.lend(() => scope(() => void add(x, 5)), 1, kept);
   expect([pool.allocatedBytes, pool.reservedBytes]).toEqual([allocatedBytes, 4096]);
   expect(kept).not.toHaveBeenCalled();
-  const y = pool.lend(() => add(x, 5), kept);
+  const y = pool.lend(() => add(x, 5), 1, kept);
   expect(kept).toHaveBeenCalledTimes(1);
   expect((await y.data())[0]).toBe(5);
   recording.replay();
@@ -130,7 +130,12 @@ test("recordings lend their memory to other work, which is told of if it keeps s
   expect((await result.data())[0]).toBe(3);
   const z = add(x, 6); // nothing is lent now
   expect(pool.allocatedBytes).toBe(allocatedBytes + 4096);
-  for (const t of [x, y, z, result]) t.dispose();
+  y.dispose();
+  const v = pool.lend(() => add(x, 7), 0, kept); // nor to others, whose work the owner's replays would write over
+  recording.replay();
+  expect((await v.data())[0]).toBe(7);
+  expect(kept).toHaveBeenCalledTimes(1);
+  for (const t of [x, z, v, result]) t.dispose();
   recording.dispose();
   expect([pool.freeBytes, pool.reservedBytes]).toEqual([pool.allocatedBytes, 0]);
 });

@@ -140,11 +140,13 @@ export class Pool {
   }
 
   /**
-   * Does work that may take the buffers of recordings: none of them is replayed meanwhile.
-   * @param kept is called when the work has not given all of them back: a replay would write to them
+   * Does work that may take the buffers of recordings: none of them is replayed meanwhile. Where there are more recordings than the
+   * caller's, nothing is lent: those would be replayed over what the work keeps.
+   * @param own number of the caller's recordings
+   * @param kept is called when the work has not given all buffers back: the caller has to dispose its recordings
    */
-  lend<T>(work: () => T, kept: () => void): T {
-    this.#lending = true;
+  lend<T>(work: () => T, own: number, kept: () => void): T {
+    this.#lending = this.#reservations === own;
     try {
       return work();
     } finally {

@@ -59,7 +59,7 @@ export class RecordedSteps {
     { records = true }: { records?: boolean } = {},
   ): Promise<ArrayLike<number>> {
     const given = batches.map(hostInputs);
-    if (!records) return this.#device.pool.lend(() => this.#call(given, shares), this.#forget);
+    if (!records) return this.#call(given, shares);
     const dependsOn = this.#dependsOn();
     if (dependsOn !== this.#recordedFor) {
       this.#disposeRecordings();
@@ -72,7 +72,7 @@ export class RecordedSteps {
     const recordsNow = !recorded && this.#seen.has(key) && this.#recorded.size < MAX_SHAPES;
     if (!recorded && !recordsNow) {
       this.#seen.add(key);
-      return this.#device.pool.lend(() => this.#call(given, shares), this.#forget);
+      return this.#call(given, shares);
     }
     // Inputs on the host are looked at by the model itself; those on the device can't be.
     for (const { input_ids: ids, token_type_ids: types, labels } of batches)
@@ -89,12 +89,15 @@ export class RecordedSteps {
   }
 
   #call(given: readonly HostInput[][], shares: readonly number[]): Promise<ArrayLike<number>> {
-    const shared = given.length > 1 ? fromArray(shares, [shares.length]) : undefined;
-    const result = this.#update({ batches: given.map(onHost), ...(shared && { shares: shared }) });
-    shared?.dispose();
-    const values = result.data();
-    result.dispose(); // the read is recorded; the memory may go
-    return values;
+    const called = (): Promise<ArrayLike<number>> => {
+      const shared = given.length > 1 ? fromArray(shares, [shares.length]) : undefined;
+      const result = this.#update({ batches: given.map(onHost), ...(shared && { shares: shared }) });
+      shared?.dispose();
+      const values = result.data();
+      result.dispose(); // the read is recorded; the memory may go
+      return values;
+    };
+    return this.#device.pool.lend(called, this.#recorded.size, this.#forget);
   }
 
   #record(key: string, given: readonly HostInput[][], all: readonly HostInput[]): Tensor {
