@@ -8,7 +8,6 @@ import {
   didYouMean,
   GpugradError,
   init,
-  manualSeed,
   OutOfMemoryError,
   scope,
   showValue,
@@ -276,7 +275,6 @@ export class Trainer {
     const { args, model } = this;
     if (args.freeze.length > 0) freeze(model, args.freeze);
     if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
-    manualSeed(args.seed);
     const loader = await this.#trainLoader();
     const loss = await this.#loss();
     const looking = (): TrainerCallback[] => this.#objects().filter(looksInside);

@@ -5,8 +5,9 @@ import {
   concat,
   defaultGenerator,
   GpugradError,
-  mul,
   keep,
+  manualSeed,
+  mul,
   ones,
   scope,
   select,
@@ -135,7 +136,7 @@ export class TrainingRun {
   #place = { epochs: 0, updates: 0 };
   #isResumed = false;
   /** Where the random numbers of the updates are: the run's own, so that nothing else that draws changes them. */
-  #generator: GeneratorState = defaultGenerator.state;
+  #generator: GeneratorState;
   /** Sum of losses of this call's updates. */
   #lossSum = 0;
   /** The point of the run that was saved last. */
@@ -152,8 +153,10 @@ export class TrainingRun {
   constructor(parts: RunParts) {
     const { model, args, loader, totalSteps } = parts;
     this.#parts = parts;
+    manualSeed(args.seed);
     this.optimizer = parts.createOptimizer();
     this.lrScheduler = parts.createScheduler(totalSteps);
+    this.#generator = defaultGenerator.state;
     this.#scaler = new GradScaler({ enabled: args.fp16 });
     this.#halted = keep(zeros([]));
     this.#steps = new RecordedSteps(
@@ -240,7 +243,6 @@ export class TrainingRun {
     this.#startedAt = performance.now();
     this.#firstStep = this.state.globalStep;
     await this.#emit("onTrainBegin");
-    if (!this.#isResumed) this.#generator = defaultGenerator.state;
     if (args.evalOnStart && !this.#isResumed) await this.#evaluate({ isAtStart: true });
     const place = this.#place;
     while (place.epochs < this.state.numTrainEpochs && !stopped() && (place.updates > 0 || !this.#isOver())) {
