@@ -23,6 +23,9 @@ export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
 export const progressOnStderr: typeof node.progressOnStderr = noFileSystem("progressOnStderr");
 
+/** A browser can't stop a script; it offers to close a page that hangs. */
+export const withinTime: typeof node.withinTime = (_, work) => work();
+
 /** A repository whose files are kept in the browser's Cache Storage. */
 function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {
   const endpoint = endpointOf(options.endpoint ?? "https://huggingface.co");

@@ -1,7 +1,6 @@
 import { writeFileAside } from "#platform";
-import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
-import { check, GpugradError } from "./errors.ts";
+import { check } from "./errors.ts";
 import type { Json } from "./files.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type Slot,
   type SpecialToken,
 } from "./tokenizer-json.ts";
+import { LibraryTokenizer } from "./tokenizer-library.ts";
 import { truncatedPieces, truncationStrategies, type TruncationStrategy } from "./truncation.ts";
 
 /** How to encode; the names are those of Transformers' `tokenizer(…)`. */
@@ -91,7 +91,7 @@ export class Tokenizer {
   readonly truncationSide: "left" | "right";
   readonly #json: Json;
   readonly #config: Json;
-  readonly #library: HubTokenizer;
+  readonly #library: LibraryTokenizer;
   readonly #tokenize: Tokenize;
   readonly #hasOffsets: boolean;
   readonly #special: Readonly<Record<SpecialToken, string | undefined>>;
@@ -112,10 +112,10 @@ export class Tokenizer {
     this.modelMaxLength = limitOf(config);
     this.paddingSide = sideOf(config, "padding_side");
     this.truncationSide = sideOf(config, "truncation_side");
-    this.#library = libraryOf(complete, config);
+    this.#library = new LibraryTokenizer(complete, config);
     const pipeline = bertPipeline(complete, config);
     this.#hasOffsets = pipeline !== undefined;
-    this.#tokenize = pipeline ? alignedBert(pipeline) : tokenizeBy(this.#library);
+    this.#tokenize = pipeline ? alignedBert(pipeline) : (text, pieces) => this.#library.tokenize(text, pieces);
     this.#special = Object.fromEntries(
       Object.entries(bertTokens).map(([name, usual]) => {
         const token = contentOf(config[name]) ?? usual;
@@ -128,7 +128,7 @@ export class Tokenizer {
 
   /** Number of tokens, added ones included. */
   get vocabSize(): number {
-    return this.#library.model!.tokens_to_ids.size;
+    return this.#library.vocabSize;
   }
   get padToken(): string | undefined {
     return this.#special.pad_token;
@@ -162,10 +162,10 @@ export class Tokenizer {
   }
 
   tokenToId(token: string): number | undefined {
-    return this.#library.token_to_id(token);
+    return this.#library.tokenToId(token);
   }
   idToToken(id: number): string | undefined {
-    return this.#library.id_to_token(id);
+    return this.#library.idToToken(id);
   }
 
   /**
@@ -272,10 +272,7 @@ export class Tokenizer {
       (id) => this.idToToken(id) !== undefined && !(skipSpecialTokens && this.#specialIds.has(id)),
     );
     if (shown.length === 0) return "";
-    return this.#library.decode(shown, {
-      skip_special_tokens: false,
-      clean_up_tokenization_spaces: cleanUpTokenizationSpaces,
-    });
+    return this.#library.decode(shown, cleanUpTokenizationSpaces);
   }
 
   batchDecode(
@@ -396,22 +393,3 @@ function sideOf(config: Json, key: "padding_side" | "truncation_side"): "left" |
   );
   return side;
 }
-
-/** The library's tokenizer. @throws {@link GpugradError} for whatever the library can't make sense of */
-function libraryOf(json: Json, config: Json): HubTokenizer {
-  const parts = { pre_tokenizer: null, normalizer: null, post_processor: null, decoder: null, ...json };
-  try {
-    return new HubTokenizer(parts, { ...config, additional_special_tokens: [] });
-  } catch (error) {
-    throw new GpugradError(
-      `tokenizer.json: @huggingface/tokenizers can't read it: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
-/** All tokens of a text at once, by the library, which does not know where they are. */
-const tokenizeBy = (library: HubTokenizer): Tokenize =>
-  function* (text, { ids }) {
-    yield;
-    for (const id of library.encode(text, { add_special_tokens: false }).ids) ids.push(id);
-  };
