@@ -165,7 +165,7 @@ describe("SafetensorsFile", () => {
 
   it("opens a header in time that doubles with its length", () => {
     const header = (n: number) => file(`{${Array.from({ length: n }, (_, i) => `"k\\\\${i}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`).join(",")}}`, 0); // prettier-ignore
-    const sizes = [header(10_000), header(20_000)];
+    const sizes = [header(4_000), header(8_000)];
     const opened = growthOf(sizes);
     return expect(opened).resolves.toBeLessThan(3);
   });
@@ -225,11 +225,11 @@ describe("openWeights", () => {
     for await (const piece of serializeSafetensors(tensors)) pieces.push(piece);
     return new Blob(pieces as BlobPart[]);
   };
-  const index = (weight_map: unknown) => JSON.stringify({ metadata: { total_size: 12 }, weight_map });
+  const index = (weight_map: unknown, total_size?: unknown) => JSON.stringify({ metadata: { total_size }, weight_map });
 
   it("reads each key from its shard", async () => {
     const folder = folderOf({
-      "model.safetensors.index.json": index({ a: "1.safetensors", b: "2.safetensors", c: "2.safetensors" }),
+      "model.safetensors.index.json": index({ a: "1.safetensors", b: "2.safetensors", c: "2.safetensors" }, 12),
       "1.safetensors": await write(["a"]),
       "2.safetensors": await write(["b", "c"]),
     });
@@ -255,6 +255,10 @@ describe("openWeights", () => {
     await expect(open({ "pytorch_model.bin": one })).rejects.toThrow(
       /index.json, but pytorch_model.bin. Only safetensors/,
     );
+    for (const total of [3, 5, "4", null])
+      await expect(open({ [indexFile]: index({ a: "1" }, total), "1": one })).rejects.toThrow(
+        `metadata.total_size is ${JSON.stringify(total)}, and the tensors take 4 bytes`,
+      );
     await expect(open({ [indexFile]: "{}" })).rejects.toThrow(/weight_map/);
     await expect(open({ [indexFile]: "{" })).rejects.toThrow(/index.json: not JSON/);
   });

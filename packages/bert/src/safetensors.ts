@@ -255,7 +255,8 @@ function refuseDuplicateKeys(json: string, file: string): void {
  * Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
  * The headers of all shards are read and checked; tensors are read from their shard when asked for.
  *
- * @throws {@link GpugradError} when the folder has neither, or a shard or a key in it is missing.
+ * @throws {@link GpugradError} when the folder has neither, a shard or a key in it is missing, or the tensors are not as large together
+ * as the index says.
  */
 export async function openWeights(folder: Folder, basename = "model"): Promise<SafetensorsReader> {
   const single = await folder.open(`${basename}.safetensors`);
@@ -293,6 +294,14 @@ export async function openWeights(folder: Folder, basename = "model"): Promise<S
     }
     for (const [key, file] of shardOf)
       check(shards.get(file)?.has(key), () => `${where}: ${key} is not in ${file}, where the index says it is.`);
+    const total = isObject(index["metadata"]) ? index["metadata"]["total_size"] : undefined;
+    const size = [...shardOf].reduce((sum, [key, file]) => sum + shards.get(file)!.info(key).byteLength, 0);
+    check(
+      total === undefined || total === size,
+      () =>
+        `${where}: metadata.total_size is ${JSON.stringify(total).slice(0, 80)}, and the tensors take ${size} bytes. ` +
+        "Are the shards of one save? If so, leave total_size out of the index.",
+    );
   } catch (error) {
     await close();
     throw error;
