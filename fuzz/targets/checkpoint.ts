@@ -69,7 +69,7 @@ export const resumeState: Target = {
   ],
   read: (input) =>
     inFolder(input, async (folder) => {
-      stateFromJson((await readJsonFile(folder, "trainer_state.json")) as Record<string, unknown>, freshState());
+      stateFromJson(await readJsonFile(folder, "trainer_state.json"), freshState());
       await readResumeState(folder, async ({ optimizer }) => {
         for (const tensor of optimizer.tensors.values()) await tensor.bytes();
       });
