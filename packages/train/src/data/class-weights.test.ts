@@ -20,3 +20,14 @@ test("regressions and rows without labels have no classes", async () => {
   expect(await labelCounts(Dataset.fromRows([{ text: "" }]))).toEqual([]);
   expect(classWeights([])).toEqual([]);
 });
+
+test("of many classes, the largest are listed, with short names", () => {
+  const counts = Array.from({ length: 10_000 }, (_, id) => (id === 7000 ? 40 : id === 3 ? 20 : 0));
+  counts[9999] = 20;
+  const line = formatLabelCounts(counts, [...counts.keys()].map((id) => (id === 3 ? "long ".repeat(100) : `c${id}`))); // prettier-ignore
+  expect(line).toMatch(
+    /^c7000 40 \(50\.0 %\) · (long ){16}… 20 \(25\.0 %\) · c9999 20 \(25\.0 %\) · c0 0 \(0\.0 %\) · /,
+  );
+  expect(line).toMatch(/ · … and 9,984 more$/);
+  expect(formatLabelCounts(counts.slice(0, 16))).toMatch(/^0 0 .* · 3 20 \(100\.0 %\) · .* · 15 0 \(0\.0 %\)$/);
+});

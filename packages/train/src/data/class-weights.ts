@@ -1,4 +1,5 @@
 import type { Dataset } from "./dataset.ts";
+import { shownText } from "./shown.ts";
 
 /** How many rows each class has, by id. Labels of files are known without reading the rows. */
 export async function labelCounts(dataset: Dataset): Promise<number[]> {
@@ -22,17 +23,18 @@ export function classWeights(counts: readonly number[]): number[] {
   return counts.map((count) => (count > 0 ? rows / (classes * count) : 0));
 }
 
-/** Of more classes, only the first are listed. */
+/** Of more classes, only the largest are listed. */
 const LISTED = 16;
 
-/** Rows by class as a line of text: `neg 12,500 (50.0 %) · pos 12,500 (50.0 %)`. */
+/** Rows by class as a line of text: `neg 12,500 (50.0 %) · pos 12,500 (50.0 %)`; of many classes, the largest. */
 export function formatLabelCounts(counts: readonly number[], names?: readonly string[]): string {
   const rows = counts.reduce((sum, count) => sum + count, 0);
-  const share = (count: number) => `${((100 * count) / Math.max(rows, 1)).toFixed(1)} %`;
-  const more = counts.length > LISTED ? ` · … ${counts.length.toLocaleString("en-US")} classes in all` : "";
-  const listed = counts.slice(0, LISTED);
-  return (
-    listed.map((count, id) => `${names?.[id] ?? id} ${count.toLocaleString("en-US")} (${share(count)})`).join(" · ") +
-    more
-  );
+  const ids = [...counts.keys()];
+  const listed = ids.length > LISTED ? ids.sort((a, b) => counts[b]! - counts[a]!).slice(0, LISTED) : ids;
+  const lines = listed.map((id) => {
+    const share = ((100 * counts[id]!) / Math.max(rows, 1)).toFixed(1);
+    return `${shownText(names?.[id] ?? String(id))} ${counts[id]!.toLocaleString("en-US")} (${share} %)`;
+  });
+  const more = counts.length - listed.length;
+  return [...lines, ...(more > 0 ? [`… and ${more.toLocaleString("en-US")} more`] : [])].join(" · ");
 }
