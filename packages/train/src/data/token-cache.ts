@@ -45,9 +45,9 @@ export interface TokenCache {
 }
 
 export function tokenCache(dir?: string, limit = LIMIT): TokenCache {
-  const { GPUGRAD_CACHE, XDG_CACHE_HOME } = process.env;
+  const { GPUGRAD_TOKEN_CACHE, GPUGRAD_CACHE, XDG_CACHE_HOME } = process.env;
   const cache = GPUGRAD_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "gpugrad");
-  const folder = dir ?? join(cache, "tokens");
+  const folder = dir ?? (GPUGRAD_TOKEN_CACHE || join(cache, "tokens"));
   const pathOf = (key: string) => join(folder, `${key}.tokens`);
   return {
     async find(key) {
@@ -72,7 +72,7 @@ export function tokenCache(dir?: string, limit = LIMIT): TokenCache {
         return content(await openFile(pathOf(key)));
       } catch (error) {
         if (error === failed) throw error;
-        return `${folder} can't be written (${(error as Error).message}). Set GPUGRAD_CACHE to another folder (cacheDir).`;
+        return `${folder} can't be written (${(error as Error).message}). Set GPUGRAD_TOKEN_CACHE to another folder (cacheDir).`;
       }
     },
   };

@@ -1,8 +1,9 @@
 import { bertTokenizer, type ByteSource } from "@gpugrad/bert";
+import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
 import { Dataset, type Row } from "./dataset.ts";
 import { tokenCache } from "./token-cache.ts";
@@ -138,7 +139,7 @@ test("what an earlier run kept is found, for the same texts, tokenizer and lengt
   expect((await readdir(cacheDir)).filter((file) => !file.endsWith(".tokens"))).toEqual([]);
 });
 
-test("a damaged file is made anew", async () => {
+test("a damaged file is made again", async () => {
   const cacheDir = await newFolder();
   const tokenize = () => tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir });
   const first = await tokenize();
@@ -178,12 +179,65 @@ test("what was not used for longest goes when there is too much, and what a kill
   expect((await readdir(folder)).sort()).toEqual(["a.tokens", "c.tokens", "new.tmp"]);
 });
 
+/** A process that writes one entry of the cache again and again, in small pieces of its own number. */
+function writer(folder: string, number: number): ChildProcess {
+  const loader = new URL("../../../../scripts/wgsl-loader.mjs", import.meta.url).href;
+  const program = `import { tokenCache } from ${JSON.stringify(new URL("./token-cache.ts", import.meta.url).href)};
+    async function* pieces() { for (let i = 0; i < 64; i++) yield new Uint8Array(4096).fill(${number}); }
+    for (let round = 0; round < 30; round++) {
+      const file = await tokenCache(${JSON.stringify(folder)}).write("key", pieces());
+      if (typeof file === "string") throw new Error(file);
+      await file.close();
+    }`;
+  const args = ["--import", "tsx", "--import", loader, "--input-type=module", "-e", program];
+  return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+test("two processes write an entry at once, and nobody sees a part of it", async () => {
+  const folder = await newFolder();
+  const seen = new Set<number>();
+  const writers = [1, 2].map((number) => writer(folder, number));
+  let running = writers.length;
+  const codes = writers.map(
+    (child) => new Promise((resolve) => child.on("close", (code) => (running--, resolve(code)))),
+  );
+  while (running > 0) {
+    const bytes = await readFile(join(folder, "key.tokens")).catch(() => undefined);
+    if (bytes) expect([bytes.length, new Set(bytes.subarray(0, -32)).size]).toEqual([64 * 4096 + 32, 1]);
+    const file = await tokenCache(folder).find("key");
+    expect(file !== undefined || bytes === undefined).toBe(true); // once it is there, it is whole
+    if (!file) continue;
+    const content = new Set(await file.read(0, file.size));
+    await file.close();
+    expect(content.size).toBe(1);
+    for (const number of content) seen.add(number);
+  }
+  expect(await Promise.all(codes)).toEqual([0, 0]);
+  expect([...seen].sort()).toEqual([1, 2]);
+  expect(await readdir(folder)).toEqual(["key.tokens"]);
+}, 60_000);
+
+test("tokens are kept in the folder that GPUGRAD_TOKEN_CACHE names", async () => {
+  const folder = await newFolder();
+  const settings = { GPUGRAD_TOKEN_CACHE: join(folder, "a"), GPUGRAD_CACHE: join(folder, "b"), XDG_CACHE_HOME: join(folder, "c") }; // prettier-ignore
+  const paths: string[] = [];
+  for (const name of ["", "GPUGRAD_TOKEN_CACHE", "GPUGRAD_CACHE"]) {
+    if (name) settings[name as keyof typeof settings] = "";
+    for (const [key, value] of Object.entries(settings)) vi.stubEnv(key, value);
+    const tokens = await tokenizeDataset(data, tokenizer, { maxLength: 12 });
+    paths.push(dirname(tokens.cache!.path));
+    await tokens.close();
+  }
+  vi.unstubAllEnvs();
+  expect(paths).toEqual(["a", join("b", "tokens"), join("c", "gpugrad", "tokens")].map((path) => join(folder, path)));
+});
+
 test("a folder that can't be written leaves the tokens in memory and says so", async () => {
   const file = join(await newFolder(), "file");
   await writeFile(file, "");
   const tokens = await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: join(file, "tokens") });
   expect(tokens.cache).toBeUndefined();
-  expect(tokens.note).toMatch(/kept in memory: .*can't be written.*GPUGRAD_CACHE/);
+  expect(tokens.note).toMatch(/kept in memory: .*can't be written.*GPUGRAD_TOKEN_CACHE/);
   expect(await idsOf(tokens, 0)).toEqual([2, 5, 3]);
 });
 

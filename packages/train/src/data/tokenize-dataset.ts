@@ -8,7 +8,7 @@ export type TokenizeOptions = {
   /** Tokens per row at most; longer ones are truncated. Default: the model's limit, at most 512. */
   maxLength?: number;
   /**
-   * The folder in which tokens are kept for the next run. Default `$GPUGRAD_CACHE/tokens`, else `~/.cache/gpugrad/tokens`
+   * The folder in which tokens are kept for the next run. Default `$GPUGRAD_TOKEN_CACHE`, then `$GPUGRAD_CACHE/tokens`, then `~/.cache/gpugrad/tokens`
    * (below XDG_CACHE_HOME, where that is set). `false`: in memory, as in a browser.
    */
   cacheDir?: string | false;
