@@ -28,3 +28,11 @@ export class HubError extends GpugradError {
     this.code = code;
   }
 }
+
+/** A handler for the error of a name that is not in the file system and can't be fetched either: it may be the path that was mistyped. */
+export const notHere =
+  (name: string, what = "folder") =>
+  (error: unknown): never => {
+    if (!(error instanceof HubError && ["repo-not-found", "network", "offline"].includes(error.code))) throw error;
+    throw new HubError(error.code, `${name}: no such ${what} here, and from the Hub: ${error.message}`);
+  };

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { HubError } from "./errors.ts";
+import { notHere } from "./errors.ts";
 import { openFile } from "./file-system.ts";
 import type { Folder } from "./files.ts";
 import { globMatcher } from "./glob.ts";
@@ -73,7 +73,7 @@ export async function fetchFolder(
   if (await isFolder(idOrFolder)) return idOrFolder;
   const hub = openRepo({ repo: repoId(idOrFolder), type, ...options });
   const matchers = files.map((pattern) => globMatcher(pattern.replaceAll("*", "**")));
-  const wanted = (await hub.list().catch(noFolderEither(idOrFolder))).filter((path) =>
+  const wanted = (await hub.list().catch(notHere(idOrFolder))).filter((path) =>
     matchers.some((matches) => matches(path)),
   );
   if (wanted.length === 0) throw hub.noSuchFile(files.join(", "));
@@ -97,7 +97,7 @@ export async function openFolder(idOrFolder: string, options: Omit<HubRepo, "rep
   return {
     name: idOrFolder,
     async open(file) {
-      const path = await hub.file(file).catch(noFolderEither(idOrFolder));
+      const path = await hub.file(file).catch(notHere(idOrFolder));
       return path === undefined ? undefined : openFile(path);
     },
   };
@@ -112,14 +112,6 @@ export const clearOldCommits = (repo: HubRepo): Promise<string[]> => openRepo(re
 
 /** The paths of all files of a repository; offline, of those in the cache. */
 export const listHubFiles = (repo: HubRepo): Promise<string[]> => openRepo(repo).list();
-
-/** Says of a name that is no folder and can't be fetched that it is no folder: it may be the path that was mistyped. */
-const noFolderEither =
-  (name: string) =>
-  (error: unknown): never => {
-    if (!(error instanceof HubError && ["repo-not-found", "network", "offline"].includes(error.code))) throw error;
-    throw new HubError(error.code, `${name}: no such folder here, and from the Hub: ${error.message}`);
-  };
 
 const isFile = (path: string) => stat(path).then((s) => s.isFile(), () => false); // prettier-ignore
 const isFolder = (path: string) => stat(path).then((s) => s.isDirectory(), () => false); // prettier-ignore

@@ -1,5 +1,5 @@
 export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./config.ts";
-export { HubError, type HubErrorCode } from "./errors.ts";
+export { HubError, notHere, type HubErrorCode } from "./errors.ts";
 export { byteSource, folderOf, parseJsonObject, readJson, readText, type ByteSource, type Folder } from "./files.ts";
 export { globMatcher } from "./glob.ts";
 export type { HubOptions, HubRepo } from "./hub.ts";

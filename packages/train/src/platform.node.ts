@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
-import { fetchFromHub, listHubFiles, openFile, type HubOptions } from "@gpugrad/bert";
+import { fetchFromHub, listHubFiles, notHere, openFile, repoId, type HubOptions } from "@gpugrad/bert";
 import type { DataFolder } from "./data/folder.ts";
 
 export { csvTracker } from "./trackers/csv.ts";
@@ -34,8 +34,9 @@ export async function openDataFolder(idOrPath: string, options: HubOptions = {})
       .map((entry) => relative(idOrPath, join(entry.parentPath, entry.name)).replaceAll(sep, "/"));
     return { name: idOrPath, files: files.sort(), open: (file) => openFile(join(idOrPath, file)) };
   }
-  const repo = { repo: idOrPath, type: "dataset", ...options } as const;
-  const files = (await listHubFiles(repo)).sort();
+  const id = repoId(idOrPath, "no such file or folder, and not the id of a dataset of the Hub either");
+  const repo = { repo: id, type: "dataset", ...options } as const;
+  const files = (await listHubFiles(repo).catch(notHere(id, "file or folder"))).sort();
   const fetched = new Map<string, Promise<string>>();
   const fetch = (path: string) => fetched.get(path) ?? fetched.set(path, fetchFromHub({ ...repo, path })).get(path)!;
   return { name: idOrPath, files, open: async (path) => openFile(await fetch(path)) };

@@ -151,6 +151,21 @@ describe("formats", () => {
     await expect(loadDataset({ train: join(files, "c.csv") }, { split: "train" })).rejects.toThrow("no such file");
   });
 
+  test("a mistyped path is called that first, whether it could be an id of the Hub or not", async () => {
+    const endpoint = "http://127.0.0.1:9"; // where nobody answers
+    const open = (path: string, options: object = {}) =>
+      loadDataset(path, { split: "train", endpoint, retryMs: 1, token: false, ...options });
+    for (const path of ["data/reviews.csv", "no-such-folder"])
+      await expect(open(path)).rejects.toThrow(`${path}: no such file or folder here, and from the Hub: ${path}: cannot reach ${endpoint}`); // prettier-ignore
+    await expect(open("data/reviews", { offline: true, cacheDir: root })).rejects.toThrow(
+      /^data\/reviews: no such file or folder here, and from the Hub: .*HF_HUB_OFFLINE/,
+    );
+    for (const path of ["./no/such/folder", join(root, "none.csv"), "a/b/c.csv"])
+      await expect(open(path)).rejects.toThrow(
+        `${path}: no such file or folder, and not the id of a dataset of the Hub either (ids look like`,
+      );
+  });
+
   test("a card names classes and files", async () => {
     const card = `---
 configs:
