@@ -12,7 +12,7 @@ import {
   type TrainingArguments,
 } from "@gpugrad/train";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { parse as parseYaml } from "yaml";
+import { load as parseYaml } from "js-yaml";
 import { withHint } from "../hint.ts";
 import { dashed } from "../run-command.ts";
 import { wholeNumber } from "../texts.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { fetchFromHub, writeFileAside } from "@gpugrad/bert";
-import { parse } from "yaml";
+import { load } from "js-yaml";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { goesOnWithout } from "../trackers/tracker.ts";
@@ -80,7 +80,7 @@ async function licenseOf(repo: string): Promise<string | undefined> {
       "utf8",
     );
     const [, metadata] = /^---\r?\n(.*?)\r?\n---/s.exec(card) ?? [];
-    const { license } = (metadata === undefined ? {} : parse(metadata)) as { license?: unknown };
+    const { license } = (metadata === undefined ? {} : load(metadata)) as { license?: unknown };
     return typeof license === "string" && /^[\w.+-]{1,64}$/.test(license) ? license : undefined;
   } catch {
     return undefined; // a card is no reason to stop

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BertConfig, type PreTrainedModel } from "@gpugrad/bert";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parse } from "yaml";
+import { load } from "js-yaml";
 import { drive } from "../../test/drive.ts";
 import { pythonWith } from "../../test/python.ts";
 import { callAll, type CallbackContext } from "../trainer/callbacks.ts";
@@ -79,7 +79,7 @@ describe("the model card", () => {
     cacheBase();
     const card = await train(join(folder, "out"));
     const [, metadata] = card.split("---\n");
-    expect(parse(metadata!)).toEqual({
+    expect(load(metadata!)).toEqual({
       library_name: "transformers",
       license: "apache-2.0",
       base_model: "google-bert/bert-base-uncased",
@@ -206,7 +206,7 @@ describe("the model card", () => {
     await run.end();
     const card = readFileSync(join(outputDir, "README.md"), "utf8");
     const [, metadata] = card.split("---\n");
-    expect(Object.keys(parse(metadata!) as object)).toEqual(["library_name", "pipeline_tag", "tags"]);
+    expect(Object.keys(load(metadata!) as object)).toEqual(["library_name", "pipeline_tag", "tags"]);
     expect(card).toContain("\n# \\<b\\>my\\`run\\`\n");
     expect(card).toContain('model="<b>my`run`")');
     expect(card).toContain(

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { PreTrainedModel } from "@gpugrad/bert";
-import { stringify } from "yaml";
+import { dump } from "js-yaml";
 import type { Dataset } from "../data/dataset.ts";
 import type { LogEntry, TrainerState } from "../trainer/trainer-state.ts";
 import type { TrainingArguments } from "../trainer/training-arguments.ts";
@@ -76,7 +76,7 @@ export function modelCard(
     ...(measured.length > 0 && { metrics: measured.map(({ type }) => type) }),
     ...(modelIndex && { "model-index": modelIndex }),
   };
-  return `---\n${stringify(metadata)}---\n\n${CARD_MARK}\n\n${[
+  return `---\n${dump(metadata, { lineWidth: -1 })}---\n\n${CARD_MARK}\n\n${[
     `# ${plain(title)}`,
     introduction(info, ids),
     results && `On the evaluation set it has:\n\n${metricsList(results)}`,
