@@ -11,6 +11,7 @@ import {
   freeze,
   labelCounts,
   paddingShare,
+  shownText,
   shuffledIndices,
   snakeCase,
   stepMemory,
@@ -225,7 +226,7 @@ export async function warningsOf(
   { args, totalSteps }: Trainer,
   { maxLength, askedLength }: { maxLength: number; askedLength: number | undefined },
 ): Promise<string[]> {
-  const warnings: string[] = [];
+  const warnings = await unlearnt(task);
   if (askedLength !== undefined && askedLength > maxLength)
     warnings.push(`--max_length ${askedLength} is more than the model takes: texts are cut at ${maxLength} tokens`);
   const trained = task.model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
@@ -243,6 +244,28 @@ export async function warningsOf(
     warnings.push(
       `checkpoints and model take about ${formatBytes(needed)}, and ${formatBytes(free)} are free there: see --save_total_limit`,
     );
+  return warnings;
+}
+
+/** Where a row to evaluate or to test on is of a class that has no row to train on. */
+async function unlearnt({ train, validation, test }: Task): Promise<string[]> {
+  const counts = await labelCounts(train);
+  const warnings: string[] = [];
+  for (const rows of [validation, ...(test ? [test] : [])]) {
+    const first = new Map<number, number>(); // a row by class
+    for (let i = 0; counts.length > 0 && i < rows.length; i++) {
+      const label = await rows.label(i);
+      if (label !== undefined && !counts[label] && !first.has(label)) first.set(label, i);
+    }
+    const [found] = first;
+    if (!found) continue;
+    const [label, row] = found;
+    const others = first.size > 1 ? ` (and ${first.size - 1} more ${first.size > 2 ? "classes" : "class"})` : "";
+    const name = train.labels.names?.[label];
+    warnings.push(
+      `${rows.where(row)}: class ${name === undefined ? label : shownText(name)} has no row to learn from${others}`,
+    );
+  }
   return warnings;
 }
 

@@ -7,6 +7,7 @@ import {
   openFile,
   SafetensorsFile,
   type BertConfig,
+  type ProblemType,
   type Tokenizer,
 } from "@gpugrad/bert";
 import {
@@ -50,12 +51,17 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
         "those of the data, in alphabetical order (id2label); its classifier starts from the weights of the others.",
     );
   }
+  const problemType: ProblemType = numLabels === 1 ? "regression" : "single_label_classification";
+  if (!options.fromScratch && known.problem_type !== null && known.problem_type !== problemType) {
+    note(
+      `problem type: the data's is ${problemType}, the model's ${known.problem_type}. The trained model has that of the ` +
+        "data (problem_type).",
+    );
+  }
   const tokenizer = await AutoTokenizer.fromPretrained(options.model);
   const config = {
-    // The kind of problem is the data's: a model that was fine-tuned before has another in its configuration.
-    ...(numLabels === 1
-      ? { num_labels: 1, problem_type: "regression" as const }
-      : { problem_type: "single_label_classification" as const, ...classesOf(data.train, options) }),
+    problem_type: problemType,
+    ...(numLabels === 1 ? { num_labels: 1 } : classesOf(data.train, options)),
     ...(dropout !== undefined && {
       hidden_dropout_prob: dropout,
       attention_probs_dropout_prob: dropout,

@@ -320,6 +320,28 @@ describe("gpugrad train", () => {
     expect([few.result, few.stderr]).toEqual([1, expect.stringMatching(/3 classes, but --num_labels is 2/)]);
   });
 
+  test("a class that is evaluated and has no row to learn from is said at the start, with file and line", async () => {
+    const file = (name: string, labels: readonly number[]) => {
+      const path = join(work, name);
+      writeFileSync(path, `text,label\n${labels.map((label, i) => `a film ${i},${label}`).join("\n")}\n`);
+      return path;
+    };
+    const dry = async (...words: string[]) => {
+      const { result, stderr } = await heard(() => trainCommand(["--model", model, "--from_scratch", "--dry_run", ...words], plain)); // prettier-ignore
+      return { result, warned: stderr.split("\n").filter((line) => /, line \d+: class /.test(line)) }; // prettier-ignore
+    };
+    const train = ["--train_file", file("gap.csv", [0, 1, 5, 0, 1, 5])];
+    const [validation, test] = [file("gap-dev.csv", [0, 3, 3]), file("gap-test.csv", [5, 1, 4, 2, 4, 3])];
+    expect(await dry(...train, "--validation_file", validation, "--test_file", test)).toEqual({
+      result: 0,
+      warned: [
+        expect.stringContaining(`! ${validation}, line 3: class 3 has no row to learn from`),
+        expect.stringContaining(`! ${test}, line 4: class 4 has no row to learn from (and 2 more classes)`),
+      ],
+    });
+    expect((await dry(...train, "--validation_file", file("whole.csv", [5, 1, 0]))).warned).toEqual([]);
+  });
+
   test("the loss trace of a resumed run has a line for each update", async () => {
     const [out, trace] = [join(work, "traced"), join(work, "trace.jsonl")];
     writeFileSync(trace, '{"step":1,"of":"another run"}\n');
