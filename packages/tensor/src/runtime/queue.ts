@@ -78,7 +78,7 @@ export class Queue {
       this.#encoder ??= this.#device.createCommandEncoder();
       if (this.#timestamps) this.#endPass(); // timestamps are taken per pass
       this.#pass ??= this.#encoder.beginComputePass(
-        this.#timestamps && { timestampWrites: this.#timestamps.next(kernel.file, buffers, params) },
+        this.#timestamps && { timestampWrites: this.#timestamps.next(kernel.file, buffers, params, workgroups) },
       );
       this.#pass.setPipeline(pipeline.gpu);
       this.#pass.setBindGroup(0, group, offsets);

@@ -22,7 +22,7 @@ export interface DispatchTime {
   end: number;
   /** Of all buffers that it was given: its memory traffic, if it touches everything once. Buffers are up to 25 % larger than tensors. */
   bytes: number;
-  /** 2·M·N·K·batches of a product; undefined for other kernels. */
+  /** 2·M·N·K·batches of a product, with K as the kernel takes it: those that pack their operands make it even. Undefined for other kernels. */
   flops: number | undefined;
 }
 
@@ -49,9 +49,14 @@ export class Timestamps {
   }
 
   /** For the pass of the next dispatch, which is to hold no other. */
-  next(kernel: string, buffers: readonly PooledBuffer[], params: Params): GPUComputePassTimestampWrites {
+  next(
+    kernel: string,
+    buffers: readonly PooledBuffer[],
+    params: Params,
+    [, , depth]: readonly [number, number, number],
+  ): GPUComputePassTimestampWrites {
     const index = 2 * this.#batch.length;
-    this.#batch.push({ kernel, bytes: buffers.reduce((sum, b) => sum + b.bytes, 0), flops: flopsOf(params) });
+    this.#batch.push({ kernel, bytes: buffers.reduce((sum, b) => sum + b.bytes, 0), flops: flopsOf(params, depth) });
     return { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
   }
 
@@ -92,9 +97,12 @@ export class Timestamps {
   }
 }
 
-/** Kernels of products say their sizes by these names. Without `batches` there is one, or it is not known. */
-function flopsOf({ M, N, K, batches }: Params): number | undefined {
-  const sizes = [M, N, K, batches].filter((size) => typeof size === "number");
+/**
+ * Kernels of products say their sizes by these names. Those with a workgroup for each tile don't say the number of `batches`: they have
+ * one layer of workgroups for each of the `splits` of each.
+ */
+function flopsOf({ M, N, K, splits = 1, batches }: Params, depth: number): number | undefined {
+  const sizes = [M, N, K, batches ?? depth / Number(splits)].filter((size) => typeof size === "number");
   return sizes.length === 4 ? sizes.reduce((product, size) => product * size, 2) : undefined;
 }
 

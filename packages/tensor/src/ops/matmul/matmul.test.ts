@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { destroy, init } from "../../runtime/device.ts";
+import { traceDispatches } from "../../runtime/profile.ts";
+import { sizeOf } from "../../shape.ts";
 import { fromArray } from "../../tensor.ts";
 import { adapterKey, choicesFor, TUNING_VERSION, type Tuning } from "../../runtime/tuning.ts";
 import { chooseMatmul, matmulKernels, tunedMatmul, tuningKey, type MatmulKernel } from "./kernels.ts";
@@ -64,6 +66,22 @@ for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
     beforeAll(() => void (force.kernel = kernel));
     afterAll(() => void (force.kernel = undefined));
     checkOp(matmul, matmulReference, { cases });
+    test.skipIf(!adapter.features.includes("timestamp-query"))("traceDispatches counts its operations", async () => {
+      await init();
+      onTestFinished(destroy);
+      const flopsOf = async (batch: number[], splits?: number): Promise<number[]> => {
+        const [a, b] = [
+          [5, 70],
+          [70, 8],
+        ].map((shape) => fromArray(new Float32Array(sizeOf([...batch, ...shape])), [...batch, ...shape]));
+        force.splits = splits;
+        const dispatches = await traceDispatches(() => matmul(a!, b!)).finally(() => (force.splits = undefined));
+        return dispatches.flatMap(({ flops }) => flops ?? []);
+      };
+      expect(await flopsOf([])).toEqual([5600]); // 2 · 5 · 8 · 70
+      expect(await flopsOf([2, 3])).toEqual([33600]);
+      expect(await flopsOf([2, 3], 2)).toEqual([33600]);
+    });
   });
 }
 
