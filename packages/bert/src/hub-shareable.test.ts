@@ -18,6 +18,33 @@ it("keeps of a local path what lies in the shared folder, or its last part", () 
   ]);
 });
 
+it("keeps of a relative path the last part, where the name says that it is one", () => {
+  const given = {
+    ...{ train_file: "clients/acme/train.csv", validation_file: "./dev.csv", testFile: "clients\\acme\\test.csv" },
+    ...{
+      data_files: ["a/b/c.csv", "d.csv"],
+      output_dir: "output/acme",
+      best_model_checkpoint: "output/acme/checkpoint-4",
+    },
+    ...{
+      init_classifier: "clients/acme/head.safetensors",
+      loss_trace: "logs/acme/trace.jsonl",
+      outputDir: "output/acme",
+    },
+    ...{ model: "clients/acme/base", dataset: "./acme/reviews", _name_or_path: "a/b/c", hub_model_id: "me/films" },
+    ...{ resume_from_checkpoint: true, id2label: { 0: "either/or/both", 1: "files/a/b" } },
+  };
+  expect(shareable(given, "/home/me/output/acme")).toEqual({
+    ...{ train_file: "train.csv", validation_file: "dev.csv", testFile: "test.csv" },
+    ...{ data_files: ["c.csv", "d.csv"], output_dir: "acme", best_model_checkpoint: "checkpoint-4" },
+    ...{ init_classifier: "head.safetensors", loss_trace: "trace.jsonl", outputDir: "acme" },
+    ...{ model: "base", dataset: "reviews", _name_or_path: "c", hub_model_id: "me/films" },
+    ...{ resume_from_checkpoint: true, id2label: { 0: "either/or/both", 1: "files/a/b" } },
+  });
+  const ids = { model: "google-bert/bert-base-uncased", dataset: "imdb", _name_or_path: "a/b.c" };
+  expect(shareable(ids)).toEqual(ids);
+});
+
 it("leaves all else as it is, but for tokens of the Hub", () => {
   const tokens = {
     cls_token: "[CLS]",

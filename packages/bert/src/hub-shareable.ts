@@ -1,19 +1,33 @@
 /**
  * `value` (of JSON) as others may see it: in uploads, trackers and reports. A local path keeps what lies below `folder`, or its last part alone:
- * `/home/me/out/checkpoint-9` is `checkpoint-9`. `hub_token` is left out; a token of the Hub elsewhere is `hf_…`. No other name is looked at:
+ * `/home/me/out/checkpoint-9` is `checkpoint-9`. So does a relative one under a name that speaks of files, such as `train_file`; a model or a
+ * dataset may be an id of the Hub, which stays. `hub_token` is left out; a token of the Hub elsewhere is `hf_…`. No other name is looked at:
  * `password` may be a label.
  * @param folder The absolute path of the folder that is shared.
  */
-export function shareable(value: unknown, folder?: string): unknown {
+export const shareable = (value: unknown, folder?: string): unknown => shareableUnder("", value, folder);
+
+/** Names of what is a local path, as a whole word in snake_case or camelCase. */
+const PATHS =
+  /(^|_)(files?|dir|folder|path|checkpoint|trace|init_?classifier)$|(File|Files|Dir|Folder|Path|Checkpoint|Trace|Classifier)$/;
+
+/** Names of what is a local path or an id of the Hub. */
+const IDS = /^(model|dataset|_?name_or_path|\w*_name_or_path)$/;
+
+function shareableUnder(name: string, value: unknown, folder: string | undefined): unknown {
   if (typeof value === "string") {
-    const text = value === folder || isLocalPath(value) ? relativePath(value, folder) : value;
+    const isPath = isLocalPath(value) || (IDS.test(name) ? !isId(value) : PATHS.test(name) && /[\\/]/.test(value));
+    const text = value === folder || isPath ? relativePath(value, folder) : value;
     return text.replace(/^hf_\w{8,}$|\bhf_[A-Za-z0-9]{16,}/g, "hf_…");
   }
-  if (Array.isArray(value)) return value.map((item) => shareable(item, folder));
+  if (Array.isArray(value)) return value.map((item) => shareableUnder(name, item, folder));
   if (typeof value !== "object" || value === null) return value;
   const kept = Object.entries(value).filter(([key]) => !/^hub_?token$/i.test(key));
-  return Object.fromEntries(kept.map(([key, item]) => [key, shareable(item, folder)]));
+  return Object.fromEntries(kept.map(([key, item]) => [key, shareableUnder(key, item, folder)]));
 }
+
+/** Whether a name can be that of a repository of the Hub. */
+const isId = (text: string): boolean => /^\w[\w.-]*(\/\w[\w.-]*)?$/.test(text);
 
 /** A file as others may see it: JSON as {@link shareable} has it, anything else, and what has nothing to hide, as it is. */
 export function shareableFile(path: string, bytes: Uint8Array, folder?: string): Uint8Array {

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
@@ -187,6 +187,11 @@ const CONFIGURATION = "train_config.json";
 /** A callback that keeps the configuration with the results, as soon as the output folder is this run's own. */
 function keepConfiguration(options: TrainOptions, args: TrainingArguments): TrainerCallback {
   const configuration = configurationOf(options, { ...args, hubToken: null });
+  for (const name of ["model", "dataset"] as const) {
+    const given = options[name];
+    // Unlike an id of the Hub, which is public: what is uploaded leaves out where a folder lies.
+    if (given !== undefined && !isAbsolute(given) && existsSync(given)) configuration[name] = `./${given}`;
+  }
   let kept: Promise<void> | undefined;
   return {
     onTrainBegin: () =>
@@ -235,6 +240,7 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   const { test: testRows } = task;
   const test = testRows && (await unlessAsked(() => trainer.predict(testRows)));
   await keepResults(run, result, { eval: last, test });
+  if (args.pushToHub && !unsaved) await trainer.pushToHub("Results");
   const names = Object.values(task.model.config.id2label);
   print(metricsReport(last, names, unit));
   if (test) print(`\ntest\n\n${metricsReport(test, names, unit)}`);

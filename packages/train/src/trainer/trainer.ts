@@ -1,5 +1,5 @@
 import { noGrad } from "@gpugrad/autograd";
-import type { BertForSequenceClassification } from "@gpugrad/bert";
+import type { BertForSequenceClassification, PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
   defaultGenerator,
@@ -366,6 +366,17 @@ export class Trainer {
     });
     await this.#emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
+  }
+
+  /**
+   * Uploads the output folder as it is now: after {@link saveModel}, which uploads it too, what has been written since, such as results and the
+   * model card of a test. What is there already is not sent again.
+   * @returns undefined where that failed, which is a warning: nothing that was trained is lost
+   */
+  async pushToHub(commitMessage?: string): Promise<PushResult | undefined> {
+    await this.#ready;
+    if (!this.#hub) throw new GpugradError("Trainer: pushToHub() needs pushToHub: true, and an outputDir.");
+    return this.#hub.push(commitMessage);
   }
 
   /**
