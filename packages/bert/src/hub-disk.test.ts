@@ -74,6 +74,15 @@ describe("what is written", () => {
   });
 });
 
+it("what fails while a file is written is what is said, even where the half of it is gone", async () => {
+  const pieces = async function* () {
+    yield Buffer.from("half");
+    for (const name of await readdir(cacheDir)) await rm(join(cacheDir, name));
+    throw new Error("no more");
+  };
+  await expect(writeFileAside(join(cacheDir, "note"), pieces())).rejects.toThrow("no more");
+});
+
 describe("a disk that refuses", () => {
   it.each([
     ["ENOSPC write", /: the disk is full \(ENOSPC\)\. Free some space, or set HF_HOME, HF_HUB_CACHE or cacheDir/],

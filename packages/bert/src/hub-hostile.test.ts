@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"; // prettier-ignore
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -271,6 +271,19 @@ describe("what lies in the cache", () => {
     symlinkSync(victim, inCache("blobs", `${entry.oid}.0.incomplete`)); // as if it had been left by a dead process
     expect(readFileSync(await get(), "utf8")).toBe(config.toString());
     expect(readFileSync(victim, "utf8")).toBe("somebody's file");
+  });
+
+  it.each([
+    ["a link", symlinkSync],
+    ["another name of a file", linkSync],
+  ])("%s as a part of a download: nothing is taken from there", async (_, link) => {
+    const outside = put(join(root, "outside"), config.toString().slice(0, 5));
+    mkdirSync(inCache("blobs"), { recursive: true });
+    link(outside, inCache("blobs", `${entry.oid}.0.incomplete`));
+    utimesSync(outside, 0, 0);
+    expect(readFileSync(await get(), "utf8")).toBe(config.toString());
+    expect(hub.requests.at(-1)!.range).toBeUndefined();
+    expect(readFileSync(outside, "utf8")).toBe(config.toString().slice(0, 5));
   });
 
   it.each([".", "refs", "blobs", "snapshots", `snapshots/${fakeCommit}`])(

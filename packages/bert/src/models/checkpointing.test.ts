@@ -104,17 +104,22 @@ test("layers that are frozen from below are not computed again; others get their
   const want = await stepsOf({ checkpoints: false, replays: false, frozen });
   expect(await stepsOf({ checkpoints: true, replays: false, frozen })).toEqual(want);
 
-  const dispatches = (checkpoints: boolean, frozen: RegExp): number => {
-    const model = modelOf(checkpoints);
+  const dispatches = (checkpoints: boolean, frozen: RegExp, training = true): number => {
+    const model = modelOf(checkpoints).train(training);
     for (const [name, p] of model.namedParameters()) p.requiresGrad = !frozen.test(name);
     const before = device().queue.dispatched;
     scope(() => model.forward({ input_ids: { data: ids(0), shape: [B, T] }, labels: [0, 1] }).loss!.backward());
     model.dispose();
     return device().queue.dispatched - before;
   };
-  const again = (frozen: RegExp): number => dispatches(true, frozen) - dispatches(false, frozen);
+  const again = (frozen: RegExp, training?: boolean): number =>
+    dispatches(true, frozen, training) - dispatches(false, frozen, training);
   expect(again(frozen)).toBeGreaterThan(0);
   expect(again(/nothing/)).toBe(3 * again(frozen));
+  expect(again(/layer\.\d/)).toBe(3 * again(frozen)); // gradients pass through them
+  expect(again(/embeddings|layer\.[01]\.|layer\.2\.(?!output\.dense\.bias)/)).toBe(again(frozen)); // one parameter is enough
+  expect(again(/embeddings|layer|pooler/)).toBe(0);
+  expect(again(/nothing/, false)).toBe(0); // in evaluation
 });
 
 test("it takes less memory; disabled, as much as before", () => {

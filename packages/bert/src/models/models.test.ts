@@ -105,6 +105,8 @@ describe("saving", () => {
     const out = mkdtempSync(join(tmpdir(), "gpugrad-"));
     const half = await AutoModelForSequenceClassification.fromPretrained(folder, { dtype: "f16" });
     await half.savePretrained(out);
+    const config = () => JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as object;
+    expect(config()).toMatchObject({ dtype: "float16", architectures: ["BertForSequenceClassification"] });
     const again = await AutoModelForSequenceClassification.fromPretrained(out);
     expect(again.classifier.weight.dtype).toBe("f16");
     const wide = await AutoModelForSequenceClassification.fromPretrained(out, { dtype: "f32" });
