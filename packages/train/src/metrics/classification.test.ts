@@ -60,7 +60,7 @@ test("an id that is NaN is of an unknown class: NaN, but what doesn't depend on 
 });
 
 test("errors name both sides", () => {
-  expect(() => accuracyScore([1], [1, 0])).toThrow("accuracyScore: labels and predictions differ in length: 1 and 2");
+  expect(() => accuracyScore([1], [1, 0])).toThrow("accuracyScore: the lengths differ: 1 labels and 2 predictions.");
   expect(() => precisionRecallF1([0, 1, 2], [0, 1, 2])).toThrow("classes [0, 1, 2]");
   expect(() => classificationReport([0, 1], [0, 1], { targetNames: ["only"] })).toThrow("1 targetNames for 2 classes");
 });

@@ -10,6 +10,9 @@
  * @see https://scikit-learn.org/stable/modules/model_evaluation.html#classification-metrics
  */
 
+import { check, checkOptions } from "@gpugrad/tensor";
+import { CLASS_IDS, checkSamples } from "./check.ts";
+
 /** Class ids, one per sample. */
 export type ClassIds = ArrayLike<number>;
 
@@ -24,20 +27,19 @@ export type Average = "binary" | "micro" | "macro" | "weighted";
 
 type Counts = { label: number; tp: number; predicted: number; actual: number };
 
+const AVERAGES = ["binary", "micro", "macro", "weighted"] as const satisfies readonly Average[];
+
 const ratio = (numerator: number, denominator: number) =>
   denominator === 0 && !Number.isNaN(numerator) ? 0 : numerator / denominator;
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
-function checkLengths(what: string, labels: ClassIds, predictions: ClassIds): number {
-  if (labels.length !== predictions.length) {
-    throw new Error(
-      `${what}: labels and predictions differ in length: ${labels.length} and ${predictions.length}. ` +
-        "Both are class ids, one per sample; take the argmax of logits first.",
-    );
-  }
-  return labels.length;
-}
+const checkIds = (owner: string, labels: ClassIds, predictions: ClassIds): number =>
+  checkSamples(
+    owner,
+    { labels, predictions },
+    { rule: CLASS_IDS, hint: "Both are class ids, one per sample; take the argmax of logits first." },
+  );
 
 const hasNaN = (ids: ClassIds): boolean => Array.prototype.some.call(ids, Number.isNaN);
 
@@ -48,7 +50,7 @@ function presentLabels(labels: ClassIds, predictions: ClassIds): number[] {
 }
 
 function countClasses(what: string, labels: ClassIds, predictions: ClassIds, only?: readonly number[]): Counts[] {
-  const n = checkLengths(what, labels, predictions);
+  const n = checkIds(what, labels, predictions);
   const classes = only ?? presentLabels(labels, predictions);
   const counts = new Map(classes.map((label) => [label, { label, tp: 0, predicted: 0, actual: 0 }]));
   for (let i = 0; i < n; i++) {
@@ -98,7 +100,7 @@ function averageOf(counts: readonly Counts[], average: "micro" | "macro" | "weig
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.accuracy_score.html
  */
 export function accuracyScore(labels: ClassIds, predictions: ClassIds): number {
-  const n = checkLengths("accuracyScore", labels, predictions);
+  const n = checkIds("accuracyScore", labels, predictions);
   if (hasNaN(labels) || hasNaN(predictions)) return NaN;
   let right = 0;
   for (let i = 0; i < n; i++) if (labels[i] === predictions[i]) right++;
@@ -115,6 +117,7 @@ export function precisionRecallF1PerClass(
   predictions: ClassIds,
   options: { labels?: readonly number[] } = {},
 ): ClassScores[] {
+  checkOptions("precisionRecallF1PerClass", options, { labels: "numbers?" });
   const counts = countClasses("precisionRecallF1PerClass", labels, predictions, options.labels);
   return counts.map((c) => ({ label: c.label, ...scoresOf(c), support: c.actual }));
 }
@@ -131,16 +134,18 @@ export function precisionRecallF1(
   predictions: ClassIds,
   options: { average?: Average; labels?: readonly number[]; posLabel?: number } = {},
 ): Scores {
+  checkOptions("precisionRecallF1", options, { average: AVERAGES, labels: "numbers?", posLabel: "number?" });
   const { average = "binary", posLabel = 1 } = options;
+  checkIds("precisionRecallF1", labels, predictions);
   if (average !== "binary")
     return averageOf(countClasses("precisionRecallF1", labels, predictions, options.labels), average);
   const present = presentLabels(labels, predictions);
-  if (present.length > 2 || (present.length === 2 && !present.includes(posLabel))) {
-    throw new Error(
+  check(
+    present.length < 2 || (present.length === 2 && present.includes(posLabel)),
+    () =>
       `precisionRecallF1: average "binary" needs two classes, one of them posLabel ${posLabel}: classes [${present.join(", ")}]. ` +
-        'Choose average "macro", "micro" or "weighted", or another posLabel.',
-    );
-  }
+      'Choose average "macro", "micro" or "weighted", or another posLabel.',
+  );
   return scoresOf(countClasses("precisionRecallF1", labels, predictions, [posLabel])[0]!);
 }
 
@@ -155,7 +160,8 @@ export function confusionMatrix(
   predictions: ClassIds,
   options: { labels?: readonly number[] } = {},
 ): number[][] {
-  const n = checkLengths("confusionMatrix", labels, predictions);
+  checkOptions("confusionMatrix", options, { labels: "numbers?" });
+  const n = checkIds("confusionMatrix", labels, predictions);
   const classes = options.labels ?? presentLabels(labels, predictions);
   const index = new Map(classes.map((label, i) => [label, i]));
   const matrix = classes.map(() => classes.map(() => 0));
@@ -212,16 +218,19 @@ export function classificationReport(
   predictions: ClassIds,
   options: { labels?: readonly number[]; targetNames?: readonly string[]; digits?: number } = {},
 ): string {
+  checkOptions("classificationReport", options, { labels: "numbers?", targetNames: "list?", digits: "index?" });
   const { digits = 2 } = options;
+  check(digits >= 0 && digits <= 100, () => `classificationReport: digits is ${digits}; there can be 0 to 100.`);
+  checkIds("classificationReport", labels, predictions);
   const present = presentLabels(labels, predictions);
   const classes = options.labels ?? present;
   const names = options.targetNames ?? classes.map(String);
-  if (names.length !== classes.length) {
-    throw new Error(
+  check(
+    names.length === classes.length,
+    () =>
       `classificationReport: ${names.length} targetNames for ${classes.length} classes: [${names.join(", ")}] · ` +
-        `[${classes.join(", ")}]. Pass labels to name classes that do not occur.`,
-    );
-  }
+      `[${classes.join(", ")}]. Pass labels to name classes that do not occur.`,
+  );
   const counts = countClasses("classificationReport", labels, predictions, classes);
   const width = Math.max(...names.map((name) => name.length), "weighted avg".length, digits);
   // scikit-learn counts in floats when not one sample is right, and shows it.

@@ -22,9 +22,9 @@ test("a perfect ranking, a reversed one, and one that says nothing", () => {
 });
 
 test("what can't be ranked is refused", () => {
-  expect(() => rocAucScore([1, 1], [0.1, 0.2])).toThrow("rocCurve: 2 samples of class 1 and 0 of others");
-  expect(() => rocAucScore([1, 0], [0.1])).toThrow("2 labels, but 1 scores");
-  expect(() => rocAucScore([1, 0], [0.1, NaN])).toThrow("rocCurve: the score of sample 1 is NaN");
+  expect(() => rocAucScore([1, 1], [0.1, 0.2])).toThrow("rocAucScore: 2 samples of class 1 and 0 of others");
+  expect(() => rocAucScore([1, 0], [0.1])).toThrow("the lengths differ: 2 labels and 1 scores");
+  expect(() => rocAucScore([1, 0], [0.1, NaN])).toThrow("rocAucScore: the score of sample 1 is NaN");
   expect(() => averagePrecisionScore([1, NaN], [0.1, 0.2])).toThrow("the label of sample 1 is NaN");
 });
 

@@ -3,7 +3,8 @@
  *
  * @see https://scikit-learn.org/stable/modules/model_evaluation.html#receiver-operating-characteristic-roc
  */
-import { check } from "@gpugrad/tensor";
+import { check, checkOptions } from "@gpugrad/tensor";
+import { checkSamples, NUMBERS, NUMBERS_OR_BOOLEANS } from "./check.ts";
 
 /** Samples that score at least `threshold`, counted from the highest score down: one entry for each score that occurs. */
 interface Cut {
@@ -13,10 +14,8 @@ interface Cut {
 }
 
 function cuts(what: string, labels: ArrayLike<number>, scores: ArrayLike<number>, posLabel: number): Cut[] {
-  check(
-    labels.length === scores.length,
-    () => `${what}: ${labels.length} labels, but ${scores.length} scores. One score of class ${posLabel} per sample.`,
-  );
+  checkOptions(what, { posLabel }, { posLabel: "number" });
+  checkSamples(what, { labels, scores }, { rule: NUMBERS, hint: `One score of class ${posLabel} per sample.` });
   for (const [name, list] of Object.entries({ label: labels, score: scores })) {
     const at = Array.prototype.findIndex.call(list, Number.isNaN);
     check(at < 0, () => `${what}: the ${name} of sample ${at} is NaN.`);
@@ -48,11 +47,15 @@ export interface RocPoint {
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.roc_curve.html
  */
 export function rocCurve(labels: ArrayLike<number>, scores: ArrayLike<number>, posLabel = 1): RocPoint[] {
-  const found = cuts("rocCurve", labels, scores, posLabel);
+  return curveOf("rocCurve", labels, scores, posLabel);
+}
+
+function curveOf(what: string, labels: ArrayLike<number>, scores: ArrayLike<number>, posLabel: number): RocPoint[] {
+  const found = cuts(what, labels, scores, posLabel);
   const { truePositives: positives = 0, falsePositives: negatives = 0 } = found.at(-1) ?? {};
   check(
     positives > 0 && negatives > 0,
-    () => `rocCurve: ${positives} samples of class ${posLabel} and ${negatives} of others. It takes some of both.`,
+    () => `${what}: ${positives} samples of class ${posLabel} and ${negatives} of others. It takes some of both.`,
   );
   return [{ threshold: Infinity, truePositives: 0, falsePositives: 0 }, ...found].map((cut) => ({
     threshold: cut.threshold,
@@ -67,7 +70,7 @@ export function rocCurve(labels: ArrayLike<number>, scores: ArrayLike<number>, p
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.roc_auc_score.html
  */
 export function rocAucScore(labels: ArrayLike<number>, scores: ArrayLike<number>, posLabel = 1): number {
-  const curve = rocCurve(labels, scores, posLabel);
+  const curve = curveOf("rocAucScore", labels, scores, posLabel);
   return curve.reduce((area, point, i) => {
     const before = curve[i - 1] ?? point;
     const height = (point.truePositiveRate + before.truePositiveRate) / 2;
@@ -112,12 +115,12 @@ export interface CalibrationBin {
 export function calibration(
   confidences: ArrayLike<number>,
   correct: ArrayLike<boolean | number>,
-  { bins = 10 }: { bins?: number } = {},
+  options: { bins?: number } = {},
 ): { error: number; bins: CalibrationBin[] } {
-  check(
-    confidences.length === correct.length,
-    () => `calibration: ${confidences.length} confidences, but ${correct.length} outcomes. One of each per sample.`,
-  );
+  checkOptions("calibration", options, { bins: "index?" });
+  const { bins = 10 } = options;
+  check(bins >= 1, () => `calibration: bins is ${bins}; there has to be one.`);
+  checkSamples("calibration", { confidences, correct }, { rule: NUMBERS_OR_BOOLEANS, hint: "One of each per sample." });
   const found = Array.from({ length: bins }, (_, i) => {
     return { from: i / bins, to: (i + 1) / bins, count: 0, confidence: 0, accuracy: 0 };
   });

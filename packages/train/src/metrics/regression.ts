@@ -1,5 +1,5 @@
 /** Metrics of predicted numbers, with the definitions and numbers of scikit-learn and SciPy. NaN gives NaN, as SciPy's `propagate`. */
-import { check } from "@gpugrad/tensor";
+import { checkSamples, NUMBERS } from "./check.ts";
 
 function meanOf(values: ArrayLike<number>, f: (value: number, i: number) => number = (v) => v): number {
   let sum = 0;
@@ -7,13 +7,8 @@ function meanOf(values: ArrayLike<number>, f: (value: number, i: number) => numb
   return sum / values.length;
 }
 
-function checkPairs(what: string, labels: ArrayLike<number>, predictions: ArrayLike<number>): void {
-  check(
-    labels.length === predictions.length && labels.length > 0,
-    () =>
-      `${what}: ${labels.length} labels and ${predictions.length} predictions. One of each per sample, and at least one.`,
-  );
-}
+const checkPairs = (owner: string, labels: ArrayLike<number>, predictions: ArrayLike<number>): void =>
+  void checkSamples(owner, { labels, predictions }, { rule: NUMBERS, hint: "One of each per sample.", least: 1 });
 
 /**
  * Mean of (prediction − label)².
