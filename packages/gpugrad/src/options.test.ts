@@ -207,6 +207,10 @@ const tables: Record<string, [Command, Table]> = {
         () => [dir, "--json", "--dataset", join(dir, "rows.csv"), "--text-column", "a"],
         () => ["--max_eval_samples", "2"],
       ],
+      "--seed": [
+        () => [dir, "--json", "--dataset", join(dir, "rows.csv"), "--text-column", "a", "--max_eval_samples", "1"],
+        () => ["--seed", "1"],
+      ],
       "--per-device-eval-batch-size": [
         () => [dir, "--dataset", join(dir, "rows.csv"), "--text-column", "a"],
         () => ["--per_device_eval_batch_size", "1"],

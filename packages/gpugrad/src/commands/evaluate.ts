@@ -8,7 +8,14 @@ import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { isFinite } from "../scores.ts";
 import { openClassifier } from "../text-model.ts";
-import { addDataOptions, badRowsNote, cleaned, loadOptionsOf, type DataOptions } from "../train/data-options.ts";
+import {
+  addDataOptions,
+  badRowsNote,
+  cleaned,
+  loadOptionsOf,
+  picked,
+  type DataOptions,
+} from "../train/data-options.ts";
 import { metricsReport, plainMetrics } from "../train/report.ts";
 import { wholeNumber } from "../texts.ts";
 
@@ -16,6 +23,7 @@ interface Options extends DataOptions {
   dataset: string;
   split?: string;
   maxEvalSamples?: number;
+  seed: number;
   perDeviceEvalBatchSize: number;
   maxLength?: number;
   allowMissingWeights?: true;
@@ -34,7 +42,8 @@ export function evaluate(args: string[]): Promise<number> {
     .option("--dataset <id>", "a hub id, a folder or a file", "stanfordnlp/imdb")
     .option("--split <name>", "the split to evaluate on (default: test, or all of a file)");
   addDataOptions(command)
-    .option("--max-eval-samples <n>", "only the first n rows", wholeNumber(1))
+    .option("--max-eval-samples <n>", "only n rows, picked by the seed as `gpugrad train` picks them", wholeNumber(1))
+    .option("--seed <n>", "which rows --max-eval-samples picks", wholeNumber(0), 42)
     .option("--per-device-eval-batch-size <n>", "rows at a time", wholeNumber(1), 32)
     .option(
       "--max-length <n>",
@@ -59,8 +68,7 @@ export function evaluate(args: string[]): Promise<number> {
       const names = Object.values(model.config.id2label);
       const all = await openRows(options, names);
       if (all.length === 0) throw new GpugradError(`${all.name}: no rows to evaluate on.`);
-      const picked = options.maxEvalSamples === undefined ? all : all.take(options.maxEvalSamples);
-      const rows = cleaned(picked, options);
+      const rows = cleaned(picked(all, options.maxEvalSamples, options.seed), options);
       const { perDeviceEvalBatchSize, maxLength = Infinity } = options;
       const longest = Math.min(model.config.max_position_embeddings, tokenizer.modelMaxLength, maxLength);
       const trainer = new Trainer({

@@ -1,5 +1,5 @@
 import type { Dataset, LoadOptions } from "@gpugrad/train";
-import { cleanHtml } from "@gpugrad/train";
+import { cleanHtml, shuffledIndices } from "@gpugrad/train";
 import { Option, type Command } from "commander";
 import { wholeNumber } from "../texts.ts";
 
@@ -43,6 +43,12 @@ export function loadOptionsOf(options: DataOptions): LoadOptions {
     ...(maxUnpackedBytes && { maxUnpackedBytes }),
   };
 }
+
+/** At most `limit` rows, picked by the seed: files lie sorted by label, as IMDB's do, so that the first are all of one class. */
+export const picked = (rows: Dataset, limit: number | undefined, seed: number): Dataset =>
+  limit !== undefined && limit < rows.length
+    ? rows.select(shuffledIndices(rows.length, seed, 0).slice(0, limit))
+    : rows;
 
 /** Rows as `--clean_html` asks for them. */
 export function cleaned(rows: Dataset, options: DataOptions): Dataset {

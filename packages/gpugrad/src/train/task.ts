@@ -20,7 +20,7 @@ import {
   type Dataset,
   type LoadOptions,
 } from "@gpugrad/train";
-import { cleaned, loadOptionsOf } from "./data-options.ts";
+import { cleaned, loadOptionsOf, picked } from "./data-options.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What is trained, on what. */
@@ -111,14 +111,7 @@ async function openData(options: TrainOptions, seed: number, modelLabels: string
   const [validation, test] = [isLabelled(splits["validation"]), isLabelled(splits["test"])];
   const evaluated = validation ?? test;
 
-  const prepare = (rows: Dataset, limit: number | undefined): Dataset => {
-    // IMDB lies sorted by label: a limit picks rows at random, and not the first, which are all negative.
-    const picked =
-      limit !== undefined && limit < rows.length
-        ? rows.select(shuffledIndices(rows.length, seed, 0).slice(0, limit))
-        : rows;
-    return cleaned(picked, options);
-  };
+  const prepare = (rows: Dataset, limit: number | undefined): Dataset => cleaned(picked(rows, limit, seed), options);
   const evaluate = (rows: Dataset): Dataset => {
     const prepared = prepare(notEmpty(rows), maxEvalSamples);
     const missing = evalIndices?.find((row) => row >= prepared.length);
