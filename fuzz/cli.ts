@@ -108,7 +108,7 @@ function runProcess(job: Job, totals: Totals): Promise<number | undefined> {
       const run = current();
       const now = run && `${run.number} ${run.input.length}`;
       if (now !== last) [last, since] = [now, performance.now()];
-      else if (performance.now() - since > 1000 * END_SECONDS) isEnded = child.kill("SIGKILL");
+      else if (now !== undefined && performance.now() - since > 1000 * END_SECONDS) isEnded = child.kill("SIGKILL");
     }, 500);
     child.on("message", (message: Message) => {
       if (message.type === "failure") {
