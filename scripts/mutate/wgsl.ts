@@ -55,8 +55,8 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
     const known = limits.get(folder);
     if (known) return known;
     const start = performance.now();
-    const result = await test(copy, folder);
-    if (result !== "passed") throw new Error(`mutate: the tests below ${folder} fail without any change.`);
+    const { result, output } = await test(copy, folder);
+    if (result !== "passed") throw new Error(`mutate: the tests below ${folder} fail without any change:\n${output}`);
     const limit = 3 * (performance.now() - start) + 60_000;
     limits.set(folder, limit);
     return limit;
@@ -73,7 +73,7 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
     for (const folder of new Set(folders)) {
       const limit = await limitOf(folder);
       writeFileSync(path, slipped);
-      result = await test(copy, folder, limit);
+      ({ result } = await test(copy, folder, limit));
       writeFileSync(path, source);
       if (result !== "passed") break;
     }
@@ -85,7 +85,7 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
 type Result = "passed" | "failed" | "no kernel";
 
 /** Runs the tests below a folder up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
-function test(copy: string, folder: string, limit?: number): Promise<Result> {
+function test(copy: string, folder: string, limit?: number): Promise<{ result: Result; output: string }> {
   const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", `${folder}/`];
   const child = spawn(process.execPath, args, { cwd: copy, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -95,8 +95,8 @@ function test(copy: string, folder: string, limit?: number): Promise<Result> {
     child.on("error", reject);
     child.on("close", (status) => {
       clearTimeout(timer);
-      if (status === 0) return resolve("passed");
-      resolve(/ShaderError/.test(output) ? "no kernel" : "failed");
+      const result = status === 0 ? "passed" : /ShaderError/.test(output) ? "no kernel" : "failed";
+      resolve({ result, output });
     });
   });
 }
