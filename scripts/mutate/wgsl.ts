@@ -1,6 +1,6 @@
 // Slips that people make in kernels. Each rung has its own files, so each is tried on its own.
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Outcome } from "./cli.ts";
 
@@ -47,36 +47,27 @@ export function slipsIn(root: string, file: string): Slip[] {
     });
 }
 
-/** Makes each slip in the copy, and runs the tests of its room, then of its package. A slip that does not compile is not counted. */
+/**
+ * Makes each slip in the copy, and runs the tests of its room, which owes one for each kind: those of other rooms would see some of them, much
+ * later. A slip that does not compile is not counted.
+ */
 export async function trySlips(copy: string, slips: readonly Slip[], tell: (outcome: Outcome) => void): Promise<void> {
   const limits = new Map<string, number>();
-  /** The time that tests may take: they have to pass first, or every slip would be noticed. */
-  const limitOf = async (folder: string): Promise<number> => {
-    const known = limits.get(folder);
-    if (known) return known;
-    const start = performance.now();
-    const { result, output } = await test(copy, folder);
-    if (result !== "passed") throw new Error(`mutate: the tests below ${folder} fail without any change:\n${output}`);
-    const limit = 3 * (performance.now() - start) + 60_000;
-    limits.set(folder, limit);
-    return limit;
-  };
   for (const { file, line, kind, before, after } of slips) {
-    const folders = [dirname(file), file.split("/").slice(0, 3).join("/")];
+    const room = dirname(file);
+    let limit = limits.get(room);
+    if (!limit) {
+      const start = performance.now();
+      const { result, output } = await test(copy, room);
+      // Or every slip would be noticed.
+      if (result !== "passed") throw new Error(`mutate: the tests of ${room} fail without any slip:\n${output}`);
+      limits.set(room, (limit = 3 * (performance.now() - start) + 60_000));
+    }
     const path = join(copy, file);
     const source = readFileSync(path, "utf8");
-    const slipped = source
-      .split("\n")
-      .with(line - 1, after)
-      .join("\n");
-    let result: Result = "passed";
-    for (const folder of new Set(folders)) {
-      const limit = await limitOf(folder);
-      writeFileSync(path, slipped);
-      ({ result } = await test(copy, folder, limit));
-      writeFileSync(path, source);
-      if (result !== "passed") break;
-    }
+    writeFileSync(path, source.split("\n").with(line - 1, after).join("\n"));
+    const { result } = await test(copy, room, limit);
+    writeFileSync(path, source);
     if (result === "no kernel") continue;
     tell({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed" });
   }
@@ -84,9 +75,11 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
 
 type Result = "passed" | "failed" | "no kernel";
 
-/** Runs the tests below a folder up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
+/** Runs a folder's tests up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
 function test(copy: string, folder: string, limit?: number): Promise<{ result: Result; output: string }> {
-  const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", `${folder}/`];
+  const files = readdirSync(join(copy, folder)).filter((name) => name.endsWith(".test.ts"));
+  if (files.length === 0) throw new Error(`mutate: ${folder} has kernels and no test.`);
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", ...files.map((name) => `${folder}/${name}`)];
   const child = spawn(process.execPath, args, { cwd: copy, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));
