@@ -65,7 +65,13 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
     }
     const path = join(copy, file);
     const source = readFileSync(path, "utf8");
-    writeFileSync(path, source.split("\n").with(line - 1, after).join("\n"));
+    writeFileSync(
+      path,
+      source
+        .split("\n")
+        .with(line - 1, after)
+        .join("\n"),
+    );
     const { result } = await test(copy, room, limit);
     writeFileSync(path, source);
     if (result === "no kernel") continue;
