@@ -119,7 +119,8 @@ describe("matrix units, emulated", () => {
   const shapes = [
     // 32 invocations: more than an adapter of the tests runs in lockstep, so that a missing barrier shows.
     { name: "4 × 4 × 4", M: 4, N: 4, K: 4, lanes: 8, most: 8, tuning: [2, 2, 2, 2] },
-    { name: "4 × 8 × 8", M: 4, N: 8, K: 8, lanes: 4, most: 4, tuning: [3, 1, 1, 2], which: few },
+    // 16 vectors in a matrix of sums, and 8 lanes: each matrix is read by another subgroup than its own, too.
+    { name: "8 × 8 × 8", M: 8, N: 8, K: 8, lanes: 8, most: 8, tuning: [3, 1, 1, 2], which: few },
     {
       name: "8 × 4 × 4, more subgroups than needed",
       M: 8,
