@@ -81,6 +81,17 @@ describe("detectAnomaly", () => {
       "first bad op: mul in the forward pass, output [2] has 1 NaN and 1 infinite, inputs not finite: [2] made by user has 1 NaN and 1 infinite",
     );
     bad.dispose();
+    for (const [value, what] of [[NaN, "1 NaN"], [Infinity, "1 infinite"]] as const) {
+      const bad = tensor([value, 1]);
+      expect(await found([1, 2], (x) => mul(x, bad))).toBe(
+        `first bad op: mul in the forward pass, output [2] has ${what}, inputs not finite: [2] made by user has ${what}`,
+      );
+      bad.dispose();
+    }
+    const [infinite, nan] = [tensor([Infinity, 1]), tensor([1, NaN])];
+    expect(await found([1, 2], (x) => add(mul(x, infinite), nan))).toContain("first bad op: add in the forward pass");
+    infinite.dispose();
+    nan.dispose();
   });
 
   test("asynchronous work, its result, what it throws; and a debug() that is on stays on", async () => {

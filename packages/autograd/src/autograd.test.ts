@@ -106,6 +106,19 @@ describe("backward", () => {
     );
   });
 
+  test("an op that gives no gradient for an input ends there; the rest of the tape goes on", async () => {
+    const first = defineOp("first", {
+      forward: (a: Tensor, b: Tensor) => ({ output: a.clone(), inputs: { a, b }, saved: {} }),
+      backward: (_saved, dy) => ({ a: dy }),
+    });
+    const [a, b] = [leaf([1, 2]), leaf([3, 4])];
+    const before = undisposed();
+    scope(() => sum(first(mul(a, 3), mul(b, 5))).backward());
+    expect(await read(gradientOf(a))).toEqual([3, 3]);
+    expect(b.grad).toBeNull();
+    expect(undisposed()).toBe(before + 1);
+  });
+
   test("retainGraph allows a second pass", async () => {
     const x = leaf([2]);
     scope(() => {

@@ -13,6 +13,9 @@ export type Launch = { overrides?: Record<string, number> } & (
 const NONE = {};
 const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
 
+/** The most workgroups of a one-dimensional launch that isn't folded. Tests lower it: then small launches are folded, too. */
+export const folding = { most: MAX_WORKGROUPS };
+
 /**
  * Records one dispatch: tensors by the names that stand in the kernel's bindings, `struct Params` by its fields.
  *
@@ -72,7 +75,7 @@ export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Par
 }
 
 function fold(workgroups: number): [number, number, number] {
-  if (workgroups <= MAX_WORKGROUPS) return [workgroups, 1, 1];
-  const rows = Math.ceil(workgroups / MAX_WORKGROUPS);
+  if (workgroups <= folding.most) return [workgroups, 1, 1];
+  const rows = Math.ceil(workgroups / folding.most);
   return [Math.ceil(workgroups / rows), rows, 1];
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { isFloat, type DType } from "../dtype.ts";
 import type { Backward } from "../recorder.ts";
 import { destroy, device, init } from "../runtime/device.ts";
+import { folding } from "../runtime/run.ts";
 import { scope } from "../scope.ts";
 import { showShape, sizeOf, type Shape } from "../shape.ts";
 import { fromArray, Tensor, undisposed } from "../tensor.ts";
@@ -36,10 +37,17 @@ interface AnyOp {
   };
 }
 
-/** Opens the device before a file's tests and closes it after them. */
+/** Opens the device before a file's tests and closes it after them. Launches of more than three workgroups are folded, as large ones are. */
 export function withDevice(): void {
-  beforeAll(async () => void (await init()));
-  afterAll(destroy);
+  const { most } = folding;
+  beforeAll(async () => {
+    await init();
+    folding.most = 3;
+  });
+  afterAll(async () => {
+    folding.most = most;
+    await destroy();
+  });
 }
 
 /** Runs the tests that `define` defines with the kernels that a GPU would get: any adapter has to compute right with them. */
