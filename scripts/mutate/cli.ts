@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { formatTable } from "@gpugrad/train";
 import { splitMix64 } from "../../packages/train/src/random.ts";
-import { copyOfTheTree } from "./copy.ts";
+import { copyOfTheTree, testsOf } from "./copy.ts";
 import { statementsIn, type Place } from "./statements.ts";
 import { mutateTypeScript } from "./stryker.ts";
 import { slipsIn, trySlips, type Slip } from "./wgsl.ts";
@@ -33,8 +33,14 @@ async function main(): Promise<number> {
     .option("--places <n>", "places of each package and language, picked by the seed", positive, 30)
     .option("--seed <n>", "the same seed picks the same places", positive, 1)
     .option("--only <language>", "ts or wgsl")
+    .option("--all-tests", "changes of TypeScript meet all tests of the package, not only those beside the code: hours")
     .parse();
-  const { places, seed, only } = program.opts<{ places: number; seed: number; only?: string }>();
+  const { places, seed, only, allTests } = program.opts<{
+    places: number;
+    seed: number;
+    only?: string;
+    allTests?: boolean;
+  }>();
   const paths = program.args.length > 0 ? program.args : PACKAGES.map((name) => `packages/${name}/src`);
 
   const files = sourcesBelow(paths);
@@ -60,7 +66,11 @@ async function main(): Promise<number> {
       };
       if (only !== "wgsl") {
         const all: Place[] = own.filter((file) => file.endsWith(".ts")).flatMap((file) => statementsIn(root, file));
-        await score("TypeScript", () => mutateTypeScript(copy, name, sample(all), tell));
+        const picked = sample(all);
+        const tests = allTests
+          ? [`packages/${name}/{src,test}/**/*.test.ts`]
+          : [...new Set(picked.flatMap(({ file }) => testsOf(copy, file)))];
+        await score("TypeScript", () => mutateTypeScript(copy, picked, tests, tell));
       }
       if (only !== "ts") {
         const all: Slip[] = own.filter((file) => file.endsWith(".wgsl")).flatMap((file) => slipsIn(root, file));

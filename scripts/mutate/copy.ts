@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Only `pnpm mutate` needs them, so they are installed into its copy: 130 packages that nobody else has to wait for. */
 const STRYKER = ["@stryker-mutator/core@10.1.1", "@stryker-mutator/vitest-runner@10.1.1"];
@@ -16,6 +16,15 @@ export function copyOfTheTree(root: string, { stryker }: { stryker: boolean }): 
   pnpm(copy, "install", "--frozen-lockfile", "--prefer-offline");
   if (stryker) pnpm(copy, "add", "--workspace-root", "--save-dev", "--prefer-offline", ...STRYKER, NODE);
   return copy;
+}
+
+/** The tests beside a source, in its own room: they owe one for each kind of change. Those of the folder above where its own has none. */
+export function testsOf(copy: string, file: string): string[] {
+  for (let folder = dirname(file); folder !== "."; folder = dirname(folder)) {
+    const tests = readdirSync(join(copy, folder)).filter((name) => name.endsWith(".test.ts"));
+    if (tests.length > 0) return tests.map((name) => `${folder}/${name}`);
+  }
+  throw new Error(`mutate: there are no tests beside ${file}.`);
 }
 
 /** The Node that runs StrykerJS. */

@@ -19,17 +19,17 @@ interface Mutant {
 /** Text of a message is no behaviour that a test should pin word by word, and a log line that is empty is not wrong. */
 const EXCLUDED = ["StringLiteral"];
 
-/** Lets StrykerJS change what is in `places`, and run those tests of the package that reach it. */
+/** Lets StrykerJS change what is in `places`, and run those of `tests` that reach it. */
 export async function mutateTypeScript(
   copy: string,
-  name: string,
   places: readonly Place[],
+  tests: readonly string[],
   tell: (outcome: Outcome) => void,
 ): Promise<void> {
   if (places.length === 0) return;
   writeFileSync(
     join(copy, "vitest.mutate.config.ts"),
-    `import config from "./vitest.config.ts";\nconfig.test!.include = ["packages/${name}/{src,test}/**/*.test.ts"];\nexport default config;\n`,
+    `import config from "./vitest.config.ts";\nconfig.test!.include = ${JSON.stringify(tests)};\nexport default config;\n`,
   );
   const config = {
     mutate: places.map(({ file, range }) => `${file}:${range}`),
@@ -52,7 +52,7 @@ export async function mutateTypeScript(
   rmSync(report, { force: true });
   const program = join(copy, "node_modules/@stryker-mutator/core/bin/stryker.js");
   await once(spawn(nodeIn(copy), [program, "run"], { cwd: copy, stdio: ["ignore", 2, 2] }), "close");
-  if (!existsSync(report)) throw new Error(`mutate: StrykerJS did not finish on packages/${name}: see above.`);
+  if (!existsSync(report)) throw new Error(`mutate: StrykerJS did not finish: see above.`);
 
   const { files } = JSON.parse(readFileSync(report, "utf8")) as Report;
   for (const [file, { source, mutants }] of Object.entries(files)) {

@@ -1,8 +1,9 @@
 // Slips that people make in kernels. Each rung has its own files, so each is tried on its own.
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Outcome } from "./cli.ts";
+import { testsOf } from "./copy.ts";
 
 /** One slip: the line as it is, and as it would be. */
 export interface Slip {
@@ -55,10 +56,11 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
   const limits = new Map<string, number>();
   for (const { file, line, kind, before, after } of slips) {
     const room = dirname(file);
+    const tests = testsOf(copy, file);
     let limit = limits.get(room);
     if (!limit) {
       const start = performance.now();
-      const { result, output } = await test(copy, room);
+      const { result, output } = await run(copy, tests);
       // Or every slip would be noticed.
       if (result !== "passed") throw new Error(`mutate: the tests of ${room} fail without any slip:\n${output}`);
       limits.set(room, (limit = 3 * (performance.now() - start) + 60_000));
@@ -72,7 +74,7 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
         .with(line - 1, after)
         .join("\n"),
     );
-    const { result } = await test(copy, room, limit);
+    const { result } = await run(copy, tests, limit);
     writeFileSync(path, source);
     if (result === "no kernel") continue;
     tell({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed" });
@@ -81,11 +83,9 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
 
 type Result = "passed" | "failed" | "no kernel";
 
-/** Runs a folder's tests up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
-function test(copy: string, folder: string, limit?: number): Promise<{ result: Result; output: string }> {
-  const files = readdirSync(join(copy, folder)).filter((name) => name.endsWith(".test.ts"));
-  if (files.length === 0) throw new Error(`mutate: ${folder} has kernels and no test.`);
-  const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", ...files.map((name) => `${folder}/${name}`)];
+/** Runs tests up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
+function run(copy: string, tests: string[], limit?: number): Promise<{ result: Result; output: string }> {
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", ...tests];
   const child = spawn(process.execPath, args, { cwd: copy, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));

@@ -76,6 +76,6 @@ export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Par
 
 function fold(workgroups: number): [number, number, number] {
   if (workgroups <= folding.most) return [workgroups, 1, 1];
-  const rows = Math.ceil(workgroups / folding.most);
+  const rows = Math.min(Math.ceil(workgroups / folding.most), MAX_WORKGROUPS);
   return [Math.ceil(workgroups / rows), rows, 1];
 }
