@@ -1,7 +1,7 @@
 // pnpm mutate: changes the code a little, one place at a time, and counts which changes a test notices.
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { formatTable } from "@gpugrad/train";
@@ -45,6 +45,7 @@ async function main(): Promise<number> {
 
   const files = sourcesBelow(paths);
   if (files.length === 0) program.error(`mutate: no sources below ${paths.join(", ")}.`);
+  process.env["GPUGRAD_SHARED"] ??= join(root, "../shared"); // golden data beside the tree, not beside its copy
   const copy = copyOfTheTree(root, { stryker: only !== "wgsl" });
   const rows = [["package", "language", "changes", "noticed", "score"]];
   try {
