@@ -6,6 +6,7 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { timesWhenDoubled } from "../../test/doubling.ts";
 import { DataError } from "../errors.ts";
+import type { DataFolder } from "./folder.ts";
 import { parseCard } from "./card.ts";
 import { duplicateKey } from "./duplicate-key.ts";
 import { dataFolder, getDatasetSplitNames, loadDataset, loadDatasetDict, type LoadOptions } from "./load-dataset.ts";
@@ -26,7 +27,39 @@ async function rowsOf(file: string, content: Content, options: LoadOptions = {})
 
 const parquetOf = (columns: Parameters<typeof parquetWriteBuffer>[0]["columnData"]) =>
   new Uint8Array(parquetWriteBuffer({ columnData: columns }));
+const parquetRows = (rows: number, text: (i: number) => string) =>
+  parquetOf([
+    { name: "text", data: Array.from({ length: rows }, (_, i) => text(i)), type: "STRING" },
+    { name: "label", data: Array.from({ length: rows }, (_, i) => i % 2), type: "INT32" },
+  ]);
 const header = "text,label\n";
+
+/** A file of `mebibytes` that exists only while it is read: 1,024 bytes a line, the first of them `head`. */
+function virtualFile(file: string, head: string, line: string, mebibytes: number): DataFolder {
+  const padded = (text: string) => text.replace("_", "x".repeat(1024 - text.length)) + "\n";
+  const [first, block] = [Buffer.from(padded(head)), Buffer.from(padded(line).repeat(1024))];
+  const read = (offset: number, length: number) => {
+    const bytes = Buffer.alloc(length);
+    for (let at = 0; at < length;) at += block.copy(bytes, at, (offset + at) % block.length);
+    if (offset < first.length) first.copy(bytes, 0, offset);
+    return Promise.resolve(bytes);
+  };
+  const source = { name: file, size: mebibytes * block.length, read, close: () => Promise.resolve() };
+  return { name: "virtual", files: [file], open: () => Promise.resolve(source) };
+}
+
+test.each([
+  ["train.csv", "text,label,_", "_,1,a"],
+  ["train.jsonl", '{"text":"_","label":0}', '{"text":"_","label":1}'],
+])("the memory that a large file takes does not grow with it: %s", async (file, head, line) => {
+  const before = process.resourceUsage().maxRSS;
+  const data = await loadDataset(virtualFile(file, head, line, 256), { split: "train" });
+  let characters = 0;
+  for (let i = 0; i < data.length; i += 16) characters += (await data.row(i)).text.length;
+  expect(data.length).toBe(256 * 1024 - Number(file === "train.csv"));
+  expect(characters).toBeGreaterThan(15e6);
+  expect((process.resourceUsage().maxRSS - before) / 1024).toBeLessThan(160); // MiB, 40 of them for rows read last
+});
 
 describe("time is in proportion to the size of a file", () => {
   const keys = (n: number) => Array.from({ length: n }, (_, i) => `"${i}":1`).join();
@@ -42,6 +75,11 @@ describe("time is in proportion to the size of a file", () => {
     ["JSONL, nested", "train.jsonl", (n) => `{"text":${"[".repeat(n)}${"]".repeat(n)}}`, 50_000],
     ["JSONL of many keys", "train.jsonl", (n) => `{${keys(n)}}`, 30_000],
     ["JSON of columns", "train.json", (n) => `{"text":[${'"a",'.repeat(n)}"b"],"label":[${"1,".repeat(n)}0]}`, 8000],
+    ["TSV rows", "train.tsv", (n) => "text\tlabel\n" + "a\t1\n".repeat(n), 8000],
+    ["TSV of quotes", "train.tsv", (n) => `text\tlabel\n${'"'.repeat(n)}\t1\n`, 200_000],
+    ["TSV with too many fields", "train.tsv", (n) => `text\tlabel\n${"\t".repeat(n)}\n`, 200_000],
+    ["parquet rows", "train.parquet", (n) => parquetRows(n, (i) => `row ${i}`), 8000],
+    ["parquet of one long text", "train.parquet", (n) => parquetRows(2, () => "x".repeat(n)), 200_000],
     ["gzip", "train.csv.gz", (n) => gzipSync(header + "a,1\n".repeat(n)), 8000],
   ])("%s", async (_, file, content, n) => {
     const made = new Map([n, 2 * n, Math.ceil(n / 4)].map((size) => [size, content(size)]));
