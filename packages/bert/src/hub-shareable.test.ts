@@ -43,6 +43,8 @@ it("keeps of a relative path the last part, where the name says that it is one",
   });
   const ids = { model: "google-bert/bert-base-uncased", dataset: "imdb", _name_or_path: "a/b.c" };
   expect(shareable(ids)).toEqual(ids);
+  const datasets = ["stanfordnlp/imdb (train)", "acme/train.csv", "clients/acme/reviews (test)"];
+  expect(shareable({ dataset: datasets })).toEqual({ dataset: [datasets[0], "train.csv", "reviews (test)"] });
 });
 
 it("leaves all else as it is, but for tokens of the Hub", () => {

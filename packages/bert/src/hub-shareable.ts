@@ -26,8 +26,9 @@ function shareableUnder(name: string, value: unknown, folder: string | undefined
   return Object.fromEntries(kept.map(([key, item]) => [key, shareableUnder(key, item, folder)]));
 }
 
-/** Whether a name can be that of a repository of the Hub. */
-const isId = (text: string): boolean => /^\w[\w.-]*(\/\w[\w.-]*)?$/.test(text);
+/** Whether a name can be that of a repository of the Hub, or of a split of it: `stanfordnlp/imdb (train)`. */
+const isId = (text: string): boolean =>
+  /^\w[\w.-]*(\/\w[\w.-]*)?( \([\w.-]+\))?$/.test(text) && !/\.(csv|tsv|jsonl?|parquet|txt|gz)$/i.test(text);
 
 /** A file as others may see it: JSON as {@link shareable} has it, anything else, and what has nothing to hide, as it is. */
 export function shareableFile(path: string, bytes: Uint8Array, folder?: string): Uint8Array {

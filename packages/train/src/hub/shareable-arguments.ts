@@ -5,3 +5,6 @@ import { argumentsToJson, type TrainingArguments } from "../trainer/training-arg
 export function shareableArguments(args: TrainingArguments): Record<string, unknown> {
   return shareable(argumentsToJson(args)) as Record<string, unknown>;
 }
+
+/** The name of a dataset as others may see it: an id of the Hub, or the last part of a path. */
+export const shareableDataset = (name: string): string => (shareable({ dataset: name }) as { dataset: string }).dataset;

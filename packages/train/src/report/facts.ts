@@ -1,6 +1,7 @@
 import { arch, cpus, release, totalmem, type } from "node:os";
 import { shareable } from "@gpugrad/bert";
 import { device } from "@gpugrad/tensor";
+import { shareableDataset } from "../hub/shareable-arguments.ts";
 import type { CallbackContext } from "../trainer/callbacks.ts";
 import { formatBytes } from "../format.ts";
 import { TRAINING_ARGUMENTS, type TrainingArguments } from "../trainer/training-arguments.ts";
@@ -29,8 +30,7 @@ export function factsOf(args: TrainingArguments, { model, trainDataset, evalData
     else changed.push([name, shown(value), shown(byDefault)]);
   }
   for (const [name, dataset] of Object.entries({ trainDataset, evalDataset }))
-    if (dataset)
-      changed.push([name, `${shareable(dataset.name) as string}, ${dataset.length.toLocaleString("en")} rows`]);
+    if (dataset) changed.push([name, `${shareableDataset(dataset.name)}, ${dataset.length.toLocaleString("en")} rows`]);
 
   const config = shareable(model.config.toJSON()) as Record<string, unknown>;
   const { model_type, num_hidden_layers, hidden_size, num_attention_heads } = model.config;

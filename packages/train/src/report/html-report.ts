@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { shareable } from "@gpugrad/bert";
+import { shareableDataset } from "../hub/shareable-arguments.ts";
 import { memory } from "@gpugrad/tensor";
 import { evalKey, type TrainerCallback } from "../trainer/callbacks.ts";
 import { goesOnWithout, type TrackerOptions } from "../trackers/tracker.ts";
@@ -121,7 +121,7 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       const current = await upTo(args, state);
       const last = Math.max(state.globalStep, current.step);
       const step = training ? state.globalStep : (current.bestEvaluation?.step ?? last); // training ends with the best model
-      const about = { step, metrics: metrics ?? {}, dataset: shareable(prediction?.dataset.name ?? "") as string };
+      const about = { step, metrics: metrics ?? {}, dataset: shareableDataset(prediction?.dataset.name ?? "") };
       current.history.addEvaluation({ step, metrics: about.metrics }, current.best?.step);
       if (prediction) current.evaluation = await evaluationOf(prediction, model.config.id2label, about);
       recent = [];
@@ -133,7 +133,7 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       if (!prediction?.labels) return; // nothing was measured
       const current = await upTo(args, state);
       const { dataset, classes } = prediction;
-      current.test = { dataset: shareable(dataset.name) as string, rows: classes.length, metrics: metrics ?? {} };
+      current.test = { dataset: shareableDataset(dataset.name), rows: classes.length, metrics: metrics ?? {} };
       if (training) show();
       else await writer.write(() => render(current));
     },
