@@ -97,6 +97,14 @@ checkOp(select, indexSelectReference, {
       note: "runs longer than a piece",
     },
     { shapes: [[3, 2], [0]], values: [undefined, []], args: [0], dtypes },
+    ...[256, 260, 254].map((width) => ({
+      shapes: [[2, 6, width], [5]], // prettier-ignore
+      values: [undefined, numbers(5, 6)],
+      args: [1],
+      dtypes,
+      gradient: false,
+      note: "an invocation picks several elements",
+    })),
   ],
 });
 
