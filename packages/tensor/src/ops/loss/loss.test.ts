@@ -55,11 +55,13 @@ checkOp(cosineSimilarity, reference.cosineSimilarityReference, {
   ],
 });
 checkOp(cosineEmbeddingLoss, reference.cosineEmbeddingLossReference, {
-  cases: reductions.map((reduction) => ({
-    shapes: [[6, 9], [6, 9], [6]],
-    args: [{ reduction, margin: 0.1 }],
-    map: (v, i) => (i === 2 ? Math.sign(v) : v),
-  })),
+  cases: reductions.flatMap((reduction) =>
+    [0.1, -0.5].map((margin) => ({
+      shapes: [[6, 9], [6, 9], [6]],
+      args: [{ reduction, margin }], // most pairs are beyond the second
+      map: (v: number, i: number) => (i === 2 ? Math.sign(v) : v),
+    })),
+  ),
 });
 
 /** Cross-entropy with class indices and class weights, which checkOp's random floats can't be. */
