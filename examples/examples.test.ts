@@ -111,7 +111,7 @@ test("wrong usage ends with 2 and says what is wrong", () => {
     [
       "examples/train-imdb.ts",
       ["--learning_rat", "1"],
-      /unknown option '--learning-rat'\n\(Did you mean --learning-rate/,
+      /unknown option '--learning-rat'\. Did you mean --learning-rate\?/,
     ],
     [
       "examples/train-imdb.ts",

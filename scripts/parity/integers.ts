@@ -65,8 +65,5 @@ export const integerFiles: Record<string, (c: never) => Promise<Check[]>> = {
   },
 };
 
-function toBytes(bits: number[], dtype: DType): Uint8Array {
-  if (dtype === "f32") return new Uint8Array(Uint32Array.from(bits).buffer);
-  const even = bits.length % 2 === 0 ? bits : [...bits, 0]; // sixteen-bit elements come in whole words
-  return new Uint8Array(Uint16Array.from(even).buffer);
-}
+const toBytes = (bits: number[], dtype: DType): Uint8Array =>
+  new Uint8Array((dtype === "f32" ? Uint32Array.from(bits) : Uint16Array.from(bits)).buffer);

@@ -82,6 +82,7 @@ export const rooms: Record<string, () => void> = {
     for (const op of [gg.tril, gg.triu]) both([[16, 16]], (x) => op(x));
     const dtypes: DType[] = ["f32", "f16", "bf16", "i32", "u32", "bool"];
     for (const from of dtypes) for (const to of dtypes) gg.cast(empty([8, 64], from), to);
+    empty([3], "f16").writeBytes(new Uint8Array(2), 2); // half of a word
   },
 
   create() {

@@ -49,10 +49,10 @@ const activations = {
   laplace: (x: Tensor) => mul(add(erf(mul(sub(x, 0.707107), 1 / (0.282095 * Math.SQRT2))), 1), 0.5),
   linear: (x: Tensor) => x,
   mish: (x: Tensor) => mul(x, tanh(softplus(x))),
-  sigmoid,
-  silu,
-  swish: silu,
-  tanh,
+  sigmoid: (x: Tensor) => sigmoid(x),
+  silu: (x: Tensor) => silu(x),
+  swish: (x: Tensor) => silu(x),
+  tanh: (x: Tensor) => tanh(x),
 } satisfies Record<string, (x: Tensor) => Tensor>;
 
 /** An activation without parameters, by the name that Transformers gives it. */
