@@ -163,6 +163,23 @@ describe("a repository in a browser", () => {
     expect((await bytesOf(await pageOpens())).equals(weights)).toBe(true);
   });
 
+  it("a file that the repository does not list comes from its address, and is not kept", async () => {
+    const answer = hub.lies.answer!;
+    hub.lies.answer = (request, response) =>
+      request.url!.endsWith("extra.bin")
+        ? (response.end(weights.subarray(0, 300_000)), true)
+        : answer(request, response);
+    const source = (await (await pageOpens()).open("extra.bin"))!;
+    expect(Buffer.from(await source.read(0, source.size)).equals(weights.subarray(0, 300_000))).toBe(true);
+    const told = progress.filter(({ file }) => file === "extra.bin");
+    expect(told.length).toBeGreaterThan(0);
+    for (const { loaded, total, repo, status } of told)
+      expect([repo, status]).toEqual(["me/model", loaded === total ? "done" : "downloading"]);
+    expect([...store.keys()].filter((key) => key.includes("extra"))).toEqual([]);
+    const quiet = await pageOpens({ onProgress: undefined });
+    expect((await quiet.open("extra.bin"))!.size).toBe(300_000);
+  });
+
   it("says what is wrong; an address is opened as it is", async () => {
     expect(() => openFolder("../me/model")).not.toThrow(); // an address of the page's own site
     expect(() => openFolder("me/model/x")).toThrow(/not the id of a repository/);

@@ -106,6 +106,13 @@ describe("readSentenceSettings", () => {
     [{ "modules.json": "{}" }, /here\/modules.json: expected a list/],
     [{ "modules.json": "[" }, /here\/modules.json: not JSON/],
     [{ "modules.json": '[{"type": "a.Transformer", "path": "../x"}]' }, /is not a module with its type and a folder/],
+    [
+      { "modules.json": '[{"type": 5, "path": ""}]' },
+      /{"type":5,"path":""} is not a module with its type and a folder/,
+    ],
+    [{ "modules.json": '[{"type": "a.Transformer", "path": 5}]' }, /is not a module with its type and a folder/],
+    [{ "modules.json": '[{"type": "a.Transformer"}]' }, /is not a module with its type and a folder/],
+    [{ "modules.json": "[null]" }, /null is not a module with its type and a folder/],
     [{ "modules.json": modules("Transformer", "WordWeights") }, /then Pooling, found Transformer, WordWeights/],
     [{ "modules.json": modules(...bert) }, /modules.json names 1_Pooling, but there is no 1_Pooling\/config.json/],
     [pooling({ pooling_mode: "sum" }), /here\/1_Pooling\/config.json: pooling_mode: "sum" is not one of cls, max/],

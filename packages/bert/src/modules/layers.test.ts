@@ -56,6 +56,19 @@ describe("modules begin as in PyTorch", () => {
   });
 });
 
+test("train and eval reach every part, and so does what is put in place of one", () => {
+  const config = new BertConfig({ vocab_size: 9, hidden_size: 4, num_hidden_layers: 2, num_attention_heads: 1, intermediate_size: 4, max_position_embeddings: 4 }); // prettier-ignore
+  const model = BertForSequenceClassification.fromConfig(config);
+  const modes = () => {
+    const of = (module: Module): boolean[] => [module.training, ...Array.from(module.children(), ([, child]) => of(child)).flat()]; // prettier-ignore
+    return [...new Set(of(model))];
+  };
+  expect([modes(), model.train(), modes(), model.eval(), modes()]).toEqual([[false], model, [true], model, [false]]);
+  model.train().replace("bert.encoder.layer.1.output.dense", new Linear(4, 4));
+  expect(modes()).toEqual([true]);
+  model.dispose();
+});
+
 describe("parts of a model compute by their own forward", () => {
   const values = {
     vocab_size: 20,
