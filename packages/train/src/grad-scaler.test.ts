@@ -268,3 +268,17 @@ test("errors: calls out of order, and options that can't be", () => {
   expect(() => new GradScaler({ growthFactor: 1 })).toThrow(/growthFactor 1,/);
   expect(undisposed()).toBe(before);
 });
+
+scopedTest("unscale() without a step is forgotten by update(), and its memory given back", async () => {
+  const named = parameters();
+  const [optimizer, scaler] = [new SGD(named), new GradScaler({ initScale: 4 })];
+  setGradients(named, 1, 4);
+  scaler.unscale(optimizer);
+  scaler.update();
+  const before = undisposed();
+  scaler.unscale(optimizer);
+  scaler.update();
+  expect(undisposed()).toBe(before);
+  scaler.dispose();
+  optimizer.dispose();
+});

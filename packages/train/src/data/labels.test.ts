@@ -28,6 +28,11 @@ describe("labels", () => {
     expect(read(labels, known)).toEqual({ names: undefined, ...expected });
   });
 
+  test("classes that ids speak of: none where no row is labelled, one where there are fractions", () => {
+    const lists = [[], [-1, -1], [-1, 0], [1, 1], [0, 4, 2], [0, 0.5], [-1, 0.5]];
+    expect(lists.map((ids) => countLabels(ids))).toEqual([0, 0, 2, 2, 5, 1, 1]);
+  });
+
   test("what pandas takes for missing is not a class, and makes no classes of numbers", () => {
     const missing = ["", "#N/A", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None", "<NA>", " "];
     const rows = missing.map(() => "no label");

@@ -77,7 +77,10 @@ describe("rates of groups", () => {
   test("errors", () => {
     const model = tinyModel(1);
     const params = [...model.namedParameters()];
-    expect(() => layerwiseLrDecay(params, { decay: 1.5 })).toThrow("decay is 1.5, but it lies above 0 and up to 1");
+    for (const decay of [1.5, 0, -0.5, NaN])
+      expect(() => layerwiseLrDecay(params, { decay })).toThrow(`decay is ${decay}, but it lies above 0 and up to 1`);
+    const even = layerwiseLrDecay(params, { decay: 1 }).map(({ options }) => options!.lrScale ?? 1);
+    expect(new Set(even)).toEqual(new Set([1]));
     expect(() => layerwiseLrDecay([["head.weight", params[0]![1]]], { decay: 0.9 })).toThrow("(head.weight, …) is of");
     expect(() => new SGD([{ params, options: { lr: 1, lrScale: 2 } }])).toThrow("SGD: a group has lr 1 and lrScale 2");
     expect(() => new SGD([{ params, options: { lr: 1 } }], { lr: 0 })).toThrow(
