@@ -81,7 +81,10 @@ describe("detectAnomaly", () => {
       "first bad op: mul in the forward pass, output [2] has 1 NaN and 1 infinite, inputs not finite: [2] made by user has 1 NaN and 1 infinite",
     );
     bad.dispose();
-    for (const [value, what] of [[NaN, "1 NaN"], [Infinity, "1 infinite"]] as const) {
+    for (const [value, what] of [
+      [NaN, "1 NaN"],
+      [Infinity, "1 infinite"],
+    ] as const) {
       const bad = tensor([value, 1]);
       expect(await found([1, 2], (x) => mul(x, bad))).toBe(
         `first bad op: mul in the forward pass, output [2] has ${what}, inputs not finite: [2] made by user has ${what}`,
