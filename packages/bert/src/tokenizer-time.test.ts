@@ -87,14 +87,14 @@ describe("what is cut off is not tokenized", () => {
 });
 
 it("encodeBatchAsync gives the same, and leaves the thread to others meanwhile", async () => {
-  const texts = ["a [SEP] é ".repeat(15_000), "b".repeat(50_000), "字 ".repeat(15_000)];
+  const texts = ["a [SEP] é ".repeat(45_000), "b".repeat(50_000), "字 ".repeat(45_000)];
   const want = tokenizer.encodeBatch(texts, { padding: true });
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   const got = await tokenizer.encodeBatchAsync(texts, { padding: true });
   clearInterval(timer);
   expect(got).toEqual(want);
-  expect(turns).toBeGreaterThan(1); // how many depends on the machine's speed
+  expect(turns).toBeGreaterThan(5);
   const stop = new AbortController();
   const stopped = tokenizer.encodeBatchAsync(texts, { signal: stop.signal });
   stop.abort(new Error("the client is gone"));
