@@ -2,8 +2,9 @@ import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { formatBytes, formatTable } from "@gpugrad/train";
+import { wholeNumber } from "../packages/gpugrad/src/texts.ts";
 import { addToCorpus } from "./corpus.ts";
 import { targets } from "./targets/index.ts";
 import type { Job, Message } from "./child.ts";
@@ -23,9 +24,9 @@ async function main(): Promise<number> {
       "Feeds every reader of something from outside with mutated inputs. What fails is minimized and kept in fuzz/corpus.",
     )
     .argument("[targets...]", `which readers; default all: ${targets.map(({ name }) => name).join(", ")}`)
-    .option("--seconds <n>", "seconds for each target", positive, 10)
-    .option("--runs <n>", "runs of each target at most", positive, Number.MAX_SAFE_INTEGER)
-    .option("--seed <n>", "the same seed makes the same inputs", positive, 1)
+    .option("--seconds <n>", "seconds for each target", wholeNumber(1), 10)
+    .option("--runs <n>", "runs of each target at most", wholeNumber(1), Number.MAX_SAFE_INTEGER)
+    .option("--seed <n>", "the same seed makes the same inputs", wholeNumber(1), 1)
     .parse();
   const { seconds, runs, seed } = program.opts<{ seconds: number; runs: number; seed: number }>();
   const names = program.args.length > 0 ? program.args : targets.map(({ name }) => name);
@@ -46,12 +47,6 @@ async function main(): Promise<number> {
   console.log(formatTable([["target", "runs", "refused", "failures", "growth"], ...rows]));
   console.log(`${sum.runs} runs, ${sum.failures} failures, seed ${seed}`);
   return sum.failures === 0 ? 0 : 1;
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(Number.isInteger(value) && value > 0)) throw new InvalidArgumentError("It has to be a positive integer.");
-  return value;
 }
 
 /** All runs of one target; where a process dies of a run, or is ended, another continues after it. */

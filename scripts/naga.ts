@@ -27,15 +27,15 @@ try {
   const file = join(folder, "shaders.json");
   writeFileSync(file, JSON.stringify(portable));
   const program = fileURLToPath(new URL("naga-check.mjs", import.meta.url));
-  // A shader at which naga panics ends Deno: it is the one behind the last that was told.
+  // A shader at which naga panics ends Deno: it is the one behind the last that was reported.
   for (let next = 0; next < portable.length;) {
     const { stdout, stderr } = deno("run", "-A", "--unstable-webgpu", program, file, String(next));
-    const told = stdout.split("\n").filter((line) => line.startsWith("shader "));
-    for (const line of told) {
+    const lines = stdout.split("\n").filter((line) => line.startsWith("shader "));
+    for (const line of lines) {
       const [, index, message] = /^shader (\d+) (.*)$/.exec(line)!;
       if (message !== "ok") refused.push(`${portable[Number(index)]!.file}: ${message}`);
     }
-    next += told.length;
+    next += lines.length;
     if (next < portable.length) refused.push(`${portable[next]!.file}: ${stderr.trim().slice(0, 1000)}`);
     next++;
   }

@@ -3,8 +3,9 @@ import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { formatTable } from "@gpugrad/train";
+import { wholeNumber } from "../../packages/gpugrad/src/texts.ts";
 import { splitMix64 } from "../../packages/train/src/random.ts";
 import { copyOfTheTree, testsOf } from "./copy.ts";
 import { statementsIn, type Place } from "./statements.ts";
@@ -30,8 +31,8 @@ async function main(): Promise<number> {
         "WGSL with a list of slips (scripts/mutate/wgsl.ts). Prints each change and whether a test noticed it, and the score of each package.",
     )
     .argument("[paths...]", `files or folders; default packages/{${PACKAGES.join(",")}}/src`)
-    .option("--places <n>", "places of each package and language, picked by the seed", positive, 30)
-    .option("--seed <n>", "the same seed picks the same places", positive, 1)
+    .option("--places <n>", "places of each package and language, picked by the seed", wholeNumber(1), 30)
+    .option("--seed <n>", "the same seed picks the same places", wholeNumber(1), 1)
     .option("--only <language>", "ts or wgsl")
     .option("--all-tests", "changes of TypeScript meet all tests of the package, not only those beside the code: hours")
     .parse();
@@ -98,12 +99,6 @@ function sourcesBelow(paths: readonly string[]): string[] {
 function shuffled<T>(all: T[], seed: number): T[] {
   const random = splitMix64(seed);
   return all.map((value) => ({ value, at: random.uniform() })).sort((a, b) => a.at - b.at).map(({ value }) => value); // prettier-ignore
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(Number.isInteger(value) && value > 0)) throw new InvalidArgumentError("It has to be a positive integer.");
-  return value;
 }
 
 process.exitCode = await main();

@@ -53,7 +53,7 @@ export interface PushResult {
   sent: string[];
   /** Paths that had been there with the same content. */
   unchanged: string[];
-  /** Files that would have told a token or a local path, or may hold texts: they are not sent. */
+  /** Files that would have revealed a token or a local path, or may hold texts: they are not sent. */
   leftOut: { path: string; reason: string }[];
 }
 

@@ -12,8 +12,8 @@ export interface Compilation {
   state: "pending" | "good" | "failed";
   /** What the compiler said. */
   problem?: string;
-  /** Whether somebody was told of the problem. */
-  told?: boolean;
+  /** Whether the problem was thrown to somebody. */
+  reported?: boolean;
   settled: Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export type Suspects = ReadonlyMap<Compilation, string>;
 
 /** The error of an op whose kernel does not compile. */
 export function shaderError(compilation: Compilation, op: string): ShaderError {
-  compilation.told = true;
+  compilation.reported = true;
   return new ShaderError(`${op === "user" ? "" : `${op}: `}${compilation.problem}`);
 }
 
@@ -73,7 +73,7 @@ export class Pipelines {
   /** Waits until it is known of every kernel whether it compiles. @throws ShaderError for one that does not, unless it was thrown before */
   async settled(): Promise<void> {
     await Promise.all(this.#compilations.map(({ settled }) => settled));
-    const failed = this.#compilations.find(({ problem, told }) => problem && !told);
+    const failed = this.#compilations.find(({ problem, reported }) => problem && !reported);
     if (failed) throw shaderError(failed, "user");
   }
 

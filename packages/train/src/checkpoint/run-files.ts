@@ -101,8 +101,8 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
         "Train from its weights instead: give the folder as the model.",
     );
   }
-  const told = progress as unknown as Progress;
-  told.sinceLastLog.loss ??= NaN; // which JSON has not
+  const counted = progress as unknown as Progress;
+  counted.sinceLastLog.loss ??= NaN; // which JSON has not
   const file = await SafetensorsFile.open(await openFile(`${folder}/${OPTIMIZER}`));
   try {
     const tensors = file.keys().map((key) => {
@@ -113,7 +113,7 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
       optimizer: { ...(counts as unknown as Pick<OptimizerState, "steps" | "parameters">), tensors: new Map(tensors) },
       scheduler,
       generator: generator as unknown as GeneratorState,
-      progress: told,
+      progress: counted,
       ...(scaler && { scaler: scaler as unknown as GradScalerStateDict }),
     });
   } finally {
