@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { formatBytes, formatTable } from "@gpugrad/train";
-import { wholeNumber } from "../packages/gpugrad/src/texts.ts";
+import { wholeNumber } from "../packages/gpugrad/src/text/texts.ts";
 import { addToCorpus } from "./corpus.ts";
 import { targets } from "./targets/index.ts";
 import type { Job, Message } from "./child.ts";

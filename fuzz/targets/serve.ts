@@ -1,6 +1,6 @@
-import type { Encoded } from "../../packages/gpugrad/src/inputs.ts";
+import type { Encoded } from "../../packages/gpugrad/src/text/inputs.ts";
 import { createServer } from "../../packages/gpugrad/src/serve/server.ts";
-import type { TextModel } from "../../packages/gpugrad/src/text-model.ts";
+import type { TextModel } from "../../packages/gpugrad/src/text/text-model.ts";
 import { textOf, type Target } from "../target.ts";
 
 /** A model that answers at once: what is tested is what comes before it and after it. */

@@ -5,7 +5,7 @@ import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { formatTable } from "@gpugrad/train";
-import { wholeNumber } from "../../packages/gpugrad/src/texts.ts";
+import { wholeNumber } from "../../packages/gpugrad/src/text/texts.ts";
 import { splitMix64 } from "../../packages/train/src/random.ts";
 import { copyOfTheTree, testsOf } from "./copy.ts";
 import { statementsIn, type Place } from "./statements.ts";

@@ -14,7 +14,7 @@ import { serve } from "./commands/serve.ts";
 import { tokenize } from "./commands/tokenize.ts";
 import { train } from "./commands/train.ts";
 import type { ServeOptions } from "./serve/server.ts";
-import type { TextModel } from "./text-model.ts";
+import type { TextModel } from "./text/text-model.ts";
 import { parseTrainOptions, type TrainRequest } from "./train/options.ts";
 
 const tinyBert = fileURLToPath(new URL("../../bert/test/fixtures/tiny-bert", import.meta.url));

@@ -19,7 +19,7 @@ export {
 } from "./data/data-loader.ts";
 export { findColumns, type ColumnOptions } from "./data/columns.ts";
 export { Dataset, type BadRows, type LabelInfo, type Row } from "./data/dataset.ts";
-export type { DataFolder } from "./data/folder.ts";
+export type { DataFolder } from "./data/readers/folder.ts";
 export {
   dataFolder,
   getDatasetSplitNames,
@@ -31,9 +31,9 @@ export {
 } from "./data/load-dataset.ts";
 export { namedError } from "./data/named.ts";
 export { shownList, shownText, shownValue } from "./data/shown.ts";
-export { openTable } from "./data/open-table.ts";
+export { openTable } from "./data/readers/open-table.ts";
 export { classWeights, formatLabelCounts, labelCounts } from "./data/class-weights.ts";
-export { cellOf, parseObject, type Cells, type OpenSource, type ReadLimits, type Table } from "./data/table.ts";
+export { cellOf, parseObject, type Cells, type OpenSource, type ReadLimits, type Table } from "./data/readers/table.ts";
 export {
   lengthGroupedIndices,
   paddingReport,
@@ -55,7 +55,7 @@ export {
   type StepShape,
 } from "./diagnostics/memory-advice.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
-export { csvCell } from "./csv-cell.ts";
+export { csvCell } from "./trackers/csv-cell.ts";
 export { DataError } from "./errors.ts";
 export { SaveError } from "./checkpoint/save-error.ts";
 export { formatBytes, formatDuration, formatNumber, formatRate, formatTable } from "./format.ts";
@@ -67,7 +67,7 @@ export {
   type GradScalerState,
   type GradScalerStateDict,
   type ScaledStepOptions,
-} from "./grad-scaler.ts";
+} from "./optim/grad-scaler.ts";
 export {
   accuracyScore,
   classificationReport,
@@ -105,7 +105,7 @@ export {
   type StateTensor,
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
-export { didYouMean, optionHint } from "./nearest.ts";
+export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { checkOutputFolder, saveTokenizer, startWorkers } from "#platform";
 export {
   defaultMetricNames,
@@ -117,7 +117,7 @@ export {
 } from "./trainer/prediction.ts";
 export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
-export { safeName } from "./safe-name.ts";
+export { safeName } from "./checkpoint/safe-name.ts";
 export { shuffledIndices } from "./random.ts";
 export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";
 export { generateReviews, REVIEW_LABELS, type Review } from "./sample/reviews.ts";
@@ -144,7 +144,7 @@ export {
   type Schedule,
   type SchedulerName,
   type SchedulerOptions,
-} from "./schedule.ts";
+} from "./schedule/schedule.ts";
 export { Trainer, type TrainerOptions } from "./trainer/trainer.ts";
 export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer/trainer-state.ts";
 export {
@@ -157,7 +157,7 @@ export {
   trainingArguments,
   type Argument,
   type TrainingArguments,
-} from "./trainer/training-arguments.ts";
+} from "./arguments/training-arguments.ts";
 export type { TrainOutput } from "./trainer/training-run.ts";
 export type { ComputeLoss } from "./trainer/loss.ts";
 export { NonFiniteError } from "./trainer/non-finite.ts";

@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fetchFromHub, listHubFiles, notHere, openFile, repoId, type HubOptions } from "@gpugrad/bert";
-import type { DataFolder } from "./data/folder.ts";
+import type { DataFolder } from "./data/readers/folder.ts";
 
 export { csvTracker } from "./trackers/csv.ts";
 export { latestCheckpoint } from "./checkpoint/checkpoints.ts";
@@ -15,9 +15,9 @@ export {
 export { hubCallback } from "./hub/hub-callback.ts";
 export { jsonlTracker } from "./trackers/jsonl.ts";
 export { modelCardCallback } from "./hub/model-card-callback.ts";
-export { reporters } from "./reporters.ts";
+export { reporters } from "./trackers/reporters.ts";
 export { saveElsewhere } from "./checkpoint/elsewhere.ts";
-export { saveMetrics } from "./results.ts";
+export { saveMetrics } from "./checkpoint/results.ts";
 export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
 export { startWorkers } from "./data/tokenize-workers.ts";
 export { tensorBoardTracker } from "./trackers/tensorboard.ts";

@@ -1,6 +1,6 @@
 import { callAll, type CallbackContext, type TrainerCallback } from "../src/trainer/callbacks.ts";
 import type { LogEntry, TrainerState } from "../src/trainer/trainer-state.ts";
-import { trainingArguments, type TrainingArguments } from "../src/trainer/training-arguments.ts";
+import { trainingArguments, type TrainingArguments } from "../src/arguments/training-arguments.ts";
 
 /** A run without a model to train: it tells callbacks what a Trainer would. */
 export interface Drive {

@@ -1,7 +1,7 @@
 import { AutoModel, poolTokens, readSentenceSettings, type BertModel, type SentenceSettings } from "@gpugrad/bert";
 import { Command } from "commander";
-import { refuseMissing } from "../missing-weights.ts";
-import { textCommand } from "../text-command.ts";
+import { refuseMissing } from "../text/missing-weights.ts";
+import { textCommand } from "../text/text-command.ts";
 
 /** A model with what its folder says about embeddings. */
 interface Embedder {

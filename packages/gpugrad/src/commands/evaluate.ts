@@ -3,11 +3,11 @@ import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
 import { loadDataset, loadDatasetDict, ProgressCallback, Trainer, type Dataset } from "@gpugrad/train";
 import { Command } from "commander";
-import { allowMissingWeights } from "../missing-weights.ts";
+import { allowMissingWeights } from "../text/missing-weights.ts";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
-import { isFinite } from "../scores.ts";
-import { openClassifier } from "../text-model.ts";
+import { isFinite } from "../text/scores.ts";
+import { openClassifier } from "../text/text-model.ts";
 import {
   addDataOptions,
   badRowsNote,
@@ -17,7 +17,7 @@ import {
   type DataOptions,
 } from "../train/data-options.ts";
 import { metricsReport, plainMetrics } from "../train/report.ts";
-import { wholeNumber } from "../texts.ts";
+import { wholeNumber } from "../text/texts.ts";
 
 interface Options extends DataOptions {
   dataset: string;

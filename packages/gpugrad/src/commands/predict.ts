@@ -1,10 +1,10 @@
 import type { BertConfig } from "@gpugrad/bert";
 import { csvCell } from "@gpugrad/train";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { isFinite, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../scores.ts";
-import { plainField, textCommand, type Output } from "../text-command.ts";
-import { sequenceClassification } from "../text-model.ts";
-import { wholeNumber } from "../texts.ts";
+import { isFinite, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../text/scores.ts";
+import { plainField, textCommand, type Output } from "../text/text-command.ts";
+import { sequenceClassification } from "../text/text-model.ts";
+import { wholeNumber } from "../text/texts.ts";
 
 interface Options {
   topK?: number;

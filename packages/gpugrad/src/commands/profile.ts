@@ -15,8 +15,8 @@ import { Command } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
-import { wholeNumber } from "../texts.ts";
-import { shortName, traceEvents, type Span } from "../trace-events.ts";
+import { wholeNumber } from "../text/texts.ts";
+import { shortName, traceEvents, type Span } from "./trace-events.ts";
 
 /** Sizes that go by a name, with random weights: hidden size, layers, heads, inner size. */
 const sizes: Readonly<Record<string, readonly [number, number, number, number]>> = {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { measureHealth, quantile } from "../../test/hostile.ts";
-import { openTextModel, sequenceClassification } from "../text-model.ts";
+import { openTextModel, sequenceClassification } from "../text/text-model.ts";
 import { predict } from "./predict.ts";
 import { serve } from "./serve.ts";
 

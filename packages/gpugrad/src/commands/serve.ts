@@ -1,12 +1,12 @@
 import { destroy, device, GpugradError, init } from "@gpugrad/tensor";
 import { Command } from "commander";
-import { allowMissingWeights } from "../missing-weights.ts";
+import { allowMissingWeights } from "../text/missing-weights.ts";
 import { writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { createServer, type ServeOptions } from "../serve/server.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
-import { openTextModel, sequenceClassification, type TextModel } from "../text-model.ts";
-import { wholeNumber } from "../texts.ts";
+import { openTextModel, sequenceClassification, type TextModel } from "../text/text-model.ts";
+import { wholeNumber } from "../text/texts.ts";
 
 interface Options extends ServeOptions {
   port: number;

@@ -3,7 +3,7 @@ import { check } from "@gpugrad/tensor";
 import { Command, Option } from "commander";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
-import { batchesOf, textsOf, wholeNumber } from "../texts.ts";
+import { batchesOf, textsOf, wholeNumber } from "../text/texts.ts";
 
 interface Options {
   tokenizer: string;

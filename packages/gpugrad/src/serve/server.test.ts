@@ -3,9 +3,9 @@ import type { FastifyInstance } from "fastify";
 import { request as httpRequest } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { TextRow } from "../input-rows.ts";
-import type { Encoded } from "../inputs.ts";
-import type { TextModel } from "../text-model.ts";
+import type { TextRow } from "../text/input-rows.ts";
+import type { Encoded } from "../text/inputs.ts";
+import type { TextModel } from "../text/text-model.ts";
 import { createServer, type ServeOptions } from "./server.ts";
 
 let app: FastifyInstance | undefined;

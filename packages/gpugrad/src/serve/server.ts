@@ -1,10 +1,10 @@
 import { DeviceLostError } from "@gpugrad/tensor";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
-import type { Encoded } from "../inputs.ts";
-import type { TextRow } from "../input-rows.ts";
-import { isFinite, scoresOf } from "../scores.ts";
+import type { Encoded } from "../text/inputs.ts";
+import type { TextRow } from "../text/input-rows.ts";
+import { isFinite, scoresOf } from "../text/scores.ts";
 import { writeError } from "../output.ts";
-import type { TextModel } from "../text-model.ts";
+import type { TextModel } from "../text/text-model.ts";
 import { Batcher, QueueFullError } from "./batcher.ts";
 import { serveMetrics } from "./metrics.ts";
 import { checkBody } from "./body.ts";

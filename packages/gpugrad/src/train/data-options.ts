@@ -1,7 +1,7 @@
 import type { Dataset, LoadOptions } from "@gpugrad/train";
 import { cleanHtml, shuffledIndices } from "@gpugrad/train";
 import { Option, type Command } from "commander";
-import { wholeNumber } from "../texts.ts";
+import { wholeNumber } from "../text/texts.ts";
 
 /** How the rows of a dataset are read: the same for every command that reads labelled ones. */
 export interface DataOptions {

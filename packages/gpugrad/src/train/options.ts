@@ -15,7 +15,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { load as parseYaml } from "js-yaml";
 import { withHint } from "../hint.ts";
 import { dashed } from "../run-command.ts";
-import { wholeNumber } from "../texts.ts";
+import { wholeNumber } from "../text/texts.ts";
 import { addDataOptions, type DataOptions } from "./data-options.ts";
 
 /** What `gpugrad train` takes beside the training arguments. */

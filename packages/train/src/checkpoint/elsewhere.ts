@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { safeName } from "../safe-name.ts";
+import { safeName } from "./safe-name.ts";
 
 /**
  * Saves what has no room in `folder` in a new folder somewhere else: below the system's temporary folder, the working directory or the home.

@@ -12,7 +12,7 @@ import {
 import { saveElsewhere } from "./elsewhere.ts";
 import { lockFolder } from "./lock.ts";
 import { removeFolder, writeSealedFolder } from "./sealed-folder.ts";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** A run's output folder, this process' own until it is released. */
 export class OutputFolder {

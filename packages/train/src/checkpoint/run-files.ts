@@ -8,7 +8,7 @@ import {
 } from "@gpugrad/bert";
 import { GpugradError, type GeneratorState } from "@gpugrad/tensor";
 import { readJson, writeJson } from "#platform";
-import type { GradScalerStateDict } from "../grad-scaler.ts";
+import type { GradScalerStateDict } from "../optim/grad-scaler.ts";
 import type { OptimizerState } from "../optim/optimizer.ts";
 
 /** What a run needs beside the weights to go on from a step exactly. */

@@ -1,6 +1,6 @@
 import { DataError } from "../errors.ts";
 import { shownList, shownText } from "./shown.ts";
-import type { ReadLimits, Table } from "./table.ts";
+import type { ReadLimits, Table } from "./readers/table.ts";
 
 /** Which columns hold what. Flags: `--text_column`, `--text_pair_column`, `--label_column`. */
 export type ColumnOptions = ReadLimits & {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cleanHtml } from "./clean-html.ts";
 import { Dataset, type Row } from "./dataset.ts";
 import { shuffledIndices } from "../random.ts";
-import type { DataFolder } from "./folder.ts";
+import type { DataFolder } from "./readers/folder.ts";
 import { dataFolder, loadDataset, loadDatasetDict } from "./load-dataset.ts";
 
 let root = "";

@@ -3,11 +3,11 @@ import { openDataFolder } from "#platform";
 import { DataError } from "../errors.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { Dataset } from "./dataset.ts";
-import { openSplit, splitName, splitsOf, type DataFolder } from "./folder.ts";
-import { openTable } from "./open-table.ts";
+import { openSplit, splitName, splitsOf, type DataFolder } from "./readers/folder.ts";
+import { openTable } from "./readers/open-table.ts";
 import { shownList } from "./shown.ts";
 import { tableDataset } from "./table-dataset.ts";
-import { concatTables, type Table } from "./table.ts";
+import { concatTables, type Table } from "./readers/table.ts";
 
 /** What {@link loadDataset} takes: a configuration's `name`, columns, and where the Hub is. */
 export type LoadOptions = ColumnOptions & HubOptions & { name?: string };

@@ -3,7 +3,7 @@ import { findColumns, type ColumnOptions } from "./columns.ts";
 import { Dataset, type BadRows, type LabelInfo, type Row } from "./dataset.ts";
 import { LabelValues } from "./labels.ts";
 import { shownText, shownValue } from "./shown.ts";
-import { cellOf, KEPT_CHARACTERS, type Cells, type Table } from "./table.ts";
+import { cellOf, KEPT_CHARACTERS, type Cells, type Table } from "./readers/table.ts";
 
 /** Bad rows that are described; the others are counted. */
 const DESCRIBED = 5;

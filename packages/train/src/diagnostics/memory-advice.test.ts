@@ -25,7 +25,7 @@ import { AdamW } from "../optim/adamw.ts";
 import { clipGradNorm } from "../optim/clip.ts";
 import { SGD } from "../optim/sgd.ts";
 import { Trainer } from "../trainer/trainer.ts";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { TrainOutput } from "../trainer/training-run.ts";
 import { memoryAdvice, stepMemory, withMemoryAdvice, type StepShape } from "./memory-advice.ts";
 

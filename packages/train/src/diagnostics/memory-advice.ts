@@ -1,7 +1,7 @@
 import { BertForSequenceClassification, type BertConfig } from "@gpugrad/bert";
 import { autocast, device, dryRun, memoryByOwner, OutOfMemoryError, scope } from "@gpugrad/tensor";
 import { formatBytes } from "../format.ts";
-import { GradScaler } from "../grad-scaler.ts";
+import { GradScaler } from "../optim/grad-scaler.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { clipFactor } from "../optim/clip.ts";
 import type { Optimizer } from "../optim/optimizer.ts";

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { drive, type Drive } from "../../test/drive.ts";
 import { pythonWith } from "../../test/python.ts";
 import { problemOf, writeSealedFolder } from "../checkpoint/sealed-folder.ts";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { hubCallback } from "./hub-callback.ts";
 
 interface LocalHub {

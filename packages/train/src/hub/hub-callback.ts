@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import { createRepo, pushToHub, repoId, type OnProgress, type PushResult } from "@gpugrad/bert";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { checkpointsIn } from "../checkpoint/checkpoints.ts";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { stage, type Staged } from "./stage.ts";
 
 export interface HubCallbackOptions {

@@ -3,7 +3,7 @@ import type { PreTrainedModel } from "@gpugrad/bert";
 import { dump } from "js-yaml";
 import type { Dataset } from "../data/dataset.ts";
 import type { LogEntry, TrainerState } from "../trainer/trainer-state.ts";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { version } from "../version.ts";
 
 /** What a card tells besides what the run knows itself. */

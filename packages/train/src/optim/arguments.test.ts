@@ -1,7 +1,7 @@
 import { destroy, init, keep, ones, Tensor, undisposed } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { GradScaler, initGradScaler, updateGradScaler } from "../grad-scaler.ts";
-import * as schedules from "../schedule.ts";
+import { GradScaler, initGradScaler, updateGradScaler } from "./grad-scaler.ts";
+import * as schedules from "../schedule/schedule.ts";
 import { Adafactor } from "./adafactor.ts";
 import { Adam, AdamW } from "./adamw.ts";
 import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";

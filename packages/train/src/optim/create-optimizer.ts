@@ -1,5 +1,5 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { Adafactor } from "./adafactor.ts";
 import { AdamW } from "./adamw.ts";
 import { layerwiseLrDecay } from "./layers.ts";

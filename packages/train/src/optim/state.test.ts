@@ -1,6 +1,6 @@
 import { destroy, fromArray, init, keep, undisposed, record, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { GradScaler } from "../grad-scaler.ts";
+import { GradScaler } from "./grad-scaler.ts";
 import { Adafactor } from "./adafactor.ts";
 import { AdamW } from "./adamw.ts";
 import type { Optimizer, OptimizerState } from "./optimizer.ts";

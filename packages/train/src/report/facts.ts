@@ -4,7 +4,7 @@ import { device } from "@gpugrad/tensor";
 import { shareableDataset } from "../hub/shareable-arguments.ts";
 import type { CallbackContext } from "../trainer/callbacks.ts";
 import { formatBytes } from "../format.ts";
-import { TRAINING_ARGUMENTS, type TrainingArguments } from "../trainer/training-arguments.ts";
+import { TRAINING_ARGUMENTS, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { version } from "../version.ts";
 
 /** A setting: its name and value, and the default where that is another. */

@@ -12,7 +12,7 @@ import type { CallbackContext, TrainerCallback } from "../trainer/callbacks.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
 import { predictionsOf } from "../trainer/prediction.ts";
 import type { TrainerControl, TrainerState } from "../trainer/trainer-state.ts";
-import { trainingArguments, type TrainingArguments } from "../trainer/training-arguments.ts";
+import { trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { Curve, History } from "./history.ts";
 import { htmlReport } from "./html-report.ts";
 import { page, reportIn, type Report } from "./page.ts";

@@ -6,7 +6,7 @@ import { memory } from "@gpugrad/tensor";
 import { evalKey, type TrainerCallback } from "../trainer/callbacks.ts";
 import { goesOnWithout, type TrackerOptions } from "../trackers/tracker.ts";
 import type { TrainerState } from "../trainer/trainer-state.ts";
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { evaluationOf } from "./evaluation.ts";
 import { factsOf } from "./facts.ts";
 import { History } from "./history.ts";

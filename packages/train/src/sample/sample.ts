@@ -1,4 +1,4 @@
-import type { TrainingArguments } from "../trainer/training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /**
  * The job without a download: how many reviews to generate, and what to train on them. Sized for adapters that do about

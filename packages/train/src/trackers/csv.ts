@@ -1,7 +1,7 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAside } from "@gpugrad/bert";
-import { csvCell } from "../csv-cell.ts";
+import { csvCell } from "./csv-cell.ts";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import type { LogEntry } from "../trainer/trainer-state.ts";
 import { goesOnWithout, type TrackerOptions } from "./tracker.ts";

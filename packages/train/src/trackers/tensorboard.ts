@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { shareable } from "@gpugrad/bert";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
-import { safeName } from "../safe-name.ts";
+import { safeName } from "../checkpoint/safe-name.ts";
 import { shareableArguments } from "../hub/shareable-arguments.ts";
 import { fileVersion, markdown, scalars, sessionStart } from "./event.ts";
 import { tfrecord } from "./tfrecord.ts";

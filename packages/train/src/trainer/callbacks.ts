@@ -1,14 +1,14 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
 import { check, checkOptions, didYouMean, GpugradError, showValue } from "@gpugrad/tensor";
-import { isBetter } from "../better.ts";
+import { isBetter } from "../metrics/better.ts";
 import type { BatchTokenizer } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkRanges } from "../optim/check.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { PredictionOutput } from "./prediction.ts";
-import type { LrScheduler } from "../schedule.ts";
+import type { LrScheduler } from "../schedule/schedule.ts";
 import type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** One update, once the device has said what came of it. */
 export interface StepEvent {

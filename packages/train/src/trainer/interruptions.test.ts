@@ -9,7 +9,7 @@ import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback, type TrainerEvent } from "./callbacks.ts";
 import type { LogEntry } from "./trainer-state.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

@@ -2,7 +2,7 @@ import type { BertForSequenceClassification, HeadOutput } from "@gpugrad/bert";
 import { autocast, crossEntropy, fromArray, keep, Tensor } from "@gpugrad/tensor";
 import type { Batch } from "../data/data-loader.ts";
 import type { StepInputs } from "./recorded-steps.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** A loss of one's own: the mean over the rows of a batch, from what the model gives and the labels on the device. */
 export type ComputeLoss = (output: HeadOutput, labels: Tensor) => Tensor;

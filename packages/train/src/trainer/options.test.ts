@@ -4,7 +4,7 @@ import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback } from "./callbacks.ts";
 import { ProgressCallback } from "./progress-callback.ts";
 import { Trainer } from "./trainer.ts";
-import { trainingArguments } from "./training-arguments.ts";
+import { trainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import type { TrainerCallback } from "./callbacks.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import type { CallbackContext, StepEvent } from "./callbacks.ts";
 import { ProgressCallback } from "./progress-callback.ts";
 import type { LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
-import { trainingArguments, type TrainingArguments } from "./training-arguments.ts";
+import { trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 
 const args = trainingArguments({ evalStrategy: "steps", metricForBestModel: "accuracy" });
 const control = {} as TrainerControl;

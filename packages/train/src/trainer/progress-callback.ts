@@ -4,7 +4,7 @@ import { evalKey, type CallbackContext, type StepEvent, type TrainerCallback } f
 import { formatBytes, formatDuration, formatNumber, formatTable } from "../format.ts";
 import { progressLine, type ProgressLine, type ProgressStream } from "../progress.ts";
 import type { LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** How {@link ProgressCallback} shows a run. */
 export interface ProgressOptions {

@@ -18,7 +18,7 @@ import { Dataset, type Row } from "../data/dataset.ts";
 import type { AdamW } from "../optim/adamw.ts";
 import type { StepEvent, TrainerCallback } from "./callbacks.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

@@ -1,5 +1,5 @@
 import { GpugradError, showValue } from "@gpugrad/tensor";
-import { snakeCase } from "./training-arguments.ts";
+import { snakeCase } from "../arguments/training-arguments.ts";
 
 /** An entry of the log: Transformers' keys (`loss`, `grad_norm`, `eval_accuracy`, …), with `epoch` and `step`. */
 export type LogEntry = Record<string, number>;

@@ -56,9 +56,9 @@ import {
   type PredictionOutput,
 } from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
-import { getScheduler, watchesMetric, type LrScheduler } from "../schedule.ts";
+import { getScheduler, watchesMetric, type LrScheduler } from "../schedule/schedule.ts";
 import { freshControl, freshState, type LogEntry, type TrainerControl, type TrainerState } from "./trainer-state.ts";
-import { argumentsToJson, trainingArguments, type TrainingArguments } from "./training-arguments.ts";
+import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
 
 export interface TrainerOptions {

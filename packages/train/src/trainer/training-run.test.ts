@@ -22,7 +22,7 @@ import { Dataset } from "../data/dataset.ts";
 import { trainWordPiece } from "../sample/wordpiece.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

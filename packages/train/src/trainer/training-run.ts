@@ -16,7 +16,7 @@ import {
   type GeneratorState,
   type Tensor,
 } from "@gpugrad/tensor";
-import { isBetter } from "../better.ts";
+import { isBetter } from "../metrics/better.ts";
 import {
   evalKey,
   type CallbackContext,
@@ -26,7 +26,7 @@ import {
 } from "./callbacks.ts";
 import { loadWeights, readResumeState, writeResumeState, type Progress } from "../checkpoint/run-files.ts";
 import type { Batch, DataLoader } from "../data/data-loader.ts";
-import { GradScaler } from "../grad-scaler.ts";
+import { GradScaler } from "../optim/grad-scaler.ts";
 import type { Loss } from "./loss.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { clipFactor, factorOf, gradientsOf } from "../optim/clip.ts";
@@ -37,9 +37,9 @@ import { fingerprintOf } from "./fingerprint.ts";
 import { inMode } from "./mode.ts";
 import { flosPerToken } from "./prediction.ts";
 import { inputsOf, RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
-import { watchesMetric, type LrScheduler } from "../schedule.ts";
+import { watchesMetric, type LrScheduler } from "../schedule/schedule.ts";
 import { freshControl, freshState, stateFromJson, stateToJson, type LogEntry } from "./trainer-state.ts";
-import type { TrainingArguments } from "./training-arguments.ts";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** How many updates may be on their way to the device before we wait for the oldest: enough that neither side waits. */
 const UPDATES_IN_FLIGHT = 2;

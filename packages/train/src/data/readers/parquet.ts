@@ -1,9 +1,9 @@
 import type { ByteSource } from "@gpugrad/bert";
 import { parquetMetadataAsync, parquetRead, type FileMetaData } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 import { checkMetadata, checkPages } from "./parquet-check.ts";
-import { shownText } from "./shown.ts";
+import { shownText } from "../shown.ts";
 import { isCells, partOfRow, withSource, type Cells, type OpenSource, type Table } from "./table.ts";
 
 /** To read one row is to read its row group, so all of IMDB's 25,000 reviews, which are most of it, stay. */

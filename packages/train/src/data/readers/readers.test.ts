@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { timesWhenDoubled } from "../../test/doubling.ts";
-import { DataError } from "../errors.ts";
+import { timesWhenDoubled } from "../../../test/doubling.ts";
+import { DataError } from "../../errors.ts";
 import type { DataFolder } from "./folder.ts";
 import { parseCard } from "./card.ts";
 import { duplicateKey } from "./duplicate-key.ts";
-import { dataFolder, getDatasetSplitNames, loadDataset, loadDatasetDict, type LoadOptions } from "./load-dataset.ts";
+import { dataFolder, getDatasetSplitNames, loadDataset, loadDatasetDict, type LoadOptions } from "../load-dataset.ts";
 
 let root = "";
 beforeAll(async () => void (root = await mkdtemp(join(tmpdir(), "gpugrad-readers-"))));

@@ -1,9 +1,9 @@
 import type { ByteSource } from "@gpugrad/bert";
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 import { fileFinder, MAX_FRONT_MATTER, parseCard, type DatasetCard } from "./card.ts";
-import { named } from "./named.ts";
+import { named } from "../named.ts";
 import { openTable } from "./open-table.ts";
-import { shownList } from "./shown.ts";
+import { shownList } from "../shown.ts";
 import {
   concatTables,
   readSource,

@@ -1,8 +1,8 @@
 import { byteSource, type ByteSource } from "@gpugrad/bert";
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 import { duplicateKey } from "./duplicate-key.ts";
-import { named } from "./named.ts";
-import { shownList, shownText, shownValue } from "./shown.ts";
+import { named } from "../named.ts";
+import { shownList, shownText, shownValue } from "../shown.ts";
 
 /** One row of a file: values by column name. */
 export type Cells = Readonly<Record<string, unknown>>;

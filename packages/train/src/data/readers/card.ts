@@ -1,7 +1,7 @@
 import { globMatcher } from "@gpugrad/bert";
-import { DataError } from "../errors.ts";
-import { namedError } from "./named.ts";
-import { shownText } from "./shown.ts";
+import { DataError } from "../../errors.ts";
+import { namedError } from "../named.ts";
+import { shownText } from "../shown.ts";
 
 /** What a dataset's card (the front matter of its README.md) says about the files. */
 export type DatasetCard = {

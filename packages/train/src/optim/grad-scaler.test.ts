@@ -17,10 +17,10 @@ import {
 import "@gpugrad/autograd";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GradScaler, initGradScaler, updateGradScaler, type GradScalerOptions } from "./grad-scaler.ts";
-import { Adam, AdamW } from "./optim/adamw.ts";
-import { clipGradNorm } from "./optim/clip.ts";
-import clockCode from "./optim/clock.wgsl";
-import { SGD } from "./optim/sgd.ts";
+import { Adam, AdamW } from "./adamw.ts";
+import { clipGradNorm } from "./clip.ts";
+import clockCode from "./clock.wgsl";
+import { SGD } from "./sgd.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

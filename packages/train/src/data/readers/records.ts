@@ -1,5 +1,5 @@
 import type { ByteSource } from "@gpugrad/bert";
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 
 /** How a text file is cut into records. */
 export type RecordFormat = {

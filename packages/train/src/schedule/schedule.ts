@@ -9,9 +9,9 @@
  */
 
 import { checkOptions, GpugradError, showValue, type Takes } from "@gpugrad/tensor";
-import { isBetter as passes } from "./better.ts";
-import { didYouMean } from "./nearest.ts";
-import { checkRanges } from "./optim/check.ts";
+import { isBetter as passes } from "../metrics/better.ts";
+import { didYouMean } from "../arguments/nearest.ts";
+import { checkRanges } from "../optim/check.ts";
 
 /** The names of Transformers' `SchedulerType`. */
 export const SCHEDULER_NAMES = [

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { optionHint } from "./nearest.ts";
 import { INSTEAD, OTHER_NAMES } from "./option-names.ts";
-import { TRAINING_ARGUMENTS, snakeCase } from "./trainer/training-arguments.ts";
+import { TRAINING_ARGUMENTS, snakeCase } from "./training-arguments.ts";
 
 const known = Object.keys(TRAINING_ARGUMENTS).map((name) => `--${snakeCase(name)}`);
 

@@ -1,5 +1,5 @@
-import { DataError } from "../errors.ts";
-import { named } from "./named.ts";
+import { DataError } from "../../errors.ts";
+import { named } from "../named.ts";
 import { TABLE_EXTENSIONS, tableFormat, type OpenSource, type ReadLimits, type Table } from "./table.ts";
 import { jsonTable, recordTable } from "./text-tables.ts";
 

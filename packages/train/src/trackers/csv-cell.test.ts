@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { timesWhenDoubled } from "../test/doubling.ts";
+import { timesWhenDoubled } from "../../test/doubling.ts";
 import { csvCell } from "./csv-cell.ts";
 
 test.each([

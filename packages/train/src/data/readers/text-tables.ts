@@ -1,8 +1,8 @@
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 import { duplicateKey } from "./duplicate-key.ts";
-import { named } from "./named.ts";
+import { named } from "../named.ts";
 import { findRecords, splitFields, type RecordFormat } from "./records.ts";
-import { shownList, shownText, shownValue } from "./shown.ts";
+import { shownList, shownText, shownValue } from "../shown.ts";
 import { decodeText, isCells, memoryTable, parseObject, readSource, unpacked, withSource } from "./table.ts";
 import type { Cells, OpenSource, ReadLimits, Table } from "./table.ts";
 

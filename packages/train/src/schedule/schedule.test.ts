@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { initGradScaler, updateGradScaler } from "./grad-scaler.ts";
+import { initGradScaler, updateGradScaler } from "../optim/grad-scaler.ts";
 import {
   getCosineScheduleWithWarmup,
   getLinearScheduleWithWarmup,
@@ -12,7 +12,7 @@ import {
   type SchedulerName,
 } from "./schedule.ts";
 
-const optim = join(process.env.GPUGRAD_SHARED ?? "../shared", "reference/optim");
+const optim = join(process.env.GPUGRAD_SHARED ?? "../../shared", "reference/optim");
 
 function read<T>(file: string): { cases: T[]; base_lr?: number } {
   const path = join(optim, file);
@@ -52,7 +52,7 @@ test("both spellings of keywords, unknown ones are refused", () => {
 
 // Made by Transformers: python test/fixtures/make_schedules.py > test/fixtures/schedules.json
 const golden = JSON.parse(
-  readFileSync(join(dirname(fileURLToPath(import.meta.url)), "../test/fixtures/schedules.json"), "utf8"),
+  readFileSync(join(dirname(fileURLToPath(import.meta.url)), "../../test/fixtures/schedules.json"), "utf8"),
 ) as {
   lr: number;
   warmup: number;

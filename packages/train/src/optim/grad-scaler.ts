@@ -18,9 +18,9 @@ import {
   type Takes,
   type Tensor,
 } from "@gpugrad/tensor";
-import { clipFactor, factorOf, gradientsOf, scaleGradients } from "./optim/clip.ts";
-import lossScaleCode from "./optim/loss-scale.wgsl";
-import type { GradientFactor, Optimizer } from "./optim/optimizer.ts";
+import { clipFactor, factorOf, gradientsOf, scaleGradients } from "./clip.ts";
+import lossScaleCode from "./loss-scale.wgsl";
+import type { GradientFactor, Optimizer } from "./optimizer.ts";
 
 const lossScaleKernel = kernel("train/optim/loss-scale.wgsl", lossScaleCode);
 
