@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFolder, readJson } from "@gpugrad/bert";
-import { fetchFolder } from "../../packages/bert/src/hub.ts";
+import { fetchFolder } from "../../packages/bert/src/hub/open.ts";
 import { bundle, unbundle, type Target } from "../target.ts";
 
 const config = '{"model_type":"bert"}';

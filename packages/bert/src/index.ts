@@ -1,22 +1,30 @@
-export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./config.ts";
+export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./models/config.ts";
 export { HubError, notHere, type HubErrorCode } from "./errors.ts";
-export { byteSource, folderOf, parseJsonObject, readJson, readText, type ByteSource, type Folder } from "./files.ts";
-export { globMatcher } from "./glob.ts";
-export type { HubOptions, HubRepo } from "./hub.ts";
-export type { PushOptions, PushResult, RepoOptions } from "./hub-push.ts";
-export { repoId } from "./hub-names.ts";
-export { holdsNoTexts, shareable, shareableFile } from "./hub-shareable.ts";
-export type { DownloadProgress, OnProgress } from "./hub-progress.ts";
-export { formatLoadReport, planLoad, type LoadPlan } from "./load-report.ts";
+export {
+  byteSource,
+  folderOf,
+  parseJsonObject,
+  readJson,
+  readText,
+  type ByteSource,
+  type Folder,
+} from "./files/files.ts";
+export { globMatcher } from "./files/glob.ts";
+export type { HubOptions, HubRepo } from "./hub/open.ts";
+export type { PushOptions, PushResult, RepoOptions } from "./hub/push.ts";
+export { repoId } from "./hub/names.ts";
+export { holdsNoTexts, shareable, shareableFile } from "./hub/shareable.ts";
+export type { DownloadProgress, OnProgress } from "./hub/progress.ts";
+export { formatLoadReport, planLoad, type LoadPlan } from "./weights/load-report.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
-export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert.ts";
-export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/heads.ts";
+export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert/bert.ts";
+export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/bert/bert-heads.ts";
 export { checkInputs, type ArrayInput, type ModelInputs } from "./models/inputs.ts";
 export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
 export { hiddenActs, type HiddenAct } from "./modules/activations.ts";
 export { Dropout, Embedding, LayerNorm, Linear } from "./modules/layers.ts";
 export { Module, parameter } from "./modules/module.ts";
-export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./padding.ts";
+export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
 export {
   openWeights,
   SafetensorsFile,
@@ -29,11 +37,11 @@ export {
   type TensorBytes,
   type TensorInfo,
   type TensorToWrite,
-} from "./safetensors.ts";
+} from "./weights/safetensors.ts";
 export { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
-export { AutoTokenizer, bertTokenizer } from "./auto-tokenizer.ts";
-export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer.ts";
-export { type TruncationStrategy } from "./truncation.ts";
+export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
+export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/tokenizer.ts";
+export { type TruncationStrategy } from "./tokenizer/truncation.ts";
 export {
   clearOldCommits,
   createRepo,

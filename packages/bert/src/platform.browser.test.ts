@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../test/fake-hub.ts";
-import { readJson, type Folder } from "./files.ts";
-import type { DownloadProgress } from "./hub-progress.ts";
+import { readJson, type Folder } from "./files/files.ts";
+import type { DownloadProgress } from "./hub/progress.ts";
 import { clearOldCommits, openFolder } from "./platform.browser.ts";
 
 const weights = Buffer.alloc(

@@ -6,11 +6,11 @@ import { destroy, fromArray, init, scope } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
 import { shared } from "../test/shared.ts";
-import { AutoTokenizer } from "./auto-tokenizer.ts";
-import { folderOf, type Folder } from "./files.ts";
+import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
+import { folderOf, type Folder } from "./files/files.ts";
 import { AutoModel } from "./models/auto.ts";
-import { padRows } from "./padding.ts";
-import { serializeSafetensors } from "./safetensors.ts";
+import { padRows } from "./tokenizer/padding.ts";
+import { serializeSafetensors } from "./weights/safetensors.ts";
 import { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
 
 // Made by sentence-transformers: see make_poolings.py beside it.

@@ -1,7 +1,7 @@
 import { check, concat, fromArray, linear, matmul, max, reshape, where, type Tensor } from "@gpugrad/tensor";
-import { isObject, parseJson, readJson, readText, type Folder, type Json } from "./files.ts";
+import { isObject, parseJson, readJson, readText, type Folder, type Json } from "./files/files.ts";
 import { activation, type HiddenAct } from "./modules/activations.ts";
-import { openWeights, toFloat32 } from "./safetensors.ts";
+import { openWeights, toFloat32 } from "./weights/safetensors.ts";
 
 /** How one vector is made of those of a text's tokens, and the switch for it in older files. */
 const poolingModes = {

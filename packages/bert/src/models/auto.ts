@@ -1,9 +1,9 @@
 import { GpugradError } from "@gpugrad/tensor";
 import { openFolder } from "#platform";
-import { AutoConfig } from "../config.ts";
-import type { Folder } from "../files.ts";
-import { BertModel } from "./bert.ts";
-import { BertForMaskedLM, BertForSequenceClassification } from "./heads.ts";
+import { AutoConfig } from "./config.ts";
+import type { Folder } from "../files/files.ts";
+import { BertModel } from "./bert/bert.ts";
+import { BertForMaskedLM, BertForSequenceClassification } from "./bert/bert-heads.ts";
 import type { FromPretrainedOptions, ModelClass, PreTrainedModel } from "./pretrained.ts";
 
 /** Opens a checkpoint as the class that fits its `model_type` and the task. */

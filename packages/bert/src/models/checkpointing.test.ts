@@ -14,8 +14,8 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BertConfig } from "../config.ts";
-import { BertForSequenceClassification } from "./heads.ts";
+import { BertConfig } from "./config.ts";
+import { BertForSequenceClassification } from "./bert/bert-heads.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);

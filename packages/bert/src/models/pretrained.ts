@@ -1,12 +1,18 @@
 import { copyInto, fromBytes, GpugradError, scope, type DType, type Tensor } from "@gpugrad/tensor";
 import { openFolder } from "#platform";
-import { AutoConfig, type BertConfig, type ConfigValues } from "../config.ts";
-import type { Folder } from "../files.ts";
-import type { HubOptions } from "../hub.ts";
-import { formatLoadReport, planLoad, type LoadPlan } from "../load-report.ts";
+import { AutoConfig, type BertConfig, type ConfigValues } from "./config.ts";
+import type { Folder } from "../files/files.ts";
+import type { HubOptions } from "../hub/open.ts";
+import { formatLoadReport, planLoad, type LoadPlan } from "../weights/load-report.ts";
 import { initialValue, initOf, Module, setValue, withoutValues, zeroRow } from "../modules/module.ts";
-import { Encoder } from "./encoder.ts";
-import { openWeights, toFloat32, writeSafetensors, type SafetensorsDtype, type TensorBytes } from "../safetensors.ts";
+import { Encoder } from "./bert/encoder.ts";
+import {
+  openWeights,
+  toFloat32,
+  writeSafetensors,
+  type SafetensorsDtype,
+  type TensorBytes,
+} from "../weights/safetensors.ts";
 
 /** How to open a checkpoint, in Hugging Face's terms. */
 export interface FromPretrainedOptions extends HubOptions {

@@ -1,7 +1,7 @@
 import { destroy, full, init, manualSeed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BertConfig } from "../config.ts";
-import { BertForMaskedLM, BertForSequenceClassification } from "../models/heads.ts";
+import { BertConfig } from "../models/config.ts";
+import { BertForMaskedLM, BertForSequenceClassification } from "../models/bert/bert-heads.ts";
 import { Dropout, Embedding, LayerNorm, Linear } from "./layers.ts";
 import { type Module, parameter } from "./module.ts";
 
@@ -162,8 +162,8 @@ describe("parts of a model compute by their own forward", () => {
 });
 
 test("sizes that the weights do not have are refused before they fill the memory", async () => {
-  const { folderOf } = await import("../files.ts");
-  const { serializeSafetensors } = await import("../safetensors.ts");
+  const { folderOf } = await import("../files/files.ts");
+  const { serializeSafetensors } = await import("../weights/safetensors.ts");
   const pieces: Uint8Array[] = [];
   const one = { name: "bert.embeddings.LayerNorm.weight", dtype: "F32" as const, shape: [1], bytes: new Uint8Array(4) };
   for await (const piece of serializeSafetensors([one])) pieces.push(piece);

@@ -1,0 +1,146 @@
+import { readFile, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { notHere } from "../errors.ts";
+import { openFile } from "../files/file-system.ts";
+import type { Folder } from "../files/files.ts";
+import { globMatcher } from "../files/glob.ts";
+import { folderStore } from "./cache-folder.ts";
+import { endpointOf, repoId } from "./names.ts";
+import { progressOnStderr, type OnProgress } from "./progress.ts";
+import { hubRepo } from "./repository.ts";
+
+/** Where to look and what to say; every default is the environment's, as in Python's `huggingface_hub`. */
+export interface HubOptions {
+  /** A branch, a tag or a commit. Default `main`. */
+  revision?: string;
+  /** Default HF_TOKEN, then the file that `hf auth login` writes ($HF_HOME/token). `false` sends none. */
+  token?: string | false;
+  /** Default HF_ENDPOINT, then https://huggingface.co. */
+  endpoint?: string;
+  /** Default HF_HUB_CACHE, then $HF_HOME/hub, then ~/.cache/huggingface/hub. */
+  cacheDir?: string;
+  /** Ask nobody, use what the cache holds. Default HF_HUB_OFFLINE. */
+  offline?: boolean;
+  /** Told about each download. Default: bars on a terminal's stderr, lines elsewhere, nothing with HF_HUB_DISABLE_PROGRESS_BARS=1. */
+  onProgress?: OnProgress;
+  /** The pause before the first new try, in milliseconds; it doubles with each. A server's Retry-After comes first. Default 500. */
+  retryMs?: number;
+}
+
+/** A repository of the Hub. */
+export interface HubRepo extends HubOptions {
+  /** `namespace/name`; old names without a namespace (`bert-base-uncased`, `imdb`) redirect. */
+  repo: string;
+  /** Default `model`. */
+  type?: "model" | "dataset";
+}
+
+/** What a model and its tokenizer need. */
+const modelFiles: readonly string[] = [
+  "config.json",
+  "model*.safetensors",
+  "model.safetensors.index.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "vocab.txt",
+];
+
+/**
+ * Downloads a file into the standard cache, `models--org--name/snapshots/<commit>/<path>`, and gives its path there.
+ * A file that the cache holds is not downloaded again. What is downloaded or found is compared with its SHA-256 (large
+ * files) or git blob id; a broken download continues where it stopped, and only whole files get their name.
+ *
+ * @throws {@link HubError} whose `code` says why: no such repository, revision or file, gated, offline, network, damaged.
+ */
+export async function fetchFromHub({ path, ...repo }: HubRepo & { path: string }): Promise<string> {
+  const hub = openRepo(repo);
+  const found = await hub.file(path);
+  if (found) return found;
+  throw hub.noSuchFile(path);
+}
+
+/**
+ * A local folder that has the wanted files: `idOrFolder` itself where that is a folder, else the snapshot in the cache.
+ *
+ * @param files Names or patterns (`*` matches anything, `?` one character); those that match nothing are left out.
+ * @throws {@link HubError} as {@link fetchFromHub} does, and when none of the files exists.
+ */
+export async function fetchFolder(
+  idOrFolder: string,
+  { type = "model", files = modelFiles, ...options }: Omit<HubRepo, "repo"> & { files?: readonly string[] } = {},
+): Promise<string> {
+  if (await isFolder(idOrFolder)) return idOrFolder;
+  const hub = openRepo({ repo: repoId(idOrFolder), type, ...options });
+  const matchers = files.map((pattern) => globMatcher(pattern.replaceAll("*", "**")));
+  const wanted = (await hub.list().catch(notHere(idOrFolder))).filter((path) =>
+    matchers.some((matches) => matches(path)),
+  );
+  if (wanted.length === 0) throw hub.noSuchFile(files.join(", "));
+  let folder = "";
+  for (const path of wanted) {
+    const file = await hub.file(path);
+    if (file === undefined) throw hub.noSuchFile(path);
+    folder = file.slice(0, -path.length - 1);
+  }
+  return folder;
+}
+
+/** A local folder, or a repository of the Hub whose files are downloaded when they are opened. */
+export async function openFolder(idOrFolder: string, options: Omit<HubRepo, "repo"> = {}): Promise<Folder> {
+  if (await isFolder(idOrFolder))
+    return {
+      name: idOrFolder,
+      open: async (file) => ((await isFile(join(idOrFolder, file))) ? openFile(join(idOrFolder, file)) : undefined),
+    };
+  const hub = openRepo({ repo: repoId(idOrFolder), ...options });
+  return {
+    name: idOrFolder,
+    async open(file) {
+      const path = await hub.file(file).catch(notHere(idOrFolder));
+      return path === undefined ? undefined : openFile(path);
+    },
+  };
+}
+
+/**
+ * Deletes from the cache the commits of a repository that no branch or tag means any more, and what only they hold; not
+ * while something is being downloaded.
+ * @returns the commits that were deleted
+ */
+export const clearOldCommits = (repo: HubRepo): Promise<string[]> => openRepo(repo).clearOld();
+
+/** The paths of all files of a repository; offline, of those in the cache. */
+export const listHubFiles = (repo: HubRepo): Promise<string[]> => openRepo(repo).list();
+
+const isFile = (path: string) => stat(path).then((s) => s.isFile(), () => false); // prettier-ignore
+const isFolder = (path: string) => stat(path).then((s) => s.isDirectory(), () => false); // prettier-ignore
+
+export const isTrue = (value: string | undefined) => /^(1|on|yes|true)$/i.test(value ?? "");
+
+/** Settings as `huggingface_hub` reads them from the environment. */
+export function hubSettings(options: HubOptions) {
+  const env = process.env;
+  const home = env["HF_HOME"] || join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "huggingface");
+  return {
+    endpoint: endpointOf(options.endpoint ?? (env["HF_ENDPOINT"] || "https://huggingface.co")),
+    cacheDir: options.cacheDir ?? (env["HF_HUB_CACHE"] || env["HUGGINGFACE_HUB_CACHE"] || join(home, "hub")),
+    offline: options.offline ?? isTrue(env["HF_HUB_OFFLINE"]),
+    token: async () =>
+      options.token === false
+        ? undefined
+        : options.token ||
+          env["HF_TOKEN"]?.trim() ||
+          (await readFile(env["HF_TOKEN_PATH"] || join(home, "token"), "utf8").catch(() => "")).trim() ||
+          undefined,
+    onProgress: options.onProgress ?? (isTrue(env["HF_HUB_DISABLE_PROGRESS_BARS"]) ? () => {} : progressOnStderr()),
+  };
+}
+
+/** A repository whose files are kept in the cache on disk. */
+function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {
+  const { cacheDir, ...settings } = hubSettings(options);
+  const userAgent = `gpugrad; node/${process.versions.node}`;
+  repoId(repo);
+  return hubRepo({ repo, type, revision, retryMs, userAgent, ...settings }, folderStore(cacheDir, type, repo));
+}

@@ -1,0 +1,163 @@
+import { bceWithLogits, crossEntropy, linear, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
+import type { BertConfig, ProblemType } from "../config.ts";
+import { activation } from "../../modules/activations.ts";
+import { Dropout, LayerNorm, Linear } from "../../modules/layers.ts";
+import { Module, parameter } from "../../modules/module.ts";
+import { BertModel, type OutputOptions } from "./bert.ts";
+import { areClasses, checkInputs, place, type ArrayInput, type ModelInputs } from "../inputs.ts";
+import { PreTrainedModel } from "../pretrained.ts";
+
+/** What a model with a head gives. */
+export interface HeadOutput {
+  logits: Tensor;
+  /** The mean loss, when labels are given. */
+  loss?: Tensor;
+  hidden_states: Tensor[];
+  attentions: Tensor[];
+  /** [B, C]; undefined where the model has no pooler. */
+  pooler_output?: Tensor;
+}
+
+/**
+ * BERT with a linear layer on the pooled first token: for one label, several labels, or a number.
+ * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertForSequenceClassification)
+ */
+export class BertForSequenceClassification extends PreTrainedModel<BertConfig> {
+  static override readonly architecture = "BertForSequenceClassification";
+  static override readonly baseModelPrefix = "bert";
+  readonly bert: BertModel;
+  readonly dropout: Dropout;
+  readonly classifier: Linear;
+
+  constructor(config: BertConfig) {
+    super(config);
+    this.bert = new BertModel(config);
+    this.dropout = new Dropout(config.classifier_dropout ?? config.hidden_dropout_prob);
+    this.classifier = new Linear(config.hidden_size, config.num_labels);
+  }
+
+  /**
+   * @param inputs `labels`: class numbers [B]; or targets [B, num_labels] in [0, 1] for several labels; or [B] for a number
+   * @returns logits [B, num_labels], and the loss when there are labels
+   */
+  forward(inputs: ModelInputs & { labels?: ArrayInput | undefined }, options: OutputOptions = {}): HeadOutput {
+    const { pooler_output, hidden_states, attentions } = this.bert.forward(inputs, options);
+    const logits = this.classifier.forward(this.dropout.forward(pooler_output!));
+    const loss = inputs.labels === undefined ? undefined : this.#loss(logits, inputs.labels);
+    return { logits, ...(loss && { loss }), hidden_states, attentions, pooler_output: pooler_output! };
+  }
+
+  #loss(logits: Tensor, labels: ArrayInput): Tensor {
+    const problem = (this.config.problem_type ??= problemOf(this.config.num_labels, labels));
+    if (problem === "single_label_classification") {
+      const { tensor, values } = place("labels", labels, "i32");
+      checkInputs(this.config, { classes: values });
+      return crossEntropy(logits, reshape(tensor, [logits.shape[0]!]));
+    }
+    const { tensor } = place("labels", labels, "f32");
+    if (problem === "multi_label_classification") return bceWithLogits(logits, tensor);
+    return mseLoss(reshape(logits, tensor.shape), tensor);
+  }
+}
+
+/** Hugging Face's rule: one label is a number to hit; whole numbers are classes; anything else several labels. */
+function problemOf(numLabels: number, labels: ArrayInput): ProblemType {
+  if (numLabels === 1) return "regression";
+  return areClasses(labels) ? "single_label_classification" : "multi_label_classification";
+}
+
+/** dense, activation, layer norm: what comes before the decoder. */
+class PredictionTransform extends Module {
+  readonly dense: Linear;
+  readonly LayerNorm: LayerNorm;
+  readonly #act: string;
+
+  constructor(config: BertConfig) {
+    super();
+    this.dense = new Linear(config.hidden_size, config.hidden_size);
+    this.LayerNorm = new LayerNorm(config.hidden_size, config.layer_norm_eps);
+    this.#act = config.hidden_act;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.LayerNorm.forward(activation(this.#act)(this.dense.forward(x)));
+  }
+}
+
+/** From hidden states to a score for each word. `decoder.weight` is the word embeddings, unless they are untied. */
+class PredictionHead extends Module {
+  readonly bias: Tensor; // [V]
+  readonly transform: PredictionTransform;
+  readonly decoder: Decoder;
+
+  constructor(config: BertConfig, wordEmbeddings: Tensor) {
+    super();
+    this.bias = parameter([config.vocab_size], "zeros");
+    this.transform = new PredictionTransform(config);
+    this.decoder = config.tie_word_embeddings
+      ? new Decoder(wordEmbeddings, this.bias)
+      : new Decoder(
+          parameter([config.vocab_size, config.hidden_size], "normal"),
+          parameter([config.vocab_size], "zeros"),
+        );
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.decoder.forward(this.transform.forward(x));
+  }
+}
+
+class Decoder extends Module {
+  readonly weight: Tensor; // [V, C]
+  readonly bias: Tensor; // [V]
+
+  constructor(weight: Tensor, bias: Tensor) {
+    super();
+    this.weight = weight;
+    this.bias = bias;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+}
+
+class OnlyMaskedLMHead extends Module {
+  readonly predictions: PredictionHead;
+
+  constructor(config: BertConfig, wordEmbeddings: Tensor) {
+    super();
+    this.predictions = new PredictionHead(config, wordEmbeddings);
+  }
+}
+
+/**
+ * BERT that guesses masked words.
+ * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertForMaskedLM)
+ */
+export class BertForMaskedLM extends PreTrainedModel<BertConfig> {
+  static override readonly architecture = "BertForMaskedLM";
+  static override readonly baseModelPrefix = "bert";
+  readonly bert: BertModel;
+  readonly cls: OnlyMaskedLMHead;
+
+  constructor(config: BertConfig) {
+    super(config);
+    this.bert = new BertModel(config, { addPoolingLayer: false });
+    this.cls = new OnlyMaskedLMHead(config, this.bert.embeddings.word_embeddings.weight);
+  }
+
+  /**
+   * @param inputs `labels` [B, T]: the words to guess, −100 where there is nothing to guess
+   * @returns logits [B, T, V], and the mean loss over what was to be guessed
+   */
+  forward(inputs: ModelInputs & { labels?: ArrayInput | undefined }, options: OutputOptions = {}): HeadOutput {
+    const { last_hidden_state, hidden_states, attentions } = this.bert.forward(inputs, options);
+    const logits = this.cls.predictions.forward(last_hidden_state);
+    if (inputs.labels === undefined) return { logits, hidden_states, attentions };
+    const { tensor: labels } = place("labels", inputs.labels, "i32");
+    const V = this.config.vocab_size;
+    const loss = crossEntropy(reshape(logits, [-1, V]), reshape(labels, [-1]));
+    return { logits, loss, hidden_states, attentions };
+  }
+}

@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { growth, processorTime } from "../../test/growth.ts";
+import { bertTokenizer } from "./auto-tokenizer.ts";
+import type { EncodeOptions } from "./tokenizer.ts";
+
+const vocab = [..."[PAD] [UNK] [CLS] [SEP] [MASK] the a b ##a ##b é ! 字".split(" "), "a".repeat(40)];
+const tokenizer = bertTokenizer(vocab);
+const token = (content: string, flags: object = {}) => ({ content, normalized: false, ...flags });
+const withTokens = bertTokenizer(vocab, {
+  added_tokens_decoder: Object.fromEntries(
+    [
+      token("<l>", { lstrip: true }),
+      token("<r>", { rstrip: true }),
+      token("  ", { rstrip: true }),
+      token("<w>", { single_word: true }),
+      token("éa", { normalized: true }),
+      token("b a", { normalized: true, lstrip: true, rstrip: true }),
+      token(`${"a".repeat(300)}b`),
+      token(`${"é".repeat(300)}!`, { normalized: true }),
+    ].map((entry, i) => [vocab.length + i, entry]),
+  ),
+});
+
+describe("the time of encode doubles with the text", () => {
+  const texts = {
+    words: "the a b ",
+    "special tokens": "a [SEP] ",
+    "special tokens side by side": "[CLS]",
+    "special tokens between ideographs": "字[MASK]",
+    accents: "éÉ ",
+    "combining marks": "\u0301",
+    ideographs: "字",
+    "white space": " ",
+    "other white space": "\u3000\t",
+    "one long word": "a",
+    "one long word beyond U+FFFF": "𝐀",
+    "words of a hundred letters": `${"a".repeat(99)}z `,
+    punctuation: "!",
+    "control characters": "\u0001\u200b",
+    "half a surrogate pair": "\ud835",
+  };
+  it.each(Object.entries(texts))("%s", (_, piece) => {
+    const size = Math.ceil(16_000 / piece.length);
+    expect(growth(size, (n) => tokenizer.encode(piece.repeat(n)))).toBeLessThan(3);
+    expect(growth(size, (n) => withTokens.encode(piece.repeat(n)))).toBeLessThan(3);
+  });
+
+  it.each(["a<l>", "<r> ", "   <l><r>", "<w>a<w> ", "éa ", "b a  ", "b A", "<w>𝐀"])(
+    "with added tokens: %j",
+    (piece) => {
+      const size = Math.ceil(12_000 / piece.length);
+      expect(growth(size, (n) => withTokens.encode(piece.repeat(n)))).toBeLessThan(3);
+    },
+  );
+
+  it.each<[string, EncodeOptions]>([
+    ["cut on the right", { maxLength: 9 }],
+    ["cut one text", { maxLength: 100, truncation: "only_first" }],
+    ["padded", { padding: "longest", padToMultipleOf: 64 }],
+  ])("of pairs, %s", (_, options) => {
+    const work = (n: number) =>
+      tokenizer.encodeBatch(["a é ".repeat(n), "b"], { ...options, textPairs: ["a".repeat(n), "b"] });
+    expect(growth(5_000, work)).toBeLessThan(3);
+  });
+
+  it("and so does that of offsets and of decoding", () => {
+    const encoding = (n: number) => tokenizer.encode("a [SEP] é ".repeat(n));
+    const [once, twice] = [encoding(3_000), encoding(6_000)];
+    const of = (n: number) => (n === 1 ? once : twice);
+    expect(growth(1, (n) => of(n).offsets)).toBeLessThan(3);
+    expect(growth(1, (n) => tokenizer.decode(of(n).input_ids, { skipSpecialTokens: true }))).toBeLessThan(3);
+  });
+});
+
+describe("what is cut off is not tokenized", () => {
+  it.each([
+    ["words", "a b "],
+    ["ideographs", "字"],
+    ["accents", "é! "],
+    ["special tokens", "a [SEP] "],
+  ])("%s", (_, piece) => {
+    const [short, long] = [piece.repeat(2_000), piece.repeat(80_000)];
+    const cut = (text: string) => tokenizer.encode(text, { truncation: true, maxLength: 64 });
+    expect(processorTime(() => cut(long))).toBeLessThan(processorTime(() => tokenizer.encode(long)) / 5);
+    expect(cut(long)).toEqual(cut(short));
+  });
+});
+
+it("encodeBatchAsync gives the same, and leaves the thread to others meanwhile", async () => {
+  const texts = ["a [SEP] é ".repeat(45_000), "b".repeat(50_000), "字 ".repeat(45_000)];
+  const want = tokenizer.encodeBatch(texts, { padding: true });
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const got = await tokenizer.encodeBatchAsync(texts, { padding: true });
+  clearInterval(timer);
+  expect(got).toEqual(want);
+  expect(turns).toBeGreaterThan(5);
+  const stop = new AbortController();
+  const stopped = tokenizer.encodeBatchAsync(texts, { signal: stop.signal });
+  stop.abort(new Error("the client is gone"));
+  await expect(stopped).rejects.toThrow("the client is gone");
+});

@@ -1,0 +1,220 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { shared } from "../../test/shared.ts";
+import { folderOf } from "../files/files.ts";
+import { AutoTokenizer } from "./auto-tokenizer.ts";
+import { Tokenizer, type EncodeOptions } from "./tokenizer.ts";
+
+const vocab =
+  "[PAD] [UNK] [CLS] [SEP] [MASK] the movie was great un ##want ##ed , . ! ' a b c d e σας ισ ##σ 豈 豈 don t cafe é ##s <br>".split(
+    " ",
+  );
+const id = (token: string) => vocab.indexOf(token);
+const tokenizer = (config: object = {}) =>
+  AutoTokenizer.fromPretrained(
+    folderOf({ "vocab.txt": `${vocab.join("\n")}\n`, "tokenizer_config.json": JSON.stringify(config) }),
+  );
+const tokens = (ids: number[]) => ids.map((i) => vocab[i]).join(" ");
+
+describe("Tokenizer", () => {
+  it("encodes words, pieces, punctuation and unknown words, with offsets", async () => {
+    const t = await tokenizer();
+    const text = "The  UNwanted, movie!zzz 👍 é";
+    const encoding = t.encode(text);
+    expect(tokens(encoding.input_ids)).toBe("[CLS] the un ##want ##ed , movie ! [UNK] [UNK] e [SEP]");
+    expect(encoding.token_type_ids).toEqual(Array(12).fill(0));
+    expect(encoding.attention_mask).toEqual(Array(12).fill(1));
+    expect(encoding.special_tokens_mask).toEqual([1, ...Array<number>(10).fill(0), 1]);
+    const parts = encoding.offsets.map(([start, end]) => [...text].slice(start, end).join(""));
+    expect(parts).toEqual(["", "The", "UN", "want", "ed", ",", "movie", "!", "zzz", "👍", "é", ""]);
+  });
+
+  it("follows the Rust tokenizers where the JavaScript ones differ", async () => {
+    const t = await tokenizer();
+    expect(tokens(t.encode("ΙΣΣ").input_ids)).toBe("[CLS] ισ ##σ [SEP]"); // no final sigma
+    expect(tokens(t.encode("a\uf900b").input_ids)).toBe("[CLS] a 豈 b [SEP]"); // a compatibility ideograph is a word
+    expect(tokens(t.encode("a", { textPair: "" }).input_ids)).toBe("[CLS] a [SEP] [SEP]"); // an empty second text counts
+    expect(t.encode("a", { textPair: "" }).token_type_ids).toEqual([0, 0, 0, 1]);
+  });
+
+  it("finds special tokens in the text, and only as they are written", async () => {
+    const t = await tokenizer();
+    const encoding = t.encode("the[MASK]was [mask]");
+    expect(tokens(encoding.input_ids)).toBe("[CLS] the [MASK] was [UNK] [UNK] [UNK] [SEP]");
+    expect(encoding.offsets[2]).toEqual([3, 9]);
+    expect(encoding.special_tokens_mask).toEqual([1, 0, 0, 0, 0, 0, 0, 1]);
+  });
+
+  it("takes the normalizer's settings from tokenizer_config.json", async () => {
+    expect(tokens((await tokenizer({ do_lower_case: false })).encode("the The é").input_ids)).toBe(
+      "[CLS] the [UNK] é [SEP]",
+    );
+    expect(tokens((await tokenizer({ strip_accents: false })).encode("É").input_ids)).toBe("[CLS] é [SEP]");
+  });
+
+  it.each<[EncodeOptions & { textPair?: string }, string]>([
+    [{ truncation: true, maxLength: 4 }, "[CLS] a b [SEP]"],
+    [{ maxLength: 4 }, "[CLS] a b [SEP]"],
+    [{ maxLength: 2 }, "[CLS] [SEP]"],
+    [{ truncation: false, maxLength: 4 }, "[CLS] a b c [SEP]"],
+    [{ padding: "max_length", maxLength: 7 }, "[CLS] a b c [SEP] [PAD] [PAD]"],
+    [{ padding: true, padToMultipleOf: 4 }, "[CLS] a b c [SEP] [PAD] [PAD] [PAD]"],
+    [{ addSpecialTokens: false }, "a b c"],
+    [{ textPair: "d e d e d", maxLength: 3 }, "[CLS] [SEP] [SEP]"],
+    [{ textPair: "d e d e d", maxLength: 6 }, "[CLS] a [SEP] d e [SEP]"],
+    [{ textPair: "d", maxLength: 6 }, "[CLS] a b [SEP] d [SEP]"],
+    [{ textPair: "d e d e d", maxLength: 9, truncation: "only_first" }, "[CLS] a [SEP] d e d e d [SEP]"],
+    [{ textPair: "d e d e d", maxLength: 7, truncation: "only_second" }, "[CLS] a b c [SEP] d [SEP]"],
+  ])("cuts and pads: %o", async (options, expected) => {
+    expect(tokens((await tokenizer()).encode("a b c", options).input_ids)).toBe(expected);
+  });
+
+  it("keeps the offsets of what it keeps, on either side", async () => {
+    const offsets = async (side: string, options: EncodeOptions & { textPair?: string }) =>
+      (await tokenizer({ truncation_side: side })).encode("un the é unwanted", options).offsets;
+    expect(await offsets("right", { maxLength: 5 })).toEqual([[0, 0], [0, 2], [3, 6], [7, 8], [0, 0]]); // prettier-ignore
+    expect(await offsets("left", { maxLength: 5 })).toEqual([[0, 0], [9, 11], [11, 15], [15, 17], [0, 0]]); // prettier-ignore
+    expect(await offsets("left", { maxLength: 6, textPair: "a b c" })).toEqual([[0, 0], [11, 15], [15, 17], [0, 0], [4, 5], [0, 0]]); // prettier-ignore
+  });
+
+  it.each([
+    ["BertProcessing", "[CLS] a [SEP] b b [SEP]", [0, 0, 0, 1, 1, 1]],
+    ["RobertaProcessing", "[CLS] a [SEP] [SEP] b b [SEP]", [0, 0, 0, 0, 0, 0, 0]],
+    ["Other", "a b b", [0, 1, 1]],
+  ])("marks the second text as the post-processor %s does", (type, expected, types) => {
+    const t = new Tokenizer({
+      normalizer: { type: "BertNormalizer", lowercase: true },
+      pre_tokenizer: { type: "BertPreTokenizer" },
+      ...(type !== "Other" && { post_processor: { type, sep: ["[SEP]", id("[SEP]")], cls: ["[CLS]", id("[CLS]")] } }),
+      model: { type: "WordPiece", vocab: Object.fromEntries(vocab.map((token, i) => [token, i])) },
+    });
+    const encoding = t.encode("a", { textPair: "b b" });
+    expect([tokens(encoding.input_ids), encoding.token_type_ids]).toEqual([expected, types]);
+  });
+
+  it("refuses options and texts that can't be, by name", async () => {
+    const t = await tokenizer();
+    const encode = (options: object) => () => t.encode("a", options);
+    expect(encode({ max_length: 5 })).toThrow(/unknown option max_length. Known: addSpecialTokens,/);
+    expect(encode({ maxLength: 2.5 })).toThrow(/maxLength 2.5 is not a positive integer/);
+    expect(encode({ maxLength: NaN })).toThrow(/maxLength NaN is not/);
+    expect(encode({ padding: "right" })).toThrow(/padding "right" is not true, false, "longest"/);
+    expect(encode({ truncation: "first" })).toThrow(/truncation "first" is not true, false or one of longest_first,/);
+    expect(encode({ padToMultipleOf: 0 })).toThrow(/padToMultipleOf 0 is not a positive integer/);
+    expect(() => t.encode(5 as never)).toThrow(/text 0 is 5, not a string/);
+  });
+
+  it("says when it cannot cut or pad", async () => {
+    const t = await tokenizer();
+    const encode = (options: EncodeOptions & { textPair?: string }) => () => t.encode("a b c", options);
+    expect(encode({ maxLength: 1 })).toThrow(/maxLength 1 is less than the 2 special tokens/);
+    expect(encode({ maxLength: 4, truncation: "only_second" })).toThrow(/no second text/);
+    expect(encode({ textPair: "d e d e d", maxLength: 7, truncation: "only_first" })).toThrow(
+      /only_first: 4 tokens too many/,
+    );
+    expect(encode({ maxLength: 7, truncation: true, padding: true, padToMultipleOf: 4 })).toThrow(/not a multiple/);
+    expect(() => t.encodeBatch(["a"], { textPairs: [] })).toThrow(/1 texts and 0 second texts/);
+  });
+
+  it("pads a batch to its longest row, on either side", async () => {
+    const rows = (await tokenizer()).encodeBatch(["a b", "a"], { padding: "longest" });
+    expect(rows.map((r) => tokens(r.input_ids))).toEqual(["[CLS] a b [SEP]", "[CLS] a [SEP] [PAD]"]);
+    expect(rows[1]!.attention_mask).toEqual([1, 1, 1, 0]);
+    expect(rows[1]!.offsets).toEqual([[0, 0], [0, 1], [0, 0], [0, 0]]); // prettier-ignore
+    const [, left] = (await tokenizer({ padding_side: "left" })).encodeBatch(["a b", "a"], { padding: true });
+    expect(tokens(left!.input_ids)).toBe("[PAD] [CLS] a [SEP]");
+    expect(left!.offsets[2]).toEqual([0, 1]);
+    expect(tokens((await tokenizer({ truncation_side: "left" })).encode("a b c", { maxLength: 4 }).input_ids)).toBe(
+      "[CLS] b c [SEP]",
+    );
+  });
+
+  it("takes its limit from model_max_length", async () => {
+    const t = await tokenizer({ model_max_length: 4 });
+    expect(tokens(t.encode("a b c", { truncation: true }).input_ids)).toBe("[CLS] a b [SEP]");
+    expect(tokens(t.encode("a", { padding: "max_length" }).input_ids)).toBe("[CLS] a [SEP] [PAD]");
+    expect((await tokenizer({ model_max_length: 1e30 })).encode("a", { padding: "max_length" }).length).toBe(3);
+  });
+
+  it("decodes, skipping special tokens and closing gaps when asked", async () => {
+    const t = await tokenizer();
+    const { input_ids } = t.encode("Don't, the movie was unwanted!");
+    expect(t.decode(input_ids)).toBe("[CLS] don ' t, the movie was unwanted! [SEP]");
+    expect(t.decode(input_ids, { skipSpecialTokens: true, cleanUpTokenizationSpaces: true })).toBe(
+      "don't, the movie was unwanted!",
+    );
+    expect(t.batchDecode([[], [999, id("a")]])).toEqual(["", "a"]);
+    expect([t.padTokenId, t.unkTokenId, t.clsTokenId, t.sepTokenId, t.maskTokenId]).toEqual([0, 1, 2, 3, 4]);
+    expect(t.vocabSize).toBe(new Set(vocab).size);
+    expect([t.tokenToId("great"), t.idToToken(8), t.tokenToId("zzz")]).toEqual([8, "great", undefined]);
+  });
+
+  it("saves what it read", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "tokenizer-"));
+    const t = await tokenizer({ do_lower_case: false, model_max_length: 12 });
+    await t.savePretrained(dir);
+    const again = await AutoTokenizer.fromPretrained(dir);
+    expect(again.encode("The unwanted é, the").input_ids).toEqual(t.encode("The unwanted é, the").input_ids);
+    expect(again.modelMaxLength).toBe(12);
+    const config = JSON.parse(await readFile(join(dir, "tokenizer_config.json"), "utf8")) as object;
+    expect(config).toMatchObject({
+      tokenizer_class: "BertTokenizer",
+      do_lower_case: false,
+      cls_token: "[CLS]",
+      backend: "tokenizers",
+    });
+    await rm(dir, { recursive: true });
+  });
+
+  it("says when a folder has no tokenizer", async () => {
+    await expect(AutoTokenizer.fromPretrained(folderOf({}, "here"))).rejects.toThrow(/here: no tokenizer/);
+    await expect(AutoTokenizer.fromPretrained(folderOf({ "vocab.txt": "a\nb" }))).rejects.toThrow(
+      /no \[CLS\]. Is it BERT's/,
+    );
+  });
+});
+
+describe("golden tokens", () => {
+  const bert = shared("data/tokenizers/bert-base-uncased");
+  const json = async <T>(path: string) => JSON.parse(await readFile(path, "utf8")) as T;
+
+  const hard = shared("data/golden/bert-base-uncased.rust-tokenizers.cases.json");
+  it.skipIf(!bert || !hard)("agree with Rust's on hard strings, from tokenizer.json and from vocab.txt", async () => {
+    type Case = { text: string; pair?: string; ids: number[]; type_ids: number[]; offsets: [number, number][] };
+    const { cases } = await json<{ cases: Case[] }>(hard!);
+    const fromVocabulary = folderOf({ "vocab.txt": await readFile(join(bert!, "vocab.txt"), "utf8") });
+    for (const folder of [bert!, fromVocabulary]) {
+      const t = await AutoTokenizer.fromPretrained(folder);
+      for (const { text, pair, ids, type_ids, offsets } of cases) {
+        const encoding = t.encode(text, { textPair: pair });
+        expect([text, encoding.input_ids, encoding.token_type_ids, encoding.offsets]).toEqual([
+          text,
+          ids,
+          type_ids,
+          offsets,
+        ]);
+      }
+    }
+  });
+
+  const saved = shared("reference/train/saved-with-tokenizer");
+  it.skipIf(!saved)("are those of a folder that Python saved", async () => {
+    const t = await AutoTokenizer.fromPretrained(saved!);
+    type Row = {
+      text: string | [string, string];
+      input_ids: number[];
+      token_type_ids: number[];
+      attention_mask: number[];
+    };
+    const about = await json<{ encoded_with_max_length_16: Row[]; vocab_size: number }>(join(saved!, "about.json"));
+    expect(t.vocabSize).toBe(about.vocab_size);
+    for (const { text, ...columns } of about.encoded_with_max_length_16) {
+      const [first, textPair] = [text].flat() as [string, string?];
+      expect(t.encode(first, { textPair, truncation: true, padding: "max_length", maxLength: 16 })).toMatchObject(
+        columns,
+      );
+    }
+  });
+});

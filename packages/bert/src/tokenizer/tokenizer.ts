@@ -1,0 +1,395 @@
+import { writeFileAside } from "#platform";
+import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
+import { check } from "../errors.ts";
+import type { Json } from "../files/files.ts";
+import { paddedLength, requirePadTokenId } from "./padding.ts";
+import {
+  bertPipeline,
+  bertTokens,
+  completeTokenizer,
+  contentOf,
+  templatesOf,
+  type Slot,
+  type SpecialToken,
+} from "./tokenizer-json.ts";
+import { LibraryTokenizer } from "./tokenizer-library.ts";
+import { truncatedPieces, truncationStrategies, type TruncationStrategy } from "./truncation.ts";
+
+/** How to encode; the names are those of Transformers' `tokenizer(…)`. */
+export interface EncodeOptions {
+  /** [CLS], [SEP] and the like. Default true. */
+  addSpecialTokens?: boolean | undefined;
+  /** `true` means `longest_first`. Default: cut only where `maxLength` is given and nothing is padded. */
+  truncation?: boolean | TruncationStrategy | undefined;
+  /** Tokens, special ones included. Default the model's own limit, where tokenizer_config.json has one. */
+  maxLength?: number | undefined;
+  /** `longest` of the batch, or `max_length`; `true` means `longest`. Default none. */
+  padding?: boolean | "longest" | "max_length" | undefined;
+  /** Padded lengths are rounded up to a multiple of it. */
+  padToMultipleOf?: number | undefined;
+}
+
+/** A text, or a pair of texts, as tokens. */
+export class Encoding {
+  readonly input_ids: number[];
+  /** 0 for the first text, 1 for the second. */
+  readonly token_type_ids: number[];
+  /** 1 for tokens, 0 for padding. */
+  readonly attention_mask: number[];
+  /** 1 for tokens that are not of the text: [CLS], [SEP], padding. */
+  readonly special_tokens_mask: number[];
+  /** Start and end of each token, one pair after the other; undefined where the tokenizer cannot tell. */
+  readonly #offsets: Int32Array | undefined;
+
+  constructor(
+    columns: Pick<Encoding, "input_ids" | "token_type_ids" | "attention_mask" | "special_tokens_mask">,
+    offsets: Int32Array | undefined,
+  ) {
+    this.input_ids = columns.input_ids;
+    this.token_type_ids = columns.token_type_ids;
+    this.attention_mask = columns.attention_mask;
+    this.special_tokens_mask = columns.special_tokens_mask;
+    this.#offsets = offsets;
+  }
+
+  /** Number of tokens, padding included. */
+  get length(): number {
+    return this.input_ids.length;
+  }
+
+  /**
+   * Where each token lies in its text: [start, end) in Unicode code points, as in Python; [0, 0] for special tokens. In
+   * JavaScript that part of the text is `[...text].slice(start, end).join("")`.
+   */
+  get offsets(): [number, number][] {
+    const offsets = this.#offsets;
+    check(offsets, "offsets: this tokenizer does not keep them; BERT's does.");
+    return this.input_ids.map((_, i) => [offsets[2 * i]!, offsets[2 * i + 1]!]);
+  }
+}
+
+/** Several texts at once. */
+export interface EncodeBatchOptions extends EncodeOptions {
+  textPairs?: readonly (string | undefined)[] | undefined;
+}
+
+/** Transformers writes 10³⁰ where a tokenizer has no limit. */
+const noLimit = 1e18;
+/** How long {@link Tokenizer.encodeBatchAsync} works at a time. */
+const sliceMilliseconds = 8;
+
+/**
+ * Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files.
+ *
+ * `@huggingface/tokenizers` does vocabularies, decoding and other models' pipelines; BERT's own way from text to tokens is
+ * ours, because it keeps offsets and follows the Rust library in the places where the JavaScript one does not.
+ */
+export class Tokenizer {
+  /** Longest input of the model, in tokens; Infinity when tokenizer_config.json has none. */
+  readonly modelMaxLength: number;
+  readonly paddingSide: "left" | "right";
+  readonly truncationSide: "left" | "right";
+  readonly #json: Json;
+  readonly #config: Json;
+  readonly #library: LibraryTokenizer;
+  readonly #tokenize: Tokenize;
+  readonly #hasOffsets: boolean;
+  readonly #special: Readonly<Record<SpecialToken, string | undefined>>;
+  /** Ids that decoding may leave out. */
+  readonly #specialIds: ReadonlySet<number>;
+  readonly #single: Slot[];
+  readonly #pair: Slot[];
+
+  /**
+   * From the contents of tokenizer.json and tokenizer_config.json.
+   *
+   * @throws {@link GpugradError} when they do not fit, naming the first part that can't be.
+   */
+  constructor(json: Json, config: Json = {}) {
+    const complete = completeTokenizer(json, config);
+    this.#config = config;
+    this.#json = complete;
+    this.modelMaxLength = limitOf(config);
+    this.paddingSide = sideOf(config, "padding_side");
+    this.truncationSide = sideOf(config, "truncation_side");
+    this.#library = new LibraryTokenizer(complete, config);
+    const pipeline = bertPipeline(complete, config);
+    this.#hasOffsets = pipeline !== undefined;
+    this.#tokenize = pipeline ? alignedBert(pipeline) : (text, pieces) => this.#library.tokenize(text, pieces);
+    this.#special = Object.fromEntries(
+      Object.entries(bertTokens).map(([name, usual]) => {
+        const token = contentOf(config[name]) ?? usual;
+        return [name, this.tokenToId(token) === undefined ? undefined : token];
+      }),
+    ) as Record<SpecialToken, string | undefined>;
+    this.#specialIds = new Set(complete.added_tokens.filter(({ special }) => special).map(({ id }) => id));
+    [this.#single, this.#pair] = templatesOf(complete["post_processor"], (token) => this.#idOf(token));
+  }
+
+  /** Number of tokens, added ones included. */
+  get vocabSize(): number {
+    return this.#library.vocabSize;
+  }
+  get padToken(): string | undefined {
+    return this.#special.pad_token;
+  }
+  get clsToken(): string | undefined {
+    return this.#special.cls_token;
+  }
+  get sepToken(): string | undefined {
+    return this.#special.sep_token;
+  }
+  get maskToken(): string | undefined {
+    return this.#special.mask_token;
+  }
+  get unkToken(): string | undefined {
+    return this.#special.unk_token;
+  }
+  get padTokenId(): number | undefined {
+    return this.#specialId("pad_token");
+  }
+  get clsTokenId(): number | undefined {
+    return this.#specialId("cls_token");
+  }
+  get sepTokenId(): number | undefined {
+    return this.#specialId("sep_token");
+  }
+  get maskTokenId(): number | undefined {
+    return this.#specialId("mask_token");
+  }
+  get unkTokenId(): number | undefined {
+    return this.#specialId("unk_token");
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.#library.tokenToId(token);
+  }
+  idToToken(id: number): string | undefined {
+    return this.#library.idToToken(id);
+  }
+
+  /**
+   * One text, or a pair with `textPair`. Where the beginning of a text is kept, no more of it is read than that takes.
+   *
+   * @throws {@link GpugradError} when it cannot be cut or padded as asked.
+   */
+  encode(text: string, { textPair, ...options }: EncodeOptions & { textPair?: string | undefined } = {}): Encoding {
+    return this.encodeBatch([text], { ...options, textPairs: [textPair] })[0]!;
+  }
+
+  /** Several texts; `textPairs`, of the same length, makes pairs of those that have a second text. @throws {@link GpugradError} as {@link encode} does. */
+  encodeBatch(texts: readonly string[], options: EncodeBatchOptions = {}): Encoding[] {
+    const work = this.#encodeBatch(texts, options);
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return value;
+    }
+  }
+
+  /**
+   * The same as {@link encodeBatch}, some milliseconds at a time: other work of the thread, such as other requests to a server, is not
+   * held up by long texts.
+   *
+   * @param options `signal` stops the work.
+   * @throws {@link GpugradError} as {@link encode} does; the signal's reason when it is aborted.
+   */
+  async encodeBatchAsync(
+    texts: readonly string[],
+    { signal, ...options }: EncodeBatchOptions & { signal?: AbortSignal | undefined } = {},
+  ): Promise<Encoding[]> {
+    const work = this.#encodeBatch(texts, options);
+    for (let start = performance.now(); ;) {
+      const { done, value } = work.next();
+      if (done) return value;
+      if (performance.now() - start < sliceMilliseconds) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      signal?.throwIfAborted();
+      start = performance.now();
+    }
+  }
+
+  *#encodeBatch(texts: readonly string[], { textPairs, ...options }: EncodeBatchOptions): Generator<void, Encoding[]> {
+    check(
+      textPairs === undefined || textPairs.length === texts.length,
+      () => `tokenizer: ${texts.length} texts and ${textPairs!.length} second texts do not pair up.`,
+    );
+    const { addSpecialTokens = true, maxLength = this.modelMaxLength, padToMultipleOf = 1 } = options;
+    const padding = options.padding === true ? "longest" : (options.padding ?? false);
+    const { truncation = options.maxLength !== undefined && padding === false } = options;
+    const strategy = truncation === true ? "longest_first" : truncation;
+    checkOptions({ ...options, maxLength, padToMultipleOf, padding, truncation: strategy });
+
+    const rows = [];
+    for (const [i, text] of texts.entries()) {
+      const second = textPairs?.[i] ?? undefined;
+      for (const given of [text, second ?? ""])
+        check(
+          typeof given === "string",
+          () => `tokenizer: text ${i} is ${String(JSON.stringify(given)).slice(0, 40)}, not a string.`,
+        );
+      const template = (second === undefined ? this.#single : this.#pair).filter(
+        (slot) => addSpecialTokens || slot.text,
+      );
+      const added = template.reduce((sum, slot) => sum + slot.ids.length, 0);
+      const room = maxLength - added;
+      check(
+        !strategy || room >= 0,
+        () => `tokenizer: maxLength ${maxLength} is less than the ${added} special tokens.`,
+      );
+      const [a, b] = yield* truncatedPieces(
+        second === undefined ? [text] : [text, second],
+        this.#tokenize,
+        strategy && room < Infinity ? { strategy, side: this.truncationSide, room } : undefined,
+      );
+      rows.push({ template, a, b, length: added + a.ids.length + (b?.ids.length ?? 0) });
+    }
+
+    const lengths = rows.map((row) => row.length);
+    const length = padding ? paddedLength(lengths, { padding, maxLength, padToMultipleOf }) : 0;
+    const encodings = [];
+    for (const { template, a, b, length: used } of rows) {
+      encodings.push(this.#fill(template, a, b, Math.max(used, length), used));
+      yield;
+    }
+    return encodings;
+  }
+
+  /**
+   * Ids to text.
+   *
+   * @param options `skipSpecialTokens` leaves out [CLS] and the like; `cleanUpTokenizationSpaces` closes the gaps of
+   * contractions (`don ' t` → `don't`), default as tokenizer_config.json says, else no.
+   */
+  decode(
+    ids: ArrayLike<number>,
+    options: { skipSpecialTokens?: boolean; cleanUpTokenizationSpaces?: boolean } = {},
+  ): string {
+    const {
+      skipSpecialTokens = false,
+      cleanUpTokenizationSpaces = this.#config["clean_up_tokenization_spaces"] === true,
+    } = options;
+    const shown = Array.from(ids).filter(
+      (id) => this.idToToken(id) !== undefined && !(skipSpecialTokens && this.#specialIds.has(id)),
+    );
+    if (shown.length === 0) return "";
+    return this.#library.decode(shown, cleanUpTokenizationSpaces);
+  }
+
+  batchDecode(
+    batch: readonly ArrayLike<number>[],
+    options: { skipSpecialTokens?: boolean; cleanUpTokenizationSpaces?: boolean } = {},
+  ): string[] {
+    return batch.map((ids) => this.decode(ids, options));
+  }
+
+  /** Writes tokenizer.json and tokenizer_config.json into `folder`; Python's Transformers reads them (in Node). */
+  async savePretrained(folder: string): Promise<void> {
+    const isBert = (this.#json["normalizer"] as Json | null)?.["type"] === "BertNormalizer";
+    const known = Object.fromEntries(Object.entries(this.#special).filter(([, token]) => token !== undefined));
+    const config = {
+      ...(isBert && { tokenizer_class: "BertTokenizer" }),
+      backend: "tokenizers",
+      model_max_length: 1e30, // no limit, unless the config has one
+      ...known,
+      ...this.#config,
+    };
+    const sorted = Object.fromEntries(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
+    await writeFileAside(`${folder}/tokenizer.json`, JSON.stringify(this.#json, null, 2));
+    await writeFileAside(
+      `${folder}/tokenizer_config.json`,
+      `${JSON.stringify(sorted, null, 2).replace("1e+30", "1000000000000000019884624838656")}\n`,
+    );
+  }
+
+  #idOf(token: string): number {
+    const id = this.tokenToId(token);
+    check(id !== undefined, () => `tokenizer: the vocabulary has no "${token}".`);
+    return id;
+  }
+
+  #specialId(name: SpecialToken): number | undefined {
+    const token = this.#special[name];
+    return token === undefined ? undefined : this.tokenToId(token);
+  }
+
+  #fill(template: Slot[], a: Pieces, b: Pieces | undefined, length: number, used: number): Encoding {
+    const columns = {
+      input_ids: [] as number[],
+      token_type_ids: [] as number[],
+      attention_mask: [] as number[],
+      special_tokens_mask: [] as number[],
+    };
+    const offsets = this.#hasOffsets ? new Int32Array(2 * length) : undefined;
+    const push = (id: number, type: number, attention: number, special: number) => {
+      columns.input_ids.push(id);
+      columns.token_type_ids.push(type);
+      columns.attention_mask.push(attention);
+      columns.special_tokens_mask.push(special);
+    };
+    const pad = () => {
+      if (used === length) return;
+      const id = requirePadTokenId(this);
+      for (let i = used; i < length; i++) push(id, 0, 0, 1);
+    };
+    if (this.paddingSide === "left") pad();
+    for (const { text, ids, type } of template) {
+      const pieces = text === "A" ? a : text === "B" ? b : undefined;
+      if (pieces) offsets?.set(pieces.offsets, 2 * columns.input_ids.length);
+      for (const id of pieces?.ids ?? ids) push(id, type, 1, pieces ? 0 : 1);
+    }
+    if (this.paddingSide === "right") pad();
+    return new Encoding(columns, offsets);
+  }
+}
+
+/** @throws {@link GpugradError} naming the first option that can't be */
+function checkOptions(options: EncodeOptions & { maxLength: number; padToMultipleOf: number }): void {
+  const { maxLength, padToMultipleOf, padding, truncation, ...others } = options;
+  const unknown = Object.keys(others).find((name) => name !== "addSpecialTokens");
+  check(
+    unknown === undefined,
+    () =>
+      `tokenizer: unknown option ${unknown}. Known: addSpecialTokens, truncation, maxLength, padding, padToMultipleOf, textPair.`,
+  );
+  check(
+    maxLength > 0 && (Number.isInteger(maxLength) || maxLength === Infinity),
+    () => `tokenizer: maxLength ${maxLength} is not a positive integer.`,
+  );
+  check(
+    Number.isInteger(padToMultipleOf) && padToMultipleOf > 0,
+    () => `tokenizer: padToMultipleOf ${padToMultipleOf} is not a positive integer.`,
+  );
+  check(
+    padding === false || padding === "longest" || padding === "max_length",
+    () => `tokenizer: padding "${String(padding)}" is not true, false, "longest" or "max_length".`,
+  );
+  check(
+    truncation === false || truncationStrategies.includes(truncation),
+    () =>
+      `tokenizer: truncation "${String(truncation)}" is not true, false or one of ${truncationStrategies.join(", ")}.`,
+  );
+  check(
+    !truncation || !padding || maxLength === Infinity || maxLength % padToMultipleOf === 0,
+    () =>
+      `tokenizer: maxLength ${maxLength} is not a multiple of padToMultipleOf ${padToMultipleOf}, so padding would exceed it.`,
+  );
+}
+
+/** `model_max_length` of tokenizer_config.json, which was once called `max_len`. */
+function limitOf(config: Json): number {
+  const limit = config["model_max_length"] ?? config["max_len"] ?? noLimit;
+  check(
+    typeof limit === "number" && limit >= 1 && Number.isInteger(limit),
+    () => `tokenizer_config.json: model_max_length: ${JSON.stringify(limit)} is not a positive integer.`,
+  );
+  return limit < noLimit ? limit : Infinity;
+}
+
+function sideOf(config: Json, key: "padding_side" | "truncation_side"): "left" | "right" {
+  const side = config[key] ?? "right";
+  check(
+    side === "left" || side === "right",
+    () => `tokenizer_config.json: ${key}: ${JSON.stringify(side)} is neither "left" nor "right".`,
+  );
+  return side;
+}
