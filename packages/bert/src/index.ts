@@ -1,21 +1,15 @@
 export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./models/config.ts";
 export { HubError, notHere, type HubErrorCode } from "./errors.ts";
-export {
-  byteSource,
-  folderOf,
-  parseJsonObject,
-  readJson,
-  readText,
-  type ByteSource,
-  type Folder,
-} from "./files/files.ts";
+export { byteSource, folderOf, type ByteSource, type Folder } from "./files/folder.ts";
+export { parseJsonObject, readJson, readText } from "./files/json.ts";
 export { globMatcher } from "./files/glob.ts";
-export type { HubOptions, HubRepo } from "./hub/open.ts";
+export type { HubOptions, HubRepo } from "./hub/settings.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub/push.ts";
 export { repoId } from "./hub/names.ts";
 export { holdsNoTexts, shareable, shareableFile } from "./hub/shareable.ts";
 export type { DownloadProgress, OnProgress } from "./hub/progress.ts";
-export { formatLoadReport, planLoad, type LoadPlan } from "./weights/load-report.ts";
+export { formatLoadReport } from "./weights/load-report.ts";
+export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
 export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
 export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert/bert.ts";
 export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/bert/bert-heads.ts";

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../test/fake-hub.ts";
-import { readJson, type Folder } from "./files/files.ts";
+import { readJson } from "./files/json.ts";
+import type { Folder } from "./files/folder.ts";
 import type { DownloadProgress } from "./hub/progress.ts";
 import { clearOldCommits, openFolder } from "./platform.browser.ts";
 

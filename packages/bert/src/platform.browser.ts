@@ -1,10 +1,10 @@
 import { GpugradError, HubError } from "./errors.ts";
-import { byteSource, type ByteSource, type Folder } from "./files/files.ts";
+import { byteSource, type ByteSource, type Folder } from "./files/folder.ts";
 import { cacheStorageStore } from "./hub/cache-storage.ts";
 import { chunksOf } from "./hub/fetch.ts";
 import { encodePath, endpointOf, repoId } from "./hub/names.ts";
 import { hubRepo } from "./hub/repository.ts";
-import type { HubRepo } from "./hub/open.ts";
+import type { HubRepo } from "./hub/settings.ts";
 import type * as node from "./platform.node.ts";
 
 const noFileSystem = (what: string) => (): never => {

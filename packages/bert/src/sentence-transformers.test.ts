@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
 import { shared } from "../test/shared.ts";
 import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
-import { folderOf, type Folder } from "./files/files.ts";
+import { folderOf, type Folder } from "./files/folder.ts";
 import { AutoModel } from "./models/auto.ts";
 import { padRows } from "./tokenizer/padding.ts";
 import { serializeSafetensors } from "./weights/safetensors.ts";

@@ -1,5 +1,6 @@
 import { check, concat, fromArray, linear, matmul, max, reshape, where, type Tensor } from "@gpugrad/tensor";
-import { isObject, parseJson, readJson, readText, type Folder, type Json } from "./files/files.ts";
+import { isObject, parseJson, readJson, readText, type Json } from "./files/json.ts";
+import type { Folder } from "./files/folder.ts";
 import { activation, type HiddenAct } from "./modules/activations.ts";
 import { openWeights, toFloat32 } from "./weights/safetensors.ts";
 

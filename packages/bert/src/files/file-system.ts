@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { check, GpugradError } from "../errors.ts";
-import type { ByteSource } from "./files.ts";
+import type { ByteSource } from "./folder.ts";
 
 /** Opens a file on disk. @throws {@link GpugradError} when it is not there or no file. */
 export async function openFile(path: string): Promise<ByteSource> {

@@ -7,9 +7,10 @@ import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import type { HubError } from "../errors.ts";
-import { readJson } from "../files/files.ts";
+import { readJson } from "../files/json.ts";
 import type { DownloadProgress } from "./progress.ts";
-import { fetchFolder, fetchFromHub, listHubFiles, openFolder, type HubOptions } from "./open.ts";
+import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
+import type { HubOptions } from "./settings.ts";
 import { openWeights } from "../weights/safetensors.ts";
 
 interface Faults {

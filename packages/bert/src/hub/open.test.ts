@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { HubError } from "../errors.ts";
 import type { DownloadProgress } from "./progress.ts";
-import { fetchFolder, fetchFromHub, listHubFiles, openFolder, type HubOptions } from "./open.ts";
-import { readJson } from "../files/files.ts";
+import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
+import type { HubOptions } from "./settings.ts";
+import { readJson } from "../files/json.ts";
 
 const commit = "c0ffee".padEnd(40, "0");
 const config = Buffer.from('{"hidden_size": 8}\n');

@@ -10,7 +10,7 @@ import { isInnerPath, pageOf, repoId, revisionName } from "./names.ts";
 import { formatSize, progressOnStderr } from "./progress.ts";
 import { holdsNoTexts, shareableFile } from "./shareable.ts";
 import { hashFile, hashFor } from "./hash.ts";
-import { hubSettings, isTrue, type HubOptions } from "./open.ts";
+import { hubSettings, isTrue, type HubOptions } from "./settings.ts";
 
 /** A repository to be written to, and how. */
 export interface RepoOptions extends Pick<HubOptions, "token" | "endpoint" | "retryMs"> {

@@ -1,6 +1,7 @@
 import { openFolder, writeFileAside } from "#platform";
 import { check } from "../errors.ts";
-import { isObject, readJson, type Folder } from "../files/files.ts";
+import { isObject, readJson } from "../files/json.ts";
+import type { Folder } from "../files/folder.ts";
 import { hiddenActs, type HiddenAct } from "../modules/activations.ts";
 
 /** Which loss a sequence classifier computes; decided by the first labels when it is not set. */

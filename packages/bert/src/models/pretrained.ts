@@ -1,9 +1,10 @@
 import { copyInto, fromBytes, GpugradError, scope, type DType, type Tensor } from "@gpugrad/tensor";
 import { openFolder } from "#platform";
 import { AutoConfig, type BertConfig, type ConfigValues } from "./config.ts";
-import type { Folder } from "../files/files.ts";
-import type { HubOptions } from "../hub/open.ts";
-import { formatLoadReport, planLoad, type LoadPlan } from "../weights/load-report.ts";
+import type { Folder } from "../files/folder.ts";
+import type { HubOptions } from "../hub/settings.ts";
+import { formatLoadReport } from "../weights/load-report.ts";
+import { planLoad, type LoadPlan } from "../weights/load-plan.ts";
 import { initialValue, initOf, Module, setValue, withoutValues, zeroRow } from "../modules/module.ts";
 import { Encoder } from "./bert/encoder.ts";
 import {

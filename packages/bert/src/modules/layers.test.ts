@@ -162,7 +162,7 @@ describe("parts of a model compute by their own forward", () => {
 });
 
 test("sizes that the weights do not have are refused before they fill the memory", async () => {
-  const { folderOf } = await import("../files/files.ts");
+  const { folderOf } = await import("../files/folder.ts");
   const { serializeSafetensors } = await import("../weights/safetensors.ts");
   const pieces: Uint8Array[] = [];
   const one = { name: "bert.embeddings.LayerNorm.weight", dtype: "F32" as const, shape: [1], bytes: new Uint8Array(4) };

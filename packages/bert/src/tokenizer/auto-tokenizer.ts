@@ -1,6 +1,7 @@
 import { openFolder } from "#platform";
 import { check } from "../errors.ts";
-import { isObject, readJson, readText, type Folder, type Json } from "../files/files.ts";
+import { isObject, readJson, readText, type Json } from "../files/json.ts";
+import type { Folder } from "../files/folder.ts";
 import { bertTokens, contentOf, tokenizerOfVocabulary } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
 

@@ -1,7 +1,7 @@
 import { writeFileAside } from "#platform";
 import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
 import { check } from "../errors.ts";
-import type { Json } from "../files/files.ts";
+import type { Json } from "../files/json.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
 import {
   bertPipeline,

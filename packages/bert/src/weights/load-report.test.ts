@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import { AutoConfig, type BertConfig } from "../models/config.ts";
 import { openFolder } from "../hub/open.ts";
-import { formatLoadReport, planLoad } from "./load-report.ts";
+import { formatLoadReport } from "./load-report.ts";
+import { planLoad } from "./load-plan.ts";
 import { openWeights } from "./safetensors.ts";
 
 const shapes = (keys: Record<string, readonly number[]>) => new Map(Object.entries(keys));

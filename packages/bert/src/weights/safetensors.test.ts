@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
-import { folderOf } from "../files/files.ts";
+import { folderOf } from "../files/folder.ts";
 import {
   openWeights,
   SafetensorsFile,

@@ -1,14 +1,7 @@
 import { openFile, writeFileAside } from "#platform";
 import { check } from "../errors.ts";
-import {
-  byteSource,
-  decodeText,
-  isObject,
-  parseJsonObject,
-  readJson,
-  type ByteSource,
-  type Folder,
-} from "../files/files.ts";
+import { byteSource, type ByteSource, type Folder } from "../files/folder.ts";
+import { decodeText, isObject, parseJsonObject, readJson } from "../files/json.ts";
 
 /** Bits of one element, by the name that a safetensors header gives the type. The order is the writer's: last comes first. */
 const dtypeBits = {

@@ -1,0 +1,77 @@
+/** Shapes by key: of a model's parameters, or of the tensors in a file. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** Which tensor of a checkpoint goes where, and what does not fit. Lists are sorted. */
+export interface LoadPlan {
+  /** Model key → key in the file. A tied parameter comes once. */
+  readonly assignments: ReadonlyMap<string, string>;
+  /** Keys of the model that the file does not have: these parameters are made anew. */
+  readonly missing: string[];
+  /** Keys of the file that the model has no place for, as the file spells them (`gamma` and `beta` renamed). */
+  readonly unexpected: string[];
+  /** Key, shape in the file, shape in the model. */
+  readonly mismatched: [key: string, found: number[], expected: number[]][];
+  /** Tied groups of which the file has no key at all. */
+  readonly absentTied: string[][];
+}
+
+/** What older versions saved though it is no parameter; it is left out without a word. */
+const buffers = /(^|\.)embeddings\.(position_ids|token_type_ids)$/;
+
+/**
+ * Matches the tensors of a checkpoint with the parameters of a model, as `from_pretrained` of Transformers does:
+ * `LayerNorm.gamma` and `beta` are `weight` and `bias`; a prefix that is missing or too many (`bert.`) is mended.
+ *
+ * @param prefix Under which a model with a head holds its base model; "" for the base model itself.
+ * @param tied Groups of keys that stand for one parameter.
+ */
+export function planLoad({
+  expected,
+  found,
+  prefix,
+  tied = [],
+}: {
+  expected: Shapes;
+  found: Shapes;
+  prefix: string;
+  tied?: readonly (readonly string[])[];
+}): LoadPlan {
+  const modelKeyOf = (key: string): string | undefined => {
+    const bare = key.slice(key.indexOf(".") + 1);
+    const hasPrefix = prefix === "" || key.startsWith(`${prefix}.`);
+    return [key, `${prefix}.${key}`, ...(hasPrefix ? [bare] : [])].find((candidate) => expected.has(candidate));
+  };
+
+  const fileKeys = new Map<string, string>(); // by model key
+  const unexpected: string[] = [];
+  for (const fileKey of found.keys()) {
+    const key = fileKey.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
+    const modelKey = modelKeyOf(key);
+    if (modelKey === undefined) {
+      if (!buffers.test(key)) unexpected.push(key);
+    } else if (!fileKeys.has(modelKey) || key === modelKey) fileKeys.set(modelKey, fileKey);
+  }
+
+  const groupOf = new Map(tied.flatMap((group) => group.map((key) => [key, group] as const)));
+  const assignments = new Map<string, string>();
+  const missing: string[] = [];
+  const mismatched: LoadPlan["mismatched"] = [];
+  for (const [key, shape] of expected) {
+    const group = groupOf.get(key) ?? [key];
+    const source = group.find((k) => fileKeys.has(k));
+    if (source === undefined) missing.push(key);
+    else if (source === key) {
+      const fileKey = fileKeys.get(key)!;
+      const fileShape = found.get(fileKey)!;
+      if (fileShape.join() === shape.join()) assignments.set(key, fileKey);
+      else mismatched.push([key, [...fileShape], [...shape]]);
+    }
+  }
+  return {
+    assignments,
+    missing: missing.sort(),
+    unexpected: unexpected.sort(),
+    mismatched: mismatched.sort(([a], [b]) => (a < b ? -1 : 1)),
+    absentTied: tied.filter((group) => !group.some((k) => fileKeys.has(k))).map((group) => [...group]),
+  };
+}
