@@ -238,7 +238,12 @@ export function templatesOf(processor: unknown, idOf: (token: string) => number)
       return (["single", "pair"] as const).map((name) => {
         const items = processor[name];
         check(Array.isArray(items), () => `${where}: ${name}: expected a list.`);
-        return items.map(slot);
+        const slots = items.map(slot);
+        check(
+          name === "pair" || slots.every((filled) => filled.text !== "B"),
+          () => `${where}: single: names Sequence B, but there is only one text.`,
+        );
+        return slots;
       }) as [Slot[], Slot[]];
     }
     case "BertProcessing":

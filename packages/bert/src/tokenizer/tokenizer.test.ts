@@ -94,6 +94,32 @@ describe("Tokenizer", () => {
     expect([tokens(encoding.input_ids), encoding.token_type_ids]).toEqual([expected, types]);
   });
 
+  it("fills a template that repeats or leaves out a text as the Rust tokenizers do", () => {
+    const withTemplates = (single: string, pair: string) => {
+      const items = (names: string) =>
+        [...names].map((name) =>
+          name === "C" ? { SpecialToken: { id: "[CLS]", type_id: 0 } } : { Sequence: { id: name, type_id: 0 } },
+        );
+      return new Tokenizer({
+        normalizer: { type: "BertNormalizer", lowercase: true },
+        pre_tokenizer: { type: "BertPreTokenizer" },
+        post_processor: { type: "TemplateProcessing", single: items(single), pair: items(pair), special_tokens: {} },
+        model: { type: "WordPiece", vocab: Object.fromEntries(vocab.map((token, i) => [token, i])) },
+      });
+    };
+    const twice = withTemplates("CAA", "CAAB");
+    const encoding = twice.encode("a b");
+    expect(tokens(encoding.input_ids)).toBe("[CLS] a b a b");
+    expect(encoding.offsets).toEqual([[0, 0], [0, 1], [2, 3], [0, 1], [2, 3]]); // prettier-ignore
+    expect(tokens(twice.encode("a b c", { maxLength: 3 }).input_ids)).toBe("[CLS] a b a b");
+    expect(tokens(twice.encode("a b", { textPair: "c" }).input_ids)).toBe("[CLS] a b a b c");
+    const without = withTemplates("C", "CB");
+    expect(tokens(without.encode("a b").input_ids)).toBe("[CLS]");
+    expect(tokens(without.encode("a b", { textPair: "c d" }).input_ids)).toBe("[CLS] c d");
+    expect(tokens(without.encode("a b", { padding: true, padToMultipleOf: 3 }).input_ids)).toBe("[CLS] [PAD] [PAD]");
+    expect(() => withTemplates("CB", "CAB")).toThrow("single: names Sequence B, but there is only one text");
+  });
+
   it("refuses options and texts that can't be, by name", async () => {
     const t = await tokenizer();
     const encode = (options: object) => () => t.encode("a", options);

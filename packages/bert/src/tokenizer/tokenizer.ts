@@ -241,14 +241,18 @@ export class Tokenizer {
         this.#tokenize,
         strategy && room < Infinity ? { strategy, side: this.truncationSide, room } : undefined,
       );
-      rows.push({ template, a, b, length: added + a.ids.length + (b?.ids.length ?? 0) });
+      const parts = template.map((slot) => ({
+        ...slot,
+        ...(slot.text === "A" ? a : slot.text === "B" ? b : undefined),
+      }));
+      rows.push({ parts, length: parts.reduce((sum, { ids }) => sum + ids.length, 0) }); // a template may repeat a text
     }
 
     const lengths = rows.map((row) => row.length);
     const length = padding ? paddedLength(lengths, { padding, maxLength, padToMultipleOf }) : 0;
     const encodings = [];
-    for (const { template, a, b, length: used } of rows) {
-      encodings.push(this.#fill(template, a, b, Math.max(used, length), used));
+    for (const { parts, length: used } of rows) {
+      encodings.push(this.#fill(parts, Math.max(used, length), used));
       yield;
     }
     return encodings;
@@ -312,7 +316,7 @@ export class Tokenizer {
     return token === undefined ? undefined : this.tokenToId(token);
   }
 
-  #fill(template: Slot[], a: Pieces, b: Pieces | undefined, length: number, used: number): Encoding {
+  #fill(parts: readonly (Slot & Partial<Pieces>)[], length: number, used: number): Encoding {
     const columns = {
       input_ids: [] as number[],
       token_type_ids: [] as number[],
@@ -332,10 +336,9 @@ export class Tokenizer {
       for (let i = used; i < length; i++) push(id, 0, 0, 1);
     };
     if (this.paddingSide === "left") pad();
-    for (const { text, ids, type } of template) {
-      const pieces = text === "A" ? a : text === "B" ? b : undefined;
-      if (pieces) offsets?.set(pieces.offsets, 2 * columns.input_ids.length);
-      for (const id of pieces?.ids ?? ids) push(id, type, 1, pieces ? 0 : 1);
+    for (const { text, ids, type, offsets: own = [] } of parts) {
+      offsets?.set(own, 2 * columns.input_ids.length);
+      for (const id of ids) push(id, type, 1, text ? 0 : 1);
     }
     if (this.paddingSide === "right") pad();
     return new Encoding(columns, offsets);
