@@ -34,6 +34,25 @@ export const encode: Target = {
   },
 };
 
+/** A tokenizer of another kind than BERT's, in the form that GPT-2 made common: merges of characters that each stand for a byte. */
+const bpeTokens = [..."<s> <pad> </s> <unk> th the Ġf Ġfi Ġfilm lm".split(" "), ..."abcdefhilmnorstuw,.!Ġ"];
+const bpeMerges = ["t h", "th e", "Ġ f", "Ġf i", "l m", "Ġfi lm"];
+const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+
+const bpeFiles = (pre_tokenizer: object, merges: readonly (string | string[])[]): Uint8Array =>
+  bundle({
+    "tokenizer.json": JSON.stringify({
+      version: "1.0",
+      added_tokens: bpeTokens.slice(0, 4).map((content, id) => ({ id, content, special: true })),
+      normalizer: { type: "NFC" },
+      pre_tokenizer,
+      post_processor: { type: "RobertaProcessing", sep: ["</s>", 2], cls: ["<s>", 0] },
+      decoder: { type: "ByteLevel" },
+      model: { type: "BPE", unk_token: "<unk>", vocab: Object.fromEntries(bpeTokens.map((token, id) => [token, id])), merges }, // prettier-ignore
+    }),
+    "tokenizer_config.json": JSON.stringify({ bos_token: "<s>", eos_token: "</s>", pad_token: "<pad>", model_max_length: 64 }), // prettier-ignore
+  });
+
 /** `tokenizer.json`, `tokenizer_config.json` and what else a folder may hold of a tokenizer. */
 export const tokenizerFiles: Target = {
   name: "tokenizer-files",
@@ -69,8 +88,25 @@ export const tokenizerFiles: Target = {
       "special_tokens_map.json": JSON.stringify({ cls_token: "[CLS]", sep_token: { content: "[SEP]" } }),
       "added_tokens.json": JSON.stringify({ "<Y>": 19 }),
     }),
+    bpeFiles(byteLevel, bpeMerges),
+    bpeFiles(
+      {
+        type: "Sequence",
+        pretokenizers: [
+          {
+            type: "Split",
+            pattern: { Regex: " ?\\p{L}+|\\s+(?!\\S)|\\p{N}{1,3}" },
+            behavior: "Isolated",
+            invert: false,
+          },
+          { type: "Split", pattern: { String: "," }, behavior: "MergedWithPrevious", invert: false },
+          { ...byteLevel, use_regex: false },
+        ],
+      },
+      bpeMerges.map((pair) => pair.split(" ")),
+    ),
   ],
-  dictionary: ['"type":"Sequence"', '"BertProcessing"', '"Unigram"', '"BPE"', '"lstrip":true', '"content":""', '"vocab":{}', '"Split","pattern":{"Regex":"(a+)+$"}'], // prettier-ignore
+  dictionary: ['"type":"Sequence"', '"BertProcessing"', '"Unigram"', '"BPE"', '"lstrip":true', '"content":""', '"vocab":{}', '"Split","pattern":{"Regex":"(a+)+$"}', '"behavior":"Removed"', '"merges":[["t"]]', '"invert":true', '"add_prefix_space":true'], // prettier-ignore
   async read(input) {
     const loaded = await AutoTokenizer.fromPretrained(folderOf(unbundle(input), "model"));
     for (const text of texts) loaded.encode(text, { textPair: texts[1]!, truncation: true, maxLength: 12 });
