@@ -19,6 +19,8 @@ export interface Outcome {
   /** What was written, and what was put in its place. */
   change: string;
   noticed: boolean;
+  /** The test that failed first, or another reason for what became of the change. */
+  why?: string | undefined;
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -54,10 +56,10 @@ async function main(): Promise<number> {
       const own = files.filter((file) => file.startsWith(`packages/${name}/`));
       const sample = <T>(all: T[]): T[] => shuffled(all, seed).slice(0, places);
       let count: Record<"changes" | "noticed", number>;
-      const tell = ({ file, line, change, noticed }: Outcome): void => {
+      const tell = ({ file, line, change, noticed, why }: Outcome): void => {
         count.changes++;
         if (noticed) count.noticed++;
-        console.log(`${noticed ? "noticed " : "SURVIVED"} ${file}:${line}: ${change}`);
+        console.log(`${noticed ? "noticed " : "SURVIVED"} ${file}:${line}: ${change}${why ? ` (${why})` : ""}`);
       };
       const score = async (language: string, tryAll: () => Promise<void>): Promise<void> => {
         count = { changes: 0, noticed: 0 };

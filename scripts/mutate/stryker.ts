@@ -9,10 +9,13 @@ import type { Place } from "./statements.ts";
 /** What is read of StrykerJS's report. @see https://github.com/stryker-mutator/mutation-testing-elements/tree/master/packages/report-schema */
 interface Report {
   files: Record<string, { source: string; mutants: Mutant[] }>;
+  testFiles?: Record<string, { tests: { id: string; name: string }[] }>;
 }
 interface Mutant {
   status: "Killed" | "Timeout" | "Survived" | "NoCoverage" | "CompileError" | "RuntimeError" | "Ignored" | "Pending";
   replacement?: string;
+  /** Ids of tests. */
+  killedBy?: string[];
   location: { start: { line: number; column: number }; end: { line: number; column: number } };
 }
 
@@ -54,12 +57,15 @@ export async function mutateTypeScript(
   await once(spawn(nodeIn(copy), [program, "run"], { cwd: copy, stdio: ["ignore", 2, 2] }), "close");
   if (!existsSync(report)) throw new Error(`mutate: StrykerJS did not finish: see above.`);
 
-  const { files } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  const { files, testFiles = {} } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  const names = new Map(Object.values(testFiles).flatMap(({ tests }) => tests.map(({ id, name }) => [id, name])));
   for (const [file, { source, mutants }] of Object.entries(files)) {
-    for (const { status, replacement = "", location } of mutants) {
+    for (const { status, replacement = "", killedBy: [test = ""] = [], location } of mutants) {
       if (["CompileError", "RuntimeError", "Ignored", "Pending"].includes(status)) continue;
       const change = `${textAt(source, location)} → ${replacement.replace(/\s+/g, " ").slice(0, 100)}`;
-      tell({ file, line: location.start.line, change, noticed: status === "Killed" || status === "Timeout" });
+      const why =
+        { NoCoverage: "no test reaches it", Timeout: "it took too long" }[status as string] ?? names.get(test);
+      tell({ file, line: location.start.line, change, noticed: status === "Killed" || status === "Timeout", why });
     }
   }
 }

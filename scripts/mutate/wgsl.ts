@@ -74,28 +74,30 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
         .with(line - 1, after)
         .join("\n"),
     );
-    const { result } = await run(copy, tests, limit);
+    const { result, why } = await run(copy, tests, limit);
     writeFileSync(path, source);
     if (result === "no kernel") continue;
-    tell({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed" });
+    tell({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed", why });
   }
 }
 
 type Result = "passed" | "failed" | "no kernel";
 
 /** Runs tests up to the first that fails. Tests that take longer than the limit, as where a kernel never ends, have failed. */
-function run(copy: string, tests: string[], limit?: number): Promise<{ result: Result; output: string }> {
+function run(copy: string, tests: string[], limit?: number): Promise<{ result: Result; output: string; why?: string }> {
   const args = ["node_modules/vitest/vitest.mjs", "run", "--bail=1", ...tests];
-  const child = spawn(process.execPath, args, { cwd: copy, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, NO_COLOR: "1" };
+  const child = spawn(process.execPath, args, { cwd: copy, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += String(text)));
   const timer = limit && setTimeout(() => process.kill(-child.pid!, "SIGKILL"), limit); // with the processes that Vitest has started
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (status) => {
+    child.on("close", (status, signal) => {
       clearTimeout(timer);
-      const result = status === 0 ? "passed" : /ShaderError/.test(output) ? "no kernel" : "failed";
-      resolve({ result, output });
+      if (status === 0) return resolve({ result: "passed", output });
+      const why = signal ? "it took too long" : /^ *FAIL +(.*)$/m.exec(output)?.[1];
+      resolve({ result: /ShaderError/.test(output) ? "no kernel" : "failed", output, ...(why && { why }) });
     });
   });
 }
