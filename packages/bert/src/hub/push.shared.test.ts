@@ -149,7 +149,13 @@ describe.skipIf(!serve)("pushToHub", () => {
     expect(told).toContain(
       `${hub.url}/${options.repo}: uploading 3 files, 4 kB: config.json (1 kB), model.safetensors (3 kB), vocab.txt (1 kB)`,
     );
-    expect((await pushToHub(folder, { ...options, texts: true })).sent).toEqual(["predictions.csv"]);
+    const announced: unknown[] = [];
+    const announce = (message: string, paths: readonly string[]) => announced.push(message, paths);
+    expect((await pushToHub(folder, { ...options, texts: true, announce })).sent).toEqual(["predictions.csv"]);
+    expect(announced).toEqual([
+      `${hub.url}/${options.repo}: uploading 1 file, 1 kB: predictions.csv (1 kB)`,
+      ["predictions.csv"],
+    ]);
   });
 
   it("refuses names that are none before it asks anybody", async () => {

@@ -47,6 +47,8 @@ describe("modules begin as in PyTorch", () => {
     const rows = await embedding.weight.data();
     expect(Array.from(rows.slice(96, 128))).toEqual(Array(32).fill(0));
     expect(rows[95]).not.toBe(0);
+    const values = [...(await new Embedding(8, 64).weight.data())]; // no padding: no row is 0
+    expect(values.filter((value) => Math.abs(value) > 1e-6).length).toBeGreaterThan(500);
   });
 
   test("parameter: as its second argument says", async () => {

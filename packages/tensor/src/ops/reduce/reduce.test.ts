@@ -41,6 +41,7 @@ const long: OpCase[] = [
   { shapes: [[3, 2052]], args: [{ dim: 1 }], gradient: false, note: "long rows of fours" },
   { shapes: [[601, 8]], args: [{ dim: 0 }], gradient: false, note: "long columns" },
   { shapes: [[2, 300, 3]], args: [{ dim: 1 }], gradient: false },
+  { shapes: [[2, 4099]], args: [{ dim: 1 }], gradient: false, note: "rows whose last segment is shorter" },
   { shapes: [[70_000]], gradient: false, note: "everything", rtol: 1e-6 },
   { shapes: [[70_000, 3]], args: [{ dim: 1 }], gradient: false, note: "many rows" },
 ];
