@@ -124,27 +124,26 @@ export { generateReviews, REVIEW_LABELS, type Review } from "./sample/reviews.ts
 export { SAMPLE_RECIPE } from "./sample/sample.ts";
 export { trainWordPiece } from "./sample/wordpiece.ts";
 export {
+  getGreedySchedule,
+  getReduceOnPlateauSchedule,
+  type GreedyOptions,
+  type ReduceLrOnPlateauOptions,
+} from "./schedule/by-metric.ts";
+export {
   getConstantSchedule,
   getConstantScheduleWithWarmup,
   getCosineWithHardRestartsScheduleWithWarmup,
   getCosineWithMinLrScheduleWithWarmup,
   getCosineWithMinLrScheduleWithWarmupLrRate,
   getCosineScheduleWithWarmup,
-  getGreedySchedule,
   getInverseSqrtSchedule,
   getLinearScheduleWithWarmup,
   getPolynomialDecayScheduleWithWarmup,
-  getReduceOnPlateauSchedule,
-  getScheduler,
   getWsdSchedule,
-  SCHEDULER_NAMES,
-  type GreedyOptions,
-  type LrScheduler,
-  type ReduceLrOnPlateauOptions,
   type Schedule,
-  type SchedulerName,
-  type SchedulerOptions,
-} from "./schedule/schedule.ts";
+} from "./schedule/by-steps.ts";
+export { getScheduler, type SchedulerOptions } from "./schedule/get-scheduler.ts";
+export { SCHEDULER_NAMES, type LrScheduler, type SchedulerName } from "./schedule/scheduler.ts";
 export { Trainer, type TrainerOptions } from "./trainer/trainer.ts";
 export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer/trainer-state.ts";
 export {

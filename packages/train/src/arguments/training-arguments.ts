@@ -1,6 +1,6 @@
 import { GpugradError, showValue } from "@gpugrad/tensor";
 import { didYouMean, optionHint } from "./nearest.ts";
-import { SCHEDULER_NAMES, watchesMetric } from "../schedule/schedule.ts";
+import { SCHEDULER_NAMES, watchesMetric } from "../schedule/scheduler.ts";
 
 /** An argument: what stands there unless something is said, what may stand there, and what it is for. */
 export interface Argument<T = unknown> {

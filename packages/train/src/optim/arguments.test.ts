@@ -1,7 +1,9 @@
 import { destroy, init, keep, ones, Tensor, undisposed } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GradScaler, initGradScaler, updateGradScaler } from "./grad-scaler.ts";
-import * as schedules from "../schedule/schedule.ts";
+import * as byMetric from "../schedule/by-metric.ts";
+import * as bySteps from "../schedule/by-steps.ts";
+import { getScheduler } from "../schedule/get-scheduler.ts";
 import { Adafactor } from "./adafactor.ts";
 import { Adam, AdamW } from "./adamw.ts";
 import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";
@@ -102,7 +104,6 @@ describe("optimizers refuse by name", () => {
 
 describe("so do what works on gradients and parameters, schedules and the scaler", () => {
   const steps = { numWarmupSteps: 1, numTrainingSteps: 10 };
-  const { getScheduler } = schedules;
   test.each<[string, () => unknown, RegExp]>([
     ["clipGradNorm without a norm", call(clipGradNorm, []), /clipGradNorm: maxNorm is missing/],
     ["clipGradNorm, NaN", call(clipGradNorm, [], NaN), /clipGradNorm: maxNorm is NaN; it has to be from 0 on/],
@@ -163,25 +164,25 @@ describe("so do what works on gradients and parameters, schedules and the scaler
     ],
     [
       "a schedule by itself",
-      call(schedules.getLinearScheduleWithWarmup, { steps: 3 }),
+      call(bySteps.getLinearScheduleWithWarmup, { steps: 3 }),
       /getLinearScheduleWithWarmup: there is no option steps/,
     ],
     [
       "a missing number of steps",
-      call(schedules.getCosineScheduleWithWarmup, { numWarmupSteps: 1 }),
+      call(bySteps.getCosineScheduleWithWarmup, { numWarmupSteps: 1 }),
       /numTrainingSteps is missing/,
     ],
     [
       "a ramp",
-      call(schedules.getWsdSchedule, { numWarmupSteps: 1, numDecaySteps: 1, decayType: "cosin" }),
+      call(bySteps.getWsdSchedule, { numWarmupSteps: 1, numDecaySteps: 1, decayType: "cosin" }),
       /decayType "cosin" is not known; there are linear, cosine, 1-sqrt. Did you mean cosine\?/,
     ],
     [
       "a plateau",
-      call(schedules.getReduceOnPlateauSchedule, 1, { mode: "maximum" }),
+      call(byMetric.getReduceOnPlateauSchedule, 1, { mode: "maximum" }),
       /mode "maximum" is not known; there are min, max/,
     ],
-    ["greed", call(schedules.getGreedySchedule, 1, { min_lr: 1 }), /there is no option min_lr. Did you mean minLr\?/],
+    ["greed", call(byMetric.getGreedySchedule, 1, { min_lr: 1 }), /there is no option min_lr. Did you mean minLr\?/],
   ])("%s", (_, work, message) => expect(work).toThrow(message));
 
   test("a metric, and a saved state, of another kind", () => {

@@ -10,7 +10,7 @@ import {
 } from "@gpugrad/bert";
 import { destroy, fromArray, init, mul, undisposed, record, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { getScheduler } from "../schedule/schedule.ts";
+import { getScheduler } from "../schedule/get-scheduler.ts";
 import { Adam, AdamW } from "./adamw.ts";
 import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";
 import { noDecayGroups } from "./optimizer.ts";

@@ -3,14 +3,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { initGradScaler, updateGradScaler } from "../optim/grad-scaler.ts";
-import {
-  getCosineScheduleWithWarmup,
-  getLinearScheduleWithWarmup,
-  getScheduler,
-  SCHEDULER_NAMES,
-  type LrScheduler,
-  type SchedulerName,
-} from "./schedule.ts";
+import { getCosineScheduleWithWarmup, getLinearScheduleWithWarmup } from "./by-steps.ts";
+import { getScheduler } from "./get-scheduler.ts";
+import { SCHEDULER_NAMES, type LrScheduler, type SchedulerName } from "./scheduler.ts";
 
 const optim = join(process.env.GPUGRAD_SHARED ?? "../../shared", "reference/optim");
 

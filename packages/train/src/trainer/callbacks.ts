@@ -6,7 +6,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { checkRanges } from "../optim/check.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { PredictionOutput } from "./prediction.ts";
-import type { LrScheduler } from "../schedule/schedule.ts";
+import type { LrScheduler } from "../schedule/scheduler.ts";
 import type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 

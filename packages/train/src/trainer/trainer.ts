@@ -56,7 +56,8 @@ import {
   type PredictionOutput,
 } from "./prediction.ts";
 import { inputsOf } from "./recorded-steps.ts";
-import { getScheduler, watchesMetric, type LrScheduler } from "../schedule/schedule.ts";
+import { getScheduler } from "../schedule/get-scheduler.ts";
+import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
 import { freshControl, freshState, type LogEntry, type TrainerControl, type TrainerState } from "./trainer-state.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";

@@ -37,7 +37,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import { inMode } from "./mode.ts";
 import { flosPerToken } from "./prediction.ts";
 import { inputsOf, RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
-import { watchesMetric, type LrScheduler } from "../schedule/schedule.ts";
+import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
 import { freshControl, freshState, stateFromJson, stateToJson, type LogEntry } from "./trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
