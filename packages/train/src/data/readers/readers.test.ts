@@ -239,6 +239,7 @@ describe("files that are not what they should be", () => {
     ["train.csv", "", /train\.csv: empty\. The first line names the columns/],
     ["train.json", "", /train\.json: not JSON/],
     ["train.json", Uint8Array.from([0x5b, 0xff, 0x5d]), /train\.json: not UTF-8/],
+    ["train.json", "null", /train\.json: expected an array of objects, found null/],
     ["train.json", '[{"text":"a"}, [[1]]]', /row 1: expected an object, found a list of 1/],
     ["train.parquet", "", /train\.parquet: not a readable parquet file/],
     ["train.parquet", "PAR1PAR1", /train\.parquet: not a readable parquet file/],
@@ -298,6 +299,8 @@ describe("files that are not what they should be", () => {
       ["train.csv", "text,label\ré,1\rb,0\r"],
       ["train.jsonl", '\ufeff{"text":"é","label":1}\r\n{"text":"b","label":0}\r\n'],
       ["train.json", '\ufeff[{"text":"é","label":1},{"text":"b","label":0}]'],
+      ["train.json", '{"version":1,"data":[{"text":"é","label":1},{"text":"b","label":0}]}'],
+      ["train.json", '{"data":"of 2026","text":["é","b"],"label":[1,0]}'],
       ["train.csv.gz", gzipSync("\ufefftext,label\né,1\nb,0\n")],
     ] as const) {
       expect((await rowsOf(file, content)).map(({ text, label }) => `${text}${label}`)).toEqual(["é1", "b0"]);
