@@ -2,9 +2,12 @@ import { describe, expect, test } from "vitest";
 import { log } from "./ops/elementwise/unary.ts";
 import { cast } from "./ops/cast/cast.ts";
 import { full, zeros } from "./ops/create/create.ts";
+import { fill } from "./ops/elementwise/fill.ts";
 import { embedding } from "./ops/embedding/embedding.ts";
 import { softmax } from "./ops/softmax/softmax.ts";
-import { debug } from "./numerics.ts";
+import { debug, watchNumerics, type OpRun } from "./numerics.ts";
+import { provenance } from "./provenance.ts";
+import { profile } from "./runtime/profile.ts";
 import { scope } from "./scope.ts";
 import { fromArray, tensor, undisposed } from "./tensor.ts";
 import { withDevice } from "./testing/check-op.ts";
@@ -56,5 +59,65 @@ describe("debug({ checkNumerics })", () => {
     for (let i = 0; i < 4100; i++) scope(() => void log(x));
     await expect(x.data()).rejects.toThrow("log is the first op that produced infinity");
     debug({ checkNumerics: false });
+  });
+});
+
+describe("watchNumerics", () => {
+  withDevice();
+
+  /** Runs that were inspected, and a look at more of them. */
+  function watching(nameOf?: (of: object) => string | undefined) {
+    const told: OpRun[] = [];
+    const watch = watchNumerics((runs) => told.push(...runs), nameOf);
+    return { ...watch, told };
+  }
+
+  test("tells names, directions and inputs, without truth values and what is disposed", async () => {
+    const [x, y] = [tensor([1, -3]), tensor([Infinity, NaN, 2])];
+    const gone = tensor([5]);
+    gone.dispose();
+    const { inspect, finish, told } = watching((storage) => (storage === x.storage ? "weight" : undefined));
+    inspect("mul", [x, gone, tensor([true]), { scale: 2 }], y);
+    inspect("mul backward", [[y], -Infinity], x, x);
+    provenance.op = "norm backward";
+    inspect("sum", [], y, y);
+    provenance.op = "user";
+    await finish();
+    expect(told).toEqual([
+      { op: "mul", direction: "forward", leaf: undefined, onPurpose: false },
+      { op: "mul backward", direction: "backward", leaf: "weight", onPurpose: true },
+      { op: "norm backward (sum)", direction: "backward", leaf: undefined, onPurpose: false },
+    ].map((run) => expect.objectContaining(run) as unknown)); // prettier-ignore
+    const ofX = { name: "weight", shape: [2], dtype: "f32", madeBy: "user", nan: 0, inf: 0, smallest: -3, largest: 1 };
+    const ofY = { name: undefined, shape: [3], dtype: "f32", madeBy: "user", nan: 1, inf: 1, smallest: 2, largest: 2 };
+    expect(told.map(({ inputs, output }) => [inputs, output])).toEqual([[[ofX], ofY], [[ofY], ofX], [[], ofY]]); // prettier-ignore
+  });
+
+  test("looks at a tensor once, until it changes in place", async () => {
+    const x = tensor([1, 2]);
+    const { inspect, finish, told } = watching();
+    const times = await profile(() => {
+      for (let i = 0; i < 3; i++) inspect("a", [x], x);
+    });
+    expect(times.map(({ dispatches }) => dispatches)).toEqual([1]);
+    fill(x, NaN);
+    inspect("b", [x], x);
+    await finish();
+    expect(told.map(({ inputs: [input], output }) => [input!.nan, output.nan])).toEqual([[0, 0], [0, 0], [0, 0], [2, 2]]); // prettier-ignore
+  });
+
+  test("an op whose tensors do not fit into a log has them in the next", async () => {
+    const x = tensor([1]);
+    const { inspect, finish, told } = watching();
+    for (let i = 1; i < 4096; i++) {
+      fill(x, i);
+      inspect("fill", [], x);
+    }
+    inspect("log", [tensor([Infinity])], tensor([NaN]));
+    await finish();
+    expect(told.slice(0, -1).map(({ output }) => output.largest)).toEqual(
+      Array.from({ length: 4095 }, (_, i) => i + 1),
+    );
+    expect([told.at(-1)!.inputs[0]!.inf, told.at(-1)!.output.nan]).toEqual([1, 1]);
   });
 });

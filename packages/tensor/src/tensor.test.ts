@@ -22,6 +22,8 @@ describe("making and reading", () => {
 
   test("errors name the place and the numbers", async () => {
     expect(() => tensor([[1, 2], [3]])).toThrow(/ragged arrays: \[1\] has 1 entries, the first of its kind 2/);
+    expect(() => tensor([1, [2]])).toThrow(/ragged arrays: \[1\] has 1 entries, the first of its kind none/);
+    expect(() => tensor([[1, 2], 3])).toThrow(/ragged arrays: there is a number at \[1\], where an array was expected/);
     expect(() => fromArray([1, 2, 3], [2, 2])).toThrow(/3 values don't fill the shape \[2,2\] \(4 elements\)/);
     await expect(tensor([1, 2]).item()).rejects.toThrow(/the tensor has 2 elements \(\[2\]\)/);
     expect(() => tensor([1, 2]).write([1])).toThrow(/1 values for 2 elements/);

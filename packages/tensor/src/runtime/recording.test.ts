@@ -65,13 +65,16 @@ describe("record", () => {
     recording.dispose();
   });
 
-  test("what a replay could not do again is refused, and nothing stays reserved", () => {
+  test("what a replay could not do again is refused, and nothing stays reserved", async () => {
     const x = fromArray([1, 2], [2]);
     expect(() => record(() => fromArray([1], [1]))).toThrow("record: data is uploaded inside the recorded work");
     expect(() => record(() => Promise.resolve())).toThrow("record: the work is asynchronous");
     expect(() => record(() => record(() => add(x, 1)))).toThrow(
       "record: other work is recorded inside the recorded work",
     );
+    let reading: Promise<unknown> | undefined;
+    record(() => void (reading = x.data())).recording.dispose();
+    await expect(reading).rejects.toThrow("record: a tensor is read inside the recorded work");
     const y = add(x, 1); // and after that everything goes on
     for (const t of [x, y]) t.dispose();
   });

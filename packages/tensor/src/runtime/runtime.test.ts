@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   add,
   defineOp,
@@ -211,6 +211,23 @@ describe("what goes wrong on the device becomes an exception", () => {
     expect(await tensor([3]).item()).toBe(3);
     expect(() => softmax(x)).toThrow(/x is Tensor\(\[2\] f32, user\) of a device that was destroyed/);
     expect(await tensor([4]).item()).toBe(4); // which does the new one no harm
+  });
+
+  test("who waits for a device that is lost is told, whatever the driver does", async () => {
+    const { gpu } = device();
+    const never = vi.spyOn(gpu.queue, "onSubmittedWorkDone").mockReturnValue(new Promise(() => undefined));
+    const finished = device().finish();
+    gpu.destroy();
+    await expect(finished).rejects.toThrow("the GPU device was lost");
+    never.mockRestore();
+  });
+
+  test("a device that was given back was not lost", async () => {
+    const home = device();
+    await destroy();
+    await home.gpu.lost;
+    expect([home.gone, home.failed]).toEqual([true, false]);
+    expect(() => home.throwIfFailed()).toThrow("the device was destroyed. Call init() for a new one.");
   });
 
   test("after a loss several callers of init() get one device, with the limit of the one before", async () => {

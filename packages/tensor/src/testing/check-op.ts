@@ -85,7 +85,12 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
           const given = fromArray(Float32Array.from(dy.data), dy.shape);
           const gradients = (backward as Backward)(saved as never, given, needs);
           const nameOf = (t: Tensor) => Object.entries(names).find(([, input]) => input === t)?.[0];
-          return { y, gradients: tensors.map((t) => gradients[nameOf(t) ?? ""]) };
+          const gradientOf = (t: Tensor) => {
+            const name = nameOf(t);
+            if (name !== undefined) expect(gradients[name], `the gradient of ${name}`).toBeDefined();
+            return gradients[name ?? ""];
+          };
+          return { y, gradients: tensors.map(gradientOf) };
         });
         const tolerance = { rtol: c.rtol ?? 1e-5, atol: c.atol ?? 2e-6 };
         expect(got.y.shape).toEqual(want.shape);

@@ -125,7 +125,7 @@ export const pow = define(
   "pow",
   ["a", "b", "y"],
   (dy, { a, b }) => {
-    if (typeof b === "number" && b === 0) return f32("mul", dy, 0);
+    if (b === 0) return f32("mul", dy, 0);
     const slope = f32("mul", f32("pow", a, typeof b === "number" ? b - 1 : f32("sub", b, 1)), b);
     const da = f32("mul", dy, slope);
     return typeof b === "number" ? da : choose(f32("eq", b, 0), 0, da, dy.shape, "f32");
