@@ -1,4 +1,4 @@
-import type { Encoded } from "../../packages/gpugrad/src/text/inputs.ts";
+import type { Encoded } from "../../packages/gpugrad/src/text/text-model.ts";
 import { createServer } from "../../packages/gpugrad/src/serve/server.ts";
 import type { TextModel } from "../../packages/gpugrad/src/text/text-model.ts";
 import { textOf, type Target } from "../target.ts";

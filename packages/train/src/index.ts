@@ -10,13 +10,17 @@ export {
 } from "./trainer/callbacks.ts";
 export { cleanHtml } from "./data/clean-html.ts";
 export {
-  collate,
-  DataLoader,
+  encodeRows,
+  padTokens,
+  type Arrays,
   type Batch,
   type BatchTokenizer,
-  type CollateOptions,
-  type DataLoaderOptions,
-} from "./data/data-loader.ts";
+  type Collate,
+  type EncodedRow,
+  type NamedArray,
+  type Tokens,
+} from "./data/batch.ts";
+export { collate, DataLoader, type CollateOptions, type DataLoaderOptions } from "./data/data-loader.ts";
 export { findColumns, type ColumnOptions } from "./data/columns.ts";
 export { Dataset, type BadRows, type LabelInfo, type Row } from "./data/dataset.ts";
 export type { DataFolder } from "./data/readers/folder.ts";
@@ -43,7 +47,7 @@ export {
   type PaddingReport,
 } from "./data/sampling.ts";
 export { tokenizeDataset, type TokenizedDataset, type TokenizeOptions } from "./data/tokenize-dataset.ts";
-export type { TokenChunk } from "./data/tokens.ts";
+export { unpackTokens, type TokenChunk } from "./data/tokens.ts";
 export {
   memoryAdvice,
   stepMemory,

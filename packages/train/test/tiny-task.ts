@@ -5,16 +5,12 @@ import { Dataset, type BatchTokenizer, type TrainingArguments } from "@gpugrad/t
 /** One id per letter, so that a text's length is its number of tokens. */
 export const tokenizer: BatchTokenizer = {
   modelMaxLength: 16,
-  encodeBatch: (texts) => {
-    const ids = texts.map((text) => Array.from(text, (c) => c.charCodeAt(0) - 96));
-    const T = Math.max(...ids.map((row) => row.length));
-    const padded = (row: number[]): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
-    return ids.map((row) => ({
-      input_ids: padded(row),
-      attention_mask: padded(row.map(() => 1)),
-      token_type_ids: padded(row.map(() => 0)),
-    }));
-  },
+  padTokenId: 0,
+  encodeBatch: (texts) =>
+    texts.map((text) => {
+      const ids = Array.from(text, (c) => c.charCodeAt(0) - 96);
+      return { input_ids: ids, attention_mask: ids.map(() => 1), token_type_ids: ids.map(() => 0) };
+    }),
 };
 
 /** 60 texts of four lengths: batches come in several shapes. Class 1 begins with an a or c. */

@@ -15,10 +15,9 @@ afterAll(async () => {
 });
 
 const src = join(import.meta.dirname, "../src");
-const files = [
-  ...["schedule.ts", "grad-scaler.ts"],
-  ...["optim", "trainer"].flatMap((room) => readdirSync(join(src, room)).map((name) => `${room}/${name}`)),
-].filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+const files = ["schedule", "optim", "trainer"]
+  .flatMap((room) => readdirSync(join(src, room)).map((name) => `${room}/${name}`))
+  .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
 
 /** The examples in the comments of the optimizers, schedules and the Trainer: fenced, or after an `@example`. */
 const examples = files.flatMap((file) => {

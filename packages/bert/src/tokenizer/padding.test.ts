@@ -22,6 +22,11 @@ it("pads to the longest row, on either side", () => {
   ]);
 });
 
+it("keeps the mask of a row that has one", () => {
+  const masked = { input_ids: [5, 0], attention_mask: [1, 0] };
+  expect(columns([masked, { input_ids: [6, 7, 8] }], { padTokenId: 0 })[2]).toEqual([1, 0, 0, 1, 1, 1]);
+});
+
 it("pads to a length or a multiple; a longer row keeps its length", () => {
   const shape = (options: Parameters<typeof padRows>[2]) => padRows(rows, { padTokenId: 9 }, options).shape;
   expect(shape({ padToMultipleOf: 4 })).toEqual([2, 4]);

@@ -50,11 +50,15 @@ export function requirePadTokenId({ padTokenId }: Padder): number {
 /**
  * Pads rows of tokens to one length, on the tokenizer's side.
  *
- * @param rows `token_type_ids` left out means 0.
+ * @param rows `token_type_ids` left out means 0, `attention_mask` 1.
  * @throws {@link GpugradError} when a row needs padding and the tokenizer has no padding token
  */
 export function padRows(
-  rows: readonly { input_ids: ArrayLike<number>; token_type_ids?: ArrayLike<number> }[],
+  rows: readonly Readonly<{
+    input_ids: ArrayLike<number>;
+    token_type_ids?: ArrayLike<number>;
+    attention_mask?: ArrayLike<number>;
+  }>[],
   tokenizer: Padder,
   options?: PadRowsOptions,
 ): PaddedBatch {
@@ -67,7 +71,8 @@ export function padRows(
     const start = b * T + (tokenizer.paddingSide === "left" ? T - lengths[b]! : 0);
     input_ids.set(row.input_ids, start);
     if (row.token_type_ids) token_type_ids.set(row.token_type_ids, start);
-    attention_mask.fill(1, start, start + lengths[b]!);
+    if (row.attention_mask) attention_mask.set(row.attention_mask, start);
+    else attention_mask.fill(1, start, start + lengths[b]!);
   }
   return { input_ids, token_type_ids, attention_mask, shape: [B, T] };
 }

@@ -36,7 +36,7 @@ export function embed(args: string[]): Promise<number> {
       return { maxLength, prepare: (text) => (lowerCase ? (prompt + text).toLowerCase() : prompt + text) };
     },
     compute({ model, settings }, inputs) {
-      const { data: mask } = inputs.attention_mask as { data: ArrayLike<number> };
+      const mask = inputs["attention_mask"]?.data ?? inputs.input_ids.data.map(() => 1); // without padding there is none
       return poolTokens(model.forward(inputs).last_hidden_state, mask, settings, promptLength);
     },
     output: ({ json }: { json?: true }) => ({

@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { TextRow } from "../text/input-rows.ts";
-import type { Encoded } from "../text/inputs.ts";
+import type { Encoded } from "../text/text-model.ts";
 import type { TextModel } from "../text/text-model.ts";
 import { createServer, type ServeOptions } from "./server.ts";
 

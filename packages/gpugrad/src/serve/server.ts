@@ -1,6 +1,6 @@
 import { DeviceLostError } from "@gpugrad/tensor";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
-import type { Encoded } from "../text/inputs.ts";
+import type { Encoded } from "../text/text-model.ts";
 import type { TextRow } from "../text/input-rows.ts";
 import { isFinite, scoresOf } from "../text/scores.ts";
 import { writeError } from "../output.ts";

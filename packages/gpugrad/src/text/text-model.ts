@@ -6,20 +6,32 @@ import {
   type BertConfig,
   type BertForSequenceClassification,
   type Folder,
-  type ModelInputs,
   type Tokenizer,
 } from "@gpugrad/bert";
 import { device, DeviceLostError, GpugradError, init, scope, type Tensor } from "@gpugrad/tensor";
-import { saveTokenizer, startWorkers } from "@gpugrad/train";
+import {
+  encodeRows,
+  padTokens,
+  saveTokenizer,
+  startWorkers,
+  unpackTokens,
+  type Arrays,
+  type Tokens,
+} from "@gpugrad/train";
 import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
-import { encodeRows, padBatch, type Encoded } from "./inputs.ts";
 import type { TextRow } from "./input-rows.ts";
+
+/** The tokens of a text, cut where they are too many. */
+export interface Encoded extends Tokens {
+  /** Whether the text has more, where that is known. */
+  isCut?: boolean;
+}
 
 /** How to open a model, and what to compute with it. */
 export interface Task<M extends { readonly config: BertConfig }> {
   open: (folder: Folder, options: LoadOptions) => Promise<M>;
   /** A row of numbers for each text, [B, …]. */
-  compute: (model: M, inputs: ModelInputs) => Tensor;
+  compute: (model: M, inputs: Arrays) => Tensor;
   /** What the model's folder says about its texts. */
   texts?: (model: M, tokenizer: Tokenizer) => TextSettings;
 }
@@ -118,7 +130,7 @@ export async function openTextModel<M extends { readonly config: BertConfig }>(
       return workers?.encode(rows) ?? Promise.resolve(encodeMarked(tokenizer, rows, limit));
     },
     async compute(batch) {
-      const inputs = padBatch(tokenizer, batch);
+      const inputs = padTokens(batch, tokenizer);
       for (let isAgain = false; ; isAgain = true) {
         if (home.failed) await (rebuilding ??= rebuild().finally(() => (rebuilding = undefined)));
         try {
@@ -153,14 +165,7 @@ async function tokenizeThreads(tokenizer: Tokenizer, threads: number, maxLength:
     throw new GpugradError(`tokenizer: its thread can't be started: ${workers}`);
   }
   return {
-    encode: async (rows: readonly TextRow[]): Promise<Encoded[]> => {
-      const { ids, lengths, firsts } = await workers.encode(rows, maxLength);
-      let start = 0;
-      return Array.from(lengths, (length, i) => {
-        const input_ids = ids.subarray(start, (start += length));
-        return { input_ids, token_type_ids: new Int32Array(length).fill(1, firsts[i]) };
-      });
-    },
+    encode: async (rows: readonly TextRow[]) => unpackTokens(await workers.encode(rows, maxLength)),
     close: async (): Promise<void> => {
       await workers.close();
       await saved.remove();

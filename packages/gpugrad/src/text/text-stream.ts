@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { BadRow, TextRow } from "./input-rows.ts";
-import type { Encoded } from "./inputs.ts";
+import type { Encoded } from "./text-model.ts";
 import { ahead, mapAhead, windowsOf } from "./stream.ts";
 import type { TextModel } from "./text-model.ts";
 

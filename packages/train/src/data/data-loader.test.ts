@@ -1,7 +1,8 @@
 import { bertTokenizer } from "@gpugrad/bert";
 import { expect, test } from "vitest";
 import { shuffledIndices, splitMix64 } from "../random.ts";
-import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
+import type { Batch, BatchTokenizer, NamedArray } from "./batch.ts";
+import { collate, DataLoader } from "./data-loader.ts";
 import { Dataset } from "./dataset.ts";
 import { tokenizeDataset } from "./tokenize-dataset.ts";
 
@@ -50,20 +51,44 @@ test("a shuffle is a permutation, the same for seed and epoch, another for other
 
 test("pads to the longest, masks padding, keeps the rest", async () => {
   const [first, last] = await all(new DataLoader(data, tokenizer, { batchSize: 4 }));
-  expect(first!.shape).toEqual([4, 6]);
-  expect([...first!.input_ids.subarray(0, 12)]).toEqual([2, 5, 3, 0, 0, 0, 2, 5, 6, 3, 0, 0]);
-  expect([...first!.attention_mask.subarray(0, 12)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]);
-  expect(first!.labels).toEqual(new Int32Array([0, 1, 0, 1]));
-  expect(last!.shape).toEqual([3, 9]);
+  const { input_ids, attention_mask, labels } = first!.arrays;
+  expect(input_ids).toMatchObject({ shape: [4, 6], dtype: "i32" });
+  expect([...input_ids.data.subarray(0, 12)]).toEqual([2, 5, 3, 0, 0, 0, 2, 5, 6, 3, 0, 0]);
+  expect(attention_mask).toMatchObject({ shape: [4, 6], dtype: "i32" });
+  expect([...attention_mask!.data.subarray(0, 12)]).toEqual([1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0]);
+  expect(labels).toEqual({ data: new Int32Array([0, 1, 0, 1]), shape: [4], dtype: "i32" });
+  expect(last!.arrays.input_ids.shape).toEqual([3, 9]);
   expect(last!.rows).toEqual([4, 5, 6]);
+});
+
+test("rows of one length have no mask", async () => {
+  const alike = Dataset.fromRows([{ text: "ww" }, { text: "w w" }]);
+  const [batch] = await all(new DataLoader(alike, tokenizer));
+  expect(Object.keys(batch!.arrays)).toEqual(["input_ids", "token_type_ids"]);
+});
+
+test("the mask of a tokenizer that pads by itself is kept", () => {
+  const padding: BatchTokenizer = {
+    modelMaxLength: 8,
+    encodeBatch: () => [
+      { input_ids: [7, 0], attention_mask: [1, 0], token_type_ids: [0, 0] },
+      { input_ids: [8, 9], attention_mask: [1, 1], token_type_ids: [0, 0] },
+    ],
+  };
+  const { arrays } = collate(padding, [{ text: "a" }, { text: "bc" }], [0, 1]);
+  expect([...arrays.input_ids.data]).toEqual([7, 0, 8, 9]);
+  expect([...arrays["attention_mask"]!.data]).toEqual([1, 0, 1, 1]);
 });
 
 test("fixed padding, truncation, multiples, dropLast", async () => {
   const shapes = async (options: ConstructorParameters<typeof DataLoader>[2]) =>
-    (await all(new DataLoader(data, tokenizer, { batchSize: 4, ...options }))).map((batch) => batch.shape);
+    (await all(new DataLoader(data, tokenizer, { batchSize: 4, ...options }))).map(
+      (batch) => batch.arrays.input_ids.shape,
+    );
   expect(await shapes({ padding: "max_length", maxLength: 12 })).toEqual([[4, 12], [3, 12]]); // prettier-ignore
   expect(await shapes({ padToMultipleOf: 8 })).toEqual([[4, 8], [3, 16]]); // prettier-ignore
   expect(await shapes({ dropLast: true, maxLength: 5 })).toEqual([[4, 5]]);
+  await expect(shapes({ padToMultipleOf: 8, maxLength: 12 })).rejects.toThrow(/12 is not a multiple of .* 8/);
 });
 
 test("shuffles by epoch, goes on in the middle of one, follows indices", async () => {
@@ -102,10 +127,10 @@ test("a shuffle by windows takes rows of few blocks at a time, and goes on in th
 test("pairs, numbers as labels, no labels", async () => {
   const pairs = Dataset.fromRows([{ text: "w", text_pair: "w ww", label: 0.5 }]);
   const [batch] = await all(new DataLoader(pairs, tokenizer));
-  expect([...batch!.token_type_ids]).toEqual([0, 0, 0, 1, 1, 1, 1]);
-  expect(batch!.labels).toEqual(new Float32Array([0.5]));
+  expect([...batch!.arrays["token_type_ids"]!.data]).toEqual([0, 0, 0, 1, 1, 1, 1]);
+  expect(batch!.arrays["labels"]).toEqual({ data: new Float32Array([0.5]), shape: [1], dtype: "f32" });
   const [unlabelled] = await all(new DataLoader(Dataset.fromRows([{ text: "w" }]), tokenizer));
-  expect(unlabelled!.labels).toBeUndefined();
+  expect(unlabelled!.arrays["labels"]).toBeUndefined();
 });
 
 test("prepares ahead, and a bad row is thrown when its batch is due", async () => {
@@ -136,12 +161,12 @@ test("a row without a second text is encoded as it is without its neighbours, on
   const tokenized = await tokenizeDataset(mixed, tokenizer, { maxLength: 16, cacheDir: false });
   for (const options of [{ maxLength: 16 }, { maxLength: 16, tokenized }]) {
     const [batch] = await all(new DataLoader(mixed, tokenizer, options));
-    const row = (values: Int32Array, b: number) => [...values.subarray(6 * b, 6 * b + 6)];
-    expect(row(batch!.input_ids, 0)).toEqual([2, 5, 3, 5, 6, 3]);
-    expect(row(batch!.token_type_ids, 0)).toEqual([0, 0, 0, 1, 1, 1]);
-    expect(row(batch!.input_ids, 1)).toEqual([2, 5, 6, 3, 0, 0]); // one [SEP]
-    expect(row(batch!.input_ids, 2)).toEqual([2, 5, 3, 0, 0, 0]);
-    expect(row(batch!.token_type_ids, 2)).toEqual([0, 0, 0, 0, 0, 0]);
+    const row = ({ data }: NamedArray, b: number) => [...data.subarray(6 * b, 6 * b + 6)];
+    expect(row(batch!.arrays.input_ids, 0)).toEqual([2, 5, 3, 5, 6, 3]);
+    expect(row(batch!.arrays["token_type_ids"]!, 0)).toEqual([0, 0, 0, 1, 1, 1]);
+    expect(row(batch!.arrays.input_ids, 1)).toEqual([2, 5, 6, 3, 0, 0]); // one [SEP]
+    expect(row(batch!.arrays.input_ids, 2)).toEqual([2, 5, 3, 0, 0, 0]);
+    expect(row(batch!.arrays["token_type_ids"]!, 2)).toEqual([0, 0, 0, 0, 0, 0]);
   }
 });
 
@@ -164,10 +189,12 @@ test("without a padding token, rows of one length make a batch and others are re
     const tokenized = await tokenizeDataset(rows, bare, { maxLength: 8, cacheDir: false });
     return all(new DataLoader(rows, bare, { maxLength: 8, tokenized }));
   };
-  expect([...(await batchesOf(alike))[0]!.input_ids]).toEqual([7, 7, 7, 7]);
+  expect([...(await batchesOf(alike))[0]!.arrays.input_ids.data]).toEqual([7, 7, 7, 7]);
   await expect(batchesOf(different)).rejects.toThrow(/no padding token/);
   const real = bertTokenizer(["[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "##w"], { do_lower_case: true });
   const asTheyCome = (rows: Dataset) => all(new DataLoader(rows, real, { maxLength: 8 }));
-  expect((await asTheyCome(Dataset.fromRows([{ text: "ww" }, { text: "w w" }])))[0]!.shape).toEqual([2, 4]);
+  expect((await asTheyCome(Dataset.fromRows([{ text: "ww" }, { text: "w w" }])))[0]!.arrays.input_ids.shape).toEqual([
+    2, 4,
+  ]);
   await expect(asTheyCome(Dataset.fromRows([{ text: "ww" }, { text: "w" }]))).rejects.toThrow(/no padding token/);
 });

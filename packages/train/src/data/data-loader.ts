@@ -1,46 +1,19 @@
-import { padRows } from "@gpugrad/bert";
 import { DataError } from "../errors.ts";
 import { shuffledIndices } from "../random.ts";
+import {
+  collatorFor,
+  encodeRows,
+  padTokens,
+  withLabels,
+  type Batch,
+  type BatchTokenizer,
+  type Collate,
+  type EncodedRow,
+} from "./batch.ts";
 import type { Dataset, Row } from "./dataset.ts";
 import { lengthGroupedIndices, windowedIndices } from "./sampling.ts";
 import type { TokenizedDataset } from "./tokenize-dataset.ts";
-import { pairsOf, type TokenChunk } from "./tokens.ts";
-
-/** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */
-export interface BatchTokenizer {
-  /** Longest input of the model, in tokens; Infinity where it is not known. */
-  readonly modelMaxLength: number;
-  /** Texts (or pairs) as ids with special tokens, truncated and padded to one length. */
-  encodeBatch(
-    texts: readonly string[],
-    options: {
-      /** Undefined for a text without a second one. */
-      textPairs?: readonly (string | undefined)[];
-      truncation: true;
-      maxLength: number;
-      padding: false | "longest" | "max_length";
-      padToMultipleOf: number;
-    },
-  ): readonly Record<"input_ids" | "attention_mask" | "token_type_ids", ArrayLike<number>>[];
-  /** What padding consists of, for tokens that were made ahead; without it, only rows of one length make a batch. */
-  readonly padTokenId?: number | undefined;
-  /** Default right. */
-  readonly paddingSide?: "left" | "right";
-  /** Writes tokenizer.json into a folder. Without it, tokens are neither kept on disk, for evaluations to share, nor made by other threads. */
-  savePretrained?(folder: string): Promise<void>;
-}
-
-/** Padded examples as plain arrays, row-major `[B, T]`. */
-export type Batch = {
-  input_ids: Int32Array; // [B, T]
-  attention_mask: Int32Array; // [B, T] 1 for a token, 0 for padding
-  token_type_ids: Int32Array; // [B, T] 0 for the first text and padding, 1 for the second
-  /** [B] class ids, or numbers where the task is a regression; undefined for rows without labels. */
-  labels: Int32Array | Float32Array | undefined;
-  shape: readonly [B: number, T: number];
-  /** Which rows of the dataset these are. */
-  rows: readonly number[];
-};
+import { unpackTokens } from "./tokens.ts";
 
 export type CollateOptions = {
   /** Tokens per example at most; longer ones are truncated. Default: the model's limit, at most 512. */
@@ -51,59 +24,27 @@ export type CollateOptions = {
   padToMultipleOf?: number;
 };
 
-/** Tokenizes rows and pads them to one length. `rows[i]` comes from row `numbers[i]` of its dataset. */
+/** Tokens of a row at most, unless something else is asked for. */
+const maxLengthOf = ({ modelMaxLength }: BatchTokenizer): number => Math.min(modelMaxLength, 512);
+
+/** Tokenizes rows and makes a batch of them. `rows[i]` comes from row `numbers[i]` of its dataset. */
 export function collate(
   tokenizer: BatchTokenizer,
   rows: readonly Row[],
   numbers: readonly number[],
   options: CollateOptions & { regression?: boolean } = {},
 ): Batch {
-  const { padding = "longest", padToMultipleOf = 1, regression = false } = options;
-  const maxLength = options.maxLength ?? Math.min(tokenizer.modelMaxLength, 512);
-  const encoded = tokenizer.encodeBatch(
-    rows.map((row) => row.text),
-    { ...pairsOf(rows), truncation: true, ...{ maxLength, padding, padToMultipleOf } },
+  const { maxLength = maxLengthOf(tokenizer), regression = false } = options;
+  const make = withLabels(regression ? "f32" : "i32");
+  const arrays = make(encodeRows(tokenizer, rows, maxLength), (some) =>
+    padTokens(some, tokenizer, { ...options, maxLength }),
   );
-  const [B, T] = [rows.length, encoded[0]?.input_ids.length ?? 0];
-  const matrix = (column: "input_ids" | "attention_mask" | "token_type_ids") => {
-    const values = new Int32Array(B * T);
-    encoded.forEach((encoding, b) => values.set(encoding[column], b * T));
-    return values;
-  };
-  const labelled = rows.every((row) => row.label !== undefined);
-  return {
-    input_ids: matrix("input_ids"),
-    attention_mask: matrix("attention_mask"),
-    token_type_ids: matrix("token_type_ids"),
-    labels: labelled
-      ? labelArray(
-          rows.map((row) => row.label!),
-          regression,
-        )
-      : undefined,
-    shape: [B, T],
-    rows: numbers,
-  };
-}
-
-const labelArray = (labels: readonly number[], regression: boolean) =>
-  regression ? Float32Array.from(labels) : Int32Array.from(labels);
-
-/** Pads rows of tokens to one length, as {@link collate} does with texts. */
-function collateTokens(
-  { ids, lengths, firsts }: TokenChunk,
-  options: CollateOptions & { maxLength: number },
-  tokenizer: Pick<BatchTokenizer, "padTokenId" | "paddingSide">,
-): Omit<Batch, "labels" | "rows"> {
-  let at = 0;
-  const rows = Array.from(lengths, (length, b) => ({
-    input_ids: ids.subarray(at, (at += length)),
-    token_type_ids: new Int32Array(length).fill(1, firsts[b]),
-  }));
-  return padRows(rows, tokenizer, options);
+  return { arrays, rows: numbers };
 }
 
 export type DataLoaderOptions = CollateOptions & {
+  /** Makes batches of rows. Default: tokens, and the labels as the dataset has them. */
+  collate?: Collate;
   /** Rows per batch (default 8). */
   batchSize?: number;
   /** A new order for each epoch, told by `seed` and the epoch alone (default false: the dataset's order). */
@@ -162,7 +103,13 @@ export class DataLoader {
       );
     }
     if (indices) dataset.select(indices); // checks them
-    this.#maxLength = options.maxLength ?? Math.min(tokenizer.modelMaxLength, 512);
+    this.#maxLength = options.maxLength ?? maxLengthOf(tokenizer);
+    const { padToMultipleOf = 1 } = options;
+    if (this.#maxLength % padToMultipleOf !== 0) {
+      throw new DataError(
+        `DataLoader: maxLength ${this.#maxLength} is not a multiple of padToMultipleOf ${padToMultipleOf}, so padding would exceed it.`,
+      );
+    }
     if (tokenized && (tokenized.length !== dataset.length || tokenized.maxLength !== this.#maxLength)) {
       throw new DataError(
         `DataLoader: the tokens are not this dataset's: ${tokenized.length} rows of at most ${tokenized.maxLength} tokens · ` +
@@ -215,23 +162,20 @@ export class DataLoader {
 
   async #batch(order: Int32Array, k: number): Promise<Batch> {
     const numbers = Array.from(order.subarray(k * this.#batchSize, (k + 1) * this.#batchSize));
-    const regression = this.dataset.labels.numLabels === 1;
-    const { tokenized } = this.#options;
-    if (tokenized) {
-      const options = { ...this.#options, maxLength: this.#maxLength };
-      const { labels } = tokenized;
-      return {
-        ...collateTokens(await tokenized.read(numbers), options, this.#tokenizer),
-        labels:
-          labels &&
-          labelArray(
-            numbers.map((i) => labels[i]!),
-            regression,
-          ),
-        rows: numbers,
-      };
-    }
+    const { tokenized, collate = collatorFor(this.dataset.labels) } = this.#options;
+    const options = { ...this.#options, maxLength: this.#maxLength };
+    const rows = tokenized ? await this.#read(numbers, tokenized) : await this.#encode(numbers);
+    return { arrays: collate(rows, (some) => padTokens(some, this.#tokenizer, options)), rows: numbers };
+  }
+
+  async #encode(numbers: readonly number[]): Promise<EncodedRow[]> {
     const rows = await Promise.all(numbers.map((i) => this.dataset.row(i)));
-    return collate(this.#tokenizer, rows, numbers, { ...this.#options, regression });
+    return encodeRows(this.#tokenizer, rows, this.#maxLength);
+  }
+
+  async #read(numbers: readonly number[], tokenized: TokenizedDataset): Promise<EncodedRow[]> {
+    const { labels } = tokenized;
+    const rows = unpackTokens(await tokenized.read(numbers));
+    return labels ? rows.map((tokens, i) => ({ ...tokens, label: labels[numbers[i]!]! })) : rows;
   }
 }

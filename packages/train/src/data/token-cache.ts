@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BatchTokenizer } from "./data-loader.ts";
+import type { BatchTokenizer } from "./batch.ts";
 
 /** Tokens that stay on disk, in bytes; what was not used for longest goes first. */
 const LIMIT = 8 * 2 ** 30;

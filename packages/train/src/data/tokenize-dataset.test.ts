@@ -4,7 +4,8 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { DataLoader, type Batch, type BatchTokenizer } from "./data-loader.ts";
+import type { Batch, BatchTokenizer } from "./batch.ts";
+import { DataLoader } from "./data-loader.ts";
 import { Dataset, type Row } from "./dataset.ts";
 import { tokenCache } from "./token-cache.ts";
 import { startWorkers } from "./tokenize-workers.ts";

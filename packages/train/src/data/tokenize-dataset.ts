@@ -1,8 +1,8 @@
 import { byteSource, type ByteSource } from "@gpugrad/bert";
 import { saveTokenizer, startWorkers, tokenCache } from "#platform";
-import type { BatchTokenizer } from "./data-loader.ts";
+import { encodeRows, type BatchTokenizer } from "./batch.ts";
 import type { Dataset, Row } from "./dataset.ts";
-import { encodeRows, type TokenChunk } from "./tokens.ts";
+import { packTokens, type TokenChunk } from "./tokens.ts";
 
 export type TokenizeOptions = {
   /** Tokens per row at most; longer ones are truncated. Default: the model's limit, at most 512. */
@@ -64,7 +64,9 @@ export async function tokenizeDataset(
     let key = "";
     if (saved && cache) {
       // The tokens of one text stand for the program: when it learns to tokenize better, the key is another one.
-      saved.hash.update(JSON.stringify([FORMAT, maxLength, Array.from(encodeRows(tokenizer, [PROBE], 512).ids)]));
+      saved.hash.update(
+        JSON.stringify([FORMAT, maxLength, Array.from(encodeRows(tokenizer, [PROBE], 512)[0]!.input_ids)]),
+      );
       for await (const { rows } of chunksOf(dataset, labels)) {
         for (const { text, text_pair } of rows) saved.hash.update(JSON.stringify([text, text_pair]));
       }
@@ -78,10 +80,10 @@ export async function tokenizeDataset(
     const started = (await starting) ?? (numWorkers > 0 ? "the tokenizer can't be saved" : undefined);
     const workers = typeof started === "string" ? undefined : started;
     if (typeof started === "string") notes.push(`texts are tokenized without other threads: ${started}`);
-    const encode = workers
+    const encodeChunk = workers
       ? (rows: readonly Row[]) => workers.encode(rows, maxLength)
-      : (rows: readonly Row[]) => Promise.resolve(encodeRows(tokenizer, rows, maxLength));
-    const write = () => tokenFile(encodedChunks(dataset, labels, encode, workers ? 2 * numWorkers : 1, options));
+      : (rows: readonly Row[]) => Promise.resolve(packTokens(encodeRows(tokenizer, rows, maxLength)));
+    const write = () => tokenFile(encodedChunks(dataset, labels, encodeChunk, workers ? 2 * numWorkers : 1, options));
     const note = () => (notes.length > 0 ? notes.join("; ") : undefined);
     try {
       if (cache) {

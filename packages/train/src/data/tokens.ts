@@ -1,7 +1,6 @@
-import type { BatchTokenizer } from "./data-loader.ts";
-import type { Row } from "./dataset.ts";
+import type { Tokens } from "./batch.ts";
 
-/** Some rows as tokens, one row after the other; truncated, not padded. */
+/** The tokens of some rows, one row after the other: what is kept on disk, and sent between threads. */
 export type TokenChunk = {
   ids: Int32Array;
   /** Tokens of each row. */
@@ -10,26 +9,23 @@ export type TokenChunk = {
   firsts: Int32Array;
 };
 
-/** The second texts of rows, as a tokenizer takes them; a row without one is encoded as it is without its neighbours. */
-export function pairsOf(rows: readonly Row[]): { textPairs?: readonly (string | undefined)[] } {
-  return rows.some((row) => row.text_pair !== undefined) ? { textPairs: rows.map((row) => row.text_pair) } : {};
-}
-
-/** Rows as tokens, special ones included. */
-export function encodeRows(tokenizer: BatchTokenizer, rows: readonly Row[], maxLength: number): TokenChunk {
-  const encoded = tokenizer.encodeBatch(
-    rows.map((row) => row.text),
-    {
-      ...pairsOf(rows),
-      ...{ truncation: true, maxLength, padding: false, padToMultipleOf: 1 },
-    },
-  );
-  const lengths = Int32Array.from(encoded, ({ input_ids }) => input_ids.length);
-  const firsts = Int32Array.from(encoded, ({ token_type_ids }) => {
+/** Rows of tokens in one piece. */
+export function packTokens(rows: readonly Tokens[]): TokenChunk {
+  const lengths = Int32Array.from(rows, ({ input_ids }) => input_ids.length);
+  const firsts = Int32Array.from(rows, ({ input_ids, token_type_ids = [] }) => {
     const second = Array.prototype.indexOf.call(token_type_ids, 1);
-    return second < 0 ? token_type_ids.length : second;
+    return second < 0 ? input_ids.length : second;
   });
   const ids = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
-  encoded.reduce((at, { input_ids }) => (ids.set(input_ids, at), at + input_ids.length), 0);
+  rows.reduce((at, { input_ids }) => (ids.set(input_ids, at), at + input_ids.length), 0);
   return { ids, lengths, firsts };
+}
+
+/** The rows that were {@link packTokens}. */
+export function unpackTokens({ ids, lengths, firsts }: TokenChunk): Tokens[] {
+  let at = 0;
+  return Array.from(lengths, (length, i) => ({
+    input_ids: ids.subarray(at, (at += length)),
+    token_type_ids: new Int32Array(length).fill(1, firsts[i]),
+  }));
 }

@@ -7,7 +7,7 @@ import { getCosineScheduleWithWarmup, getLinearScheduleWithWarmup } from "./by-s
 import { getScheduler } from "./get-scheduler.ts";
 import { SCHEDULER_NAMES, type LrScheduler, type SchedulerName } from "./scheduler.ts";
 
-const optim = join(process.env.GPUGRAD_SHARED ?? "../../shared", "reference/optim");
+const optim = join(process.env.GPUGRAD_SHARED ?? "../shared", "reference/optim");
 
 function read<T>(file: string): { cases: T[]; base_lr?: number } {
   const path = join(optim, file);

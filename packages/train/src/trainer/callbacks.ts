@@ -1,7 +1,7 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
 import { check, checkOptions, didYouMean, GpugradError, showValue } from "@gpugrad/tensor";
 import { isBetter } from "../metrics/better.ts";
-import type { BatchTokenizer } from "../data/data-loader.ts";
+import type { BatchTokenizer } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkRanges } from "../optim/check.ts";
 import type { Optimizer } from "../optim/optimizer.ts";

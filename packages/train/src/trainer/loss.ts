@@ -1,6 +1,6 @@
 import type { BertForSequenceClassification, HeadOutput } from "@gpugrad/bert";
 import { autocast, crossEntropy, fromArray, keep, Tensor } from "@gpugrad/tensor";
-import type { Batch } from "../data/data-loader.ts";
+import type { Batch } from "../data/batch.ts";
 import type { StepInputs } from "./recorded-steps.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
@@ -56,9 +56,9 @@ export function lossOf(
         },
         { dtype: args.fp16 ? "f16" : "f32" },
       ),
-    weightOf({ labels, shape: [B] }) {
+    weightOf({ arrays: { labels }, rows }) {
       const weight = weights();
-      return weight && labels ? Array.from(labels).reduce((sum, label) => sum + weight[label]!, 0) : B;
+      return weight && labels ? Array.from(labels.data).reduce((sum, label) => sum + weight[label]!, 0) : rows.length;
     },
     dependsOn: () =>
       computeLoss ? undefined : JSON.stringify([args.fp16, args.labelSmoothingFactor, weights()?.join()]),

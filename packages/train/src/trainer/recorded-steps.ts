@@ -1,13 +1,16 @@
-import { checkInputs, type BertConfig, type ModelInputs } from "@gpugrad/bert";
-import { device, fromArray, keep, record, type DType, type Recording, type Tensor } from "@gpugrad/tensor";
-import type { Batch } from "../data/data-loader.ts";
+import type { ArrayInput } from "@gpugrad/bert";
+import { device, fromArray, keep, record, type Recording, type Tensor } from "@gpugrad/tensor";
+import type { Arrays, NamedArray } from "../data/batch.ts";
 
-/** Inputs of a forward, on the host or on the device. */
-export type StepInputs = ModelInputs & { labels?: ModelInputs["input_ids"] };
+/** Inputs of a forward by their names: the arrays of a batch, on the host or on the device. */
+export interface StepInputs {
+  input_ids: ArrayInput;
+  [name: string]: ArrayInput | undefined;
+}
 
 /** An update's inputs: its batches, and what share of the loss each has, f32 `[batches]`; one batch alone has all of it. */
 export interface UpdateInputs {
-  batches: StepInputs[];
+  batches: readonly StepInputs[];
   shares?: Tensor;
 }
 
@@ -26,7 +29,7 @@ interface Recorded {
  * an update of them costs the host a few microseconds per dispatch.
  */
 export class RecordedSteps {
-  readonly #config: BertConfig;
+  readonly #check: (arrays: Arrays) => void;
   readonly #dependsOn: () => string;
   readonly #update: (inputs: UpdateInputs) => Tensor;
   readonly #recorded = new Map<string, Recorded>();
@@ -37,11 +40,12 @@ export class RecordedSteps {
   readonly #forget = (): void => this.#disposeRecordings();
 
   /**
+   * @param check looks at what goes to the device unseen by the model. @throws for values that the model would refuse
    * @param update records an update, and gives what is to be read of it. It may do nothing that `record()` refuses.
    * @param dependsOn everything on the host that decides what the update does, as a text: when it changes, recordings are dropped
    */
-  constructor(config: BertConfig, update: (inputs: UpdateInputs) => Tensor, dependsOn: () => string) {
-    this.#config = config;
+  constructor(check: (arrays: Arrays) => void, update: (inputs: UpdateInputs) => Tensor, dependsOn: () => string) {
+    this.#check = check;
     this.#update = update;
     this.#dependsOn = dependsOn;
     this.#device.givers.add(this.#forget); // where memory is short, an update is recorded once more when its shape comes again
@@ -51,47 +55,47 @@ export class RecordedSteps {
    * Does an update, and reads its result.
    * @param shares of the loss, one for each of several batches
    * @param options.records whether the update may be recorded, and a recording of it replayed
-   * @throws when ids or labels are beyond what the config allows
+   * @throws what `check` throws
    */
   run(
-    batches: readonly Batch[],
+    batches: readonly Arrays[],
     shares: readonly number[] = [],
     { records = true }: { records?: boolean } = {},
   ): Promise<ArrayLike<number>> {
-    const given = batches.map(hostInputs);
-    if (!records) return this.#call(given, shares);
+    if (!records) return this.#call(batches, shares);
     const dependsOn = this.#dependsOn();
     if (dependsOn !== this.#recordedFor) {
       this.#disposeRecordings();
       this.#seen.clear();
       this.#recordedFor = dependsOn;
     }
-    const nameOf = ({ name, shape, dtype }: HostInput): string => `${name} ${dtype} ${shape.join("×")}`;
-    const key = given.map((inputs) => inputs.map(nameOf).join()).join(" + ");
+    const shapeOf = ([name, { dtype, shape }]: [string, NamedArray]): string => `${name} ${dtype} ${shape.join("×")}`;
+    const key = batches.map((arrays) => Object.entries(arrays).map(shapeOf).join()).join(" + ");
     const recorded = this.#recorded.get(key);
     const recordsNow = !recorded && this.#seen.has(key) && this.#recorded.size < MAX_SHAPES;
     if (!recorded && !recordsNow) {
       this.#seen.add(key);
-      return this.#call(given, shares);
+      return this.#call(batches, shares);
     }
     // Inputs on the host are looked at by the model itself; those on the device can't be.
-    for (const { input_ids: ids, token_type_ids: types, labels } of batches)
-      checkInputs(this.#config, { ids, types, classes: labels instanceof Float32Array ? undefined : labels });
-    const all = given.flatMap((inputs, i) => inputs.map((input) => ({ ...input, name: `${i} ${input.name}` })));
+    batches.forEach(this.#check);
+    const all = batches.flatMap((arrays, i) =>
+      Object.entries(arrays).map(([name, array]): [string, NamedArray] => [`${i} ${name}`, array]),
+    );
     if (batches.length > 1)
-      all.push({ name: "shares", values: Float32Array.from(shares), shape: [shares.length], dtype: "f32" });
+      all.push(["shares", { data: Float32Array.from(shares), shape: [shares.length], dtype: "f32" }]);
     if (recorded) {
-      for (const { name, values } of all) recorded.inputs[name]!.write(values);
+      for (const [name, { data }] of all) recorded.inputs[name]!.write(data);
       recorded.recording.replay();
       return recorded.result.data();
     }
-    return this.#record(key, given, all).data();
+    return this.#record(key, batches, all).data();
   }
 
-  #call(given: readonly HostInput[][], shares: readonly number[]): Promise<ArrayLike<number>> {
+  #call(batches: readonly Arrays[], shares: readonly number[]): Promise<ArrayLike<number>> {
     const called = (): Promise<ArrayLike<number>> => {
-      const shared = given.length > 1 ? fromArray(shares, [shares.length]) : undefined;
-      const result = this.#update({ batches: given.map(onHost), ...(shared && { shares: shared }) });
+      const shared = batches.length > 1 ? fromArray(shares, [shares.length]) : undefined;
+      const result = this.#update({ batches, ...(shared && { shares: shared }) });
       shared?.dispose();
       const values = result.data();
       result.dispose(); // the read is recorded; the memory may go
@@ -100,16 +104,16 @@ export class RecordedSteps {
     return this.#device.pool.lend(called, this.#recorded.size, this.#forget);
   }
 
-  #record(key: string, given: readonly HostInput[][], all: readonly HostInput[]): Tensor {
+  #record(key: string, batches: readonly Arrays[], all: readonly [string, NamedArray][]): Tensor {
     const inputs: Record<string, Tensor> = {};
-    for (const { name, values, shape, dtype } of all) inputs[name] = keep(fromArray(values, shape, dtype));
-    const batches = given.map(
-      (batch, i) =>
-        Object.fromEntries(batch.map(({ name }) => [name, inputs[`${i} ${name}`]])) as unknown as StepInputs,
-    );
+    for (const [name, { data, shape, dtype }] of all) inputs[name] = keep(fromArray(data, shape, dtype));
+    const placed = batches.map((arrays, i): StepInputs => {
+      const own = Object.keys(arrays).map((name) => [name, inputs[`${i} ${name}`]!] as const);
+      return { input_ids: inputs[`${i} input_ids`]!, ...Object.fromEntries(own) };
+    });
     const shares = inputs["shares"];
     try {
-      const { recording, result } = record(() => this.#update({ batches, ...(shares && { shares }) }));
+      const { recording, result } = record(() => this.#update({ batches: placed, ...(shares && { shares }) }));
       this.#recorded.set(key, { inputs, recording, result: keep(result) });
       return result;
     } catch (error) {
@@ -132,30 +136,3 @@ export class RecordedSteps {
     this.#recorded.clear();
   }
 }
-
-/** An array of a batch, by the model's name for it. */
-interface HostInput {
-  name: string;
-  values: Int32Array | Float32Array;
-  shape: readonly number[];
-  dtype: DType;
-}
-
-/** Without padding there is no mask: attention is faster so. */
-function hostInputs({ input_ids, attention_mask, token_type_ids, labels, shape }: Batch): HostInput[] {
-  const dtype = labels instanceof Float32Array ? "f32" : "i32";
-  return [
-    { name: "input_ids", values: input_ids, shape, dtype: "i32" },
-    ...(attention_mask.every((v) => v === 1)
-      ? []
-      : [{ name: "attention_mask", values: attention_mask, shape, dtype: "i32" } as const]),
-    { name: "token_type_ids", values: token_type_ids, shape, dtype: "i32" },
-    ...(labels ? [{ name: "labels", values: labels, shape: [shape[0]], dtype } as const] : []),
-  ];
-}
-
-/** A batch in the form that models take. */
-export const inputsOf = (batch: Batch): StepInputs => onHost(hostInputs(batch));
-
-const onHost = (inputs: readonly HostInput[]): StepInputs =>
-  Object.fromEntries(inputs.map(({ name, values, shape }) => [name, { data: values, shape }])) as unknown as StepInputs;

@@ -2,7 +2,7 @@ import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { registerHook } from "@gpugrad/autograd";
 import { destroy, device, full, init, manualSeed, memory, undisposed } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BatchTokenizer } from "../data/data-loader.ts";
+import type { BatchTokenizer } from "../data/batch.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
 import type { StepEvent } from "./callbacks.ts";
 import { Trainer } from "./trainer.ts";
@@ -13,16 +13,12 @@ afterAll(destroy);
 /** One id per letter: enough to train on. */
 const tokenizer: BatchTokenizer = {
   modelMaxLength: 16,
-  encodeBatch: (texts, { maxLength, padding }) => {
-    const ids = texts.map((text) => [1, ...Array.from(text, (c) => c.charCodeAt(0) - 94)].slice(0, maxLength));
-    const T = padding === "max_length" ? maxLength : Math.max(...ids.map((row) => row.length));
-    const padded = (row: number[]): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
-    return ids.map((row) => ({
-      input_ids: padded(row),
-      attention_mask: padded(row.map(() => 1)),
-      token_type_ids: padded(row.map(() => 0)),
-    }));
-  },
+  padTokenId: 0,
+  encodeBatch: (texts, { maxLength }) =>
+    texts.map((text) => {
+      const ids = [1, ...Array.from(text, (c) => c.charCodeAt(0) - 94)].slice(0, maxLength);
+      return { input_ids: ids, attention_mask: ids.map(() => 1), token_type_ids: ids.map(() => 0) };
+    }),
 };
 
 /** "ab…" is class 1 where an a comes before the first b. */

@@ -33,7 +33,8 @@ import {
   type TrainerEvent,
 } from "./callbacks.ts";
 import { classWeights, labelCounts } from "../data/class-weights.ts";
-import { DataLoader, type BatchTokenizer } from "../data/data-loader.ts";
+import type { BatchTokenizer } from "../data/batch.ts";
+import { DataLoader } from "../data/data-loader.ts";
 import { Dataset } from "../data/dataset.ts";
 import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
@@ -55,7 +56,6 @@ import {
   type ComputeMetrics,
   type PredictionOutput,
 } from "./prediction.ts";
-import { inputsOf } from "./recorded-steps.ts";
 import { getScheduler } from "../schedule/get-scheduler.ts";
 import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
 import { freshControl, freshState, type LogEntry, type TrainerControl, type TrainerState } from "./trainer-state.ts";
@@ -192,7 +192,7 @@ export class Trainer {
       for (let i = 0; i < 2; i++) {
         const start = performance.now();
         const generator = defaultGenerator.state;
-        inMode(this.model, true, () => scope(() => loss.forward(this.model, inputsOf(batch)).loss!.backward()));
+        inMode(this.model, true, () => scope(() => loss.forward(this.model, batch.arrays).loss!.backward()));
         defaultGenerator.setState(generator);
         this.model.zeroGrad();
         await device().finish();
@@ -458,11 +458,11 @@ export class Trainer {
     try {
       for await (const batch of loader.epoch()) {
         const at = row;
-        row += batch.shape[0];
-        for (const label of batch.labels ?? []) labels.push(label);
+        row += batch.rows.length;
+        for (const label of batch.arrays["labels"]?.data ?? []) labels.push(label);
         const read = scope(() =>
           noGrad(() => {
-            const output = inMode(model, false, () => loss.forward(model, inputsOf(batch)));
+            const output = inMode(model, false, () => loss.forward(model, batch.arrays));
             return { logits: output.logits.data(), mean: output.loss?.item() };
           }),
         );

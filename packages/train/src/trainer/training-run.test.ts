@@ -17,7 +17,7 @@ import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback } from "./callbacks.ts";
 import { OutputFolder } from "../checkpoint/output-folder.ts";
 import { writeSealedFolder } from "../checkpoint/sealed-folder.ts";
-import type { BatchTokenizer } from "../data/data-loader.ts";
+import type { BatchTokenizer } from "../data/batch.ts";
 import { Dataset } from "../data/dataset.ts";
 import { trainWordPiece } from "../sample/wordpiece.ts";
 import { NonFiniteError } from "./non-finite.ts";

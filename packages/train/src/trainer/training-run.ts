@@ -1,5 +1,5 @@
 import { detectAnomaly, noGrad } from "@gpugrad/autograd";
-import type { BertForSequenceClassification } from "@gpugrad/bert";
+import { checkInputs, type BertForSequenceClassification } from "@gpugrad/bert";
 import {
   add,
   concat,
@@ -25,7 +25,8 @@ import {
   type UpdateEvent,
 } from "./callbacks.ts";
 import { loadWeights, readResumeState, writeResumeState, type Progress } from "../checkpoint/run-files.ts";
-import type { Batch, DataLoader } from "../data/data-loader.ts";
+import { lengthsOf, type Batch } from "../data/batch.ts";
+import type { DataLoader } from "../data/data-loader.ts";
 import { GradScaler } from "../optim/grad-scaler.ts";
 import type { Loss } from "./loss.ts";
 import { NonFiniteError } from "./non-finite.ts";
@@ -36,7 +37,7 @@ import { callbackStates, loadCallbackStates } from "./callback-states.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { inMode } from "./mode.ts";
 import { flosPerToken } from "./prediction.ts";
-import { inputsOf, RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
+import { RecordedSteps, type UpdateInputs } from "./recorded-steps.ts";
 import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
 import { freshControl, freshState, stateFromJson, stateToJson, type LogEntry } from "./trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
@@ -160,7 +161,12 @@ export class TrainingRun {
     this.#scaler = new GradScaler({ enabled: args.fp16 });
     this.#halted = keep(zeros([]));
     this.#steps = new RecordedSteps(
-      model.config,
+      ({ input_ids, token_type_ids, labels }) =>
+        checkInputs(model.config, {
+          ids: input_ids.data,
+          types: token_type_ids?.data,
+          classes: labels?.dtype === "i32" ? labels.data : undefined,
+        }),
       (inputs) => this.#update(inputs),
       () => this.#dependsOn(),
     );
@@ -279,7 +285,7 @@ export class TrainingRun {
     if (this.#isOver()) return true;
     for await (const batch of loader.epoch(epochs, { skip: batchesDone })) {
       if (stopped()) return false;
-      if (!batch.labels) throw await this.#noLabel(batch);
+      if (!batch.arrays["labels"]) throw await this.#noLabel(batch);
       batches.push(batch);
       batchesDone++;
       const isFull = batches.length === args.gradientAccumulationSteps || batchesDone === loader.length;
@@ -303,7 +309,7 @@ export class TrainingRun {
     const { args, loss, looks } = this.#parts;
     await this.#emit("onStepBegin");
     await this.#parts.settled();
-    const tokens = batches.reduce((sum, { shape: [B, T] }) => sum + B * T, 0);
+    const tokens = batches.reduce((sum, { arrays }) => sum + arrays.input_ids.data.length, 0);
     const pending: Pending = {
       step: ++state.globalStep,
       ...{ batches, epoch, tokens, learningRate: lrScheduler.lr, generator: this.#generator },
@@ -313,7 +319,10 @@ export class TrainingRun {
     state.totalFlos += tokens * this.#flosPerToken;
     this.optimizer.lr = lrScheduler.lr;
     const records = args.recordSteps && !looks() && loss.dependsOn() !== undefined;
-    const result = this.#drawing(() => this.#steps.run(batches, this.#sharesOf(batches), { records }));
+    const result = this.#drawing(() => {
+      const arrays = batches.map((batch) => batch.arrays);
+      return this.#steps.run(arrays, this.#sharesOf(batches), { records });
+    });
     const before = this.#inFlight.at(-1);
     const read = Promise.all([result, before]).then(([values]) => this.#takeIn(pending, values));
     read.catch(() => undefined); // it is awaited later
@@ -432,13 +441,13 @@ export class TrainingRun {
     this.#gradNorm = norm!;
     this.#learningRate = learningRate;
     this.#tokens += tokens;
-    this.#samples += batches.reduce((sum, { shape: [B] }) => sum + B, 0);
+    this.#samples += batches.reduce((sum, { rows }) => sum + rows.length, 0);
     const elapsed = (performance.now() - this.#startedAt) / 1000;
     const stepsDone = step - this.#firstStep;
     await this.#emit("onStepResult", {
       result: {
         ...{ step, totalSteps: this.state.maxSteps, loss: loss!, gradNorm: norm!, learningRate, epoch },
-        lengths: batches.flatMap(lengthsOf),
+        lengths: batches.flatMap(({ arrays }) => lengthsOf(arrays)),
         tokensPerSecond: this.#tokens / elapsed,
         secondsLeft: (elapsed / stepsDone) * (this.state.maxSteps - step),
         ...(args.fp16 && { lossScale: lossScale! }),
@@ -456,7 +465,7 @@ export class TrainingRun {
     let found: string | undefined;
     for (const batch of batches) {
       const { firstBad } = await detectAnomaly(
-        () => inMode(model, true, () => scope(() => lossFunction.forward(model, inputsOf(batch)).loss!.backward())),
+        () => inMode(model, true, () => scope(() => lossFunction.forward(model, batch.arrays).loss!.backward())),
         { parameters: model.namedParameters() },
       );
       found ??= firstBad?.message;
@@ -613,11 +622,6 @@ export class TrainingRun {
     if (!this.#halted.disposed) this.#halted.dispose();
     this.#parts.model.eval();
   }
-}
-
-/** Tokens of each row of a batch, without padding. */
-function lengthsOf({ attention_mask, shape: [B, T] }: Batch): number[] {
-  return Array.from({ length: B }, (_, b) => attention_mask.subarray(b * T, (b + 1) * T).reduce((a, m) => a + m, 0));
 }
 
 /** A disk that is full, read-only or gone. */

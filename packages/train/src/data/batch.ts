@@ -1,0 +1,121 @@
+import { padRows, type Padder, type PadRowsOptions } from "@gpugrad/bert";
+import type { LabelInfo, Row } from "./dataset.ts";
+
+/** Values of a batch, row-major, as models take them. */
+export interface NamedArray {
+  readonly data: Int32Array | Float32Array;
+  readonly shape: readonly number[];
+  readonly dtype: "i32" | "f32";
+}
+
+/**
+ * Arrays by the names that a model's `forward` has for them: `input_ids`, `token_type_ids` (both [B, T]), `attention_mask` [B, T] where there is
+ * padding, `labels`, …
+ */
+export interface Arrays {
+  readonly input_ids: NamedArray;
+  readonly [name: string]: NamedArray;
+}
+
+/** Rows of a dataset, ready for a model. */
+export interface Batch {
+  readonly arrays: Arrays;
+  /** Which rows of the dataset these are. */
+  readonly rows: readonly number[];
+}
+
+/** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */
+export interface BatchTokenizer extends Padder {
+  /** Longest input of the model, in tokens; Infinity where it is not known. */
+  readonly modelMaxLength: number;
+  /** Texts (or pairs) as ids with special tokens, truncated, not padded. */
+  encodeBatch(
+    texts: readonly string[],
+    options: {
+      /** Undefined for a text without a second one. */
+      textPairs?: readonly (string | undefined)[];
+      truncation: true;
+      maxLength: number;
+      padding: false;
+      padToMultipleOf: 1;
+    },
+  ): readonly Record<"input_ids" | "attention_mask" | "token_type_ids", ArrayLike<number>>[];
+  /** What padding consists of; without it, only rows of one length make a batch. */
+  readonly padTokenId?: number | undefined;
+  /** Default right. */
+  readonly paddingSide?: "left" | "right";
+  /** Writes tokenizer.json into a folder. Without it, tokens are neither kept on disk, for evaluations to share, nor made by other threads. */
+  savePretrained?(folder: string): Promise<void>;
+}
+
+/** The tokens of a row, special ones included. */
+export interface Tokens {
+  readonly input_ids: ArrayLike<number>;
+  /** Left out: 0. */
+  readonly token_type_ids?: ArrayLike<number>;
+  /** Left out: all of them are tokens. */
+  readonly attention_mask?: ArrayLike<number>;
+}
+
+/** A row of a dataset as tokens, with what it has beside its texts. */
+export type EncodedRow = Tokens & Omit<Row, "text" | "text_pair">;
+
+/** Makes arrays of rows: pads their tokens with `pad`, and adds what the loss needs. */
+export type Collate = (rows: readonly EncodedRow[], pad: (rows: readonly Tokens[]) => Arrays) => Arrays;
+
+/** Rows with their texts, or pairs of texts, as tokens: at most `maxLength` each, not padded. A row without a second text is encoded as it is without its neighbours. */
+export function encodeRows(
+  tokenizer: Pick<BatchTokenizer, "encodeBatch">,
+  rows: readonly Row[],
+  maxLength: number,
+): EncodedRow[] {
+  const textPairs = rows.map((row) => row.text_pair);
+  const encoded = tokenizer.encodeBatch(
+    rows.map((row) => row.text),
+    {
+      ...(textPairs.some((text) => text !== undefined) && { textPairs }),
+      ...{ truncation: true, maxLength, padding: false, padToMultipleOf: 1 },
+    },
+  );
+  // Nothing else is kept of an encoding: its offsets are large.
+  return encoded.map(({ input_ids, token_type_ids, attention_mask }, i) => {
+    const hasPadding = Array.prototype.includes.call(attention_mask, 0); // of a tokenizer that pads all the same
+    const { text: _, text_pair: __, ...row } = rows[i]!;
+    return { ...row, input_ids, token_type_ids, ...(hasPadding && { attention_mask }) };
+  });
+}
+
+/**
+ * Pads tokens to one length, on the tokenizer's side. Without padding there is no mask: attention is faster so.
+ * @throws {@link GpugradError} when a row needs padding and the tokenizer has no padding token
+ */
+export function padTokens(rows: readonly Tokens[], tokenizer: Padder, options?: PadRowsOptions): Arrays {
+  const { input_ids, attention_mask, token_type_ids, shape } = padRows(rows, tokenizer, options);
+  const ints = (data: Int32Array): NamedArray => ({ data, shape, dtype: "i32" });
+  return {
+    input_ids: ints(input_ids),
+    ...(attention_mask.includes(0) && { attention_mask: ints(attention_mask) }),
+    token_type_ids: ints(token_type_ids),
+  };
+}
+
+/** Tokens of each row of a batch, without padding. */
+export function lengthsOf({ input_ids, attention_mask }: Arrays): number[] {
+  const [B, T] = input_ids.shape as [number, number];
+  const lengths = new Array<number>(B).fill(attention_mask ? 0 : T);
+  attention_mask?.data.forEach((isToken, i) => (lengths[Math.floor(i / T)]! += isToken));
+  return lengths;
+}
+
+/** Adds the label of each row: class ids, or numbers in f32. Where a row has none, there are no labels. */
+export const withLabels =
+  (dtype: NamedArray["dtype"]): Collate =>
+  (rows, pad) => {
+    const labels = rows.flatMap(({ label }) => (label === undefined ? [] : [label]));
+    if (labels.length < rows.length) return pad(rows);
+    const data = dtype === "f32" ? Float32Array.from(labels) : Int32Array.from(labels);
+    return { ...pad(rows), labels: { data, shape: [rows.length], dtype } };
+  };
+
+/** The labels of a dataset as what they are: class ids, or numbers. */
+export const collatorFor = ({ numLabels }: LabelInfo): Collate => withLabels(numLabels === 1 ? "f32" : "i32");
