@@ -24,7 +24,7 @@ export interface Outcome {
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const PACKAGES = ["tensor", "autograd", "bert", "train"];
+const PACKAGES = ["tensor", "autograd", "nn", "bert", "train"];
 
 async function main(): Promise<number> {
   const program = new Command("mutate")

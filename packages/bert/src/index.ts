@@ -1,8 +1,6 @@
 export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./models/config.ts";
 export { HubError, notHere, type HubErrorCode } from "./errors.ts";
-export { byteSource, folderOf, type ByteSource, type Folder } from "./files/folder.ts";
-export { parseJsonObject, readJson, readText } from "./files/json.ts";
-export { globMatcher } from "./files/glob.ts";
+export { globMatcher } from "./hub/glob.ts";
 export type { HubOptions, HubRepo } from "./hub/settings.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub/push.ts";
 export { repoId } from "./hub/names.ts";
@@ -15,23 +13,8 @@ export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/be
 export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/bert/bert-heads.ts";
 export { checkInputs, type ArrayInput, type ModelInputs } from "./models/inputs.ts";
 export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
-export { hiddenActs, type HiddenAct } from "./modules/activations.ts";
-export { Dropout, Embedding, LayerNorm, Linear } from "./modules/layers.ts";
-export { Module, parameter } from "./modules/module.ts";
 export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
-export {
-  openWeights,
-  SafetensorsFile,
-  serializeSafetensors,
-  toFloat32,
-  toInt32,
-  writeSafetensors,
-  type SafetensorsDtype,
-  type SafetensorsReader,
-  type TensorBytes,
-  type TensorInfo,
-  type TensorToWrite,
-} from "./weights/safetensors.ts";
+export { openWeights } from "./weights/open-weights.ts";
 export { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
 export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
 export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/tokenizer.ts";
@@ -43,9 +26,37 @@ export {
   fetchFromHub,
   listHubFiles,
   notForTheHub,
-  openFile,
   openFolder,
   progressOnStderr,
   pushToHub,
-  writeFileAside,
 } from "#platform";
+// Of @gpugrad/nn, what whoever opens models needs too.
+export {
+  activationNames as hiddenActs,
+  byteSource,
+  Dropout,
+  Embedding,
+  folderOf,
+  LayerNorm,
+  Linear,
+  Module,
+  openFile,
+  parameter,
+  parseJsonObject,
+  readJson,
+  readText,
+  SafetensorsFile,
+  serializeSafetensors,
+  toFloat32,
+  toInt32,
+  writeFileAside,
+  writeSafetensors,
+  type Activation as HiddenAct,
+  type ByteSource,
+  type Folder,
+  type SafetensorsDtype,
+  type SafetensorsReader,
+  type TensorBytes,
+  type TensorInfo,
+  type TensorToWrite,
+} from "@gpugrad/nn";

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../test/fake-hub.ts";
-import { readJson } from "./files/json.ts";
-import type { Folder } from "./files/folder.ts";
+import { type Folder, readJson } from "@gpugrad/nn";
 import type { DownloadProgress } from "./hub/progress.ts";
 import { clearOldCommits, openFolder } from "./platform.browser.ts";
 

@@ -1,5 +1,5 @@
 import { GpugradError, HubError } from "./errors.ts";
-import { byteSource, type ByteSource, type Folder } from "./files/folder.ts";
+import { byteSource, type ByteSource, type Folder } from "@gpugrad/nn";
 import { cacheStorageStore } from "./hub/cache-storage.ts";
 import { chunksOf } from "./hub/fetch.ts";
 import { encodePath, endpointOf, repoId } from "./hub/names.ts";
@@ -13,8 +13,6 @@ const noFileSystem = (what: string) => (): never => {
   );
 };
 
-export const openFile: typeof node.openFile = noFileSystem("open");
-export const writeFileAside: typeof node.writeFileAside = noFileSystem("write");
 export const fetchFolder: typeof node.fetchFolder = noFileSystem("fetchFolder");
 export const fetchFromHub: typeof node.fetchFromHub = noFileSystem("fetchFromHub");
 export const listHubFiles: typeof node.listHubFiles = noFileSystem("listHubFiles");

@@ -1,4 +1,3 @@
-export { openFile, writeFileAside } from "./files/file-system.ts";
 export { clearOldCommits, fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./hub/open.ts";
 export { createRepo, notForTheHub, pushToHub } from "./hub/push.ts";
 export { progressOnStderr } from "./hub/progress.ts";

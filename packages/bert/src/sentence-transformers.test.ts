@@ -7,10 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
 import { shared } from "../test/shared.ts";
 import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
-import { folderOf, type Folder } from "./files/folder.ts";
+import { type Folder, folderOf, serializeSafetensors } from "@gpugrad/nn";
 import { AutoModel } from "./models/auto.ts";
 import { padRows } from "./tokenizer/padding.ts";
-import { serializeSafetensors } from "./weights/safetensors.ts";
 import { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
 
 // Made by sentence-transformers: see make_poolings.py beside it.

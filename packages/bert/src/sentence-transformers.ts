@@ -1,8 +1,16 @@
 import { check, concat, fromArray, linear, matmul, max, reshape, where, type Tensor } from "@gpugrad/tensor";
-import { isObject, parseJson, readJson, readText, type Json } from "./files/json.ts";
-import type { Folder } from "./files/folder.ts";
-import { activation, type HiddenAct } from "./modules/activations.ts";
-import { openWeights, toFloat32 } from "./weights/safetensors.ts";
+import {
+  activation,
+  type Activation,
+  type Folder,
+  isObject,
+  type Json,
+  parseJson,
+  readJson,
+  readText,
+  toFloat32,
+} from "@gpugrad/nn";
+import { openWeights } from "./weights/open-weights.ts";
 
 /** How one vector is made of those of a text's tokens, and the switch for it in older files. */
 const poolingModes = {
@@ -20,7 +28,7 @@ const modeNames = Object.keys(poolingModes) as PoolingMode[];
 interface Dense {
   weight: { data: Float32Array; shape: readonly number[] };
   bias?: { data: Float32Array; shape: readonly number[] };
-  act: HiddenAct;
+  act: Activation;
 }
 
 /** How a folder says that sentence embeddings are made. */
@@ -40,7 +48,7 @@ export interface SentenceSettings {
 }
 
 /** The names of PyTorch's activations, and ours. */
-const denseActs: Record<string, HiddenAct> = { Identity: "linear", Tanh: "tanh", ReLU: "relu", GELU: "gelu", Sigmoid: "sigmoid", SiLU: "silu" }; // prettier-ignore
+const denseActs: Record<string, Activation> = { Identity: "linear", Tanh: "tanh", ReLU: "relu", GELU: "gelu", Sigmoid: "sigmoid", SiLU: "silu" }; // prettier-ignore
 
 /**
  * Reads what sentence-transformers saves beside a model: modules.json and the folders that it names, sentence_bert_config.json and

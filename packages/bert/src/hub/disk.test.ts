@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../../test/fake-hub.ts";
 import type { HubError } from "../errors.ts";
-import { writeFileAside } from "../files/file-system.ts";
+import { writeFileAside } from "@gpugrad/nn";
 import { fetchFromHub } from "./open.ts";
 
 /** What was done to files, in order; and what the disk refuses. */

@@ -7,11 +7,11 @@ import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import type { HubError } from "../errors.ts";
-import { readJson } from "../files/json.ts";
+import { readJson } from "@gpugrad/nn";
 import type { DownloadProgress } from "./progress.ts";
 import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
 import type { HubOptions } from "./settings.ts";
-import { openWeights } from "../weights/safetensors.ts";
+import { openWeights } from "../weights/open-weights.ts";
 
 interface Faults {
   failEvery: number;

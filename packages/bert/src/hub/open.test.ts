@@ -9,7 +9,7 @@ import type { HubError } from "../errors.ts";
 import type { DownloadProgress } from "./progress.ts";
 import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
 import type { HubOptions } from "./settings.ts";
-import { readJson } from "../files/json.ts";
+import { readJson } from "@gpugrad/nn";
 
 const commit = "c0ffee".padEnd(40, "0");
 const config = Buffer.from('{"hidden_size": 8}\n');

@@ -1,9 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { notHere } from "../errors.ts";
-import { openFile } from "../files/file-system.ts";
-import type { Folder } from "../files/folder.ts";
-import { globMatcher } from "../files/glob.ts";
+import { type Folder, openFile } from "@gpugrad/nn";
+import { globMatcher } from "./glob.ts";
 import { folderStore } from "./cache-folder.ts";
 import { repoId } from "./names.ts";
 import { hubRepo } from "./repository.ts";

@@ -1,7 +1,7 @@
 import { GpugradError } from "@gpugrad/tensor";
 import { openFolder } from "#platform";
 import { AutoConfig } from "./config.ts";
-import type { Folder } from "../files/folder.ts";
+import type { Folder } from "@gpugrad/nn";
 import { BertModel } from "./bert/bert.ts";
 import { BertForMaskedLM, BertForSequenceClassification } from "./bert/bert-heads.ts";
 import type { FromPretrainedOptions, ModelClass, PreTrainedModel } from "./pretrained.ts";

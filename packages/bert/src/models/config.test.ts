@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import { AutoConfig, BertConfig, type ConfigValues } from "./config.ts";
-import { folderOf } from "../files/folder.ts";
+import { folderOf } from "@gpugrad/nn";
 
 const written = (values: ConfigValues<BertConfig>) =>
   JSON.parse(String(new BertConfig(values))) as Record<string, unknown>;

@@ -1,8 +1,6 @@
-import { openFolder, writeFileAside } from "#platform";
+import { openFolder } from "#platform";
+import { type Activation, activationNames, type Folder, isObject, readJson, writeFileAside } from "@gpugrad/nn";
 import { check } from "../errors.ts";
-import { isObject, readJson } from "../files/json.ts";
-import type { Folder } from "../files/folder.ts";
-import { hiddenActs, type HiddenAct } from "../modules/activations.ts";
 
 /** Which loss a sequence classifier computes; decided by the first labels when it is not set. */
 export type ProblemType = "regression" | "single_label_classification" | "multi_label_classification";
@@ -208,7 +206,7 @@ export class BertConfig extends PretrainedConfig {
   num_attention_heads = 12;
   /** Width of the feed-forward layer. */
   intermediate_size = 3072;
-  hidden_act: HiddenAct = "gelu";
+  hidden_act: Activation = "gelu";
   hidden_dropout_prob = 0.1;
   attention_probs_dropout_prob = 0.1;
   /** Longest sequence. */
@@ -264,8 +262,8 @@ export class BertConfig extends PretrainedConfig {
     check(this.hidden_size % this.num_attention_heads === 0, () =>
       bad("hidden_size", `is not a multiple of num_attention_heads ${this.num_attention_heads}.`),
     );
-    check(hiddenActs.includes(this.hidden_act), () =>
-      bad("hidden_act", `is unknown. Known: ${hiddenActs.join(", ")}.`),
+    check(activationNames.includes(this.hidden_act), () =>
+      bad("hidden_act", `is unknown. Known: ${activationNames.join(", ")}.`),
     );
     check(
       this.pad_token_id === null ||

@@ -1,19 +1,23 @@
-import { copyInto, fromBytes, GpugradError, scope, type DType, type Tensor } from "@gpugrad/tensor";
+import { check, GpugradError, showShape, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
 import { openFolder } from "#platform";
 import { AutoConfig, type BertConfig, type ConfigValues } from "./config.ts";
-import type { Folder } from "../files/folder.ts";
+import {
+  deviceDtype,
+  Embedding,
+  initialize,
+  initializers,
+  Linear,
+  Module,
+  saveModule,
+  withoutValues,
+  writeParameter,
+  type Folder,
+} from "@gpugrad/nn";
 import type { HubOptions } from "../hub/settings.ts";
 import { formatLoadReport } from "../weights/load-report.ts";
 import { planLoad, type LoadPlan } from "../weights/load-plan.ts";
-import { initialValue, initOf, Module, setValue, withoutValues, zeroRow } from "../modules/module.ts";
 import { Encoder } from "./bert/encoder.ts";
-import {
-  openWeights,
-  toFloat32,
-  writeSafetensors,
-  type SafetensorsDtype,
-  type TensorBytes,
-} from "../weights/safetensors.ts";
+import { openWeights } from "../weights/open-weights.ts";
 
 /** How to open a checkpoint, in Hugging Face's terms. */
 export interface FromPretrainedOptions extends HubOptions {
@@ -27,16 +31,7 @@ export interface FromPretrainedOptions extends HubOptions {
   onReport?: (report: string) => void;
 }
 
-const deviceDtypes: Partial<Record<SafetensorsDtype, "f32" | "f16" | "bf16">> = {
-  F32: "f32",
-  F16: "f16",
-  BF16: "bf16",
-};
-const fileDtypes: Partial<Record<DType, [file: SafetensorsDtype, config: string]>> = {
-  f32: ["F32", "float32"],
-  f16: ["F16", "float16"],
-  bf16: ["BF16", "bfloat16"],
-};
+const dtypeNames: Partial<Record<DType, string>> = { f32: "float32", f16: "float16", bf16: "bfloat16" };
 
 /** Elements of a head that a checkpoint need not have. */
 const unsavedElements = 2 ** 26;
@@ -98,12 +93,20 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
     try {
       const fileDtype = weights
         .keys()
-        .map((key) => deviceDtypes[weights.info(key).dtype])
+        .map((key) => deviceDtype(weights.info(key).dtype))
         .find((d) => d !== undefined);
       const parameterDtype = dtype === "auto" ? (fileDtype ?? "f32") : dtype;
       const elements = weights.keys().reduce((sum, key) => sum + weights.info(key).shape.reduce((a, b) => a * b, 1), 0);
-      const options = { dtype: parameterDtype, maxElements: 4 * elements + unsavedElements };
-      const model = named(folder, () => withoutValues(options, () => new this(config)));
+      const most = 4 * elements + unsavedElements;
+      const onParameter = (elements: number, shape: Shape) =>
+        check(
+          elements <= most,
+          () =>
+            `config: its sizes make a model of more than ${most} parameters, far more than the checkpoint has. ` +
+            `Does config.json belong to these weights? ${showShape(shape)} was too much.`,
+        );
+      const deferred = { dtype: parameterDtype, onParameter };
+      const model = named(folder, () => withoutValues(deferred, () => new this(config)));
       const tensors = new Map(model.namedTensors());
       const plan = planLoad({
         expected: new Map([...tensors].map(([key, t]) => [key, t.shape])),
@@ -120,7 +123,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
       model.initialize([...plan.missing, ...plan.mismatched.map(([key]) => key)]);
       for (const [key, fileKey] of plan.assignments) {
         const read = await weights.read(fileKey);
-        named({ name: `${weights.name}: ${fileKey}` }, () => upload(tensors.get(key)!, read));
+        named({ name: `${weights.name}: ${fileKey}` }, () => writeParameter(tensors.get(key)!, read));
       }
       model.nameOrPath = folder.name;
       model.loadPlan = plan;
@@ -161,14 +164,26 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
   /** Gives parameters the values they begin with; all of them, or those of `keys`. */
   initialize(keys?: readonly string[]): void {
     const wanted = keys && new Set(keys);
-    const padding = this.config.pad_token_id;
     const done = new Set<Tensor>(); // a tied tensor has several keys
-    for (const [key, parameter] of this.namedTensors()) {
-      if ((wanted && !wanted.has(key)) || done.has(parameter)) continue;
-      done.add(parameter);
-      setValue(parameter, () => initialValue(parameter.shape, initOf(parameter), this.config.initializer_range));
-      if (key.endsWith("word_embeddings.weight") && padding !== null) zeroRow(parameter, padding);
+    for (const [path, part] of this.namedModules()) {
+      for (const [name, parameter] of part.ownTensors()) {
+        if ((wanted && !wanted.has(path ? `${path}.${name}` : name)) || done.has(parameter)) continue;
+        done.add(parameter);
+        this.initWeight(part, name, parameter);
+      }
     }
+  }
+
+  /**
+   * Gives one parameter of a part the values it begins with: those of `_init_weights` in Transformers. What is neither a linear layer
+   * nor an embedding begins as it says itself.
+   */
+  protected initWeight(part: Module, name: string, parameter: Tensor): void {
+    const { initializer_range: std } = this.config;
+    if (part instanceof Embedding && name === "weight") part.begin(parameter, std);
+    else if (part instanceof Linear && name === "weight") initializers.normal(parameter, { std });
+    else if (part instanceof Linear && name === "bias") initializers.zeros(parameter);
+    else initialize(parameter);
   }
 
   /**
@@ -177,24 +192,15 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
    */
   async savePretrained(folder: string): Promise<void> {
     const { architecture } = this.constructor as ModelClass<this>;
-    const parameters = [...this.namedParameters()];
     this.config.architectures = [architecture];
-    this.config.dtype = fileDtypes[parameters[0]![1].dtype]![1];
-    await writeSafetensors(
-      `${folder}/model.safetensors`,
-      parameters.map(([name, parameter]) => ({
-        name,
-        dtype: fileDtypes[parameter.dtype]![0],
-        shape: parameter.shape,
-        bytes: () => parameter.bytes(),
-      })),
-    );
+    this.config.dtype = dtypeNames[this.parameters()[0]!.dtype]!;
+    await saveModule(this, `${folder}/model.safetensors`);
     await this.config.savePretrained(folder);
   }
 }
 
 const encodersOf = (module: Module): Encoder[] =>
-  module instanceof Encoder ? [module] : Array.from(module.children(), ([, child]) => encodersOf(child)).flat();
+  [...module.namedModules()].flatMap(([, part]) => (part instanceof Encoder ? part : []));
 
 /** Runs `work`; its error begins with the name of what it is about. */
 function named<T>({ name }: { readonly name: string }, work: () => T): T {
@@ -204,15 +210,4 @@ function named<T>({ name }: { readonly name: string }, work: () => T): T {
     if (error instanceof GpugradError) error.message = `${name}: ${error.message}`;
     throw error;
   }
-}
-
-/** Writes a file's tensor into a parameter, converted where the dtypes differ. */
-function upload(parameter: Tensor, { dtype, bytes, shape }: TensorBytes): void {
-  if (deviceDtypes[dtype] === parameter.dtype) parameter.writeBytes(bytes);
-  else if (parameter.dtype === "f32") parameter.write(toFloat32(dtype, bytes));
-  else
-    scope(() => {
-      const widened = fromBytes(new Uint8Array(toFloat32(dtype, bytes).buffer), shape, "f32");
-      copyInto(parameter, widened.to(parameter.dtype));
-    });
 }

@@ -1,7 +1,6 @@
 import { openFolder } from "#platform";
 import { check } from "../errors.ts";
-import { isObject, readJson, readText, type Json } from "../files/json.ts";
-import type { Folder } from "../files/folder.ts";
+import { type Folder, isObject, type Json, readJson, readText } from "@gpugrad/nn";
 import { bertTokens, contentOf, tokenizerOfVocabulary } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
 

@@ -2,7 +2,7 @@ import { withinTime } from "#platform";
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import type { Pieces } from "./aligned.ts";
 import { check, GpugradError } from "../errors.ts";
-import type { Json } from "../files/json.ts";
+import type { Json } from "@gpugrad/nn";
 
 /** Far more than the library takes, where no regular expression of the file backtracks without end. */
 const [baseMilliseconds, millisecondsPerUnit] = [1000, 0.05];

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
-import { folderOf } from "../files/folder.ts";
+import { folderOf } from "@gpugrad/nn";
 import { AutoTokenizer } from "./auto-tokenizer.ts";
 import { Tokenizer, type EncodeOptions } from "./tokenizer.ts";
 

@@ -1,7 +1,6 @@
-import { writeFileAside } from "#platform";
+import { type Json, writeFileAside } from "@gpugrad/nn";
 import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
 import { check } from "../errors.ts";
-import type { Json } from "../files/json.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
 import {
   bertPipeline,

@@ -7,7 +7,7 @@ import { AutoConfig, type BertConfig } from "../models/config.ts";
 import { openFolder } from "../hub/open.ts";
 import { formatLoadReport } from "./load-report.ts";
 import { planLoad } from "./load-plan.ts";
-import { openWeights } from "./safetensors.ts";
+import { openWeights } from "./open-weights.ts";
 
 const shapes = (keys: Record<string, readonly number[]>) => new Map(Object.entries(keys));
 

@@ -1,23 +1,15 @@
+import type { Tensor } from "@gpugrad/tensor";
 import {
-  add,
-  addLayerNorm,
-  dropout,
-  fromArray,
-  matmul,
-  mul,
-  permute,
-  reshape,
-  scaledDotProductAttention,
-  softmax,
-  where,
-  type Tensor,
-} from "@gpugrad/tensor";
+  addNorm,
+  attend,
+  attendWithProbabilities,
+  Dropout,
+  LayerNorm,
+  Linear,
+  Module,
+  type AttendOptions,
+} from "@gpugrad/nn";
 import type { EncoderConfig } from "../config.ts";
-import { areOwn, Dropout, LayerNorm, Linear } from "../../modules/layers.ts";
-import { Module } from "../../modules/module.ts";
-
-/** float32's lowest: what Hugging Face adds to the scores of masked keys. */
-const LOWEST = -3.4028234663852886e38;
 
 /**
  * Multi-head attention of a sequence to itself: softmax(q kᵀ / √D) v for each of H heads.
@@ -46,34 +38,20 @@ export class SelfAttention extends Module {
    * @returns the heads side by side, [B, T, C]
    */
   forward(x: Tensor, mask: Tensor | undefined): Tensor {
-    const { q, k, v } = this.#project(x);
-    const y = scaledDotProductAttention(q, k, v, {
-      ...(mask && { mask }),
-      dropoutP: this.dropout.activeP,
-      layout: "BTHD",
-    });
-    return reshape(y, x.shape);
+    return attend(...this.#project(x), this.#how(mask));
   }
 
   /** The same by the plain formula, which writes the T × T probabilities: for who wants to see them, [B, H, T, T]. */
   forwardWithProbabilities(x: Tensor, mask: Tensor | undefined): { y: Tensor; probabilities: Tensor } {
-    const { q, k, v } = this.#project(x); // [B, T, H, D]
-    const [Q, K, V] = [q, k, v].map((t) => permute(t, [0, 2, 1, 3])) as [Tensor, Tensor, Tensor];
-    const scores = mul(matmul(Q, K, { transposeB: true }), 1 / Math.sqrt(q.shape[3]!));
-    const masked = mask ? add(scores, where(mask, fromArray([0], []), fromArray([LOWEST], []))) : scores;
-    const probabilities = softmax(masked);
-    const dropped = this.dropout.activeP > 0 ? dropout(probabilities, { p: this.dropout.p }) : probabilities;
-    return { y: reshape(permute(matmul(dropped, V), [0, 2, 1, 3]), x.shape), probabilities };
+    return attendWithProbabilities(...this.#project(x), this.#how(mask));
   }
 
-  #project(x: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
-    const [B, T, C] = x.shape as [number, number, number];
-    const heads = [B, T, this.#heads, C / this.#heads];
-    return {
-      q: reshape(this.query.forward(x), heads),
-      k: reshape(this.key.forward(x), heads),
-      v: reshape(this.value.forward(x), heads),
-    };
+  #project(x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
+    return [this.query.forward(x), this.key.forward(x), this.value.forward(x)];
+  }
+
+  #how(mask: Tensor | undefined): AttendOptions {
+    return { heads: this.#heads, mask, dropoutP: this.dropout.activeP };
   }
 }
 
@@ -91,10 +69,7 @@ export class ResidualOutput extends Module {
   }
 
   forward(x: Tensor, residual: Tensor): Tensor {
-    if (!areOwn([this.LayerNorm, LayerNorm], [this.dropout, Dropout]))
-      return this.LayerNorm.forward(add(this.dropout.forward(this.dense.forward(x)), residual));
-    const { weight, bias, eps } = this.LayerNorm;
-    return addLayerNorm(this.dense.forward(x), residual, weight, bias, { eps, dropoutP: this.dropout.activeP });
+    return addNorm(this.dense.forward(x), residual, this.LayerNorm, this.dropout);
   }
 }
 

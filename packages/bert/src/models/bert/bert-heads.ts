@@ -1,8 +1,6 @@
-import { bceWithLogits, crossEntropy, linear, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
+import { bceWithLogits, crossEntropy, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
 import type { BertConfig, ProblemType } from "../config.ts";
-import { activation } from "../../modules/activations.ts";
-import { Dropout, LayerNorm, Linear } from "../../modules/layers.ts";
-import { Module, parameter } from "../../modules/module.ts";
+import { activation, Dropout, initializers, LayerNorm, Linear, Module, parameter } from "@gpugrad/nn";
 import { BertModel, type OutputOptions } from "./bert.ts";
 import { areClasses, checkInputs, place, type ArrayInput, type ModelInputs } from "../inputs.ts";
 import { PreTrainedModel } from "../pretrained.ts";
@@ -88,37 +86,19 @@ class PredictionTransform extends Module {
 class PredictionHead extends Module {
   readonly bias: Tensor; // [V]
   readonly transform: PredictionTransform;
-  readonly decoder: Decoder;
+  readonly decoder: Linear;
 
   constructor(config: BertConfig, wordEmbeddings: Tensor) {
     super();
-    this.bias = parameter([config.vocab_size], "zeros");
+    const { hidden_size: C, vocab_size: V } = config;
+    this.bias = parameter([V], initializers.zeros);
     this.transform = new PredictionTransform(config);
-    this.decoder = config.tie_word_embeddings
-      ? new Decoder(wordEmbeddings, this.bias)
-      : new Decoder(
-          parameter([config.vocab_size, config.hidden_size], "normal"),
-          parameter([config.vocab_size], "zeros"),
-        );
+    const tied = config.tie_word_embeddings ? { weight: wordEmbeddings, bias: this.bias } : {};
+    this.decoder = new Linear(C, V, true, tied);
   }
 
   forward(x: Tensor): Tensor {
     return this.decoder.forward(this.transform.forward(x));
-  }
-}
-
-class Decoder extends Module {
-  readonly weight: Tensor; // [V, C]
-  readonly bias: Tensor; // [V]
-
-  constructor(weight: Tensor, bias: Tensor) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
-  }
-
-  forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
   }
 }
 

@@ -11,8 +11,7 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import type { BertConfig } from "../config.ts";
-import { areOwn, Dropout, Embedding, LayerNorm, Linear } from "../../modules/layers.ts";
-import { Module } from "../../modules/module.ts";
+import { areOwn, Dropout, Embedding, LayerNorm, Linear, Module } from "@gpugrad/nn";
 import { Encoder } from "./encoder.ts";
 import { checkInputs, place, type ModelInputs } from "../inputs.ts";
 import { PreTrainedModel } from "../pretrained.ts";
@@ -58,12 +57,12 @@ export class BertEmbeddings extends Module {
   forward(ids: Tensor, types: Tensor): Tensor {
     const { word_embeddings: words, position_embeddings: positions, token_type_embeddings: typesTable } = this;
     const tables = [words, positions, typesTable].map((table) => [table, Embedding] as const);
-    if (!areOwn(...tables, [this.LayerNorm, LayerNorm], [this.dropout, Dropout])) {
+    const { weight, bias, eps } = this.LayerNorm;
+    if (!areOwn(...tables, [this.LayerNorm, LayerNorm], [this.dropout, Dropout]) || !weight || !bias) {
       const places = arange(0, ids.shape[1], 1, { dtype: "i32" });
       const sum = add(add(words.forward(ids), typesTable.forward(types)), positions.forward(places));
       return this.dropout.forward(this.LayerNorm.forward(sum));
     }
-    const { weight, bias, eps } = this.LayerNorm;
     return bertEmbeddingsNorm(
       this.word_embeddings.weight,
       this.position_embeddings.weight,

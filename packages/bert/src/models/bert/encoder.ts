@@ -1,8 +1,6 @@
 import { checkpoint } from "@gpugrad/autograd";
 import { scope, type Tensor } from "@gpugrad/tensor";
-import { activation, fusedGelu } from "../../modules/activations.ts";
-import { denseGelu, Linear } from "../../modules/layers.ts";
-import { Module } from "../../modules/module.ts";
+import { denseActivation, Linear, Module } from "@gpugrad/nn";
 import type { EncoderConfig } from "../config.ts";
 import { Attention, ResidualOutput } from "./attention.ts";
 
@@ -18,9 +16,7 @@ class Intermediate extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const approximate = fusedGelu(this.#act);
-    if (approximate) return denseGelu(this.dense, x, approximate);
-    return activation(this.#act)(this.dense.forward(x));
+    return denseActivation(this.dense, x, this.#act);
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { check, GpugradError } from "../errors.ts";
+import { check, GpugradError } from "@gpugrad/tensor";
 import type { ByteSource } from "./folder.ts";
 
 /** Opens a file on disk. @throws {@link GpugradError} when it is not there or no file. */

@@ -1,4 +1,4 @@
-import { check, GpugradError } from "../errors.ts";
+import { check, GpugradError } from "@gpugrad/tensor";
 import type { Folder } from "./folder.ts";
 
 /** The whole text of a file of `folder`; undefined when there is no such file. @throws {@link GpugradError} when it is not UTF-8. */

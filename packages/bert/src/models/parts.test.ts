@@ -1,62 +1,11 @@
-import { destroy, full, init, manualSeed, type Tensor } from "@gpugrad/tensor";
+import { Dropout, Embedding, folderOf, LayerNorm, Linear, serializeSafetensors, type Module } from "@gpugrad/nn";
+import { destroy, init, manualSeed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BertConfig } from "../models/config.ts";
-import { BertForMaskedLM, BertForSequenceClassification } from "../models/bert/bert-heads.ts";
-import { Dropout, Embedding, LayerNorm, Linear } from "./layers.ts";
-import { type Module, parameter } from "./module.ts";
+import { BertConfig } from "./config.ts";
+import { BertForMaskedLM, BertForSequenceClassification } from "./bert/bert-heads.ts";
 
-beforeAll(async () => {
-  await init();
-  manualSeed(1);
-  const dirty = Array.from({ length: 4 }, () => full([64, 64], 12345)); // what is made next gets this memory
-  await dirty[0]!.data();
-  for (const tensor of dirty) tensor.dispose();
-});
+beforeAll(async () => void (await init()));
 afterAll(destroy);
-
-async function spread(tensor: Tensor): Promise<{ least: number; most: number; std: number }> {
-  const values = Array.from(await tensor.data());
-  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
-  const std = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length);
-  return { least: Math.min(...values), most: Math.max(...values), std };
-}
-
-describe("modules begin as in PyTorch", () => {
-  test("Linear: uniformly within 1/√in", async () => {
-    const linear = new Linear(64, 256);
-    for (const tensor of [linear.weight, linear.bias]) {
-      const { least, most, std } = await spread(tensor);
-      expect(least).toBeGreaterThanOrEqual(-1 / 8);
-      expect(most).toBeLessThanOrEqual(1 / 8);
-      expect(least).toBeLessThan(-0.11);
-      expect(most).toBeGreaterThan(0.11);
-      expect(Math.abs(std - 1 / 8 / Math.sqrt(3))).toBeLessThan(0.01);
-    }
-    expect(linear.weight.requiresGrad && linear.bias.requiresGrad).toBe(true);
-  });
-
-  test("LayerNorm: 1 and 0; Embedding: N(0, 1), and 0 for padding", async () => {
-    const norm = new LayerNorm(64);
-    expect([norm.eps, await spread(norm.weight), await spread(norm.bias)]).toEqual([
-      1e-5,
-      { least: 1, most: 1, std: 0 },
-      { least: 0, most: 0, std: 0 },
-    ]);
-    const embedding = new Embedding(200, 32, 3);
-    expect(Math.abs((await spread(embedding.weight)).std - 1)).toBeLessThan(0.05);
-    const rows = await embedding.weight.data();
-    expect(Array.from(rows.slice(96, 128))).toEqual(Array(32).fill(0));
-    expect(rows[95]).not.toBe(0);
-    const values = [...(await new Embedding(8, 64).weight.data())]; // no padding: no row is 0
-    expect(values.filter((value) => Math.abs(value) > 1e-6).length).toBeGreaterThan(500);
-  });
-
-  test("parameter: as its second argument says", async () => {
-    expect(await spread(parameter([64, 64], "ones"))).toEqual({ least: 1, most: 1, std: 0 });
-    expect(await spread(parameter([64, 64], "zeros"))).toEqual({ least: 0, most: 0, std: 0 });
-    expect(Math.abs((await spread(parameter([64, 64], "normal"))).std - 0.02)).toBeLessThan(0.002);
-  });
-});
 
 test("train and eval reach every part, and so does what is put in place of one", () => {
   const config = new BertConfig({ vocab_size: 9, hidden_size: 4, num_hidden_layers: 2, num_attention_heads: 1, intermediate_size: 4, max_position_embeddings: 4 }); // prettier-ignore
@@ -164,8 +113,6 @@ describe("parts of a model compute by their own forward", () => {
 });
 
 test("sizes that the weights do not have are refused before they fill the memory", async () => {
-  const { folderOf } = await import("../files/folder.ts");
-  const { serializeSafetensors } = await import("../weights/safetensors.ts");
   const pieces: Uint8Array[] = [];
   const one = { name: "bert.embeddings.LayerNorm.weight", dtype: "F32" as const, shape: [1], bytes: new Uint8Array(4) };
   for await (const piece of serializeSafetensors([one])) pieces.push(piece);

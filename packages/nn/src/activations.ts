@@ -17,6 +17,7 @@ import {
   tanh,
   type Tensor,
 } from "@gpugrad/tensor";
+import type { Fusion, Linear } from "./layers/linear.ts";
 
 /** softplus(x) = ln(1 + eˣ), as max(x, 0) + ln(1 + e^−|x|), which does not overflow. */
 const softplus = (x: Tensor): Tensor => add(relu(x), log(add(exp(neg(abs(x))), 1)));
@@ -26,7 +27,7 @@ const geluTanh = (x: Tensor): Tensor => gelu(x, { approximate: "tanh" });
 const relu6 = (x: Tensor): Tensor => clamp(x, { min: 0, max: 6 });
 
 /**
- * The activations that a config can name in `hidden_act`.
+ * The activations by the names that Transformers' configurations give them in `hidden_act`.
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/activations.py (ACT2CLS)
  */
 const activations = {
@@ -56,20 +57,24 @@ const activations = {
 } satisfies Record<string, (x: Tensor) => Tensor>;
 
 /** An activation without parameters, by the name that Transformers gives it. */
-export type HiddenAct = keyof typeof activations;
-export const hiddenActs = Object.keys(activations) as HiddenAct[];
+export type Activation = keyof typeof activations;
+export const activationNames = Object.keys(activations) as Activation[];
 
 /** The activation called `name`. @throws {@link GpugradError} with the list when there is none */
 export function activation(name: string): (x: Tensor) => Tensor {
   check(
     Object.hasOwn(activations, name),
-    () => `hidden_act "${name}" is not an activation without parameters: it may be ${hiddenActs.join(", ")}.`,
+    () => `activation: "${name}" is not an activation without parameters. There are ${activationNames.join(", ")}.`,
   );
-  return activations[name as HiddenAct];
+  return activations[name as Activation];
 }
 
-/** Which GELU `name` is, if it is one that a linear layer can fuse. */
-export function fusedGelu(name: string): "none" | "tanh" | undefined {
-  const found = activation(name);
-  return found === geluExact ? "none" : found === geluTanh ? "tanh" : undefined;
+/** activation(dense(x)): in one kernel where it is a GELU and `dense` computes it along, else one after the other. */
+export function denseActivation(dense: Linear<boolean>, x: Tensor, name: string): Tensor {
+  const act = activation(name);
+  const approximate = act === geluExact ? "none" : act === geluTanh ? "tanh" : undefined;
+  if (!approximate) return act(dense.forward(x));
+  const fusion: Fusion = { gelu: approximate };
+  const y = dense.forward(x, fusion);
+  return fusion.isDone ? y : act(y);
 }

@@ -1,4 +1,4 @@
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 
 /** Bytes that can be read from any place: a file on disk, a Blob, or memory. */
 export interface ByteSource {

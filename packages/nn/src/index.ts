@@ -1,0 +1,29 @@
+export { Module } from "./module.ts";
+export type { LoadResult } from "./state.ts";
+export { beginWith, initialize, parameter, withoutValues, type Deferred, type Initializer } from "./parameter.ts";
+export * as initializers from "./initializers.ts";
+export { activation, activationNames, denseActivation, type Activation } from "./activations.ts";
+export { areOwn } from "./layers/are-own.ts";
+export { attend, attendWithProbabilities, type AttendOptions } from "./layers/attend.ts";
+export { Dropout } from "./layers/dropout.ts";
+export { Embedding } from "./layers/embedding.ts";
+export { Linear, type Fusion } from "./layers/linear.ts";
+export {
+  MultiheadAttention,
+  type AttentionCall,
+  type MultiheadAttentionOptions,
+} from "./layers/multihead-attention.ts";
+export { addNorm, LayerNorm, RMSNorm } from "./layers/norms.ts";
+export {
+  TransformerEncoderLayer,
+  type TransformerEncoderLayerCall,
+  type TransformerEncoderLayerOptions,
+} from "./layers/transformer-encoder-layer.ts";
+export { openFile, writeFileAside } from "#files";
+export { byteSource, folderOf, type ByteSource, type Folder } from "./files/folder.ts";
+export { decodeText, isObject, parseJson, parseJsonObject, readJson, readText, type Json } from "./files/json.ts";
+export { toFloat32, toInt32 } from "./safetensors/convert.ts";
+export type { SafetensorsDtype } from "./safetensors/dtypes.ts";
+export { SafetensorsFile, type SafetensorsReader, type TensorBytes, type TensorInfo } from "./safetensors/file.ts";
+export { deviceDtype, loadModule, saveModule, writeParameter } from "./safetensors/save-module.ts";
+export { serializeSafetensors, writeSafetensors, type TensorToWrite } from "./safetensors/write.ts";

@@ -1,0 +1,72 @@
+import "@gpugrad/autograd"; // what parameters take part in is recorded
+import { checked, copyInto, empty, keep, scope, type Shape, type Tensor } from "@gpugrad/tensor";
+
+/** Gives a parameter, in place, the values that it begins with: see `initializers`. */
+export type Initializer = (parameter: Tensor) => void;
+
+const initializers = new WeakMap<Tensor, Initializer>();
+
+/** How parameters are made whose values come later. */
+export interface Deferred {
+  dtype?: "f32" | "f16" | "bf16";
+  /** Called before each is made, with the elements of all so far, and its shape: to refuse what is too large. */
+  onParameter?: (elements: number, shape: Shape) => void;
+}
+let deferred: (Deferred & { made: Tensor[]; elements: number }) | undefined;
+
+/**
+ * Runs `work` so that the parameters which it makes get no values yet: a checkpoint will fill them, or {@link initialize}. No random
+ * numbers are drawn.
+ *
+ * @throws what `work` throws; the parameters are disposed then
+ */
+export function withoutValues<T>(options: Deferred, work: () => T): T {
+  const before = deferred;
+  const current = { ...options, made: [] as Tensor[], elements: 0 };
+  deferred = current;
+  try {
+    return work();
+  } catch (error) {
+    for (const parameter of current.made) parameter.dispose();
+    throw error;
+  } finally {
+    deferred = before;
+  }
+}
+
+/**
+ * A trainable tensor that is kept until it is disposed. It begins with the values that `initializer` gives it; inside of
+ * {@link withoutValues} they are still to come.
+ */
+export const parameter = checked(
+  "parameter",
+  { shape: "shape", initializer: "function" },
+  (shape: Shape, initializer: Initializer): Tensor => {
+    if (deferred) {
+      deferred.elements += shape.reduce((a, b) => a * b, 1);
+      deferred.onParameter?.(deferred.elements, shape);
+    }
+    const made = keep(empty(shape, deferred?.dtype ?? "f32"), "parameters");
+    deferred?.made.push(made);
+    beginWith(made, initializer);
+    made.requiresGrad = true;
+    return made;
+  },
+);
+
+/** Changes how a parameter begins, where a layer begins otherwise inside of another. */
+export function beginWith(parameter: Tensor, initializer: Initializer): void {
+  initializers.set(parameter, initializer);
+  if (!deferred) initializer(parameter);
+}
+
+/** Gives a parameter the values that it begins with, once more. */
+export const initialize = (parameter: Tensor): void => initializers.get(parameter)?.(parameter);
+
+/** Gives a parameter the values of a tensor of its shape, in its own dtype. */
+export function setValue(parameter: Tensor, valueOf: () => Tensor): void {
+  scope(() => {
+    const value = valueOf().detach();
+    copyInto(parameter, value.dtype === parameter.dtype ? value : value.to(parameter.dtype));
+  });
+}

@@ -1,0 +1,18 @@
+import { check, showValue } from "@gpugrad/tensor";
+
+/** Throws unless all sizes are positive integers. @param owner the layer that is made */
+export function checkSizes(owner: string, sizes: Readonly<Record<string, number>>): void {
+  for (const [name, size] of Object.entries(sizes))
+    check(
+      Number.isSafeInteger(size) && size > 0,
+      () => `${owner}: ${name}: ${showValue(size)} is not a positive integer.`,
+    );
+}
+
+/** Throws unless `p` is a probability below 1. */
+export function checkDropout(owner: string, p: number): void {
+  check(
+    typeof p === "number" && p >= 0 && p < 1,
+    () => `${owner}: dropout probability ${showValue(p)} is not in [0, 1).`,
+  );
+}
