@@ -246,6 +246,17 @@ export function templatesOf(processor: unknown, idOf: (token: string) => number)
         return slots;
       }) as [Slot[], Slot[]];
     }
+    case "Sequence": {
+      // ByteLevel only trims offsets, which are not kept for such tokenizers.
+      const list = processor["processors"];
+      check(Array.isArray(list), () => `${where}: processors: expected a list.`);
+      const [template, ...others] = list.filter((part) => !isObject(part) || part["type"] !== "ByteLevel") as unknown[];
+      check(
+        others.length === 0,
+        () => `${where}: processors: more than one that adds special tokens is not supported.`,
+      );
+      return templatesOf(template, idOf);
+    }
     case "BertProcessing":
     case "RobertaProcessing": {
       const [sep, cls] = ["sep", "cls"].map((name) => {

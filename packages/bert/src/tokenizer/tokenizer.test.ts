@@ -92,6 +92,36 @@ describe("Tokenizer", () => {
     });
     const encoding = t.encode("a", { textPair: "b b" });
     expect([tokens(encoding.input_ids), encoding.token_type_ids]).toEqual([expected, types]);
+    expect(tokens(t.encode("a").input_ids)).toBe(type === "Other" ? "a" : "[CLS] a [SEP]");
+  });
+
+  it("uses the one processor of a sequence that adds tokens, wherever it is", () => {
+    const byteLevel = { type: "ByteLevel", trim_offsets: true };
+    const bert = { type: "BertProcessing", sep: ["[SEP]", id("[SEP]")], cls: ["[CLS]", id("[CLS]")] };
+    const encode = (post_processor: object, textPair?: string) => {
+      const t = new Tokenizer({
+        pre_tokenizer: { type: "WhitespaceSplit" },
+        post_processor,
+        model: {
+          type: "WordPiece",
+          unk_token: "[UNK]",
+          vocab: Object.fromEntries(vocab.map((token, i) => [token, i])),
+        },
+      });
+      const { input_ids, token_type_ids } = t.encode("a a", { textPair });
+      return [tokens(input_ids), token_type_ids];
+    };
+    const sequence = (...processors: unknown[]) => ({ type: "Sequence", processors });
+    for (const processor of [sequence(byteLevel, bert), sequence(bert, byteLevel), sequence(sequence(bert))]) {
+      expect(encode(processor)).toEqual(["[CLS] a a [SEP]", [0, 0, 0, 0]]);
+      expect(encode(processor, "b")).toEqual(["[CLS] a a [SEP] b [SEP]", [0, 0, 0, 0, 1, 1]]);
+    }
+    for (const processor of [byteLevel, sequence(byteLevel), sequence()]) {
+      expect(encode(processor)).toEqual(["a a", [0, 0]]);
+      expect(encode(processor, "b")).toEqual(["a a b", [0, 0, 1]]);
+    }
+    expect(() => encode(sequence(bert, bert))).toThrow("processors: more than one that adds special tokens");
+    expect(() => encode({ type: "Sequence", processors: [null] })).toThrow("tokenizer.json: ");
   });
 
   it("fills a template that repeats or leaves out a text as the Rust tokenizers do", () => {
