@@ -19,6 +19,7 @@ vi.mock("node:fs/promises", async (original) => {
   return {
     ...real,
     open: async (...args: Parameters<typeof real.open>) => {
+      if (args[1] === "r+" && refused("open")) return refuse("open");
       const handle = await real.open(...args);
       const [sync, write] = [handle.sync.bind(handle), handle.write.bind(handle)];
       handle.sync = () => (disk.done.push("sync"), refused("fsync") ? refuse("fsync") : sync());
@@ -98,6 +99,17 @@ describe("a disk that refuses", () => {
     expect(downloads()).toBe(refuse.endsWith("mkdir") ? 0 : 1);
     disk.refuse = "";
     expect(await readFile(await get())).toEqual(content);
+  });
+
+  it("and that does not open what was begun: nothing touches it any more", async () => {
+    const [begun, ended] = [vi.spyOn(globalThis, "setInterval"), vi.spyOn(globalThis, "clearInterval")];
+    disk.refuse = "EMFILE open";
+    expect((await failure(get())).message).toContain("EMFILE");
+    const timers = begun.mock.results.map(({ value }) => value as unknown);
+    const stopped = ended.mock.calls.map(([timer]) => timer as unknown);
+    vi.restoreAllMocks();
+    expect(timers.length).toBeGreaterThan(0);
+    expect(timers.filter((timer) => !stopped.includes(timer))).toEqual([]);
   });
 
   it("has no room for the file: nothing is fetched", async () => {

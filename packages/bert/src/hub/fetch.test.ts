@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { HubError } from "../errors.ts";
-import { hubFetch } from "./fetch.ts";
+import { chunksOf, hubFetch } from "./fetch.ts";
 
 const context = {
   repo: "a/b",
@@ -79,6 +79,30 @@ describe("a rate limit", () => {
     const error = await asked([busy(429, "1800")], { token: "hf_x" });
     expect(times).toEqual([0]);
     expect(error!.message).toMatch(/rate limit\. Try again in 1800 s\.$/);
+  });
+});
+
+describe("the bytes of an answer", () => {
+  it("come as they are, and leave no timer behind", async () => {
+    const got: number[] = [];
+    for await (const chunk of chunksOf(new Response(Uint8Array.of(1, 2, 3)))) got.push(...chunk);
+    expect([got, vi.getTimerCount()]).toEqual([[1, 2, 3], 0]);
+  });
+
+  it("are given up where none comes for half a minute, though some came before", async () => {
+    let cancelled = false;
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(Uint8Array.of(1)),
+      cancel: () => void (cancelled = true),
+    });
+    const got: number[] = [];
+    const reading = (async () => {
+      for await (const chunk of chunksOf(new Response(body))) got.push(...chunk);
+    })().catch((error: Error) => error.message);
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect([got, cancelled]).toEqual([[1], false]);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([await reading, cancelled]).toEqual(["nothing came for 30 s", true]);
   });
 });
 

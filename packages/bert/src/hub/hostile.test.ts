@@ -310,12 +310,14 @@ describe("what lies in the cache", () => {
     symlinkSync(blob, inCache("snapshots", old, "config.json"));
     const outside = put(join(root, "outside", "kept"), "somebody's file");
     symlinkSync(dirname(outside), inCache("snapshots", "d".repeat(40)));
+    put(inCache("snapshots", "notes", "of mine.txt"), "no commit");
     const deleted = await clearOldCommits(options);
     expect(deleted.sort()).toEqual(["d".repeat(40), old]);
-    expect(readdirSync(inCache("snapshots"))).toEqual([fakeCommit]);
+    expect(readdirSync(inCache("snapshots"))).toEqual([fakeCommit, "notes"]);
     expect(readdirSync(inCache("blobs"))).toEqual([entry.oid]);
     expect(existsSync(outside)).toBe(true);
     expect(readFileSync(await get({ offline: true }), "utf8")).toBe(config.toString());
     expect(await clearOldCommits(options)).toEqual([]);
+    expect(await clearOldCommits({ ...options, repo: "a/never-fetched" })).toEqual([]);
   });
 });

@@ -158,6 +158,14 @@ describe.skipIf(!serve)("pushToHub", () => {
     ]);
   });
 
+  it("names forty files at most, and counts the others", async () => {
+    for (let i = 10; i < 50; i++) await write(`part-${i}.json`, "{}");
+    await pushToHub(folder, { ...options, texts: true });
+    const message = progress.find(({ message }) => message?.includes(": uploading 43 files, "))?.message;
+    expect(message).toMatch(/config\.json \(1 kB\), .*, part-47\.json \(1 kB\), and 3 more$/);
+    expect(message).not.toContain("part-48");
+  });
+
   it("refuses names that are none before it asks anybody", async () => {
     for (const repo of ["https://huggingface.co/me/x", "../x", "me/x/y", "/tmp/x", "me/x.git"])
       await expect(pushToHub(folder, { ...options, repo })).rejects.toThrow(/not the id of a repository to upload to/);

@@ -73,6 +73,16 @@ describe("BertConfig", () => {
   ])("refuses %o", (values, message) => {
     expect(() => new BertConfig(values as ConfigValues<BertConfig>)).toThrow(message);
   });
+
+  it("accepts what says that nothing is out of the ordinary", () => {
+    const usual = {
+      pruned_heads: {},
+      quantization_config: null,
+      position_embedding_type: "absolute",
+      pad_token_id: null,
+    };
+    expect(new BertConfig(usual as ConfigValues<BertConfig>).hidden_size).toBe(768);
+  });
 });
 
 describe("a configuration of one's own", () => {

@@ -84,6 +84,25 @@ describe("what is cut off is not tokenized", () => {
     expect(processorTime(() => cut(long))).toBeLessThan(processorTime(() => tokenizer.encode(long)) / 5);
     expect(cut(long)).toEqual(cut(short));
   });
+
+  it("of a pair, as far as the shorter text goes: that one gets no odd token", () => {
+    const [short, long] = ["a ".repeat(100), "b ".repeat(160_000)];
+    const cut = (first: string, textPair: string) =>
+      tokenizer.encode(first, { textPair, truncation: true, maxLength: 64 });
+    const whole = processorTime(() => tokenizer.encode(long));
+    const counts = ([first, second]: [string, string]) => {
+      const { input_ids } = cut(first, second);
+      const of = (token: string) => input_ids.filter((id) => id === vocab.indexOf(token)).length;
+      return [of("a"), of("b")];
+    };
+    for (const texts of [
+      [short, long],
+      [long, short],
+    ] as [string, string][]) {
+      expect(counts(texts)).toEqual([30, 31]);
+      expect(processorTime(() => cut(...texts))).toBeLessThan(whole / 5);
+    }
+  });
 });
 
 it("encodeBatchAsync gives the same, and leaves the thread to others meanwhile", async () => {

@@ -46,6 +46,7 @@ describe("BertForSequenceClassification against PyTorch", () => {
     });
     await expectGolden("loss", loss!);
     await expectGolden("logits", logits);
+    expect([hidden_states.length, attentions.length]).toEqual([3, 2]); // the embeddings, and each layer
     for (const [i, state] of hidden_states.entries()) await expectGolden(`hidden_states.${i}`, state);
     for (const [i, probabilities] of attentions.entries()) await expectGolden(`attentions.${i}`, probabilities);
     // The fused attention has a backward of its own: the gradients are checked along that path.
