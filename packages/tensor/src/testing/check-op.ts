@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isFloat, type DType } from "../dtype.ts";
+import { uniformFloat } from "../random.ts";
 import type { Backward } from "../recorder.ts";
 import { destroy, device, init } from "../runtime/device.ts";
 import { folding } from "../runtime/run.ts";
@@ -202,6 +203,10 @@ export function expectClose(
       `(atol ${atol}, rtol ${rtol}); largest error ${largest.toExponential(2)}.`,
   );
 }
+
+/** The number nearest to p of those drawn: with it as the probability, dropout keeps that element, for the bound is exact. */
+export const drawnNear = (p: number, words: Uint32Array): number =>
+  Array.from(words, uniformFloat).reduce((a, b) => (Math.abs(b - p) < Math.abs(a - p) ? b : a));
 
 /** Normally distributed numbers, the same for the same seed (mulberry32 and Box–Muller). */
 export function randomNormal(count: number, seed: number): number[] {

@@ -5,7 +5,15 @@ import { device } from "../../runtime/device.ts";
 import { scope } from "../../scope.ts";
 import { sizeOf, type Shape } from "../../shape.ts";
 import { fromArray, type Tensor, undisposed } from "../../tensor.ts";
-import { checkOp, expectClose, expectSameNaN, placesIn, randomNormal, withDevice } from "../../testing/check-op.ts";
+import {
+  checkOp,
+  drawnNear,
+  expectClose,
+  expectSameNaN,
+  placesIn,
+  randomNormal,
+  withDevice,
+} from "../../testing/check-op.ts";
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { zeros } from "../create/create.ts";
 import { attentionReference, attentionReferenceWithGradients } from "./attention.reference.ts";
@@ -44,6 +52,9 @@ const additive = (B: number, Tq: number, Tk: number): NonNullable<Case["mask"]> 
   value: (_b, _h, i, j) => (i === 2 || j === 3 ? -Infinity : i === 4 ? LOWEST : Math.sin(i * 10 + j)),
 });
 
+/** What the generator of every case draws first. */
+const drawn = (count: number): Uint32Array => new Generator(7).words(count);
+
 const cases: Case[] = [
   { size: [1, 1, 1, 1, 1] },
   { size: [2, 3, 5, 7, 7], layout: "BTHD" },
@@ -62,14 +73,27 @@ const cases: Case[] = [
     mask: { shape: [2, 6, 7], dtype: "bool", value: (_b, h, i, j) => ((i + j + h) % 3 ? 1 : 0) },
     only: light,
   },
-  { size: [1, 2, 19, 16, 8], dropoutP: 0.3, only: light },
-  { size: [2, 2, 5, 11, 8], dropoutP: 0.5, mask: padding([11, 6], 11), layout: "BTHD", only: short },
+  { size: [1, 2, 19, 16, 8], dropoutP: drawnNear(0.3, drawn(2 * 19 * 16)), only: light },
+  {
+    size: [2, 2, 5, 11, 8],
+    dropoutP: drawnNear(0.5, drawn(2 * 5 * 11)),
+    mask: padding([11, 6], 11),
+    layout: "BTHD",
+    only: short,
+  },
+  { size: [1, 1, 6, 9, 8], dropoutP: drawnNear(0.3, drawn(2 * 9)), mask: additive(1, 6, 9), only: ["naive"] },
   { size: [1, 1, 4, 6, 8], dropoutP: 1, only: light },
   { size: [1, 2, 35, 35, 32], mask: padding([30], 35), layout: "BTHD", only: ["subgroup"] },
   { size: [1, 1, 35, 35, 64], only: ["subgroup", "registers"] },
   { size: [1, 1, 11, 9, 128], only: ["subgroup"] },
   // More than one tile of 64, tails, lengths that end inside the first tile, and blocks of random numbers that aren't aligned.
-  { size: [2, 1, 67, 70, 32], dropoutP: 0.4, mask: padding([70, 17], 70), layout: "BTHD", only: ["tiled"] },
+  {
+    size: [2, 1, 67, 70, 32],
+    dropoutP: drawnNear(0.4, drawn(67 * 70)),
+    mask: padding([70, 17], 70),
+    layout: "BTHD",
+    only: ["tiled"],
+  },
   { size: [1, 1, 67, 70, 64], isCausal: true, scale: 0.25, mask: additive(1, 67, 70), only: ["tiled"] },
   { size: [1, 1, 13, 35, 80], only: ["tiled"] },
   { size: [1, 1, 35, 70, 128], only: ["tiled"] },
@@ -88,9 +112,7 @@ function inputsOf({ size: [B, H, Tq, Tk, D], layout, mask, dropoutP = 0 }: Case)
     full.data[at] = mask.value(b, h, i, j);
     small.data[narrow(index, mask.shape)] = mask.value(b, h, i, j);
   }
-  const keep = Array.from(new Generator(7).words(full.data.length), (word) =>
-    uniformFloat(word) >= dropoutP ? 1 / (1 - dropoutP) : 0,
-  );
+  const keep = Array.from(drawn(full.data.length), (word) => (uniformFloat(word) >= dropoutP ? 1 / (1 - dropoutP) : 0));
   const [q, k, v, dy] = [random(shape(Tq), 1), random(shape(Tk), 2), random(shape(Tk), 3), random(shape(Tq), 4)];
   return { q, k, v, dy, full: mask && full, small, dropout: dropoutP > 0 ? keep : undefined };
 }
@@ -159,7 +181,7 @@ const small: Record<string, Case> = {
     mask: { shape: [6, 9], dtype: "bool", value: (_b, _h, i, j) => (i !== 2 && (i + j) % 3 ? 1 : 0) },
   },
   "additive mask": { size: [1, 1, 6, 9, 8], mask: additive(1, 6, 9) },
-  dropout: { size: [1, 1, 6, 9, 8], dropoutP: 0.5 },
+  dropout: { size: [1, 1, 6, 9, 8], dropoutP: drawnNear(0.5, drawn(6 * 9)) },
 };
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Generator, uniformFloat } from "../../random.ts";
 import { fromArray, tensor, type Tensor } from "../../tensor.ts";
-import { checkOp, withDevice } from "../../testing/check-op.ts";
+import { checkOp, drawnNear, withDevice } from "../../testing/check-op.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
 import { ones, zeros } from "../create/create.ts";
 import { dropout } from "./dropout.ts";
@@ -9,10 +9,11 @@ import { dropoutReference } from "./dropout.reference.ts";
 
 const state = { key: [3, 4], stream: [0, 1], blocks: 2 ** 32 - 2 } as const;
 
+const words = (count: number): Uint32Array => new Generator(0).setState(state).words(count);
+
 /** The reference draws its words from the same place in the stream, on the host. */
 const drawn = (x: NdArray, { p, training }: { p: number; training?: boolean }): NdArray => {
-  const words = new Generator(0).setState(state).words(x.data.length);
-  const keep = Array.from(words, (word) => (uniformFloat(word) >= p ? 1 : 0));
+  const keep = Array.from(words(x.data.length), (word) => (uniformFloat(word) >= p ? 1 : 0));
   return dropoutReference(x, keep, training === false ? 0 : p);
 };
 /** A generator that always stands at the same place. */
@@ -22,6 +23,11 @@ checkOp(dropout, drawn, {
   cases: [
     { shapes: [[1]], args: [{ p: 0.5, generator }] },
     { shapes: [[3, 7]], args: [{ p: 0.3, generator }] },
+    {
+      shapes: [[3, 7]],
+      args: [{ p: drawnNear(0.3, words(21)), generator }],
+      note: "as drawn for an element: it is kept",
+    },
     { shapes: [[2, 33]], args: [{ p: 0.9, generator }] },
     { shapes: [[5]], args: [{ p: 0, generator }] },
     { shapes: [[5]], args: [{ p: 1, generator }] },

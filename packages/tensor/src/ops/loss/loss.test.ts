@@ -52,6 +52,7 @@ checkOp(cosineSimilarity, reference.cosineSimilarityReference, {
       ],
     },
     { shapes: [[300], [300]], args: [{ dim: 0 }] },
+    { shapes: [[4, 9], [4, 9]], args: [{ eps: 3 }], note: "norms below eps and above it" }, // prettier-ignore
   ],
 });
 checkOp(cosineEmbeddingLoss, reference.cosineEmbeddingLossReference, {
