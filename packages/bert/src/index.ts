@@ -1,24 +1,42 @@
-export { AutoConfig, BertConfig, PretrainedConfig, type ConfigValues, type ProblemType } from "./models/config.ts";
 export { HubError, notHere, type HubErrorCode } from "./errors.ts";
-export { globMatcher } from "./hub/glob.ts";
-export type { HubOptions, HubRepo } from "./hub/settings.ts";
-export type { PushOptions, PushResult, RepoOptions } from "./hub/push.ts";
-export { repoId } from "./hub/names.ts";
-export { holdsNoTexts, shareable, shareableFile } from "./hub/shareable.ts";
-export type { DownloadProgress, OnProgress } from "./hub/progress.ts";
-export { formatLoadReport } from "./weights/load-report.ts";
-export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
-export { architectures, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "./models/auto.ts";
-export { BertModel, type BaseModelOutput, type OutputOptions } from "./models/bert/bert.ts";
-export { BertForMaskedLM, BertForSequenceClassification, type HeadOutput } from "./models/bert/bert-heads.ts";
-export { checkInputs, type ArrayInput, type ModelInputs } from "./models/inputs.ts";
-export { PreTrainedModel, type FromPretrainedOptions } from "./models/pretrained.ts";
-export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
-export { openWeights } from "./weights/open-weights.ts";
-export { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
+
+export {
+  architectures,
+  AutoConfig,
+  AutoModel,
+  AutoModelForMaskedLM,
+  AutoModelForSequenceClassification,
+} from "./models/auto.ts";
+export { BertConfig } from "./models/bert/bert-config.ts";
+export { BertForMaskedLM, BertForSequenceClassification } from "./models/bert/bert-heads.ts";
+export { BertModel, BertPreTrainedModel } from "./models/bert/bert.ts";
+export { family, type Family, type HeadName } from "./models/family.ts";
+export * as configFields from "./models/fields.ts";
+export type { Field, Fields, ValuesOf } from "./models/fields.ts";
+export { maskedLMLoss } from "./models/heads/masked-lm.ts";
+export { sequenceClassificationLoss } from "./models/heads/sequence-classification.ts";
+export { checkInputs, prepareInputs, type ArrayInput, type ModelInputs, type PreparedInputs } from "./models/inputs.ts";
+export { LayerStack, type StackedLayer, type StackOptions, type StackOutput } from "./models/layer-stack.ts";
+export type { BaseModelOutput, HeadOutput, OutputOptions } from "./models/outputs.ts";
+export { PretrainedConfig, type ConfigClass, type ConfigValues, type ProblemType } from "./models/pretrained-config.ts";
+export { PreTrainedModel, type ConfigOf, type FromPretrainedOptions, type ModelClass } from "./models/pretrained.ts";
+
 export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
+export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
 export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/tokenizer.ts";
 export { type TruncationStrategy } from "./tokenizer/truncation.ts";
+
+export { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
+export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
+export { formatLoadReport } from "./weights/load-report.ts";
+export { openWeights } from "./weights/open-weights.ts";
+
+export { globMatcher } from "./hub/glob.ts";
+export { repoId } from "./hub/names.ts";
+export type { DownloadProgress, OnProgress } from "./hub/progress.ts";
+export type { PushOptions, PushResult, RepoOptions } from "./hub/push.ts";
+export type { HubOptions, HubRepo } from "./hub/settings.ts";
+export { holdsNoTexts, shareable, shareableFile } from "./hub/shareable.ts";
 export {
   clearOldCommits,
   createRepo,
@@ -30,6 +48,7 @@ export {
   progressOnStderr,
   pushToHub,
 } from "#platform";
+
 // Of @gpugrad/nn, what whoever opens models needs too.
 export {
   activationNames as hiddenActs,

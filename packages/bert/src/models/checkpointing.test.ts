@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BertConfig } from "./config.ts";
+import { BertConfig } from "./bert/bert-config.ts";
 import { BertForSequenceClassification } from "./bert/bert-heads.ts";
 
 beforeAll(async () => void (await init()));

@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
-import { AutoConfig, BertConfig, type ConfigValues } from "./config.ts";
+import { AutoConfig } from "./auto.ts";
+import { size, unchecked } from "./fields.ts";
+import { BertConfig } from "./bert/bert-config.ts";
+import type { ConfigValues } from "./pretrained-config.ts";
 import { folderOf } from "@gpugrad/nn";
 
 const written = (values: ConfigValues<BertConfig>) =>
@@ -49,7 +52,7 @@ describe("BertConfig", () => {
     [{ hidden_dropout_prob: 1 }, /hidden_dropout_prob: 1 is not a probability/],
     [{ classifier_dropout: -1 }, /classifier_dropout: -1/],
     [{ layer_norm_eps: null }, /layer_norm_eps: null/],
-    [{ problem_type: "hard" }, /problem_type: "hard" is none of regression,/],
+    [{ problem_type: "hard" }, /problem_type: "hard" is unknown. Known: regression,/],
     [{ pad_token_id: 30522 }, /pad_token_id: 30522 is not a row of the 30522/],
     [{ num_labels: 0 }, /num_labels: 0/],
     [{ id2label: { 1: "a" } }, /id2label: names classes 0, 1, 2/],
@@ -86,15 +89,19 @@ describe("BertConfig", () => {
 });
 
 describe("a configuration of one's own", () => {
+  const fields = {
+    ...BertConfig.fields,
+    vocab_size: size(50265, 100_000),
+    pad_token_id: unchecked<number | null>(1),
+    depth: size(3, 12),
+  };
   class Own extends BertConfig {
-    override readonly model_type: string = "own";
-    override vocab_size = 50265;
-    override pad_token_id: number | null = 1;
-    depth = 3;
+    static override readonly modelType = "own";
+    static override readonly fields = fields;
+    declare depth: number;
 
     constructor(values: ConfigValues<Own> & { model_type?: string } = {}) {
       super(values);
-      this.validate();
     }
   }
 
@@ -111,6 +118,9 @@ describe("a configuration of one's own", () => {
   it("is checked as a whole", () => {
     expect(() => new Own({ pad_token_id: 50265 })).toThrow(/pad_token_id: 50265 is not a row of the 50265/);
     expect(new Own({ pad_token_id: 40000 }).pad_token_id).toBe(40000);
+    expect(() => new Own({ depth: 13 })).toThrow("config: depth: 13 is not an integer from 1 to 12.");
+    expect(() => new Own({ model_type: "bert" })).toThrow(/model_type is "bert", this is a configuration of "own"/);
+    expect(new BertConfig().vocab_size).toBe(30522);
   });
 });
 

@@ -1,4 +1,4 @@
-import { check, fromArray, Tensor, type NestedArray } from "@gpugrad/tensor";
+import { check, fromArray, reshape, Tensor, zeros, type NestedArray } from "@gpugrad/tensor";
 
 /** Ids, masks or labels: nested arrays, a flat typed array with its shape, or a tensor that is on the device already. */
 export type ArrayInput = Tensor | NestedArray | { data: ArrayLike<number>; shape: readonly number[] };
@@ -42,11 +42,54 @@ function flatten(name: string, nested: NestedArray): { data: number[]; shape: nu
   return { data, shape };
 }
 
-/** The numbers of a config that inputs have to stay below. */
+/** The numbers of a config that inputs have to stay below, where it has them. */
 interface Bounds {
-  vocab_size: number;
-  type_vocab_size: number;
-  num_labels: number;
+  vocab_size?: number;
+  type_vocab_size?: number;
+  num_labels?: number;
+}
+
+/** What an encoder computes with. */
+export interface PreparedInputs {
+  ids: Tensor; // i32 [B, T]
+  types: Tensor; // i32 [B, T]
+  /** bool [B, 1, 1, T], true where there is a token; undefined where there is no padding. */
+  mask: Tensor | undefined;
+}
+
+/**
+ * Puts a model's inputs on the device, and checks them as far as the host knows them.
+ *
+ * @throws {@link GpugradError} when ids, types or the length are beyond what the config allows, or shapes differ
+ */
+export function prepareInputs(
+  { input_ids, attention_mask, token_type_ids }: ModelInputs,
+  config: Bounds & { max_position_embeddings: number },
+): PreparedInputs {
+  const { max_position_embeddings: most } = config;
+  const { tensor: ids, values } = place("input_ids", input_ids, "i32");
+  check(
+    ids.rank === 2,
+    () => `input_ids: shape [${ids.shape.join(",")}], but [B, T] is expected: one row of ids per text.`,
+  );
+  const [B, T] = ids.shape as [number, number];
+  check(T <= most, () => `input_ids: ${T} tokens, but the model has ${most} positions. Truncate to ${most}.`);
+  const types = token_type_ids === undefined ? undefined : place("token_type_ids", token_type_ids, "i32");
+  checkInputs(config, { ids: values, types: types?.values });
+  const mask = attention_mask === undefined ? undefined : placeMask(attention_mask, [B, T]);
+  return { ids, types: types?.tensor ?? zeros([B, T], { dtype: "i32" }), mask };
+}
+
+function placeMask(attention_mask: ArrayInput, [B, T]: [number, number]): Tensor | undefined {
+  const { tensor, values } = place("attention_mask", attention_mask, "i32");
+  check(
+    tensor.size === B * T,
+    () => `attention_mask: shape [${tensor.shape.join(",")}], but input_ids is [${B},${T}].`,
+  );
+  if (!values) return reshape(tensor.dtype === "bool" ? tensor : tensor.to("bool"), [B, 1, 1, T]);
+  // Without padding there is nothing to mask, and attention is faster.
+  if (Array.prototype.every.call(values, (v) => v === 1)) return undefined;
+  return fromArray(values, [B, 1, 1, T], "bool");
 }
 
 /**
@@ -80,7 +123,7 @@ export function areClasses(labels: ArrayInput): boolean {
 }
 
 /** The first value outside of 0 … count − 1 that isn't `ignored`, in words; undefined when all are inside. */
-function outOfRange(values: ArrayLike<number>, count: number, ignored?: number): string | undefined {
+function outOfRange(values: ArrayLike<number>, count = Infinity, ignored?: number): string | undefined {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     if (!(value >= 0 && value < count) && value !== ignored) return `${value} at place ${i}`;

@@ -1,7 +1,7 @@
 import { Dropout, Embedding, folderOf, LayerNorm, Linear, serializeSafetensors, type Module } from "@gpugrad/nn";
 import { destroy, init, manualSeed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BertConfig } from "./config.ts";
+import { BertConfig } from "./bert/bert-config.ts";
 import { BertForMaskedLM, BertForSequenceClassification } from "./bert/bert-heads.ts";
 
 beforeAll(async () => void (await init()));

@@ -1,6 +1,3 @@
-import { check, GpugradError, showShape, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
-import { openFolder } from "#platform";
-import { AutoConfig, type BertConfig, type ConfigValues } from "./config.ts";
 import {
   deviceDtype,
   Embedding,
@@ -13,19 +10,28 @@ import {
   writeParameter,
   type Folder,
 } from "@gpugrad/nn";
+import { check, GpugradError, showShape, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
+import { openFolder } from "#platform";
 import type { HubOptions } from "../hub/settings.ts";
-import { formatLoadReport } from "../weights/load-report.ts";
 import { planLoad, type LoadPlan } from "../weights/load-plan.ts";
-import { Encoder } from "./bert/encoder.ts";
+import { formatLoadReport } from "../weights/load-report.ts";
 import { openWeights } from "../weights/open-weights.ts";
+import { LayerStack } from "./layer-stack.ts";
+import {
+  configOf,
+  readConfigFile,
+  type ConfigClass,
+  type ConfigValues,
+  type PretrainedConfig,
+} from "./pretrained-config.ts";
 
 /** How to open a checkpoint, in Hugging Face's terms. */
-export interface FromPretrainedOptions extends HubOptions {
+export interface FromPretrainedOptions<C extends PretrainedConfig = PretrainedConfig> extends HubOptions {
   /** Values that come before those of config.json, such as `{ num_labels: 3 }`. */
-  config?: ConfigValues<BertConfig>;
+  config?: ConfigValues<C>;
   /** What the parameters are kept in: the file's own dtype ("auto"), or another. Training needs f32. */
   dtype?: "auto" | "f32" | "f16" | "bf16";
-  /** Make parameters anew where the file has another shape, instead of refusing. */
+  /** Initialize parameters where the file has another shape, instead of refusing. */
   ignoreMismatchedSizes?: boolean;
   /** Takes the report of keys that were missing, unexpected or mismatched. Default: stderr. */
   onReport?: (report: string) => void;
@@ -37,17 +43,26 @@ const dtypeNames: Partial<Record<DType, string>> = { f32: "float32", f16: "float
 const unsavedElements = 2 ** 26;
 
 /** A class of models that a checkpoint can be opened as. */
-export interface ModelClass<M extends PreTrainedModel> {
-  new (config: BertConfig): M;
+export interface ModelClass<M extends PreTrainedModel, C extends PretrainedConfig = ConfigOf<M>> {
+  new (config: C): M;
+  readonly Config: ConfigClass<C>;
   readonly architecture: string;
   readonly baseModelPrefix: string;
 }
 
-/** A model with a configuration, which can be opened from a checkpoint and saved as one. */
-export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends Module {
+/** The configuration that a model has. */
+export type ConfigOf<M> = M extends PreTrainedModel<infer C> ? C : never;
+
+/**
+ * A model with a configuration, which can be opened from a checkpoint and saved as one. A model of one's own extends it, and gives the
+ * class of its configuration as `static Config`.
+ */
+export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedConfig> extends Module {
+  /** The class of the configuration. */
+  declare static readonly Config: ConfigClass<PretrainedConfig>;
   /** The name in config.json's `architectures`. */
   static readonly architecture: string = "";
-  /** The property that holds the model without a head; "" for a model that has none. */
+  /** The property by which a family's heads hold the model without a head: the prefix of its keys. */
   static readonly baseModelPrefix: string = "";
 
   readonly config: C;
@@ -63,7 +78,10 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
   }
 
   /** A model with fresh weights: N(0, initializer_range²), biases 0, layer norms 1 and 0, the padding vector 0. */
-  static fromConfig<M extends PreTrainedModel>(this: ModelClass<M>, config: BertConfig): M {
+  static fromConfig<M extends PreTrainedModel, C extends PretrainedConfig = ConfigOf<M>>(
+    this: ModelClass<M, C>,
+    config: C,
+  ): M {
     const model = withoutValues({}, () => new this(config));
     model.initialize();
     return model;
@@ -75,10 +93,10 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
    * @throws when there is no such checkpoint, a file is damaged, or a shape differs (unless `ignoreMismatchedSizes`)
    * @see https://huggingface.co/docs/transformers/main_classes/model#transformers.PreTrainedModel.from_pretrained
    */
-  static async fromPretrained<M extends PreTrainedModel>(
-    this: ModelClass<M>,
+  static async fromPretrained<M extends PreTrainedModel, C extends PretrainedConfig = ConfigOf<M>>(
+    this: ModelClass<M, C>,
     idOrFolder: string | Folder,
-    options: FromPretrainedOptions = {},
+    options: FromPretrainedOptions<C> = {},
   ): Promise<M> {
     const {
       config: overrides = {},
@@ -88,7 +106,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
       ...hub
     } = options;
     const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, hub) : idOrFolder;
-    const config = await AutoConfig.fromPretrained(folder, overrides);
+    const config = configOf(this.Config, folder.name, await readConfigFile(folder), overrides);
     const weights = await openWeights(folder);
     try {
       const fileDtype = weights
@@ -111,13 +129,13 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
       const plan = planLoad({
         expected: new Map([...tensors].map(([key, t]) => [key, t.shape])),
         found: new Map(weights.keys().map((key) => [key, weights.info(key).shape])),
-        prefix: this.baseModelPrefix,
+        prefix: this.baseModelPrefix in model ? this.baseModelPrefix : "", // a model without a head has no such part
         tied: model.tiedKeys(),
       });
       const report = formatLoadReport(plan, { architecture: this.architecture, from: folder.name });
       if (plan.mismatched.length > 0 && !ignoreMismatchedSizes) {
         model.dispose();
-        throw new GpugradError(`${report}\nShapes differ. Pass ignoreMismatchedSizes to make these parameters anew.`);
+        throw new GpugradError(`${report}\nShapes differ. Pass ignoreMismatchedSizes to initialize these parameters.`);
       }
       if (report) onReport(report);
       model.initialize([...plan.missing, ...plan.mismatched.map(([key]) => key)]);
@@ -134,24 +152,23 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
   }
 
   /**
-   * From now on training keeps of each encoder layer only its input, and computes the layer again in backward: the same numbers, with far
-   * less memory for activations, and one more forward.
-   * @throws when the model has no encoder
+   * Makes training keep of each encoder layer only its input, and compute the layer again in backward: the same numbers, with far less
+   * memory for activations, and one more forward.
+   * @throws when the model has no stack of layers
    * @see https://huggingface.co/docs/transformers/main_classes/model#transformers.PreTrainedModel.gradient_checkpointing_enable
    */
   gradientCheckpointingEnable(): void {
-    const encoders = encodersOf(this);
-    if (encoders.length === 0)
-      throw new GpugradError(`gradientCheckpointingEnable: ${this.constructor.name} has no encoder that could do it.`);
-    for (const encoder of encoders) encoder.gradientCheckpointing = true;
+    const stacks = stacksOf(this);
+    check(stacks.length > 0, () => `gradientCheckpointingEnable: ${this.constructor.name} has no stack of layers.`);
+    for (const stack of stacks) stack.gradientCheckpointing = true;
   }
 
   gradientCheckpointingDisable(): void {
-    for (const encoder of encodersOf(this)) encoder.gradientCheckpointing = false;
+    for (const stack of stacksOf(this)) stack.gradientCheckpointing = false;
   }
 
   get isGradientCheckpointing(): boolean {
-    return encodersOf(this).some((encoder) => encoder.gradientCheckpointing);
+    return stacksOf(this).some((stack) => stack.gradientCheckpointing);
   }
 
   /** Groups of keys that stand for one tensor; the first is the key that is saved. */
@@ -179,7 +196,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
    * nor an embedding begins as it says itself.
    */
   protected initWeight(part: Module, name: string, parameter: Tensor): void {
-    const { initializer_range: std } = this.config;
+    const { initializer_range: std = 0.02 } = this.config as { initializer_range?: number };
     if (part instanceof Embedding && name === "weight") part.begin(parameter, std);
     else if (part instanceof Linear && name === "weight") initializers.normal(parameter, { std });
     else if (part instanceof Linear && name === "bias") initializers.zeros(parameter);
@@ -191,7 +208,7 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
    * Files are written aside and renamed, so that none is ever half there.
    */
   async savePretrained(folder: string): Promise<void> {
-    const { architecture } = this.constructor as ModelClass<this>;
+    const { architecture } = this.constructor as typeof PreTrainedModel;
     this.config.architectures = [architecture];
     this.config.dtype = dtypeNames[this.parameters()[0]!.dtype]!;
     await saveModule(this, `${folder}/model.safetensors`);
@@ -199,8 +216,10 @@ export abstract class PreTrainedModel<C extends BertConfig = BertConfig> extends
   }
 }
 
-const encodersOf = (module: Module): Encoder[] =>
-  [...module.namedModules()].flatMap(([, part]) => (part instanceof Encoder ? part : []));
+const stacksOf = (module: Module): LayerStack[] =>
+  Array.from(module.namedModules(), ([, part]) => part).filter(
+    (part): part is LayerStack => part instanceof LayerStack,
+  );
 
 /** Runs `work`; its error begins with the name of what it is about. */
 function named<T>({ name }: { readonly name: string }, work: () => T): T {

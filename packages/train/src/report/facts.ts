@@ -33,12 +33,15 @@ export function factsOf(args: TrainingArguments, { model, trainDataset, evalData
     if (dataset) changed.push([name, `${shareableDataset(dataset.name)}, ${dataset.length.toLocaleString("en")} rows`]);
 
   const config = shareable(model.config.toJSON()) as Record<string, unknown>;
-  const { model_type, num_hidden_layers, hidden_size, num_attention_heads } = model.config;
+  const { num_hidden_layers: layers, hidden_size: width, num_attention_heads: heads } = config;
+  const shape = [layers, width, heads].every(Number.isInteger)
+    ? `${Number(layers)} layers of width ${Number(width)} with ${Number(heads)} heads, `
+    : "";
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   return {
     changed,
     defaults,
-    model: `${model_type}: ${num_hidden_layers} layers of width ${hidden_size} with ${num_attention_heads} heads, ${parameters.toLocaleString("en")} parameters`,
+    model: `${model.config.model_type}: ${shape}${parameters.toLocaleString("en")} parameters`,
     modelConfig: Object.entries(config).map(([name, value]) => [name, shown(value)]),
     environment: environment(),
   };

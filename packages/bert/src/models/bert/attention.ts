@@ -9,7 +9,7 @@ import {
   Module,
   type AttendOptions,
 } from "@gpugrad/nn";
-import type { EncoderConfig } from "../config.ts";
+import type { EncoderConfig } from "../encoder-config.ts";
 
 /**
  * Multi-head attention of a sequence to itself: softmax(q kᵀ / √D) v for each of H heads.

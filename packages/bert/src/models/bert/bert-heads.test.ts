@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { destroy, fromArray, init, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BertConfig, ConfigValues } from "../config.ts";
+import type { BertConfig } from "./bert-config.ts";
+import type { ConfigValues } from "../pretrained-config.ts";
 import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";
 import { areClasses, place, type ArrayInput, type ModelInputs } from "../inputs.ts";
 

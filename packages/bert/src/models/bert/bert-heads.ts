@@ -1,28 +1,19 @@
-import { bceWithLogits, crossEntropy, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
-import type { BertConfig, ProblemType } from "../config.ts";
 import { activation, Dropout, initializers, LayerNorm, Linear, Module, parameter } from "@gpugrad/nn";
-import { BertModel, type OutputOptions } from "./bert.ts";
-import { areClasses, checkInputs, place, type ArrayInput, type ModelInputs } from "../inputs.ts";
-import { PreTrainedModel } from "../pretrained.ts";
-
-/** What a model with a head gives. */
-export interface HeadOutput {
-  logits: Tensor;
-  /** The mean loss, when labels are given. */
-  loss?: Tensor;
-  hidden_states: Tensor[];
-  attentions: Tensor[];
-  /** [B, C]; undefined where the model has no pooler. */
-  pooler_output?: Tensor;
-}
+import type { Tensor } from "@gpugrad/tensor";
+import { family } from "../family.ts";
+import { maskedLMLoss } from "../heads/masked-lm.ts";
+import { sequenceClassificationLoss } from "../heads/sequence-classification.ts";
+import type { ArrayInput, ModelInputs } from "../inputs.ts";
+import type { HeadOutput, OutputOptions } from "../outputs.ts";
+import { BertModel, BertPreTrainedModel } from "./bert.ts";
+import type { BertConfig } from "./bert-config.ts";
 
 /**
  * BERT with a linear layer on the pooled first token: for one label, several labels, or a number.
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertForSequenceClassification)
  */
-export class BertForSequenceClassification extends PreTrainedModel<BertConfig> {
+export class BertForSequenceClassification extends BertPreTrainedModel {
   static override readonly architecture = "BertForSequenceClassification";
-  static override readonly baseModelPrefix = "bert";
   readonly bert: BertModel;
   readonly dropout: Dropout;
   readonly classifier: Linear;
@@ -41,27 +32,10 @@ export class BertForSequenceClassification extends PreTrainedModel<BertConfig> {
   forward(inputs: ModelInputs & { labels?: ArrayInput | undefined }, options: OutputOptions = {}): HeadOutput {
     const { pooler_output, hidden_states, attentions } = this.bert.forward(inputs, options);
     const logits = this.classifier.forward(this.dropout.forward(pooler_output!));
-    const loss = inputs.labels === undefined ? undefined : this.#loss(logits, inputs.labels);
+    const loss =
+      inputs.labels === undefined ? undefined : sequenceClassificationLoss(this.config, logits, inputs.labels);
     return { logits, ...(loss && { loss }), hidden_states, attentions, pooler_output: pooler_output! };
   }
-
-  #loss(logits: Tensor, labels: ArrayInput): Tensor {
-    const problem = (this.config.problem_type ??= problemOf(this.config.num_labels, labels));
-    if (problem === "single_label_classification") {
-      const { tensor, values } = place("labels", labels, "i32");
-      checkInputs(this.config, { classes: values });
-      return crossEntropy(logits, reshape(tensor, [logits.shape[0]!]));
-    }
-    const { tensor } = place("labels", labels, "f32");
-    if (problem === "multi_label_classification") return bceWithLogits(logits, tensor);
-    return mseLoss(reshape(logits, tensor.shape), tensor);
-  }
-}
-
-/** Hugging Face's rule: one label is a number to hit; whole numbers are classes; anything else several labels. */
-function problemOf(numLabels: number, labels: ArrayInput): ProblemType {
-  if (numLabels === 1) return "regression";
-  return areClasses(labels) ? "single_label_classification" : "multi_label_classification";
 }
 
 /** dense, activation, layer norm: what comes before the decoder. */
@@ -115,9 +89,8 @@ class OnlyMaskedLMHead extends Module {
  * BERT that guesses masked words.
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertForMaskedLM)
  */
-export class BertForMaskedLM extends PreTrainedModel<BertConfig> {
+export class BertForMaskedLM extends BertPreTrainedModel {
   static override readonly architecture = "BertForMaskedLM";
-  static override readonly baseModelPrefix = "bert";
   readonly bert: BertModel;
   readonly cls: OnlyMaskedLMHead;
 
@@ -135,9 +108,11 @@ export class BertForMaskedLM extends PreTrainedModel<BertConfig> {
     const { last_hidden_state, hidden_states, attentions } = this.bert.forward(inputs, options);
     const logits = this.cls.predictions.forward(last_hidden_state);
     if (inputs.labels === undefined) return { logits, hidden_states, attentions };
-    const { tensor: labels } = place("labels", inputs.labels, "i32");
-    const V = this.config.vocab_size;
-    const loss = crossEntropy(reshape(logits, [-1, V]), reshape(labels, [-1]));
-    return { logits, loss, hidden_states, attentions };
+    return { logits, loss: maskedLMLoss(logits, inputs.labels), hidden_states, attentions };
   }
 }
+
+export const bert = family({
+  Model: BertModel,
+  heads: { sequenceClassification: BertForSequenceClassification, maskedLM: BertForMaskedLM },
+});

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { noGrad } from "@gpugrad/autograd";
 import { destroy, init, undisposed, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BertConfig } from "../config.ts";
+import { BertConfig } from "./bert-config.ts";
 import { openFile, SafetensorsFile, toFloat32 } from "@gpugrad/nn";
 import { AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "../auto.ts";
 import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";

@@ -1,36 +1,10 @@
-import {
-  add,
-  arange,
-  bertEmbeddingsNorm,
-  check,
-  fromArray,
-  reshape,
-  select,
-  tanh,
-  zeros,
-  type Tensor,
-} from "@gpugrad/tensor";
-import type { BertConfig } from "../config.ts";
 import { areOwn, Dropout, Embedding, LayerNorm, Linear, Module } from "@gpugrad/nn";
-import { Encoder } from "./encoder.ts";
-import { checkInputs, place, type ModelInputs } from "../inputs.ts";
+import { add, arange, bertEmbeddingsNorm, select, tanh, type Tensor } from "@gpugrad/tensor";
+import { prepareInputs, type ModelInputs } from "../inputs.ts";
+import type { BaseModelOutput, OutputOptions } from "../outputs.ts";
 import { PreTrainedModel } from "../pretrained.ts";
-
-/** What to return beside the result. */
-export interface OutputOptions {
-  /** The embeddings and each layer's output: N + 1 tensors [B, T, C]. */
-  outputHiddenStates?: boolean;
-  /** Each layer's attention probabilities: N tensors [B, H, T, T]. Computed by the plain formula, which is slower. */
-  outputAttentions?: boolean;
-}
-
-/** What an encoder gives, in Hugging Face's names. */
-export interface BaseModelOutput {
-  last_hidden_state: Tensor; // [B, T, C]
-  pooler_output?: Tensor; // [B, C]
-  hidden_states: Tensor[];
-  attentions: Tensor[];
-}
+import { BertConfig } from "./bert-config.ts";
+import { Encoder } from "./encoder.ts";
 
 /**
  * The sum of word, position and token type embeddings, then layer norm and dropout.
@@ -90,11 +64,17 @@ export class BertPooler extends Module {
   }
 }
 
+/** What BERT's models have in common. */
+export abstract class BertPreTrainedModel extends PreTrainedModel<BertConfig> {
+  static override readonly Config = BertConfig;
+  static override readonly baseModelPrefix = "bert";
+}
+
 /**
  * BERT without a head.
  * @see https://arxiv.org/abs/1810.04805
  */
-export class BertModel extends PreTrainedModel<BertConfig> {
+export class BertModel extends BertPreTrainedModel {
   static override readonly architecture = "BertModel";
   readonly embeddings: BertEmbeddings;
   readonly encoder: Encoder;
@@ -113,7 +93,7 @@ export class BertModel extends PreTrainedModel<BertConfig> {
     inputs: ModelInputs,
     { outputHiddenStates = false, outputAttentions = false }: OutputOptions = {},
   ): BaseModelOutput {
-    const { ids, types, mask } = this.#place(inputs);
+    const { ids, types, mask } = prepareInputs(inputs, this.config);
     const embedded = this.embeddings.forward(ids, types);
     const keep = { hiddenStates: outputHiddenStates, attentions: outputAttentions };
     const { last, hiddenStates, attentions } = this.encoder.forward(embedded, mask, keep);
@@ -123,43 +103,5 @@ export class BertModel extends PreTrainedModel<BertConfig> {
       hidden_states: hiddenStates,
       attentions,
     };
-  }
-
-  #place({ input_ids, attention_mask, token_type_ids }: ModelInputs): {
-    ids: Tensor;
-    types: Tensor;
-    mask: Tensor | undefined;
-  } {
-    const { max_position_embeddings } = this.config;
-    const { tensor: ids, values } = place("input_ids", input_ids, "i32");
-    check(
-      ids.rank === 2,
-      () => `input_ids: shape [${ids.shape.join(",")}], but [B, T] is expected: one row of ids per text.`,
-    );
-    const [B, T] = ids.shape as [number, number];
-    check(
-      T <= max_position_embeddings,
-      () =>
-        `input_ids: ${T} tokens, but the model has ${max_position_embeddings} positions. Truncate to ${max_position_embeddings}.`,
-    );
-    const types = token_type_ids === undefined ? undefined : place("token_type_ids", token_type_ids, "i32");
-    checkInputs(this.config, { ids: values, types: types?.values });
-
-    let mask: Tensor | undefined;
-    if (attention_mask !== undefined) {
-      const placed = place("attention_mask", attention_mask, "i32");
-      check(
-        placed.tensor.size === B * T,
-        () => `attention_mask: shape [${placed.tensor.shape.join(",")}], but input_ids is [${B},${T}].`,
-      );
-      // Without padding there is nothing to mask, and attention is faster.
-      const full = placed.values && Array.prototype.every.call(placed.values, (v) => v === 1);
-      if (!full) {
-        mask = placed.values
-          ? fromArray(placed.values, [B, 1, 1, T], "bool")
-          : reshape(placed.tensor.dtype === "bool" ? placed.tensor : placed.tensor.to("bool"), [B, 1, 1, T]);
-      }
-    }
-    return { ids, types: types?.tensor ?? zeros([B, T], { dtype: "i32" }), mask };
   }
 }
