@@ -18,7 +18,14 @@ export { sequenceClassificationLoss } from "./models/heads/sequence-classificati
 export { checkInputs, prepareInputs, type ArrayInput, type ModelInputs, type PreparedInputs } from "./models/inputs.ts";
 export { LayerStack, type StackedLayer, type StackOptions, type StackOutput } from "./models/layer-stack.ts";
 export type { BaseModelOutput, HeadOutput, OutputOptions } from "./models/outputs.ts";
-export { PretrainedConfig, type ConfigClass, type ConfigValues, type ProblemType } from "./models/pretrained-config.ts";
+export {
+  PretrainedConfig,
+  sizesOf,
+  type CommonSizes,
+  type ConfigClass,
+  type ConfigValues,
+  type ProblemType,
+} from "./models/pretrained-config.ts";
 export { PreTrainedModel, type ConfigOf, type FromPretrainedOptions, type ModelClass } from "./models/pretrained.ts";
 
 export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";

@@ -31,6 +31,18 @@ const commonFields = {
   problem_type: nullable(oneOf<ProblemType>("regression", problemTypes)),
 } satisfies Fields;
 
+/** Sizes that most families have, under the names that all of them use. */
+export interface CommonSizes {
+  vocab_size?: number;
+  hidden_size?: number;
+  num_hidden_layers?: number;
+  num_attention_heads?: number;
+  /** The longest sequence. */
+  max_position_embeddings?: number;
+  /** Standard deviation of fresh weights. */
+  initializer_range?: number;
+}
+
 /** A class of configurations. */
 export interface ConfigClass<C extends PretrainedConfig> {
   new (values?: object): C;
@@ -41,18 +53,17 @@ export interface ConfigClass<C extends PretrainedConfig> {
 /**
  * What every model's config.json holds, under the names it has there. Keys that the class does not know are kept, and written again.
  *
- * A family's class gives its `modelType` and its `fields`, each with its default and what it may be, and names them for TypeScript:
+ * A family's class gives its `modelType` and its `fields`, each with its default and what it may be, and declares them for TypeScript:
  *
  * ```ts
- * const fields = { width: size(64, 65_536), depth: size(3, 100) };
- * interface OwnConfig extends ValuesOf<typeof fields> {}
  * class OwnConfig extends PretrainedConfig {
  *   static override readonly modelType = "own";
- *   static override readonly fields = fields;
+ *   static override readonly fields = { depth: size(3, 100) };
+ *   declare depth: number;
  * }
  * ```
  *
- * What concerns several fields at once is checked in `validate`. (A class field, `depth = 3`, would come after the values that are given.)
+ * (`depth = 3` would come after the values that are given.) What concerns several fields at once is checked in `validate`.
  *
  * @see https://github.com/huggingface/transformers/blob/main/src/transformers/configuration_utils.py
  */
@@ -193,6 +204,9 @@ export abstract class PretrainedConfig {
 }
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-object-type -- see above
 export interface PretrainedConfig extends ValuesOf<typeof commonFields> {}
+
+/** The sizes of a configuration whose family one doesn't know. */
+export const sizesOf = (config: PretrainedConfig): CommonSizes => config as CommonSizes;
 
 const fieldsOf = (config: PretrainedConfig): Fields => ({
   ...commonFields,

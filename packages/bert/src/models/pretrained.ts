@@ -20,6 +20,7 @@ import { LayerStack } from "./layer-stack.ts";
 import {
   configOf,
   readConfigFile,
+  sizesOf,
   type ConfigClass,
   type ConfigValues,
   type PretrainedConfig,
@@ -196,7 +197,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
    * nor an embedding begins as it says itself.
    */
   protected initWeight(part: Module, name: string, parameter: Tensor): void {
-    const { initializer_range: std = 0.02 } = this.config as { initializer_range?: number };
+    const { initializer_range: std = 0.02 } = sizesOf(this.config);
     if (part instanceof Embedding && name === "weight") part.begin(parameter, std);
     else if (part instanceof Linear && name === "weight") initializers.normal(parameter, { std });
     else if (part instanceof Linear && name === "bias") initializers.zeros(parameter);

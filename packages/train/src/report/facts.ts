@@ -1,5 +1,5 @@
 import { arch, cpus, release, totalmem, type } from "node:os";
-import { shareable } from "@gpugrad/bert";
+import { shareable, sizesOf } from "@gpugrad/bert";
 import { device } from "@gpugrad/tensor";
 import { shareableDataset } from "../hub/shareable-arguments.ts";
 import type { CallbackContext } from "../trainer/callbacks.ts";
@@ -33,10 +33,8 @@ export function factsOf(args: TrainingArguments, { model, trainDataset, evalData
     if (dataset) changed.push([name, `${shareableDataset(dataset.name)}, ${dataset.length.toLocaleString("en")} rows`]);
 
   const config = shareable(model.config.toJSON()) as Record<string, unknown>;
-  const { num_hidden_layers: layers, hidden_size: width, num_attention_heads: heads } = config;
-  const shape = [layers, width, heads].every(Number.isInteger)
-    ? `${Number(layers)} layers of width ${Number(width)} with ${Number(heads)} heads, `
-    : "";
+  const { num_hidden_layers: layers, hidden_size: width, num_attention_heads: heads } = sizesOf(model.config);
+  const shape = layers && width && heads ? `${layers} layers of width ${width} with ${heads} heads, ` : "";
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   return {
     changed,
