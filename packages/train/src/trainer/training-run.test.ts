@@ -461,6 +461,25 @@ describe("the output folder", () => {
   });
 });
 
+test("the evaluations of a run tokenize their texts once, and so does each of several runs", async () => {
+  writeFileSync(join(folder, "file"), "");
+  vi.stubEnv("GPUGRAD_TOKEN_CACHE", join(folder, "file", "tokens")); // can't be written: a warning each time
+  const warnings: string[] = [];
+  const trainer = trainerWith(
+    { maxSteps: 4, evalStrategy: "steps", evalSteps: 2 },
+    {
+      tokenizer: { ...tokenizer, savePretrained: async (to) => writeFileSync(join(to, "tokenizer.json"), "{}") },
+      callbacks: [{ onWarning: (_a, _s, _c, { warning }) => void warnings.push(warning!) }],
+    },
+  );
+  await trainer.train();
+  const once = expect.stringMatching(/tokens are kept in memory/) as unknown;
+  expect(warnings).toEqual([once]);
+  await trainer.train();
+  expect(warnings).toEqual([once, once]);
+  vi.unstubAllEnvs();
+});
+
 describe("a run survives", () => {
   test.each(["from a checkpoint", "from the start"])(
     "the loss of the device: it goes on %s, to the same bytes",

@@ -96,6 +96,14 @@ checkOp(select, indexSelectReference, {
       dtypes,
       note: "runs longer than a piece",
     },
+    {
+      shapes: [[11, 2], [600]],
+      values: [undefined, numbers(600, 11)],
+      args: [0],
+      dtypes,
+      atol: 2e-5,
+      note: "blocks that are sorted apart and merged twice",
+    },
     { shapes: [[3, 2], [0]], values: [undefined, []], args: [0], dtypes },
     ...[256, 260, 254].map((width) => ({
       shapes: [[2, 6, width], [5]], // prettier-ignore

@@ -75,8 +75,23 @@ function checkAll(): void {
   });
 }
 
+/** What each product and each sum rounds off is carried along. */
+function checkProducts(): void {
+  test.each([[6], [33], [4099], [8192]])("sums of %i products come out as if rounded once", async (n) => {
+    const [a, b] = [1, 2].map((seed) => Float32Array.from(randomNormal(n, seed), (v) => 100 + v)) as [Float32Array, Float32Array]; // prettier-ignore
+    const want = a.reduce((sum, v, i) => sum + v * b[i]!, 0);
+    const got = await sumTo(fromArray(a, [n]), [], fromArray(b, [n])).data();
+    expectClose(got, [want], { rtol: 2e-7, atol: 0 }, "Σ a b");
+  });
+}
+
 checkAll();
 withGpuKernels(checkAll);
+describe("sumTo with a factor", () => {
+  withDevice();
+  checkProducts();
+  withGpuKernels(checkProducts);
+});
 
 const lines = [...small, ...long, ...empty];
 checkOp(argmax, argmaxReference, { cases: lines });
