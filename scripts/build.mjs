@@ -28,7 +28,7 @@ await build({
   entryPoints: entries,
   outdir: dist,
   bundle: true,
-  splitting: true, // an error class must be the same one in index.js and platform.node.js
+  splitting: true, // an error class must be the same one in index.js and hub.node.js
   format: "esm",
   target: "es2022",
   platform: "neutral",

@@ -5,7 +5,7 @@ import { chromium } from "playwright-core";
 import { build, type Rollup } from "vite";
 import { expect, test } from "vitest";
 import { blobIdOf, startFakeHub } from "../../packages/bert/test/fake-hub.ts";
-import type * as bert from "../../packages/bert/src/platform.browser.ts";
+import type * as bert from "../../packages/bert/src/hub/hub.browser.ts";
 import { wgsl } from "../../scripts/vite-wgsl.ts";
 
 interface Page {
@@ -19,7 +19,7 @@ const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/
 test.skipIf(!executablePath)(
   "a page opens a repository at one commit, keeps it, and clears old ones (needs chromium: apt-get install chromium)",
   async () => {
-    const entry = fileURLToPath(new URL("../../packages/bert/src/platform.browser.ts", import.meta.url));
+    const entry = fileURLToPath(new URL("../../packages/bert/src/hub/hub.browser.ts", import.meta.url));
     const built = await build({
       configFile: false,
       logLevel: "warn",

@@ -54,7 +54,7 @@ export {
   openFolder,
   progressOnStderr,
   pushToHub,
-} from "#platform";
+} from "#hub";
 
 // Of @gpugrad/nn, what whoever opens models needs too.
 export {

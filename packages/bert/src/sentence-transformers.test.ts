@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { noGrad } from "@gpugrad/autograd";
 import { destroy, fromArray, init, scope } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openFolder } from "#platform";
+import { openFolder } from "#hub";
 import { shared } from "../test/shared.ts";
 import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
 import { type Folder, folderOf, serializeSafetensors } from "@gpugrad/nn";

@@ -88,7 +88,12 @@ export abstract class Module {
     checkOptions("loadStateDict", options, { strict: "boolean?" });
     const { strict = true } = options;
     const values = new Map(state);
-    const { found, ...result } = matchState("loadStateDict", this, values, strict);
+    const { found, ...result } = matchState(
+      `loadStateDict: ${this.constructor.name}`,
+      [...this.namedTensors()],
+      values,
+      strict,
+    );
     for (const [key, parameter] of found) setValue(parameter, () => values.get(key)!);
     return result;
   }

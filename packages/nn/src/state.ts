@@ -1,5 +1,4 @@
 import { check, GpugradError, showShape, type Shape, type Tensor } from "@gpugrad/tensor";
-import type { Module } from "./module.ts";
 
 /** What did not fit, where it may: both lists are empty when loading is strict. */
 export interface LoadResult {
@@ -10,34 +9,32 @@ export interface LoadResult {
 }
 
 /**
- * Which of a module's parameters get a value. A tied parameter is not missing when one of its keys is there.
+ * Which of a module's parameters, by their keys, get a value. A tied parameter is not missing when one of its keys is there.
  *
  * @throws {@link GpugradError} when a shape differs; when `strict`, also for missing and unexpected keys
  */
 export function matchState(
   owner: string,
-  module: Module,
+  own: readonly [key: string, parameter: Tensor][],
   values: ReadonlyMap<string, { readonly shape: Shape }>,
   strict: boolean,
 ): LoadResult & { found: [key: string, parameter: Tensor][] } {
-  const own = [...module.namedTensors()];
   const found = own.filter(([key]) => values.has(key));
   const given = new Set(found.map(([, parameter]) => parameter));
   const known = new Set(own.map(([key]) => key));
   const missingKeys = own.filter(([, parameter]) => !given.has(parameter)).map(([key]) => key);
   const unexpectedKeys = [...values.keys()].filter((key) => !known.has(key));
-  const name = `${owner}: ${module.constructor.name}`;
   for (const [key, parameter] of found) {
     const { shape } = values.get(key)!;
     check(
       shape.join() === parameter.shape.join(),
-      () => `${name}: ${key}: ${showShape(shape)} does not fit the parameter's ${showShape(parameter.shape)}.`,
+      () => `${owner}: ${key}: ${showShape(shape)} does not fit the parameter's ${showShape(parameter.shape)}.`,
     );
   }
   if (strict && missingKeys.length + unexpectedKeys.length > 0) {
     const list = (what: string, keys: string[]) => (keys.length > 0 ? ` ${what} ${keys.join(", ")}.` : "");
     throw new GpugradError(
-      `${name}:${list("No value for", missingKeys)}${list("No parameter for", unexpectedKeys)} ` +
+      `${owner}:${list("No value for", missingKeys)}${list("No parameter for", unexpectedKeys)} ` +
         "Pass { strict: false } to load what fits.",
     );
   }

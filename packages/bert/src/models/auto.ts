@@ -1,5 +1,5 @@
 import type { Folder } from "@gpugrad/nn";
-import { openFolder } from "#platform";
+import { openFolder } from "#hub";
 import { check } from "../errors.ts";
 import type { HubOptions } from "../hub/settings.ts";
 import { bert } from "./bert/bert-heads.ts";

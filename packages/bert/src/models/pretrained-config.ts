@@ -1,5 +1,5 @@
 import { isObject, readJson, writeFileAside, type Folder } from "@gpugrad/nn";
-import { openFolder } from "#platform";
+import { openFolder } from "#hub";
 import { check } from "../errors.ts";
 import type { HubOptions } from "../hub/settings.ts";
 import { nullable, oneOf, unchecked, type Fields, type ValuesOf } from "./fields.ts";

@@ -1,4 +1,4 @@
-import { openFolder } from "#platform";
+import { openFolder } from "#hub";
 import { check } from "../errors.ts";
 import { type Folder, isObject, type Json, readJson, readText } from "@gpugrad/nn";
 import { bertTokens, contentOf, tokenizerOfVocabulary } from "./tokenizer-json.ts";

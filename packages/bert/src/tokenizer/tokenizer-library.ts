@@ -1,4 +1,4 @@
-import { withinTime } from "#platform";
+import { withinTime } from "#time-limit";
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import type { Pieces } from "./aligned.ts";
 import { check, GpugradError } from "../errors.ts";

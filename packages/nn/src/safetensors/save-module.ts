@@ -46,7 +46,8 @@ export async function loadModule(
   const file = await SafetensorsFile.open(from);
   try {
     const shapes = new Map(file.keys().map((key) => [key, file.info(key)]));
-    const { found, ...result } = matchState(`loadModule: ${file.name}`, module, shapes, options.strict ?? true);
+    const owner = `loadModule: ${file.name}: ${module.constructor.name}`;
+    const { found, ...result } = matchState(owner, [...module.namedTensors()], shapes, options.strict ?? true);
     for (const [key, parameter] of found) writeParameter(parameter, await file.read(key));
     return result;
   } finally {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { blobIdOf, startFakeHub } from "../test/fake-hub.ts";
+import { blobIdOf, startFakeHub } from "../../test/fake-hub.ts";
 import { type Folder, readJson } from "@gpugrad/nn";
-import type { DownloadProgress } from "./hub/progress.ts";
-import { clearOldCommits, openFolder } from "./platform.browser.ts";
+import type { DownloadProgress } from "./progress.ts";
+import { clearOldCommits, openFolder } from "./hub.browser.ts";
 
 const weights = Buffer.alloc(
   9_000_000,
@@ -64,7 +64,7 @@ afterEach(() => {
 /** A module of its own has seen no file, as a page that is loaded again. */
 async function pageOpens(more: object = {}): Promise<Folder> {
   vi.resetModules();
-  const platform = await import("./platform.browser.ts");
+  const platform = await import("./hub.browser.ts");
   return platform.openFolder("me/model", {
     endpoint: hub.endpoint,
     retryMs: 1,

@@ -1,11 +1,11 @@
-import { GpugradError, HubError } from "./errors.ts";
+import { GpugradError, HubError } from "../errors.ts";
 import { byteSource, type ByteSource, type Folder } from "@gpugrad/nn";
-import { cacheStorageStore } from "./hub/cache-storage.ts";
-import { chunksOf } from "./hub/fetch.ts";
-import { encodePath, endpointOf, repoId } from "./hub/names.ts";
-import { hubRepo } from "./hub/repository.ts";
-import type { HubRepo } from "./hub/settings.ts";
-import type * as node from "./platform.node.ts";
+import { cacheStorageStore } from "./cache-storage.ts";
+import { chunksOf } from "./fetch.ts";
+import { encodePath, endpointOf, repoId } from "./names.ts";
+import { hubRepo } from "./repository.ts";
+import type { HubRepo } from "./settings.ts";
+import type * as node from "./hub.node.ts";
 
 const noFileSystem = (what: string) => (): never => {
   throw new GpugradError(
@@ -20,9 +20,6 @@ export const createRepo: typeof node.createRepo = noFileSystem("createRepo");
 export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub");
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
 export const progressOnStderr: typeof node.progressOnStderr = noFileSystem("progressOnStderr");
-
-/** A browser can't stop a script; it offers to close a page that hangs. */
-export const withinTime: typeof node.withinTime = (_, work) => work();
 
 /** A repository whose files are kept in the browser's Cache Storage. */
 function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {
