@@ -30,10 +30,12 @@ export { PreTrainedModel, type ConfigOf, type FromPretrainedOptions, type ModelC
 
 export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
 export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
-export { Encoding, Tokenizer, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/tokenizer.ts";
+export { Encoding, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/encoding.ts";
+export { Tokenizer } from "./tokenizer/tokenizer.ts";
 export { type TruncationStrategy } from "./tokenizer/truncation.ts";
 
-export { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
+export { poolTokens } from "./sentence-embeddings/pooling.ts";
+export { readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-embeddings/settings.ts";
 export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
 export { formatLoadReport } from "./weights/load-report.ts";
 export { openWeights } from "./weights/open-weights.ts";

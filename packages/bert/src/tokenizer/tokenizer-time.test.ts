@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { growth, processorTime } from "../../test/growth.ts";
 import { bertTokenizer } from "./auto-tokenizer.ts";
-import type { EncodeOptions } from "./tokenizer.ts";
+import type { EncodeOptions } from "./encoding.ts";
 
 const vocab = [..."[PAD] [UNK] [CLS] [SEP] [MASK] the a b ##a ##b é ! 字".split(" "), "a".repeat(40)];
 const tokenizer = bertTokenizer(vocab);

@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import { folderOf } from "@gpugrad/nn";
 import { AutoTokenizer } from "./auto-tokenizer.ts";
-import { Tokenizer, type EncodeOptions } from "./tokenizer.ts";
+import type { EncodeOptions } from "./encoding.ts";
+import { Tokenizer } from "./tokenizer.ts";
 
 const vocab =
   "[PAD] [UNK] [CLS] [SEP] [MASK] the movie was great un ##want ##ed , . ! ' a b c d e σας ισ ##σ 豈 豈 don t cafe é ##s <br>".split(

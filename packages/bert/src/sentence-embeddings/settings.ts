@@ -1,16 +1,15 @@
-import { check, concat, fromArray, linear, matmul, max, reshape, where, type Tensor } from "@gpugrad/tensor";
+import { check } from "@gpugrad/tensor";
 import {
-  activation,
-  type Activation,
-  type Folder,
   isObject,
-  type Json,
   parseJson,
   readJson,
   readText,
   toFloat32,
+  type Activation,
+  type Folder,
+  type Json,
 } from "@gpugrad/nn";
-import { openWeights } from "./weights/open-weights.ts";
+import { openWeights } from "../weights/open-weights.ts";
 
 /** How one vector is made of those of a text's tokens, and the switch for it in older files. */
 const poolingModes = {
@@ -192,54 +191,3 @@ async function readDense(folder: Folder, path: string): Promise<Dense> {
     await weights.close();
   }
 }
-
-/**
- * Sentence embeddings [B, …] from the vectors of tokens, up to their length where `normalize` scales it away.
- *
- * @param hidden [B, T, C]
- * @param mask 1 for tokens, 0 for padding, [B, T]
- * @param promptLength tokens at the beginning that are left out where the prompt is not pooled
- */
-export function poolTokens(
-  hidden: Tensor,
-  mask: ArrayLike<number>,
-  { modes, dense, normalize, includePrompt }: SentenceSettings,
-  promptLength = 0,
-): Tensor {
-  const [B, T] = hidden.shape as [number, number];
-  const isScaledAway = normalize && modes.length === 1 && dense.length === 0;
-  const skipped = includePrompt ? 0 : promptLength;
-  const kept = new Uint8Array(B * T);
-  const weights = modes.map(() => new Float32Array(B * T));
-  for (let b = 0; b < B; b++) {
-    const all = Array.from({ length: T }, (_, t) => t).filter((t) => mask[b * T + t] === 1);
-    const places = all.slice(skipped);
-    for (const t of places) kept[b * T + t] = 1;
-    for (const [k, mode] of modes.entries()) {
-      const row = weights[k]!.subarray(b * T, (b + 1) * T);
-      const count = Math.max(places.length, 1e-9);
-      if (mode === "cls") row[places[0] ?? 0] = 1;
-      else if (mode === "lasttoken") row[places.at(-1) ?? 0] = places.length > 0 ? 1 : 0;
-      else if (mode === "mean") for (const t of places) row[t] = isScaledAway ? 1 : 1 / count;
-      else if (mode === "mean_sqrt_len_tokens")
-        for (const t of places) row[t] = isScaledAway ? 1 : 1 / Math.sqrt(count);
-      else if (mode === "weightedmean") {
-        const total = places.reduce((sum, _, i) => sum + skipped + i + 1, 0);
-        for (const [i, t] of places.entries()) row[t] = (skipped + i + 1) / total;
-      }
-    }
-  }
-  const pooled = modes.map((mode, k) => {
-    if (mode !== "max") return reshape(matmul(fromArray(weights[k]!, [B, 1, T]), hidden), [B, -1]);
-    return max(where(fromArray(kept, [B, T, 1], "bool"), hidden, lowest), { dim: 1 }).values;
-  });
-  let y = pooled.length === 1 ? pooled[0]! : concat(pooled, { dim: 1 });
-  for (const { weight, bias, act } of dense) {
-    const w = fromArray(weight.data, weight.shape);
-    y = activation(act)(linear(y, w, bias && fromArray(bias.data, bias.shape)));
-  }
-  return y;
-}
-
-/** float32's lowest, for what a maximum leaves out. */
-const lowest = -3.4028234663852886e38;

@@ -5,15 +5,16 @@ import { noGrad } from "@gpugrad/autograd";
 import { destroy, fromArray, init, scope } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFolder } from "#hub";
-import { shared } from "../test/shared.ts";
-import { AutoTokenizer } from "./tokenizer/auto-tokenizer.ts";
+import { shared } from "../../test/shared.ts";
+import { AutoTokenizer } from "../tokenizer/auto-tokenizer.ts";
 import { type Folder, folderOf, serializeSafetensors } from "@gpugrad/nn";
-import { AutoModel } from "./models/auto.ts";
-import { padRows } from "./tokenizer/padding.ts";
-import { poolTokens, readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-transformers.ts";
+import { AutoModel } from "../models/auto.ts";
+import { padRows } from "../tokenizer/padding.ts";
+import { poolTokens } from "./pooling.ts";
+import { readSentenceSettings, type PoolingMode, type SentenceSettings } from "./settings.ts";
 
 // Made by sentence-transformers: see make_poolings.py beside it.
-const golden = JSON.parse(readFileSync(new URL("../test/fixtures/poolings.json", import.meta.url), "utf8")) as {
+const golden = JSON.parse(readFileSync(new URL("../../test/fixtures/poolings.json", import.meta.url), "utf8")) as {
   tiny: {
     hidden: number[][][];
     mask: number[][];
