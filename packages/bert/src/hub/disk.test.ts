@@ -28,7 +28,8 @@ vi.mock("node:fs/promises", async (original) => {
       return handle;
     },
     rename: (from: string, to: string) => (disk.done.push(`rename ${basename(to)}`), real.rename(from, to)),
-    mkdir: (...args: Parameters<typeof real.mkdir>) => (refused("mkdir") ? refuse("mkdir") : real.mkdir(...args)),
+    mkdir: (...args: Parameters<typeof real.mkdir>) =>
+      refused("mkdir") || (refused("inner-mkdir") && args.length === 1) ? refuse("mkdir") : real.mkdir(...args),
     statfs: async (path: string) => {
       const { blocks, bavail } = await real.statfs(path);
       return { blocks, bavail: disk.free === Infinity ? bavail : disk.free, bsize: disk.free === Infinity ? 4096 : 1 };
@@ -90,6 +91,7 @@ describe("a disk that refuses", () => {
     ["EDQUOT write", /the disk is full \(EDQUOT\)/],
     ["EROFS mkdir", /the cache can't be written: EROFS: .*Choose another: set HF_HOME, HF_HUB_CACHE or cacheDir/],
     ["EACCES mkdir", /the cache can't be written: EACCES/],
+    ["EACCES inner-mkdir", /the cache can't be written: EACCES/],
     ["EIO fsync", /the cache can't be written: EIO/],
   ])("%s: is not called the network, nor tried again", async (refuse, message) => {
     disk.refuse = refuse;

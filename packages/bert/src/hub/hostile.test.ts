@@ -259,6 +259,12 @@ describe("what lies in the cache", () => {
     expect(readFileSync(ref, "utf8")).toBe(fakeCommit);
   });
 
+  it("is a commit with the end of a line, as an editor leaves it", async () => {
+    await get();
+    put(inCache("refs", "main"), `${fakeCommit}\n`);
+    expect(await get({ offline: true })).toBe(inCache("snapshots", fakeCommit, "config.json"));
+  });
+
   it("links to files outside: they are neither trusted, nor written, nor deleted", async () => {
     const victim = put(join(root, "victim", entry.oid), "somebody's file");
     const pointer = inCache("snapshots", fakeCommit, "config.json");

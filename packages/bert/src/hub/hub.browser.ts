@@ -2,7 +2,7 @@ import { GpugradError, HubError } from "../errors.ts";
 import { byteSource, type ByteSource, type Folder } from "@gpugrad/nn";
 import { cacheStorageStore } from "./cache-storage.ts";
 import { chunksOf } from "./fetch.ts";
-import { encodePath, endpointOf, repoId } from "./names.ts";
+import { encodePath, endpointOf } from "./names.ts";
 import { hubRepo } from "./repository.ts";
 import type { HubRepo } from "./settings.ts";
 import type * as node from "./hub.node.ts";
@@ -26,7 +26,6 @@ function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...o
   const endpoint = endpointOf(options.endpoint ?? "https://huggingface.co");
   const { offline = globalThis.navigator?.onLine === false, token, onProgress = () => undefined } = options;
   const settings = { repo, type, revision, retryMs, endpoint, offline, onProgress };
-  repoId(repo);
   return hubRepo(
     { ...settings, token: () => Promise.resolve(token || undefined) },
     cacheStorageStore(endpoint, type, repo),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { addedTokenFinder } from "./added-tokens.ts";
 import { AutoTokenizer } from "./auto-tokenizer.ts";
 import { folderOf } from "@gpugrad/nn";
 
@@ -55,6 +56,27 @@ describe("added tokens", () => {
     for (const shift of ["", "x", "xx"]) expect(tokens(far + shift + " a1b").at(-1)).toBe(n + 1);
     for (let i = 16_380; i < 16_388; i++)
       expect(tokens(`${"!".repeat(i)}a1b`)).toEqual([...Array<number>(i).fill(golden.vocab.indexOf("!")), n + 1]);
+  });
+
+  it("are found in windows, between which there is a pause; no section is empty", () => {
+    const token = (content: string, id: number, flags: object = {}) => {
+      const none = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+      return { ...none, ...flags, id, content };
+    };
+    const sections = (text: string, ...tokens: ReturnType<typeof token>[]) =>
+      Array.from(
+        addedTokenFinder(tokens, (content) => content)(text),
+        (section) => section && [section.start, section.end, section.token?.id],
+      );
+    const x = token("[X]", 7, { lstrip: true, rstrip: true });
+    const windows = 3 * 16_384;
+    expect(sections("a".repeat(windows), x)).toEqual([undefined, undefined, [0, windows, undefined]]);
+    expect(sections("a".repeat(windows))).toEqual([[0, windows, undefined]]); // nothing is looked for
+    expect(sections("", x)).toEqual([]);
+    expect(sections("[X][X]", x)).toEqual([[0, 3, 7], [3, 6, 7]]); // prettier-ignore
+    expect(sections("a [X]  [X] b", x)).toEqual([[0, 1, undefined], [1, 7, 7], [7, 11, 7], [11, 12, undefined]]); // prettier-ignore
+    const spaces = token("  ", 8, { lstrip: true }); // all of it is the other token's already
+    expect(sections("[X]  a", x, spaces)).toEqual([[0, 5, 7], [5, 6, undefined]]); // prettier-ignore
   });
 
   it.each<[Record<string, object>, RegExp]>([
