@@ -1,4 +1,4 @@
-export { HubError, notHere, type HubErrorCode } from "./errors.ts";
+export { HubError, notHere, type HubErrorCode } from "./hub/errors.ts";
 
 export {
   architectures,
@@ -58,7 +58,7 @@ export {
   pushToHub,
 } from "#hub";
 
-// Of @gpugrad/nn, what whoever opens models needs too.
+// Re-exported for code that opens models.
 export {
   activationNames as hiddenActs,
   byteSource,

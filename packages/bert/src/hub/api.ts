@@ -1,4 +1,4 @@
-import { HubError } from "../errors.ts";
+import { HubError } from "./errors.ts";
 import { addressOf, backoffMs, chunksOf, maxTries, reasonOf, sleep, type HubFetch } from "./fetch.ts";
 import { encodePath, isCommit, isHash, isInnerPath, pageOf } from "./names.ts";
 

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, open, readdir, realpath, rename, rm, stat, statfs, symlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
-import { HubError } from "../errors.ts";
 import { writeFileAside } from "@gpugrad/nn";
 import type { RemoteFile } from "./api.ts";
+import { HubError } from "./errors.ts";
 import { damageOf } from "./hash.ts";
 import { isCommit, isHash } from "./names.ts";
 import { Overtaken, PartialBlob } from "./partial-blob.ts";

@@ -2,10 +2,10 @@ import type * as fs from "node:fs/promises";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { writeFileAside } from "@gpugrad/nn";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../../test/fake-hub.ts";
-import type { HubError } from "../errors.ts";
-import { writeFileAside } from "@gpugrad/nn";
+import type { HubError } from "./errors.ts";
 import { fetchFromHub } from "./open.ts";
 
 /** What was done to files, in order; and what the disk refuses. */

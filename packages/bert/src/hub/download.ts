@@ -1,5 +1,5 @@
-import { HubError } from "../errors.ts";
 import type { RemoteFile } from "./api.ts";
+import { HubError } from "./errors.ts";
 import { backoffMs, chunksOf, reasonOf, sleep, type HubFetch } from "./fetch.ts";
 import type { OnProgress } from "./progress.ts";
 

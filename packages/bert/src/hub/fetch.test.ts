@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { HubError } from "../errors.ts";
+import type { HubError } from "./errors.ts";
 import { chunksOf, hubFetch } from "./fetch.ts";
 
 const context = {

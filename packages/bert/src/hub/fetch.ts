@@ -1,4 +1,4 @@
-import { HubError } from "../errors.ts";
+import { HubError } from "./errors.ts";
 import type { FileBlob } from "./file-blob.ts";
 import { pageOf } from "./names.ts";
 

@@ -1,4 +1,4 @@
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 
 /** Longer patterns are refused: matching takes time in proportion to the pattern's length times the path's. */
 const maxPatternLength = 1024;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { blobIdOf, fakeCommit, startFakeHub } from "../../test/fake-hub.ts";
-import type { HubError } from "../errors.ts";
+import type { HubError } from "./errors.ts";
 import { isInnerPath, repoId } from "./names.ts";
 import { clearOldCommits, fetchFolder, fetchFromHub, listHubFiles } from "./open.ts";
 

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
+import { readJson, type Folder } from "@gpugrad/nn";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../../test/fake-hub.ts";
-import { type Folder, readJson } from "@gpugrad/nn";
-import type { DownloadProgress } from "./progress.ts";
 import { clearOldCommits, openFolder } from "./hub.browser.ts";
+import type { DownloadProgress } from "./progress.ts";
 
 const weights = Buffer.alloc(
   9_000_000,

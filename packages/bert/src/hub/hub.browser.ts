@@ -1,11 +1,12 @@
-import { GpugradError, HubError } from "../errors.ts";
 import { byteSource, type ByteSource, type Folder } from "@gpugrad/nn";
+import { GpugradError } from "@gpugrad/tensor";
 import { cacheStorageStore } from "./cache-storage.ts";
+import { HubError } from "./errors.ts";
 import { chunksOf } from "./fetch.ts";
+import type * as node from "./hub.node.ts";
 import { encodePath, endpointOf } from "./names.ts";
 import { hubRepo } from "./repository.ts";
 import type { HubRepo } from "./settings.ts";
-import type * as node from "./hub.node.ts";
 
 const noFileSystem = (what: string) => (): never => {
   throw new GpugradError(

@@ -1,4 +1,4 @@
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 
 /** A commit as the Hub names it. */
 export const isCommit = (name: string): boolean => /^[0-9a-f]{40}$/.test(name);

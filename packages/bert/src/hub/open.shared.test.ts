@@ -4,14 +4,14 @@ import { mkdtemp, readdir, readFile, realpath, rm, stat } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { shared } from "../../test/shared.ts";
-import type { HubError } from "../errors.ts";
 import { readJson } from "@gpugrad/nn";
-import type { DownloadProgress } from "./progress.ts";
-import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
-import type { HubOptions } from "./settings.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openWeights } from "../weights/open-weights.ts";
+import { shared } from "../../test/shared.ts";
+import type { HubError } from "./errors.ts";
+import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
+import type { DownloadProgress } from "./progress.ts";
+import type { HubOptions } from "./settings.ts";
 
 interface Faults {
   failEvery: number;

@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { HubError } from "../errors.ts";
-import type { DownloadProgress } from "./progress.ts";
-import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
-import type { HubOptions } from "./settings.ts";
 import { readJson } from "@gpugrad/nn";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { HubError } from "./errors.ts";
+import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
+import type { DownloadProgress } from "./progress.ts";
+import type { HubOptions } from "./settings.ts";
 
 const commit = "c0ffee".padEnd(40, "0");
 const config = Buffer.from('{"hidden_size": 8}\n');

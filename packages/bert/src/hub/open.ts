@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { notHere } from "../errors.ts";
-import { type Folder, openFile } from "@gpugrad/nn";
-import { globMatcher } from "./glob.ts";
+import { openFile, type Folder } from "@gpugrad/nn";
 import { folderStore } from "./cache-folder.ts";
+import { notHere } from "./errors.ts";
+import { globMatcher } from "./glob.ts";
 import { repoId } from "./names.ts";
 import { hubRepo } from "./repository.ts";
 import { hubSettings, type HubRepo } from "./settings.ts";

@@ -7,7 +7,7 @@ import { sleep } from "./fetch.ts";
 import { damageOf, hashFile, hashFor } from "./hash.ts";
 
 const heartbeatMs = 1000;
-/** A partial file that has not been touched for so long belongs to nobody any more. */
+/** A partial file that has not been touched for this long is abandoned. */
 const abandonedMs = 5000;
 
 /** Another process has taken the partial file over, while this one was paused. */
@@ -107,7 +107,7 @@ export class PartialBlob implements PartialFile {
     for (const { path, age } of await partialsOf(this.#target)) if (age >= abandonedMs) await rm(path, { force: true });
   }
 
-  /** Frees it for whoever comes next. */
+  /** Releases it for the next process. */
   async leave(): Promise<void> {
     await this.#close();
     if (this.#size === 0) await rm(this.#path, { force: true });

@@ -2,15 +2,16 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve, sep } from "node:path";
-import { check, HubError } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 import { hubApi, type RemoteFile } from "./api.ts";
+import { HubError } from "./errors.ts";
 import { hubFetch, mayNotWrite } from "./fetch.ts";
 import { FileBlob } from "./file-blob.ts";
+import { hashFile, hashFor } from "./hash.ts";
 import { isInnerPath, pageOf, repoId, revisionName } from "./names.ts";
 import { formatSize, progressOnStderr } from "./progress.ts";
-import { holdsNoTexts, shareableFile } from "./shareable.ts";
-import { hashFile, hashFor } from "./hash.ts";
 import { hubSettings, isTrue, type HubOptions } from "./settings.ts";
+import { holdsNoTexts, shareableFile } from "./shareable.ts";
 
 /** A repository to be written to, and how. */
 export interface RepoOptions extends Pick<HubOptions, "token" | "endpoint" | "retryMs"> {
@@ -131,7 +132,7 @@ export async function pushToHub(folder: string, options: PushOptions): Promise<P
       return { ...done, commit: made?.commit.oid, sent: changed.map(({ path }) => path) };
     } catch (error) {
       const isOvertaken = error instanceof HubError && error.code === "conflict" && attempt < 3;
-      if (isOvertaken) continue; // somebody else's commit came in between: ours goes on top
+      if (isOvertaken) continue; // another commit came in between: ours is made on top of it
       settle("failed");
       throw error;
     }
@@ -254,7 +255,7 @@ function listOf(files: readonly FileToSend[], page: string): string {
   return `${page}: uploading ${files.length} ${files.length === 1 ? "file" : "files"}, ${formatSize(total)}: ${shown.join(", ")}${more}`;
 }
 
-/** Files whose bytes are numbers: the rest is looked through for what is nobody's business. */
+/** Files whose bytes are numbers: all others are searched for private data. */
 const isWeights = (path: string): boolean => /\.(safetensors|bin|pt|pth|onnx|parquet)$/.test(path);
 
 async function filesToSend(

@@ -1,6 +1,7 @@
-import { check, HubError } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 import { hubApi, type RemoteFile } from "./api.ts";
 import { download, type PartialFile } from "./download.ts";
+import { HubError } from "./errors.ts";
 import { hubFetch } from "./fetch.ts";
 import { isCommit, isInnerPath, pageOf, repoId, revisionName } from "./names.ts";
 import type { OnProgress } from "./progress.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { endpointOf } from "./names.ts";
 import { progressOnStderr, type OnProgress } from "./progress.ts";
 
-/** Where to look and what to say; every default is the environment's, as in Python's `huggingface_hub`. */
+/** Where to download from, and how; every default is the environment's, as in Python's `huggingface_hub`. */
 export interface HubOptions {
   /** A branch, a tag or a commit. Default `main`. */
   revision?: string;
@@ -14,9 +14,9 @@ export interface HubOptions {
   endpoint?: string;
   /** Default HF_HUB_CACHE, then $HF_HOME/hub, then ~/.cache/huggingface/hub. */
   cacheDir?: string;
-  /** Ask nobody, use what the cache holds. Default HF_HUB_OFFLINE. */
+  /** Make no requests: use the cache alone. Default HF_HUB_OFFLINE. */
   offline?: boolean;
-  /** Told about each download. Default: bars on a terminal's stderr, lines elsewhere, nothing with HF_HUB_DISABLE_PROGRESS_BARS=1. */
+  /** Called with the progress of each download. Default: bars on a terminal's stderr, lines elsewhere, nothing with HF_HUB_DISABLE_PROGRESS_BARS=1. */
   onProgress?: OnProgress;
   /** The pause before the first new try, in milliseconds; it doubles with each. A server's Retry-After comes first. Default 500. */
   retryMs?: number;

@@ -1,13 +1,13 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { folderOf } from "@gpugrad/nn";
 import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import { AutoConfig } from "./auto.ts";
-import { size, unchecked } from "./fields.ts";
 import { BertConfig } from "./bert/bert-config.ts";
+import { size, unchecked } from "./fields.ts";
 import type { ConfigValues } from "./pretrained-config.ts";
-import { folderOf } from "@gpugrad/nn";
 
 const written = (values: ConfigValues<BertConfig>) =>
   JSON.parse(String(new BertConfig(values))) as Record<string, unknown>;

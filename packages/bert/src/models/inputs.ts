@@ -93,7 +93,7 @@ function placeMask(attention_mask: ArrayInput, [B, T]: [number, number]): Tensor
 }
 
 /**
- * Looks at inputs while they are on the host; on the device nobody can.
+ * Checks inputs while their values are on the host.
  * @throws when an id, a token type or a class is beyond what the config allows
  */
 export function checkInputs(

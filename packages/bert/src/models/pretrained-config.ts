@@ -1,6 +1,6 @@
 import { isObject, readJson, writeFileAside, type Folder } from "@gpugrad/nn";
+import { check } from "@gpugrad/tensor";
 import { openFolder } from "#hub";
-import { check } from "../errors.ts";
 import type { HubOptions } from "../hub/settings.ts";
 import { nullable, oneOf, unchecked, type Fields, type ValuesOf } from "./fields.ts";
 
@@ -205,7 +205,7 @@ export abstract class PretrainedConfig {
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-object-type -- see above
 export interface PretrainedConfig extends ValuesOf<typeof commonFields> {}
 
-/** The sizes of a configuration whose family one doesn't know. */
+/** The sizes of a configuration of any family. */
 export const sizesOf = (config: PretrainedConfig): CommonSizes => config as CommonSizes;
 
 const fieldsOf = (config: PretrainedConfig): Fields => ({

@@ -2,14 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { noGrad } from "@gpugrad/autograd";
+import { folderOf, serializeSafetensors, type Folder } from "@gpugrad/nn";
 import { destroy, fromArray, init, scope } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFolder } from "#hub";
-import { shared } from "../../test/shared.ts";
-import { AutoTokenizer } from "../tokenizer/auto-tokenizer.ts";
-import { type Folder, folderOf, serializeSafetensors } from "@gpugrad/nn";
 import { AutoModel } from "../models/auto.ts";
+import { AutoTokenizer } from "../tokenizer/auto-tokenizer.ts";
 import { padRows } from "../tokenizer/padding.ts";
+import { shared } from "../../test/shared.ts";
 import { poolTokens } from "./pooling.ts";
 import { readSentenceSettings, type PoolingMode, type SentenceSettings } from "./settings.ts";
 

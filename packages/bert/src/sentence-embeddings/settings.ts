@@ -1,4 +1,3 @@
-import { check } from "@gpugrad/tensor";
 import {
   isObject,
   parseJson,
@@ -9,6 +8,7 @@ import {
   type Folder,
   type Json,
 } from "@gpugrad/nn";
+import { check } from "@gpugrad/tensor";
 import { openWeights } from "../weights/open-weights.ts";
 
 /** How one vector is made of those of a text's tokens, and the switch for it in older files. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
+import { folderOf } from "@gpugrad/nn";
 import { describe, expect, it } from "vitest";
 import { addedTokenFinder } from "./added-tokens.ts";
 import { AutoTokenizer } from "./auto-tokenizer.ts";
-import { folderOf } from "@gpugrad/nn";
 
 // Made by Transformers: see make_added_tokens.py beside it.
 const golden = JSON.parse(readFileSync(new URL("../../test/fixtures/added-tokens.json", import.meta.url), "utf8")) as {

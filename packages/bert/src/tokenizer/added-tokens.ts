@@ -1,4 +1,4 @@
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 import { isWhiteSpace } from "./unicode.ts";
 
 /** A token that is found in the text as it is written, before words are split. */

@@ -1,5 +1,5 @@
+import { check } from "@gpugrad/tensor";
 import { addedTokenFinder, type AddedToken } from "./added-tokens.ts";
-import { check } from "../errors.ts";
 import { isChinese, isControl, isMark, isPunctuation, isWhiteSpace, staysWhole } from "./unicode.ts";
 
 /** Tokens of a text without special tokens around it; parallel arrays. */

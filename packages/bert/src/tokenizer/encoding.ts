@@ -1,4 +1,4 @@
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 import { truncationStrategies, type TruncationStrategy } from "./truncation.ts";
 
 /** How to encode; the names are those of Transformers' `tokenizer(…)`. */

@@ -1,4 +1,4 @@
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 
 /** How a tokenizer pads. */
 export interface Padder {

@@ -1,5 +1,5 @@
 import { createContext, Script } from "node:vm";
-import { GpugradError } from "../errors.ts";
+import { GpugradError } from "@gpugrad/tensor";
 
 const context = createContext({ work: undefined as unknown });
 const script = new Script("work()");

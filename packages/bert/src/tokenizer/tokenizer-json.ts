@@ -1,7 +1,7 @@
+import { isObject, type Json } from "@gpugrad/nn";
+import { check } from "@gpugrad/tensor";
 import type { AddedToken } from "./added-tokens.ts";
 import type { BertPipeline, WordPieceModel } from "./aligned.ts";
-import { check } from "../errors.ts";
-import { isObject, type Json } from "@gpugrad/nn";
 
 /** A place in the template that post-processing fills: a special token, the first or the second text. */
 export interface Slot {

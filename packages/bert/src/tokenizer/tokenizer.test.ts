@@ -1,9 +1,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { folderOf } from "@gpugrad/nn";
 import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
-import { folderOf } from "@gpugrad/nn";
 import { AutoTokenizer } from "./auto-tokenizer.ts";
 import type { EncodeOptions } from "./encoding.ts";
 import { Tokenizer } from "./tokenizer.ts";

@@ -1,6 +1,6 @@
-import { type Json, writeFileAside } from "@gpugrad/nn";
+import { writeFileAside, type Json } from "@gpugrad/nn";
+import { check } from "@gpugrad/tensor";
 import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
-import { check } from "../errors.ts";
 import { checkEncodeOptions, Encoding, type EncodeBatchOptions, type EncodeOptions } from "./encoding.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
 import {

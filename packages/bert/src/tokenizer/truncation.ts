@@ -1,5 +1,5 @@
+import { check } from "@gpugrad/tensor";
 import type { Pieces, Tokenize } from "./aligned.ts";
-import { check } from "../errors.ts";
 
 /** Which text gives way when a pair is too long: the longer one token by token, or always the same. */
 export type TruncationStrategy = "longest_first" | "only_first" | "only_second";

@@ -5,7 +5,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 export interface LoadPlan {
   /** Model key → key in the file. A tied parameter comes once. */
   readonly assignments: ReadonlyMap<string, string>;
-  /** Keys of the model that the file does not have: these parameters are made anew. */
+  /** Keys of the model that are missing from the file: these parameters are newly initialized. */
   readonly missing: string[];
   /** Keys of the file that the model has no place for, as the file spells them (`gamma` and `beta` renamed). */
   readonly unexpected: string[];
@@ -15,12 +15,12 @@ export interface LoadPlan {
   readonly absentTied: string[][];
 }
 
-/** What older versions saved though it is no parameter; it is left out without a word. */
+/** Buffers that older versions saved; they are ignored silently. */
 const buffers = /(^|\.)embeddings\.(position_ids|token_type_ids)$/;
 
 /**
  * Matches the tensors of a checkpoint with the parameters of a model, as `from_pretrained` of Transformers does:
- * `LayerNorm.gamma` and `beta` are `weight` and `bias`; a prefix that is missing or too many (`bert.`) is mended.
+ * `LayerNorm.gamma` and `beta` are `weight` and `bias`; a missing or superfluous prefix (`bert.`) is corrected.
  *
  * @param prefix Under which a model with a head holds its base model; "" for the base model itself.
  * @param tied Groups of keys that stand for one parameter.

@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { shared } from "../../test/shared.ts";
+import { openFolder } from "../hub/open.ts";
 import { AutoConfig } from "../models/auto.ts";
 import type { BertConfig } from "../models/bert/bert-config.ts";
-import { openFolder } from "../hub/open.ts";
-import { formatLoadReport } from "./load-report.ts";
+import { shared } from "../../test/shared.ts";
 import { planLoad } from "./load-plan.ts";
+import { formatLoadReport } from "./load-report.ts";
 import { openWeights } from "./open-weights.ts";
 
 const shapes = (keys: Record<string, readonly number[]>) => new Map(Object.entries(keys));

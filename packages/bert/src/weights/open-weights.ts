@@ -1,5 +1,5 @@
 import { isObject, readJson, SafetensorsFile, type Folder, type SafetensorsReader } from "@gpugrad/nn";
-import { check } from "../errors.ts";
+import { check } from "@gpugrad/tensor";
 
 /**
  * Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` lists.

@@ -28,7 +28,7 @@ export interface AttendOptions {
 const split = (x: Tensor, heads: number): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, heads, x.shape[2]! / heads]);
 
 /**
- * softmax(q kᵀ / √D) v for each of H heads, without ever writing the probabilities.
+ * softmax(q kᵀ / √D) v for each of H heads, without storing the probabilities.
  *
  * @param q [B, Tq, C]
  * @param k [B, Tk, C]; v likewise
@@ -43,7 +43,7 @@ export function attend(q: Tensor, k: Tensor, v: Tensor, { heads, mask, dropoutP 
   return reshape(y, q.shape);
 }
 
-/** {@link attend} by the plain formula, which writes the probabilities [B, H, Tq, Tk], for who wants to see them. */
+/** {@link attend} by the plain formula, which also gives the probabilities [B, H, Tq, Tk]. */
 export function attendWithProbabilities(
   q: Tensor,
   k: Tensor,

@@ -1,4 +1,3 @@
-import type { Tensor } from "@gpugrad/tensor";
 import {
   addNorm,
   attend,
@@ -9,6 +8,7 @@ import {
   Module,
   type AttendOptions,
 } from "@gpugrad/nn";
+import type { Tensor } from "@gpugrad/tensor";
 import type { EncoderConfig } from "../encoder-config.ts";
 
 /**
@@ -41,7 +41,7 @@ export class SelfAttention extends Module {
     return attend(...this.#project(x), this.#how(mask));
   }
 
-  /** The same by the plain formula, which writes the T × T probabilities: for who wants to see them, [B, H, T, T]. */
+  /** The same by the plain formula, which also gives the probabilities [B, H, T, T]. */
   forwardWithProbabilities(x: Tensor, mask: Tensor | undefined): { y: Tensor; probabilities: Tensor } {
     return attendWithProbabilities(...this.#project(x), this.#how(mask));
   }

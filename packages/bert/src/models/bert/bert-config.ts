@@ -1,5 +1,5 @@
 import { activationNames, isObject } from "@gpugrad/nn";
-import { check } from "../../errors.ts";
+import { check } from "@gpugrad/tensor";
 import { amount, flag, nullable, oneOf, probability, size, unchecked, type Fields, type ValuesOf } from "../fields.ts";
 import { PretrainedConfig, type ConfigValues } from "../pretrained-config.ts";
 

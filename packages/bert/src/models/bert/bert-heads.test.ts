@@ -3,10 +3,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { destroy, fromArray, init, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BertConfig } from "./bert-config.ts";
-import type { ConfigValues } from "../pretrained-config.ts";
-import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";
 import { areClasses, place, type ArrayInput, type ModelInputs } from "../inputs.ts";
+import type { ConfigValues } from "../pretrained-config.ts";
+import type { BertConfig } from "./bert-config.ts";
+import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";
 
 // Made by PyTorch and Transformers in float64: see fixtures/make_heads.py.
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), "../../../test/fixtures");

@@ -5,8 +5,8 @@ import { maskedLMLoss } from "../heads/masked-lm.ts";
 import { sequenceClassificationLoss } from "../heads/sequence-classification.ts";
 import type { ArrayInput, ModelInputs } from "../inputs.ts";
 import type { HeadOutput, OutputOptions } from "../outputs.ts";
-import { BertModel, BertPreTrainedModel } from "./bert.ts";
 import type { BertConfig } from "./bert-config.ts";
+import { BertModel, BertPreTrainedModel } from "./bert.ts";
 
 /**
  * BERT with a linear layer on the pooled first token: for one label, several labels, or a number.

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { noGrad } from "@gpugrad/autograd";
+import { openFile, SafetensorsFile, toFloat32 } from "@gpugrad/nn";
 import { destroy, init, undisposed, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BertConfig } from "./bert-config.ts";
-import { openFile, SafetensorsFile, toFloat32 } from "@gpugrad/nn";
 import { AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification } from "../auto.ts";
-import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";
 import type { ModelInputs } from "../inputs.ts";
+import { BertConfig } from "./bert-config.ts";
+import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";
 
 // Made by PyTorch and Transformers in float64: see fixtures/make_tiny_bert.py.
 const folder = join(dirname(fileURLToPath(import.meta.url)), "../../../test/fixtures/tiny-bert");

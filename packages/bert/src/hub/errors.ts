@@ -1,7 +1,5 @@
 import { GpugradError } from "@gpugrad/tensor";
 
-export { check, GpugradError } from "@gpugrad/tensor";
-
 /** Why the Hub did not give a file, or take it. */
 export type HubErrorCode =
   | "repo-not-found"
