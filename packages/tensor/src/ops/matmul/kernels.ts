@@ -230,13 +230,13 @@ export const matmulKernels = {
   /** The same with tiles of 128 × 128: half the reads, a quarter of the workgroups. */
   tiledLarge: tiled(2),
   /** Matrix units, for products of f16: 64 × 64 of C where a matrix is 16 × 16. */
-  matrixSmall: subgroupMatrix("small", { ROWS: 2, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
+  matrixSmall: subgroupMatrix("small", { SUBGROUPS_M: 1, SUBGROUPS_N: 2 }),
   /** 128 × 64. */
-  matrixMedium: subgroupMatrix("medium", { ROWS: 4, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
+  matrixMedium: subgroupMatrix("medium", { SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
   /** 128 × 128. */
-  matrixLarge: subgroupMatrix("large", { ROWS: 4, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 4 }),
+  matrixLarge: subgroupMatrix("large", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }),
   /** The same after a pass that makes A and B f16 in memory: half the bytes for each read. Not chosen by rule, for no GPU has measured it. */
-  matrixHalves: subgroupMatrix("large, halves", { ROWS: 4, COLS: 2, SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { halves: true }),
+  matrixHalves: subgroupMatrix("large, halves", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { halves: true }),
 } satisfies Record<string, MatmulKernel>;
 
 function computeWorkgroupTile(task: MatmulTask): void {
@@ -318,22 +318,34 @@ function splitsFor(sizes: MatmulSizes, side: number): number {
   return Math.max(1, Math.min(wanted, longEnough));
 }
 
-/** How a workgroup's tile is shared out: matrices of a subgroup down and across, subgroups down and across. */
+/** Matrices of a subgroup, down and across: as matmul-subgroup-matrix.wgsl has them. */
+const [ROWS, COLS] = [4, 2];
+
+/** Subgroups of a workgroup, down and across. */
 interface MatrixTuning {
-  ROWS: number;
-  COLS: number;
   SUBGROUPS_M: number;
   SUBGROUPS_N: number;
 }
 
+/** A workgroup's invocations, and its tile of C. */
+function matrixTile({ subgroupMatrix, subgroupSize }: AdapterInfo, { SUBGROUPS_M, SUBGROUPS_N }: MatrixTuning) {
+  const { M, N } = subgroupMatrix!;
+  return {
+    INVOCATIONS: SUBGROUPS_M * SUBGROUPS_N * subgroupSize[1],
+    rows: SUBGROUPS_M * ROWS * M,
+    cols: SUBGROUPS_N * COLS * N,
+  };
+}
+
 /** Whether a workgroup may have the invocations and the memory that this tuning takes: tiles of A and B, a matrix of each subgroup. */
-function matricesFit({ subgroupMatrix, ...adapter }: AdapterInfo, tuning: MatrixTuning): boolean {
+function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
+  const { subgroupMatrix, workgroupInvocations, workgroupBytes } = adapter;
   if (!subgroupMatrix || subgroupMatrix.problem) return false;
-  const { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N } = tuning;
+  const { INVOCATIONS, rows, cols } = matrixTile(adapter, tuning);
   const { M, N } = subgroupMatrix;
-  const subgroups = SUBGROUPS_M * SUBGROUPS_N;
-  const bytes = 80 * (SUBGROUPS_M * ROWS * M + SUBGROUPS_N * COLS * N) + 4 * subgroups * M * N;
-  return subgroups * adapter.subgroupSize[1] <= adapter.workgroupInvocations && bytes <= adapter.workgroupBytes;
+  const bytes = 80 * (rows + cols) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
+  const wholeLines = INVOCATIONS % (rows / 4) === 0 && INVOCATIONS % (cols / 4) === 0; // that all invocations copy at once
+  return INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && wholeLines;
 }
 
 /** Products by matrix units; `halves`: of f16 copies. `code` is for tests, which run the kernel where there are none. */
@@ -342,7 +354,6 @@ export function subgroupMatrix(
   tuning: MatrixTuning,
   { halves = false, code = subgroupMatrixCode }: { halves?: boolean; code?: string } = {},
 ): MatmulKernel {
-  const { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N } = tuning;
   const file = "ops/matmul/matmul-subgroup-matrix.wgsl";
   const made = new WeakMap<AdapterInfo, Epilogues>();
   /** The kernels for this adapter's matrices. */
@@ -350,11 +361,9 @@ export function subgroupMatrix(
     let kernels = made.get(adapter);
     if (!kernels) {
       const { M, N, K } = adapter.subgroupMatrix!;
-      const INVOCATIONS = SUBGROUPS_M * SUBGROUPS_N * adapter.subgroupSize[1];
+      const { INVOCATIONS } = matrixTile(adapter, tuning);
       const values = {
-        MATRIX_M: M,
-        MATRIX_N: N,
-        MATRIX_K: K,
+        ...{ MATRIX_M: M, MATRIX_N: N, MATRIX_K: K },
         ...tuning,
         INVOCATIONS,
         ...(halves && { Vector: "vec4<f16>" }),
@@ -371,16 +380,16 @@ export function subgroupMatrix(
     fusesGelu: true,
     compute(task, splits) {
       const { adapter } = device();
-      const matrix = adapter.subgroupMatrix;
-      check(matrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
+      check(adapter.subgroupMatrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
       const { a, b, M, N, K } = task;
       const overrides = {
         A_TRANSPOSED: Number(a.transposed),
         B_TRANSPOSED: Number(b.transposed),
         ALIGNED: Number(aligned(a, a.transposed ? M : K) && aligned(b, b.transposed ? K : N)),
+        WHOLE: Number(K % 32 === 0),
       };
       const params = { ...sizesOf(task), ...placesOf(task) };
-      const [rows, cols] = [SUBGROUPS_M * ROWS * matrix.M, SUBGROUPS_N * COLS * matrix.N];
+      const { rows, cols } = matrixTile(adapter, tuning);
       const parts = splits ?? splitsFor(task, Math.sqrt(rows * cols));
       const copies = halves ? { a: inHalves(a.tensor), b: inHalves(b.tensor) } : undefined;
       const how = { tensors: { ...bindings(task), ...copies }, params, overrides, rows, cols, splits: parts };

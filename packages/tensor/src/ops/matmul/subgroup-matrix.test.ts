@@ -76,6 +76,9 @@ const inHalf = <F extends (...args: never[]) => unknown>(op: { opName: string; d
 const half = (v: number): number => (Math.abs(v) < 2 ** -14 ? 0 : f16Value(f16Bits(v)));
 const exact = { map: half, gradient: false, atol: 2e-5 } satisfies Partial<OpCase>;
 
+const { adapter } = await init();
+await destroy();
+
 const flips = [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }];
 const products = (batch: number[], M: number, K: number, N: number, note = ""): OpCase[] =>
   flips.map((flip) => ({
@@ -94,7 +97,8 @@ const cases: OpCase[] = [
   ...products([2], 67, 35, 65, "nothing whole"),
   ...products([], 1, 1, 1),
   ...products([], 3, 0, 5, "an empty sum"),
-  ...products([], 20, 1500, 36, "k is split"),
+  // NVIDIA's matrix units cut off what they add: on an H200 sums of 1,500 terms are off by up to 2e-4.
+  ...products([], 20, 1500, 36, "k is split").map((c) => ({ ...c, ...(!adapter.cpu && { atol: 4e-4 }) })),
 ];
 
 /** With epilogues. */
@@ -110,17 +114,15 @@ function check(matmulKernel: MatmulKernel, products = cases, layers = linearCase
   if (layers.length > 0) checkOp(inHalf(linearGelu), linearGeluReference, { cases: layers });
 }
 
-const { adapter } = await init();
-await destroy();
-
 describe("matrix units, emulated", () => {
-  // Smaller matrices than any real one, for the compiler's sake.
+  // Smaller matrices than any real one, and fewer products, for the compiler's sake.
   const few = [cases[0]!, cases[11]!];
+  const enough = cases.filter(({ note }, i) => note === "nothing whole" || i % 4 === 1);
   const shapes = [
     // 32 invocations: more than an adapter of the tests runs in lockstep, so that a missing barrier shows.
-    { name: "4 × 4 × 4", M: 4, N: 4, K: 4, lanes: 8, most: 8, tuning: [2, 2, 2, 2] },
+    { name: "4 × 4 × 4", M: 4, N: 4, K: 4, lanes: 8, most: 8, subgroups: [2, 2] },
     // 16 vectors in a matrix of sums, and 8 lanes: each matrix is read by another subgroup than its own, too.
-    { name: "8 × 8 × 8", M: 8, N: 8, K: 8, lanes: 8, most: 8, tuning: [3, 1, 1, 2], which: few },
+    { name: "8 × 8 × 8", M: 8, N: 8, K: 8, lanes: 8, most: 8, subgroups: [1, 2], which: few },
     {
       name: "8 × 4 × 4, more subgroups than needed",
       M: 8,
@@ -128,21 +130,21 @@ describe("matrix units, emulated", () => {
       K: 4,
       lanes: 2,
       most: 4,
-      tuning: [1, 2, 2, 1],
+      subgroups: [1, 2],
       which: few,
     },
   ];
-  for (const { name, M, N, K, lanes, most, tuning, which } of shapes) {
+  for (const { name, M, N, K, lanes, most, subgroups, which } of shapes) {
     describe(name, () => {
-      const [ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N] = tuning as [number, number, number, number];
+      const [SUBGROUPS_M, SUBGROUPS_N] = subgroups as [number, number];
       const info: Partial<AdapterInfo> = {
         subgroupMatrix: { M, N, K, problem: undefined },
         subgroupSize: [lanes, most],
       };
       beforeEach(() => void Object.assign(device().adapter, info));
-      const emulation = subgroupMatrix(name, { ROWS, COLS, SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) });
+      const emulation = subgroupMatrix(name, { SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) });
       if (which) check(emulation, which, []);
-      else check(emulation);
+      else check(emulation, enough);
     });
   }
 });
