@@ -20,9 +20,13 @@ export type Combination = (typeof combinations)[number];
 /** Elements that one invocation combines, at most; as vectors of four where they can be read so. */
 export const SEGMENT = 256;
 
-/** Invocations of a workgroup for a row on a GPU, and the vectors that each combines, at most. */
+/** Invocations of a workgroup on a GPU, and the vectors of a row that each combines, at most. */
 const SIZE = 256;
 const STEPS = 16;
+
+/** Columns that a workgroup takes, as vectors where they can be read so, and the rows that an invocation combines, at most. */
+const ACROSS = 16;
+const COLUMN_STEPS = 8;
 
 /**
  * x with the dimensions of `reduction` combined into one element each; x has at least one element to combine. For sums, `times`
@@ -43,13 +47,17 @@ function combineLines(fn: Combination, x: Tensor, lines: Lines, times?: Tensor):
   const { n, inner } = lines;
   if (n === 1 && !times) return x;
   const { cpu } = device().adapter;
+  const shared = n >= 32 && !cpu; // by a workgroup
   const lanes = inner === 1 && n % 4 === 0 ? 4 : 1;
-  const row = inner === 1 && n >= 32 && !cpu;
-  // Short segments of long columns keep a GPU busy, and touch few pages of memory at a time.
-  const most = lanes * (row ? SIZE * STEPS : inner > 1 && n > SEGMENT ? SEGMENT / 4 : SEGMENT);
+  // Short segments of long columns touch few pages of memory at a time.
+  const most = !shared
+    ? lanes * (inner > 1 && n > SEGMENT ? SEGMENT / 4 : SEGMENT)
+    : inner === 1
+      ? lanes * SIZE * STEPS
+      : (SIZE / ACROSS) * COLUMN_STEPS;
   const segments = ceilDiv(n, most);
   const length = ceilDiv(n / lanes, segments) * lanes; // as even as possible
-  const y = row ? combineRows(fn, x, lines, length, times) : combineSegments(fn, x, lines, length, times);
+  const y = (shared ? combineTogether : combineSegments)(fn, x, lines, length, times);
   return segments === 1 ? y : combineLines(fn, y, { ...lines, n: ceilDiv(n, length) });
 }
 
@@ -89,18 +97,31 @@ export function combineSegments(
   return y;
 }
 
-/** The same for inner = 1 with a workgroup for each segment. */
-function combineRows(fn: Combination, x: Tensor, { outer, n }: Lines, length: number, times?: Tensor): Tensor {
-  const lanes = n % 4 === 0 && length % 4 === 0 ? 4 : 1;
+/** The same with a workgroup for each segment of a row, or of up to {@link ACROSS} columns. */
+function combineTogether(
+  fn: Combination,
+  x: Tensor,
+  { outer, n, inner }: Lines,
+  length: number,
+  times?: Tensor,
+): Tensor {
+  const row = inner === 1;
+  const lanes = (row ? n % 4 === 0 && length % 4 === 0 : inner % 4 === 0) ? 4 : 1;
+  const [along, across] = row ? [lanes, 1] : [1, lanes]; // which dimension the lanes divide
   const segments = ceilDiv(n, length);
-  const y = empty([outer, segments, 1], x.dtype);
+  const y = empty([outer, segments, inner], x.dtype);
+  const groups = outer * segments * (row ? 1 : ceilDiv(inner / across, ACROSS));
   run(
     specialize(workgroupKernel, vectors(x.dtype, lanes)),
     { x, w: times ?? x, y },
-    { outputs: y.size, segments, length: length / lanes, n: n / lanes, zero: 0 },
+    { groups, segments, length: length / along, n: n / along, inner: inner / across, zero: 0 },
     {
-      workgroups: y.size,
-      overrides: { ...overridesOf(fn, x.dtype, times, lanes), SIZE: length / lanes < 128 ? 64 : SIZE },
+      workgroups: groups,
+      overrides: {
+        ...overridesOf(fn, x.dtype, times, lanes),
+        SIZE: row && length / lanes < 128 ? 64 : SIZE,
+        ACROSS: row ? 1 : ACROSS,
+      },
     },
   );
   return y;

@@ -1,8 +1,10 @@
-// y = x_0 ∘ x_1 ∘ … along contiguous lines, ∘ being +, ·, max or min, in segments: each workgroup combines `length` elements of a line.
+// y = x_0 ∘ x_1 ∘ … along one dimension, ∘ being +, ·, max or min, in segments: a workgroup combines `length` elements of a line, or of ACROSS
+// lines that lie side by side (columns).
 //
 // For GPUs, where it reads side by side what one invocation of reduce.wgsl would read one after the other. Sums carry what they
 // round off, as explained there.
-// Mapping: one workgroup per element of y; its invocations take every SIZE-th element, then a tree in workgroup memory joins them.
+// Mapping: of SIZE invocations every ACROSS-th takes elements of the same line, in turns; then a tree in workgroup memory joins them. With V a
+// vec4 an invocation takes four neighbours: of the line where ACROSS is 1, else of four lines.
 // Traffic: x is read once, y written once.
 alias E = f32; // f32, i32 or u32
 alias V = f32; // E or vec4<E>
@@ -12,12 +14,13 @@ override FLOAT: bool = true; // E is f32
 override TIMES: bool = false;
 override LANES: u32 = 1;  // of V
 override SIZE: u32 = 256; // invocations in a workgroup
+override ACROSS: u32 = 1; // a power of two: columns of V; for 1, inner is 1
 
-struct Params { outputs: u32, segments: u32, length: u32, n: u32, zero: u32 } // length and n: in units of V
+struct Params { groups: u32, segments: u32, length: u32, n: u32, inner: u32, zero: u32 } // length, n and inner: in units of V
 
-@group(0) @binding(0) var<storage, read> x: array<V>;       // [outer, n]
-@group(0) @binding(1) var<storage, read> w: array<V>;       // [outer, n], read with TIMES
-@group(0) @binding(2) var<storage, read_write> y: array<E>; // [outer, segments]
+@group(0) @binding(0) var<storage, read> x: array<V>;       // [outer, n, inner]
+@group(0) @binding(1) var<storage, read> w: array<V>;       // [outer, n, inner], read with TIMES
+@group(0) @binding(2) var<storage, read_write> y: array<E>; // [outer, segments, inner]
 @group(0) @binding(3) var<uniform> params: Params;
 
 /// v, in a way that compilers don't see through: else they take (a + b) - a for b.
@@ -60,7 +63,7 @@ fn combine(p: Partial, q: Partial) -> Partial {
   }
 }
 
-/// A sum with what it lost; an infinite one has lost nothing that can be told.
+/// A sum with what it lost; an infinite one has lost nothing that can be known.
 fn rounded(p: Partial) -> V {
   if (FN != 0u || !FLOAT) { return p.value; }
   return select(p.value, p.value + p.lost, size(p.value + p.lost) < U(0x7f800000u));
@@ -76,19 +79,25 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = group.x + group.y * workgroups.x;
-  if (i >= params.outputs) { return; } // the whole workgroup
-  let outer = i / params.segments;
-  let first = (i - outer * params.segments) * params.length;
+  if (i >= params.groups) { return; } // the whole workgroup
+  let blocks = (params.inner + ACROSS - 1u) / ACROSS;
+  let line = i / blocks; // outer · segments + segment
+  let column = (i - line * blocks) * ACROSS + lane % ACROSS;
+  let outer = line / params.segments;
+  let first = (line - outer * params.segments) * params.length;
   let count = min(params.length, params.n - first);
-  let base = outer * params.n + first;
+  let base = (outer * params.n + first) * params.inner + column;
+  let turn = lane / ACROSS;
   var p = Partial();
-  if (lane < count) { p = term(base + lane); }
-  for (var k = lane + SIZE; k < count; k += SIZE) { p = combine(p, term(base + k)); }
+  if (column < params.inner) {
+    if (turn < count) { p = term(base + turn * params.inner); }
+    for (var k = turn + SIZE / ACROSS; k < count; k += SIZE / ACROSS) { p = combine(p, term(base + k * params.inner)); }
+  }
   values[lane] = p.value;
   losses[lane] = p.lost;
 
-  let used = min(SIZE, count); // invocations that have something
-  for (var half = SIZE / 2u; half > 0u; half /= 2u) {
+  let used = min(SIZE, count * ACROSS); // invocations that have something
+  for (var half = SIZE / 2u; half >= ACROSS; half /= 2u) {
     workgroupBarrier(); // what the other half has written is read now
     if (lane < half && lane + half < used) {
       p = combine(p, Partial(values[lane + half], losses[lane + half]));
@@ -96,11 +105,15 @@ fn main(
       losses[lane] = p.lost;
     }
   }
-  if (lane == 0u) {
+  if (lane >= ACROSS || column >= params.inner) { return; }
+  if (ACROSS == 1u) {
     let lane_values = vec4<E>(p.value);
     let lane_losses = vec4<E>(p.lost);
     var all = Partial(V(lane_values.x), V(lane_losses.x));
     for (var k = 1u; k < LANES; k++) { all = combine(all, Partial(V(lane_values[k]), V(lane_losses[k]))); }
     y[i] = vec4<E>(rounded(all)).x;
+  } else {
+    let four = vec4<E>(rounded(p));
+    for (var k = 0u; k < LANES; k++) { y[(line * params.inner + column) * LANES + k] = four[k]; }
   }
 }

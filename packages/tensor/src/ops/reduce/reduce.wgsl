@@ -1,7 +1,7 @@
 // y = x_0 ∘ x_1 ∘ … along one dimension, ∘ being +, ·, max or min, in segments: each invocation combines `length` elements of a line.
 //
-// Sums carry what each addition rounds off (Knuth's two-sum), so they come out as if rounded once. Lines of more than one segment
-// take several dispatches. With TIMES, sums of products x w, whose own roundings are carried too (Dekker).
+// Sums carry what each addition rounds off (Knuth's two-sum), so each segment comes out as if rounded once. Lines of more than
+// one segment take several dispatches. With TIMES, sums of products x w, whose own roundings are carried too (Dekker).
 // Mapping: one invocation per element of y. With V a vec4: per four elements of y, neighbours reading neighbours, or with ROW
 // (inner = 1), one line read by fours. Traffic: x is read once, y written once.
 alias E = f32; // f32, i32 or u32
