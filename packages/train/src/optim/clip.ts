@@ -1,4 +1,16 @@
-import { argumentCheck, empty, GpugradError, kernel, ones, run, scope, Tensor, zeros } from "@gpugrad/tensor";
+import {
+  argumentCheck,
+  device,
+  empty,
+  GpugradError,
+  kernel,
+  ones,
+  run,
+  scope,
+  specialize,
+  Tensor,
+  zeros,
+} from "@gpugrad/tensor";
 import factorCode from "./clip-factor.wgsl";
 import valueCode from "./clip-value.wgsl";
 import smallCode from "./norm-partials-small.wgsl";
@@ -104,10 +116,12 @@ export function factorOf(
     const chunks = large.map((g) => Math.ceil(g.size / CHUNK));
     const count = chunks.reduce((a, b) => a + b, small.length);
     const partials = empty([Math.max(1, count), 2]);
+    // A GPU keeps more loads under way.
+    const largeKernel = device().adapter.cpu ? partialsKernel : specialize(partialsKernel, { LANES: "256u" });
     let first = 0;
     large.forEach((g, i) => {
       run(
-        partialsKernel,
+        largeKernel,
         { g, scale, partials },
         { count: g.size, first },
         { workgroups: chunks[i]!, overrides: { NORM } },
