@@ -65,6 +65,9 @@ describe("dropout", () => {
     const mask = fromArray([true, false, true], [3], "bool");
     expect(await dropout(tensor([1, NaN, -4]), { p: 0.5, mask }).toArray()).toEqual([2, NaN, -8]); // 0 · NaN
     expect(await dropout(tensor([1, 2, -4]), { p: 0.5, mask }).toArray()).toEqual([2, 0, -8]);
+    const every = Array.from({ length: 300 }, (_, i) => i % 3 === 0);
+    const kept = await dropout(ones([300]), { p: 0.5, mask: fromArray(every, [300], "bool") }).toArray();
+    expect(kept).toEqual(every.map((is) => (is ? 2 : 0)));
     expect(await dropout(tensor([1, Infinity, -Infinity]), { p: 1 }).toArray()).toEqual([0, NaN, NaN]);
   });
 

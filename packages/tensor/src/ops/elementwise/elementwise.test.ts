@@ -379,6 +379,9 @@ describe("functions of two tensors", () => {
       expect(await x.toArray()).toEqual([-1, -1, -1, -1, -1]);
       expect(x.storage.version).toBe(before + 3);
       expect(await filled([3], 0.5, "f16").toArray()).toEqual([0.5, 0.5, 0.5]);
+      const large = filled([1001], 1);
+      addInPlace(large, large);
+      expect(await large.toArray()).toEqual(Array(1001).fill(2));
       expect(() => addInPlace(x, tensor([1]))).toThrow("addInPlace: Tensor([5] f32");
     });
 

@@ -46,6 +46,12 @@ checkOp(bertEmbeddings, bertEmbeddingsReference, {
       values: [undefined, undefined, undefined, ids(9, 6), ids(9, 2)],
       dtypes: [...dtypes],
     },
+    {
+      shapes: [[4, 66], [3, 66], [2, 66], [2, 3], [2, 3]], // prettier-ignore
+      values: [undefined, undefined, undefined, ids(6, 4), ids(6, 2)],
+      dtypes: [...dtypes],
+      note: "several workgroups",
+    },
   ],
 });
 

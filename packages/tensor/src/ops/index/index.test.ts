@@ -59,6 +59,16 @@ checkOp(scatterAddLines, scatterAddReference, {
       args: [1],
       dtypes: three,
     },
+    {
+      shapes: [
+        [70, 3],
+        [5, 3],
+        [5, 3],
+      ],
+      values: [undefined, numbers(15, 70)],
+      args: [0],
+      dtypes: three,
+    },
     { shapes: [[2], [257], [257]], values: [undefined, numbers(257, 2)], args: [0], dtypes: three, atol: 2e-5 },
     {
       shapes: [[7, 1030], [20, 1030], [20, 1030]], // prettier-ignore
@@ -152,6 +162,9 @@ describe("index ops", () => {
     expect(y.dtype).toBe("i32");
     expect(await y.toArray()).toEqual([[0, 0, 1], [1, 0, 0], [0, 0, 0]]); // prettier-ignore
     expect(oneHot(fromArray([], [0], "i32"), { numClasses: 2 }).shape).toEqual([0, 2]);
+    const many = numbers(70, 3);
+    const rows = await oneHot(fromArray(many, [70], "i32"), { numClasses: 3 }).toArray();
+    expect(rows).toEqual(many.map((v) => [0, 1, 2].map((c) => Number(c === v))));
   });
 
   test("errors name the op and the shapes", () => {

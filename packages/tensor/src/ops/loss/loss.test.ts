@@ -52,6 +52,7 @@ checkOp(cosineSimilarity, reference.cosineSimilarityReference, {
       ],
     },
     { shapes: [[300], [300]], args: [{ dim: 0 }] },
+    { shapes: [[200, 3], [200, 3]], note: "several workgroups" }, // prettier-ignore
     { shapes: [[4, 9], [4, 9]], args: [{ eps: 3 }], note: "norms below eps and above it" }, // prettier-ignore
   ],
 });
@@ -105,6 +106,8 @@ function checkCrossEntropies(): void {
     labelSmoothing: 0.2,
   });
   checkCrossEntropy([2, 300], [-100, 299]);
+  for (const [rows, cols] of [[200, 3], [30, 36]] as const) // several workgroups, of rows and of vectors
+    checkCrossEntropy([rows, cols], Array.from({ length: rows }, (_, i) => (i * i) % cols)); // prettier-ignore
   for (const cols of [33, 34, 35]) checkCrossEntropy([5, cols], [0, cols - 1, -100, 3, 9], { labelSmoothing: 0.1 });
   checkOp(crossEntropy, reference.crossEntropyReference, {
     cases: [

@@ -69,6 +69,7 @@ checkOp(pad, reference.padReference, {
 
 const triangles = [
   { shapes: [[4, 6]] },
+  { shapes: [[20, 12]], note: "several workgroups" },
   { shapes: [[2, 5, 3]], args: [{ diagonal: -1 }] },
   { shapes: [[3, 3]], args: [{ diagonal: 2 }] },
   { shapes: [[0, 3]] },
