@@ -1,6 +1,6 @@
 import { dropout, type Tensor } from "@gpugrad/tensor";
 import { Module } from "../module.ts";
-import { checkDropout } from "../sizes.ts";
+import { checkDropout } from "./checks.ts";
 
 /** Drops each element with probability p while training, and scales the others by 1 / (1 − p). */
 export class Dropout extends Module {

@@ -2,7 +2,7 @@ import { check, embedding, type Tensor } from "@gpugrad/tensor";
 import { normal } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkSizes } from "../sizes.ts";
+import { checkSizes } from "./checks.ts";
 
 /**
  * A table of vectors, one for each id. Begins with N(0, 1), and 0 for padding.

@@ -2,7 +2,7 @@ import { linear, linearGelu, type Tensor } from "@gpugrad/tensor";
 import { kaimingUniform, uniform } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkSizes } from "../sizes.ts";
+import { checkFlags, checkSizes } from "./checks.ts";
 
 /** A GELU that a linear layer may compute along; it says so in `isDone`, so that a layer which ignores it gets its GELU too. */
 export interface Fusion {
@@ -23,6 +23,7 @@ export class Linear<Bias extends boolean = true> extends Module {
     super();
     checkSizes("Linear", { inFeatures, outFeatures });
     const hasBias: boolean = bias ?? true;
+    checkFlags("Linear", { bias: hasBias });
     const bound = 1 / Math.sqrt(inFeatures);
     const begin = (b: Tensor): void => uniform(b, { low: -bound, high: bound });
     this.weight = tied.weight ?? parameter([outFeatures, inFeatures], (w) => kaimingUniform(w, { a: Math.sqrt(5) }));

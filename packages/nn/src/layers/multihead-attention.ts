@@ -15,7 +15,7 @@ import {
 import { xavierUniform, zeros } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { beginWith, parameter } from "../parameter.ts";
-import { checkDropout, checkSizes } from "../sizes.ts";
+import { checkDropout, checkSizes } from "./checks.ts";
 import { attend, attendWithProbabilities } from "./attend.ts";
 import { Linear } from "./linear.ts";
 

@@ -2,7 +2,7 @@ import { add, addLayerNorm, layerNorm, rmsNorm, type Tensor } from "@gpugrad/ten
 import { ones, zeros } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkSizes } from "../sizes.ts";
+import { checkEps, checkFlags, checkSizes } from "./checks.ts";
 import { areOwn } from "./are-own.ts";
 import { Dropout } from "./dropout.ts";
 
@@ -19,6 +19,8 @@ export class LayerNorm extends Module {
   constructor(size: number, eps = 1e-5, elementwiseAffine = true, bias = true) {
     super();
     checkSizes("LayerNorm", { size });
+    checkEps("LayerNorm", eps);
+    checkFlags("LayerNorm", { elementwiseAffine, bias });
     this.weight = elementwiseAffine ? parameter([size], ones) : undefined;
     this.bias = elementwiseAffine && bias ? parameter([size], zeros) : undefined;
     this.#size = size;
@@ -46,6 +48,8 @@ export class RMSNorm extends Module {
   constructor(size: number, eps = 2 ** -23, elementwiseAffine = true) {
     super();
     checkSizes("RMSNorm", { size });
+    checkEps("RMSNorm", eps);
+    checkFlags("RMSNorm", { elementwiseAffine });
     this.weight = elementwiseAffine ? parameter([size], ones) : undefined;
     this.#size = size;
     this.#eps = eps;

@@ -1,7 +1,7 @@
 import { add, checkOptions, type Tensor } from "@gpugrad/tensor";
 import { activationNames, denseActivation, type Activation } from "../activations.ts";
 import { Module } from "../module.ts";
-import { checkSizes } from "../sizes.ts";
+import { checkSizes } from "./checks.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 import { MultiheadAttention, type AttentionCall } from "./multihead-attention.ts";
