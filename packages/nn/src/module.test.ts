@@ -97,6 +97,7 @@ test("replace puts a part in place, in the mode of the whole", () => {
   const [before, other] = [model.layers[1], new Linear(3, 3)];
   expect(model.replace("layers.1", other)).toBe(before);
   expect([model.layers[1], other.training]).toEqual([other, true]);
-  for (const path of ["layers.7", "config", "", "layers", "__proto__"])
-    expect(() => model.replace(path, other)).toThrow(`replace: Model has no part "${path}"`);
+  const own = Object.assign(model, { nothing: null }); // as a layer without bias has it
+  for (const path of ["layers.7", "config", "", "layers", "__proto__", "config.x", "layers.7.weight", "nothing.x"])
+    expect(() => own.replace(path, other)).toThrow(`replace: Model has no part "${path}"`);
 });

@@ -221,7 +221,7 @@ describe("names and places", () => {
   });
 
   it("reports an unreachable hub, with the address", async () => {
-    const error = await failure(fetchWeights({ endpoint: "http://localhost:9" }));
+    const error = await failure(fetchWeights({ endpoint: "http://localhost:9//" }));
     expect(error.code).toBe("network");
     expect(error.message).toMatch(/a\/b: cannot reach http:\/\/localhost:9: .*Check the network and HF_ENDPOINT/);
   });

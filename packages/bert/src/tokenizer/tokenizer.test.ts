@@ -225,6 +225,18 @@ describe("Tokenizer", () => {
     await rm(dir, { recursive: true });
   });
 
+  it("is saved as BERT's only where it is", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "tokenizer-"));
+    const model = { type: "WordPiece", unk_token: "[UNK]", vocab: { "[UNK]": 0, a: 1 } };
+    for (const normalizer of [{}, { normalizer: null }, { normalizer: { type: "Lowercase" } }]) {
+      await new Tokenizer({ ...normalizer, pre_tokenizer: { type: "WhitespaceSplit" }, model }).savePretrained(dir);
+      const config = JSON.parse(await readFile(join(dir, "tokenizer_config.json"), "utf8")) as object;
+      expect(config).toMatchObject({ backend: "tokenizers", unk_token: "[UNK]" });
+      expect(config).not.toHaveProperty("tokenizer_class");
+    }
+    await rm(dir, { recursive: true });
+  });
+
   it("says when a folder has no tokenizer", async () => {
     await expect(AutoTokenizer.fromPretrained(folderOf({}, "here"))).rejects.toThrow(/here: no tokenizer/);
     await expect(AutoTokenizer.fromPretrained(folderOf({ "vocab.txt": "a\nb" }))).rejects.toThrow(

@@ -180,6 +180,8 @@ describe("initializers against PyTorch's formulas", () => {
     [() => initializers.kaimingNormal(full([3, 3], 0), { mode: "fan_in" as "fanIn" }), /mode "fan_in" is not known/],
     [() => initializers.calculateGain("gelu" as "relu"), /nonlinearity "gelu" is not known/],
     [() => initializers.truncatedNormal(full([3], 0), { low: 1, high: 1 }), /low 1 is not below high 1/],
+    [() => initializers.truncatedNormal(full([3], 0), { std: 0 }), /std 0 is not a positive number/],
+    [() => initializers.truncatedNormal(full([3], 0), { std: -1 }), /std -1 is not a positive number/],
     [() => initializers.normal(full([3], 0), { sd: 1 } as object), /sd/],
   ])("refuses by name: %s", (call, message) => expect(call).toThrow(message));
 });

@@ -205,6 +205,8 @@ describe("writeSafetensors", () => {
     const wrong = { name: "w", dtype: "F32" as const, shape: [3], bytes: floats(1) };
     await expect(writeSafetensors(path, [...tensors, wrong])).rejects.toThrow(/w: F32 \[3\] takes 12 bytes, got 4/);
     await expect(writeSafetensors(path, [...tensors, ...tensors])).rejects.toThrow(/two tensors named/);
+    const reserved = { name: "__metadata__", dtype: "F32" as const, shape: [1], bytes: floats(1) };
+    await expect(writeSafetensors(path, [reserved], {})).rejects.toThrow(/two tensors named "__metadata__"/);
     expect(await readFile(path, "utf8")).toBe("old");
     expect((await readdir(dir)).filter((f) => f.endsWith(".tmp"))).toEqual([]);
   });
