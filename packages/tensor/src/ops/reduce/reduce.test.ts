@@ -29,6 +29,7 @@ const small: OpCase[] = [
   { shapes: [[3, 7]], args: [{ dim: -1 }] },
   { shapes: [[3, 36]], args: [{ dim: 1, keepdim: true }] },
   { shapes: [[9, 8]], args: [{ dim: 0 }] },
+  { shapes: [[200, 2]], args: [{ dim: 1 }], note: "several workgroups" },
   { shapes: [[2, 5, 3]], args: [{ dim: 1 }] },
   { shapes: [[2, 1, 3]], args: [{ dim: 1 }] },
 ];
