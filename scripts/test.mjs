@@ -27,12 +27,16 @@ if (search.status !== 0) finish({ failed: 1 });
 const adapter = JSON.parse(search.output);
 console.log(`Adapter: ${adapter.description}`);
 
+const args = process.argv.slice(2).filter((arg, i) => i > 0 || arg !== "--");
+const env = { ...process.env, GPUGRAD_ADAPTER: process.env.GPUGRAD_ADAPTER || adapter.via };
+const vitest = "node_modules/vitest/vitest.mjs";
+if (args.includes("--watch")) process.exit((await run([vitest, ...args], { env })).status ?? 1);
+
 const folder = mkdtempSync(join(tmpdir(), "gpugrad-test-"));
 const report = join(folder, "report.json");
-const args = process.argv.slice(2).filter((arg, i) => i > 0 || arg !== "--");
 const { status } = await run(
-  ["node_modules/vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile=${report}`, ...args],
-  { env: { ...process.env, GPUGRAD_ADAPTER: process.env.GPUGRAD_ADAPTER || adapter.via } },
+  [vitest, "run", "--reporter=default", "--reporter=json", `--outputFile=${report}`, ...args],
+  { env },
 );
 let counts;
 try {
