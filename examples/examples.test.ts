@@ -30,6 +30,17 @@ test("the README's example learns exclusive or, and is the one in the README", (
   expect(readFileSync(join(root, "README.md"), "utf8")).toContain(program.join("\n").trim());
 });
 
+test("a task of one's own is learned by the Trainer, in fewer than 60 lines outside the packages", () => {
+  const { code, stdout, stderr } = run("examples/custom-task.ts", []);
+  expect(code, stderr).toBe(0);
+  const [, error, share] = /^mean absolute error ([\d.]+); kind warm rude warm: ([\d.]+)$/.exec(stdout.trim())!;
+  expect(Number(error)).toBeLessThan(0.1);
+  expect(Math.abs(Number(share) - 0.75)).toBeLessThan(0.1);
+  const program = readFileSync(join(root, "examples/custom-task.ts"), "utf8");
+  expect(program.split("\n").length).toBeLessThan(60);
+  expect([...program.matchAll(/from "(.*)"/g)].every(([, from]) => from!.startsWith("@gpugrad/"))).toBe(true);
+});
+
 test("train:imdb --sample keeps its contract, and what it saves predicts", () => {
   const model = join(out, "sample");
   const trace = join(out, "trace.jsonl");

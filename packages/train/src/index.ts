@@ -17,6 +17,7 @@ export {
   type BatchTokenizer,
   type Collate,
   type EncodedRow,
+  type Inputs,
   type NamedArray,
   type Tokens,
 } from "./data/batch.ts";
@@ -92,6 +93,14 @@ export {
   type CalibrationBin,
   type RocPoint,
 } from "./metrics/ranking.ts";
+export {
+  multiLabelF1,
+  multiLabelScores,
+  subsetAccuracy,
+  type LabelSets,
+  type MultiLabelAverage,
+} from "./metrics/multi-label.ts";
+export { plainMetrics } from "./metrics/table.ts";
 export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
 export { Adafactor, type AdafactorOptions } from "./optim/adafactor.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
@@ -111,14 +120,33 @@ export {
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { checkOutputFolder, saveTokenizer, startWorkers } from "#platform";
+export { labelConfig } from "./tasks/label-config.ts";
+export { multiLabelClassification, type MultiLabelOptions } from "./tasks/multi-label/multi-label.ts";
+export { regression } from "./tasks/regression/regression.ts";
+export { defaultMetricNames } from "./tasks/sequence-classification/metrics.ts";
+export type { LabelConfig } from "./tasks/sequence-classification/names.ts";
 export {
-  defaultMetricNames,
   nonFiniteRows,
   predictedClasses,
   type ComputeMetrics,
   type PredictionOutput,
   type Predictions,
-} from "./trainer/prediction.ts";
+  type RowPrediction,
+} from "./tasks/sequence-classification/predictions.ts";
+export { SCORE_FUNCTIONS, scoresOf, type Score, type ScoreFunction } from "./tasks/sequence-classification/scores.ts";
+export { taskFor } from "./tasks/task-for.ts";
+export type {
+  Evaluated,
+  Found,
+  Labelled,
+  Loss,
+  LossSetting,
+  ModelOutput,
+  Task,
+  TaskCard,
+  TrainableModel,
+} from "./tasks/task.ts";
+export { textClassification } from "./tasks/text-classification/text-classification.ts";
 export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { safeName } from "./checkpoint/safe-name.ts";

@@ -1,4 +1,6 @@
 import { callAll, type CallbackContext, type TrainerCallback } from "../src/trainer/callbacks.ts";
+import { taskFor } from "../src/tasks/task-for.ts";
+import type { TrainableModel } from "../src/tasks/task.ts";
 import type { LogEntry, TrainerState } from "../src/trainer/trainer-state.ts";
 import { trainingArguments, type TrainingArguments } from "../src/arguments/training-arguments.ts";
 
@@ -35,7 +37,8 @@ export function drive(
     },
   };
   const config = { toJSON: () => ({ model_type: "bert", hidden_size: 4 }) };
-  const context = { model: { config }, ...told } as unknown as CallbackContext;
+  const task = told.model && taskFor(told.model as TrainableModel, undefined);
+  const context = { model: { config }, ...(task && { task }), ...told } as unknown as CallbackContext;
   const reach = (step: number) => Object.assign(state, { globalStep: step, epoch: step / 4 });
   return {
     args,

@@ -98,7 +98,7 @@ describe.skipIf(!canMount)("a full disk (needs root, to mount one)", () => {
   test("a checkpoint that doesn't fit leaves the older ones", async () => {
     const { trainer: made, warnings } = trainer({ onSave: () => void (readdirSync(mounted).includes("filler") || fill()) }, { saveTotalLimit: 1 }); // prettier-ignore
     await made.train();
-    expect(warnings.filter((warning) => /checkpoint-[46] couldn't be saved: ENOSPC.*The run goes on/.test(warning))).toHaveLength(2); // prettier-ignore
+    expect(warnings.filter((warning) => /checkpoint-[46] couldn't be saved: ENOSPC.*The run continues/.test(warning))).toHaveLength(2); // prettier-ignore
     expect(readdirSync(output()).filter((name) => name.startsWith("checkpoint"))).toEqual(["checkpoint-2"]);
     expect(await problemOfCheckpoint(join(output(), "checkpoint-2"))).toBeUndefined();
   });

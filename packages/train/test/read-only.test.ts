@@ -67,7 +67,7 @@ test("a folder that becomes read-only ends no run: each save says so, and a late
   expect(await trainer.train()).toMatchObject({ globalStep: 12, completed: true });
   expect(warnings).toEqual([
     expect.stringMatching(/model card: EACCES/),
-    expect.stringMatching(/checkpoint-8 couldn't be saved: EACCES.*The run goes on/),
+    expect.stringMatching(/checkpoint-8 couldn't be saved: EACCES.*The run continues/),
     expect.stringMatching(/checkpoint-12 couldn't be saved: EACCES/),
   ]);
   await expect(unsaved(trainer)).resolves.toMatch(/the model can't be saved: EACCES/);

@@ -101,7 +101,7 @@ test("a report that can't be written is a warning", async () => {
   const { trainer } = watched(outputDir);
   trainer.addCallback({ onWarning: (_args, _state, _control, { warning }) => void warnings.push(warning!) });
   await trainer.train();
-  expect(warnings).toEqual([expect.stringMatching(/the report can't be written: EISDIR.* The run goes on\.$/)]);
+  expect(warnings).toEqual([expect.stringMatching(/the report can't be written: EISDIR.* The run continues\.$/)]);
 });
 
 describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install chromium)", () => {

@@ -1,13 +1,14 @@
 import { AutoTokenizer, openFolder } from "@gpugrad/bert";
 import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
-import { loadDataset, loadDatasetDict, ProgressCallback, Trainer, type Dataset } from "@gpugrad/train";
+import { loadDataset, loadDatasetDict, plainMetrics, ProgressCallback, Trainer, type Dataset } from "@gpugrad/train";
 import { Command } from "commander";
 import { allowMissingWeights } from "../text/missing-weights.ts";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
-import { isFinite } from "../text/scores.ts";
+import { isFinite } from "../text/finite.ts";
 import { openClassifier } from "../text/text-model.ts";
+import { summaryOf } from "../train/summary.ts";
 import {
   addDataOptions,
   badRowsNote,
@@ -16,7 +17,6 @@ import {
   picked,
   type DataOptions,
 } from "../train/data-options.ts";
-import { metricsReport, plainMetrics } from "../train/report.ts";
 import { wholeNumber } from "../text/texts.ts";
 
 interface Options extends DataOptions {
@@ -83,7 +83,7 @@ export function evaluate(args: string[]): Promise<number> {
       if (options.json) {
         const { runtime, ...metrics } = plainMetrics(prediction.metrics);
         await writeOutput(`${JSON.stringify({ ...metrics, rows: rows.length, runtime })}\n`);
-      } else await writeOutput(metricsReport(prediction, names, "rows"));
+      } else await writeOutput(summaryOf(trainer, prediction, "rows"));
       if (isFinite(prediction.predictions)) return 0;
       say(
         "the model's numbers are NaN or infinite for some rows. Its weights may be damaged, or its training has diverged.",

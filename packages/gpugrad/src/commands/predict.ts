@@ -1,7 +1,7 @@
 import type { BertConfig } from "@gpugrad/bert";
-import { csvCell } from "@gpugrad/train";
+import { csvCell, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "@gpugrad/train";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { isFinite, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "../text/scores.ts";
+import { isFinite } from "../text/finite.ts";
 import { plainField, textCommand, type Output } from "../text/text-command.ts";
 import { sequenceClassification } from "../text/text-model.ts";
 import { wholeNumber } from "../text/texts.ts";
@@ -51,7 +51,7 @@ function output({ topK, functionToApply, json, csv }: Options, config: BertConfi
     const scores = scoresOf(logits, config, functionToApply).slice(0, topK ?? 1);
     return isFinite(logits) ? scores : scores.map(() => ({ label: null, score: null }));
   };
-  const count = Math.min(topK ?? 1, config.num_labels);
+  const count = Math.min(topK ?? 1, Object.keys(config.id2label).length);
   if (json)
     return {
       line(logits) {

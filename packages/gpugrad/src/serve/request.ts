@@ -1,6 +1,6 @@
 import { GpugradError } from "@gpugrad/tensor";
 import type { TextRow } from "../text/input-rows.ts";
-import { SCORE_FUNCTIONS, type ScoreFunction } from "../text/scores.ts";
+import { SCORE_FUNCTIONS, type ScoreFunction } from "@gpugrad/train";
 
 /** What a request is refused for: the status, a word for programs, and a sentence for people. */
 export class RequestError extends GpugradError {

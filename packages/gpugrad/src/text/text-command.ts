@@ -7,7 +7,7 @@ import { inputRows, LINE_FORMATS, type BadRow, type InputOptions, type TextRow }
 import { allowMissingWeights } from "./missing-weights.ts";
 import { outputGone, READER_GONE, readerIsGone, writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
-import { isFinite } from "./scores.ts";
+import { isFinite } from "./finite.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
 import { openTextModel, type Task } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";

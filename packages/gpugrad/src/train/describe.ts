@@ -152,7 +152,7 @@ export function describeRun(
     [
       "model",
       `${config.num_hidden_layers} layers of ${config.hidden_size}, ${millions(model.numParameters())} parameters` +
-        `${frozen > 0 ? ` (${millions(frozen)} of them frozen)` : ""}, ${config.num_labels === 1 ? "a number" : `${config.num_labels} labels`}`,
+        `${frozen > 0 ? ` (${millions(frozen)} of them frozen)` : ""}, ${trainer.task.output}`,
     ],
     [
       "data",

@@ -1,6 +1,5 @@
 import { memory } from "@gpugrad/tensor";
-import type { LogEntry, StepEvent, TrainerCallback } from "@gpugrad/train";
-import { plainMetrics } from "./report.ts";
+import { plainMetrics, type LogEntry, type StepEvent, type TrainerCallback } from "@gpugrad/train";
 
 /** An update as traces and events have it, under Transformers' names. */
 export function stepEntry(event: StepEvent): Record<string, number> {

@@ -7,12 +7,12 @@ import {
   openFile,
   SafetensorsFile,
   type BertConfig,
-  type ProblemType,
   type Tokenizer,
 } from "@gpugrad/bert";
 import {
   DataError,
   getDatasetSplitNames,
+  labelConfig,
   labelsAs,
   loadDatasetDict,
   shownList,
@@ -41,17 +41,15 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   const known = await AutoConfig.fromPretrained(options.model);
   const modelLabels = options.fromScratch ? undefined : modelClasses(known);
   const data = await openData(options, seed, modelLabels);
-  const { numLabels, names } = data.train.labels;
-  if (numLabels === 0) {
-    throw new DataError(`${data.train.name}: no labels to train on. Name their column with --label_column.`);
-  }
+  const { names } = data.train.labels;
+  const labels = labelConfig(data.train, { numLabels: options.numLabels });
   if (modelLabels && names && names.join("\n") !== modelLabels.join("\n")) {
     note(
       `classes: the data's [${shownList(names)}] are not the model's [${shownList(modelLabels)}]. The trained model has ` +
         "those of the data, in alphabetical order (id2label); its classifier starts from the weights of the others.",
     );
   }
-  const problemType: ProblemType = numLabels === 1 ? "regression" : "single_label_classification";
+  const { problem_type: problemType } = labels;
   if (!options.fromScratch && known.problem_type !== null && known.problem_type !== problemType) {
     note(
       `problem type: the data's is ${problemType}, the model's ${known.problem_type}. The trained model has that of the ` +
@@ -60,8 +58,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   }
   const tokenizer = await AutoTokenizer.fromPretrained(options.model);
   const config = {
-    problem_type: problemType,
-    ...(numLabels === 1 ? { num_labels: 1 } : classesOf(data.train, options)),
+    ...labels,
     ...(dropout !== undefined && {
       hidden_dropout_prob: dropout,
       attention_probs_dropout_prob: dropout,
@@ -76,17 +73,6 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
       });
   if (options.initClassifier) await startFrom(model, options.initClassifier);
   return { title: `${options.model} on ${options.dataset ?? options.trainFile}`, model, tokenizer, ...data };
-}
-
-/** The data's classes; with `--num_labels` more, for those that it has no rows of. */
-function classesOf({ name, labels, id2label }: Dataset, { numLabels = labels.numLabels }: TrainOptions) {
-  if (numLabels < labels.numLabels)
-    throw new Error(
-      `${name}: ${labels.numLabels} classes, but --num_labels is ${numLabels}. Leave it out, or raise it.`,
-    );
-  if (!id2label) return { num_labels: numLabels };
-  const names = Array.from({ length: numLabels }, (_, id) => [id, id2label[id] ?? `LABEL_${id}`] as const);
-  return { num_labels: numLabels, id2label: Object.fromEntries(names) };
 }
 
 /** The classes of a model by id; undefined where nobody named them. */

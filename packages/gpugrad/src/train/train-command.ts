@@ -13,6 +13,7 @@ import {
   formatNumber,
   formatTable,
   freeze,
+  plainMetrics,
   ProgressCallback,
   SaveError,
   Trainer,
@@ -36,7 +37,7 @@ import {
 } from "./describe.ts";
 import { eventCallback, stepEntry } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
-import { metricsReport, plainMetrics } from "./report.ts";
+import { summaryOf } from "./summary.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
 import { stoppable } from "./signals.ts";
@@ -241,9 +242,8 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   const test = testRows && (await unlessAsked(() => trainer.predict(testRows)));
   await keepResults(run, result, { eval: last, test });
   if (args.pushToHub && !unsaved) await trainer.pushToHub("Results");
-  const names = Object.values(task.model.config.id2label);
-  print(metricsReport(last, names, unit));
-  if (test) print(`\ntest\n\n${metricsReport(test, names, unit)}`);
+  print(summaryOf(trainer, last, unit));
+  if (test) print(`\ntest\n\n${summaryOf(trainer, test, unit)}`);
   return { eval: last, test, ...(unsaved && { unsaved }) };
 }
 
@@ -349,7 +349,7 @@ function endEvent({ args, adapter, trainer }: Run, result: TrainOutput, evaluati
 }
 
 /** Where everything is, and what to do with it. */
-function summary({ trainer, args, task, options }: Run): string {
+function summary({ trainer, args, options }: Run): string {
   const folder = args.outputDir!;
   const there = (name: string): string[] => (existsSync(join(folder, name)) ? [join(folder, name)] : []);
   const rows: string[][] = [["model", folder]];
@@ -363,7 +363,7 @@ function summary({ trainer, args, task, options }: Run): string {
   rows.push(["all options", join(folder, CONFIGURATION)]);
   const command = gpugradCommand();
   const isPair = options.textPairColumn !== undefined;
-  if (!isPair) rows.push(["predict", `${command} predict ${folder} "${task.model.config.num_labels === 1 ? "A text." : "A text to label."}"`]); // prettier-ignore
+  if (!isPair) rows.push(["predict", `${command} predict ${folder} "${trainer.task.name === "regression" ? "A text." : "A text to label."}"`]); // prettier-ignore
   if (options.dataset !== undefined) rows.push(["evaluate", `${command} evaluate ${folder} --dataset ${options.dataset}`]); // prettier-ignore
   return formatTable(rows, { align: "left" });
 }

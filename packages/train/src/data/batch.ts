@@ -1,4 +1,6 @@
 import { padRows, type Padder, type PadRowsOptions } from "@gpugrad/bert";
+import type { Tensor } from "@gpugrad/tensor";
+import { DataError } from "../errors.ts";
 import type { LabelInfo, Row } from "./dataset.ts";
 
 /** Values of a batch, row-major, as models take them. */
@@ -15,6 +17,12 @@ export interface NamedArray {
 export interface Arrays {
   readonly input_ids: NamedArray;
   readonly [name: string]: NamedArray;
+}
+
+/** Inputs of a forward by their names: the arrays of a batch, on the host or on the device. */
+export interface Inputs {
+  readonly input_ids: NamedArray | Tensor;
+  readonly [name: string]: NamedArray | Tensor;
 }
 
 /** Rows of a dataset, ready for a model. */
@@ -113,9 +121,34 @@ export const withLabels =
   (rows, pad) => {
     const labels = rows.flatMap(({ label }) => (label === undefined ? [] : [label]));
     if (labels.length < rows.length) return pad(rows);
+    const fraction = dtype === "i32" ? labels.find((label) => !Number.isInteger(label)) : undefined;
+    if (fraction !== undefined)
+      throw new DataError(
+        `labels: ${fraction} is not the id of a class. For a regression, the model needs num_labels: 1.`,
+      );
     const data = dtype === "f32" ? Float32Array.from(labels) : Int32Array.from(labels);
     return { ...pad(rows), labels: { data, shape: [rows.length], dtype } };
   };
 
-/** The labels of a dataset as what they are: class ids, or numbers. */
-export const collatorFor = ({ numLabels }: LabelInfo): Collate => withLabels(numLabels === 1 ? "f32" : "i32");
+/** Adds the labels of each row as 1 for its classes and 0 for the others, f32 `[B, classes]`. Where a row has none, there are no labels. */
+export const withLabelSets =
+  (classes: number): Collate =>
+  (rows, pad) => {
+    const sets = rows.flatMap(({ label, labels = label === undefined ? undefined : [label] }) =>
+      labels ? [labels] : [],
+    );
+    if (sets.length < rows.length) return pad(rows);
+    const data = new Float32Array(rows.length * classes);
+    sets.forEach((set, b) => {
+      for (const id of set) {
+        if (!(Number.isInteger(id) && id >= 0 && id < classes))
+          throw new DataError(`labels: ${id} is not the id of a class: the model has ${classes}.`);
+        data[b * classes + id] = 1;
+      }
+    });
+    return { ...pad(rows), labels: { data, shape: [rows.length, classes], dtype: "f32" } };
+  };
+
+/** The labels of a dataset as what they are: class ids, sets of them, or numbers. */
+export const collatorFor = ({ numLabels, multiLabel }: LabelInfo): Collate =>
+  multiLabel ? withLabelSets(numLabels) : withLabels(numLabels === 1 ? "f32" : "i32");

@@ -5,8 +5,7 @@ import { shownText } from "./shown.ts";
 export async function labelCounts(dataset: Dataset): Promise<number[]> {
   const counts = new Array<number>(dataset.labels.numLabels < 2 ? 0 : dataset.labels.numLabels).fill(0);
   for (let i = 0; i < dataset.length; i++) {
-    const label = await dataset.label(i);
-    if (label !== undefined && counts[label] !== undefined) counts[label]++;
+    for (const label of await dataset.labelsOf(i)) if (counts[label] !== undefined) counts[label]++;
   }
   return counts;
 }

@@ -45,6 +45,8 @@ export function collate(
 export type DataLoaderOptions = CollateOptions & {
   /** Makes batches of rows. Default: tokens, and the labels as the dataset has them. */
   collate?: Collate;
+  /** Whether `collate` takes more of a row than its label: with `tokenized`, rows are then read as well (default false). */
+  readsRows?: boolean;
   /** Rows per batch (default 8). */
   batchSize?: number;
   /** A new order for each epoch, told by `seed` and the epoch alone (default false: the dataset's order). */
@@ -175,7 +177,11 @@ export class DataLoader {
 
   async #read(numbers: readonly number[], tokenized: TokenizedDataset): Promise<EncodedRow[]> {
     const { labels } = tokenized;
-    const rows = unpackTokens(await tokenized.read(numbers));
-    return labels ? rows.map((tokens, i) => ({ ...tokens, label: labels[numbers[i]!]! })) : rows;
+    const tokens = unpackTokens(await tokenized.read(numbers));
+    if (this.#options.readsRows || this.dataset.labels.multiLabel) {
+      const rows = await Promise.all(numbers.map((i) => this.dataset.row(i)));
+      return tokens.map((own, i) => ({ ...rows[i], ...own }));
+    }
+    return labels ? tokens.map((own, i) => ({ ...own, label: labels[numbers[i]!]! })) : tokens;
   }
 }

@@ -1,8 +1,15 @@
 import { DataError } from "../errors.ts";
 import { countLabels } from "./labels.ts";
 
-/** One example: a text or a pair of texts, and its label: a class id, or a number where the task is a regression. */
-export type Row = { text: string; text_pair?: string; label?: number };
+/** One example: a text or a pair of texts, and what is to be learned of it. */
+export type Row = {
+  text: string;
+  text_pair?: string;
+  /** A class id, or a number where the task is a regression. */
+  label?: number;
+  /** The ids of its classes, where a row may have several. */
+  labels?: readonly number[];
+};
 
 /** What a dataset's `label` means. */
 export type LabelInfo = {
@@ -10,6 +17,8 @@ export type LabelInfo = {
   numLabels: number;
   /** Names of the classes by id, where they are known. */
   names?: readonly string[];
+  /** Whether a row may have several classes: its `labels`. */
+  multiLabel?: boolean;
 };
 
 /** Rows that were left out since they were malformed. */
@@ -62,10 +71,12 @@ export class Dataset {
   /** Rows in memory as a dataset; without `labelNames`, classes are counted from the labels. */
   static fromRows(rows: readonly Row[], options: { name?: string; labelNames?: readonly string[] } = {}): Dataset {
     const { name = "rows", labelNames } = options;
-    const ids = rows.flatMap(({ label }) => (label === undefined ? [] : [label]));
-    const labels = labelNames
-      ? { numLabels: labelNames.length, names: labelNames }
-      : { numLabels: countLabels(ids, name) };
+    const multiLabel = rows.some((row) => row.labels !== undefined);
+    const ids = rows.flatMap(({ label, labels = label === undefined ? [] : [label] }) => labels);
+    const labels = {
+      ...(labelNames ? { numLabels: labelNames.length, names: labelNames } : { numLabels: countLabels(ids, name) }),
+      ...(multiLabel && { multiLabel }),
+    };
     return new Dataset({ name, length: rows.length, labels, row: (i) => Promise.resolve(rows[i]!) });
   }
 
@@ -85,6 +96,13 @@ export class Dataset {
   /** The label of row `i`; from files it is known without reading the row. */
   async label(i: number): Promise<number | undefined> {
     return this.#source.label ? this.#source.label(i) : (await this.row(i)).label;
+  }
+
+  /** The classes of row `i`: its one label, or all where a row may have several. */
+  async labelsOf(i: number): Promise<readonly number[]> {
+    if (this.labels.multiLabel) return (await this.row(i)).labels ?? [];
+    const label = await this.label(i);
+    return label === undefined ? [] : [label];
   }
 
   /** The block that row `i` belongs to: rows of one block lie together in their file, and are read together. */

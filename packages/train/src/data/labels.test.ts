@@ -5,11 +5,12 @@ import { countLabels, LabelValues, type KnownLabels } from "./labels.ts";
 /** What labels mean: their number of classes, the names, and each row's id or what is wrong with it. */
 function read(labels: readonly unknown[], known: KnownLabels = {}) {
   const values = new LabelValues("a.csv, column label", known);
-  const codes = labels.map((label) => values.add(label));
+  const codes = labels.map((label) => values.addRow(label));
   const reader = values.reader();
   const different = values.values;
-  const rows = codes.map((code) => (typeof code === "number" ? reader.read(different[code]) : code));
-  return { numLabels: reader.numLabels, names: reader.names, rows };
+  const meaningOf = (code: number) => reader.read(different[code]);
+  const rows = codes.map((code) => (typeof code === "number" ? meaningOf(code) : Array.isArray(code) ? code.map(meaningOf) : code)); // prettier-ignore
+  return { numLabels: reader.numLabels, names: reader.names, ...(reader.multiLabel && { multiLabel: true }), rows };
 }
 
 describe("labels", () => {
@@ -23,6 +24,13 @@ describe("labels", () => {
     [["1", "2", "many"], {}, { numLabels: 3, names: ["1", "2", "many"], rows: [0, 1, 2] }],
     [["2", "1"], { names: ["1", "2", "many"] }, { numLabels: 3, names: ["1", "2", "many"], rows: [1, 0] }],
     [["__proto__", "constructor"], {}, { numLabels: 2, names: ["__proto__", "constructor"], rows: [0, 1] }],
+    [[["b", "a"], [], ["c"]], {}, { multiLabel: true, numLabels: 3, names: ["a", "b", "c"], rows: [[1, 0], [], [2]] }],
+    [[[0, 3], [1]], {}, { multiLabel: true, numLabels: 4, rows: [[0, 3], [1]] }],
+    [
+      [["joy"], ["joy", "awe"]],
+      { names: ["joy", "awe"] },
+      { multiLabel: true, numLabels: 2, names: ["joy", "awe"], rows: [[0], [0, 1]] },
+    ],
     [["True", "False"], {}, { numLabels: 2, names: ["False", "True"], rows: [1, 0] }],
   ])("%j %j", (labels, known, expected) => {
     expect(read(labels, known)).toEqual({ names: undefined, ...expected });
@@ -47,10 +55,17 @@ describe("labels", () => {
   test("what is not a label says what it is", () => {
     expect(read(["0", [1, 0], { a: 1 }, "1e999", "inf", "-Infinity"]).rows).toEqual([
       0,
-      "a label is a list; several labels for a row are not supported",
+      "a label is a list, though others are not",
       "a label is an object, not a text or a number",
       ...Array.from({ length: 3 }, () => "a label is not a finite number"),
     ]);
+    expect(read([["a", "b"], "a", ["b", ["a"]], ["a", null]]).rows).toEqual([
+      [0, 1],
+      "a label is not a list, though others are",
+      "a label is a list within a list",
+      "no label",
+    ]);
+    expect(read([1.5, [1]], { numLabels: 1 }).rows).toEqual([1.5, "a label is a list, not a number"]);
     expect(read(["1", "seven"], { numLabels: 1 }).rows).toEqual([1, "a label is not a number"]);
     expect(read(["1", "seven", "2"], { names: ["no", "yes"] }).rows).toEqual([
       1,

@@ -83,6 +83,8 @@ export class LabelValues {
   readonly #codes = new Map<unknown, number>();
   #rows = 0;
   #texts = 0;
+  /** Whether a row has a list of labels; undefined before the first row. */
+  #lists: boolean | undefined;
 
   /** @param what what messages begin with: file and column. */
   constructor(what: string, known: KnownLabels) {
@@ -116,9 +118,23 @@ export class LabelValues {
     return code;
   }
 
+  /**
+   * The numbers of a row's labels, where it has a list of them, among the different ones; or what is wrong with one of them.
+   * @throws as {@link add}
+   */
+  addRow(value: unknown): number[] | number | string {
+    const isList = Array.isArray(value);
+    if (isList && this.#known.numLabels === 1) return "a label is a list, not a number";
+    if ((this.#lists ??= isList) !== isList)
+      return isList ? "a label is a list, though others are not" : "a label is not a list, though others are";
+    if (!isList) return this.add(value);
+    const codes = value.map((one) => this.add(one));
+    return codes.find((code) => typeof code === "string") ?? (codes as number[]);
+  }
+
   #problemOf(value: unknown, number: number | undefined): string | undefined {
     if (value === null || value === undefined || Number.isNaN(number)) return "no label";
-    if (Array.isArray(value)) return "a label is a list; several labels for a row are not supported";
+    if (Array.isArray(value)) return "a label is a list within a list";
     if (typeof value === "object") return "a label is an object, not a text or a number";
     if (typeof value !== "string") return undefined;
     if (value.length > MAX_NAME) return `a label has more than ${MAX_NAME} characters`;
@@ -144,7 +160,8 @@ export class LabelValues {
 
   /** What the labels mean; where names are not known, text gives them, in sorted order. */
   reader(): LabelReader {
-    return this.#texts > 0 ? this.#namedReader() : this.#numberReader();
+    const reader = this.#texts > 0 ? this.#namedReader() : this.#numberReader();
+    return this.#lists ? { ...reader, multiLabel: true } : reader;
   }
 
   #numberReader(): LabelReader {

@@ -46,19 +46,23 @@ export async function tableDataset(table: Table, options: ColumnOptions = {}): P
       const row: Row = { text: text! };
       if (pair !== undefined) row.text_pair = pair;
       const label = labelOf?.(number);
-      if (label !== undefined) row.label = label;
+      if (typeof label === "number") row.label = label;
+      else if (label !== undefined) row.labels = label;
       return row;
     },
     where: (i) => table.where(numberOf(i)),
-    label: (i) => labelOf?.(numberOf(i)),
+    label(i) {
+      const label = labelOf?.(numberOf(i));
+      return typeof label === "number" ? label : undefined;
+    },
     blockOf: (i) => table.blockOf(numberOf(i))[0],
   });
 }
 
 type Scan = {
   labels: LabelInfo;
-  /** The label of a good row of the table; undefined where they have none. */
-  labelOf: ((row: number) => number) | undefined;
+  /** The label of a good row of the table, or all of them where it may have several; undefined where they have none. */
+  labelOf: ((row: number) => number | readonly number[]) | undefined;
   /** The rows that are good; undefined when all are. */
   rows: Int32Array | undefined;
   badRows: BadRows;
@@ -79,6 +83,7 @@ async function scan(table: Table, columns: Columns, options: ColumnOptions): Pro
           modelNames: options.modelLabels,
         });
   const codes = new Int32Array(table.length); // which of the different labels a row has; -1 for a bad row
+  const lists: number[][] = []; // the same of rows that have several, by what `codes` says of them
   const problems = new Map<number, string>(); // of the first bad rows
   const bad = (row: number, problem: string): void => {
     codes[row] = -1;
@@ -95,8 +100,9 @@ async function scan(table: Table, columns: Columns, options: ColumnOptions): Pro
       if (problem !== undefined) bad(row, problem);
       else if (values) {
         const value = cellOf(cells as Cells, label!);
-        const code = values.add(value);
+        const code = values.addRow(value);
         if (typeof code === "number") codes[row] = code;
+        else if (Array.isArray(code)) codes[row] = lists.push(code) - 1;
         else bad(row, `${table.where(row)}: ${code}: column ${shownText(label!)} holds ${shownValue(value)}.`);
       }
     }
@@ -106,24 +112,37 @@ async function scan(table: Table, columns: Columns, options: ColumnOptions): Pro
   const reader = values?.reader();
   const different = values?.values ?? [];
   const meanings = different.map((value) => reader!.read(value));
+  /** What a row's code stands for: a label, several, or what is wrong with one. */
+  const meaningOf = (code: number): number | number[] | string => {
+    if (!reader?.multiLabel) return meanings[code] ?? 0;
+    const own = lists[code]!.map((one) => meanings[one]!);
+    return own.find((meaning) => typeof meaning === "string") ?? (own as number[]);
+  };
+  /** The value behind it, for a message. */
+  const valueOf = (code: number): unknown =>
+    reader?.multiLabel ? lists[code]!.map((one) => different[one]) : different[code];
   const first: string[] = [];
   let count = 0;
   for (const [row, code] of codes.entries()) {
-    const meaning = code < 0 ? problems.get(row) : (meanings[code] ?? 0);
-    if (typeof meaning === "number") continue;
+    const meaning = code < 0 ? problems.get(row) : meaningOf(code);
+    if (typeof meaning === "number" || Array.isArray(meaning)) continue;
     codes[row] = -1;
     count++;
     if (first.length >= DESCRIBED || meaning === undefined) continue;
     first.push(
       code < 0
         ? meaning
-        : `${table.where(row)}: ${meaning}: column ${shownText(label!)} holds ${shownValue(different[code])}.`,
+        : `${table.where(row)}: ${meaning}: column ${shownText(label!)} holds ${shownValue(valueOf(code))}.`,
     );
   }
   const rows = count > 0 ? codes.map((_, row) => row).filter((row) => codes[row]! >= 0) : undefined;
   return {
-    labels: { numLabels: reader ? reader.numLabels : 0, ...(reader && reader.names ? { names: reader.names } : {}) },
-    labelOf: reader && reader.numLabels > 0 ? (row) => meanings[codes[row]!] as number : undefined,
+    labels: {
+      numLabels: reader ? reader.numLabels : 0,
+      ...(reader?.names && { names: reader.names }),
+      ...(reader?.multiLabel && { multiLabel: true }),
+    },
+    labelOf: reader && reader.numLabels > 0 ? (row) => meaningOf(codes[row]!) as number | readonly number[] : undefined,
     rows,
     badRows: { count, first },
   };

@@ -1,5 +1,8 @@
 import { BertForSequenceClassification, type BertConfig } from "@gpugrad/bert";
 import { autocast, device, dryRun, memoryByOwner, OutOfMemoryError, scope } from "@gpugrad/tensor";
+import { padTokens, type Inputs } from "../data/batch.ts";
+import { taskFor } from "../tasks/task-for.ts";
+import type { Task, TrainableModel } from "../tasks/task.ts";
 import { formatBytes } from "../format.ts";
 import { GradScaler } from "../optim/grad-scaler.ts";
 import { AdamW } from "../optim/adamw.ts";
@@ -21,8 +24,12 @@ export interface StepShape {
 
 export interface StepMemoryOptions extends StepShape {
   config: BertConfig;
+  /** The model for a configuration (a sequence classifier). */
+  modelFor?: (config: BertConfig) => TrainableModel;
+  /** What it learns (what its head is for). */
+  task?: Pick<Task, "collate">;
   /** The optimizer for a model (AdamW on all parameters); may freeze parameters first. */
-  optimizerFor?: (model: BertForSequenceClassification) => Pick<Optimizer, "parameters" | "step" | "dispose">;
+  optimizerFor?: (model: TrainableModel) => Pick<Optimizer, "parameters" | "step" | "dispose">;
   /** Bytes there are: without them everything fits that can be bound. */
   available?: number | undefined;
 }
@@ -60,17 +67,19 @@ export function stepMemory({ available, ...options }: StepMemoryOptions): StepMe
 function updates(options: Omit<StepMemoryOptions, "available">, look: () => void): void {
   const { config, accumulation = 1, gradientCheckpointing = false, fp16 = false } = options;
   const { optimizerFor = (model) => new AdamW(model.namedParameters()) } = options;
+  const { modelFor = (own) => new BertForSequenceClassification(own) } = options;
   const owned: { dispose(): void }[] = [];
   try {
     // Forward decides what kind of problem it is by the labels: not in the caller's config.
     const own = Object.assign(Object.create(Object.getPrototypeOf(config) as object) as BertConfig, config);
-    const model = new BertForSequenceClassification(own).train();
+    const model = modelFor(own);
+    model.train();
     owned.push(model);
     if (gradientCheckpointing) model.gradientCheckpointingEnable();
     const optimizer = optimizerFor(model);
     const scaler = new GradScaler({ enabled: fp16 });
     owned.push(optimizer, scaler);
-    const inputs = inputsFor(own, options);
+    const inputs = inputsFor(options.task ?? taskFor(model, undefined), options);
     for (let i = 0; i < 2; i++) {
       for (let micro = 0; micro < Math.min(accumulation, 2); micro++) {
         scope(() => {
@@ -92,28 +101,14 @@ function updates(options: Omit<StepMemoryOptions, "available">, look: () => void
   }
 }
 
-/** Ids, a mask that masks something, and labels of the kind that the config asks for. */
-function inputsFor(
-  { num_labels, problem_type }: BertConfig,
-  { batchSize, length }: StepShape,
-): Parameters<BertForSequenceClassification["forward"]>[0] {
-  const tokens = (values: Int32Array): { data: Int32Array; shape: number[] } => ({
-    data: values,
-    shape: [batchSize, length],
-  });
-  const size = batchSize * length;
-  const labels =
-    problem_type === "multi_label_classification"
-      ? { data: new Float32Array(batchSize * num_labels), shape: [batchSize, num_labels] }
-      : problem_type === "regression" || num_labels === 1
-        ? { data: new Float32Array(batchSize), shape: [batchSize] }
-        : { data: new Int32Array(batchSize), shape: [batchSize] };
-  return {
-    input_ids: tokens(new Int32Array(size)),
-    attention_mask: tokens(new Int32Array(size).fill(1, 1)),
-    token_type_ids: tokens(new Int32Array(size)),
-    labels,
-  };
+/** Ids, a mask that masks something, and labels as the task has them. */
+function inputsFor({ collate }: Pick<Task, "collate">, { batchSize, length }: StepShape): Inputs {
+  const zeros = new Int32Array(length);
+  const rows = Array.from({ length: batchSize }, (_, b) => ({
+    ...{ input_ids: zeros, token_type_ids: zeros, label: 0, labels: [] },
+    attention_mask: new Int32Array(length).fill(1, b === 0 ? 1 : 0),
+  }));
+  return collate(rows, (some) => padTokens(some, {}));
 }
 
 /** A change that makes an update fit. */

@@ -34,7 +34,7 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
     args,
     state,
     _control,
-    { model, trainDataset, evalDataset },
+    { model, task, trainDataset, evalDataset },
   ) => {
     const there = await readFile(path, "utf8").catch(() => CARD_MARK);
     if (!there.includes(CARD_MARK)) return;
@@ -43,8 +43,9 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
     const info = {
       name: hubModelId ?? basename(resolve(outputDir)),
       ...{ baseModel, license: await licenses, trainDataset, evalDataset: evaluated ?? evalDataset, tested },
+      task: task.card,
     };
-    await writeFileAside(path, modelCard(args, state, model, info));
+    await writeFileAside(path, modelCard(args, state, info));
   };
 
   return goesOnWithout("model card", warn, {

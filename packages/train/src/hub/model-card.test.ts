@@ -10,6 +10,8 @@ import { callAll, type CallbackContext } from "../trainer/callbacks.ts";
 import { freshControl } from "../trainer/trainer-state.ts";
 import { Dataset } from "../data/dataset.ts";
 import type { LogEntry } from "../trainer/trainer-state.ts";
+import { taskFor } from "../tasks/task-for.ts";
+import type { TrainableModel } from "../tasks/task.ts";
 import { modelCardCallback } from "./model-card-callback.ts";
 
 let folder: string;
@@ -107,7 +109,9 @@ describe("the model card", () => {
 
   it("has the metrics of a test after training, where it had labels", async () => {
     const outputDir = join(folder, "tested");
-    const told = { model: classifier("mine"), trainDataset: dataset("a file", 4), evalDataset: dataset("another", 4) };
+    const model = classifier("mine");
+    const task = taskFor(model as TrainableModel, undefined);
+    const told = { model, task, trainDataset: dataset("a file", 4), evalDataset: dataset("another", 4) };
     const callback = modelCardCallback({ outputDir });
     const run = drive([callback], { outputDir }, [], told);
     const predict = (labels: number[] | undefined, metrics: Record<string, number>) =>
@@ -188,7 +192,8 @@ describe("the model card", () => {
     await run.begin();
     await run.end();
     await run.log(4, { eval_loss: 0.125, eval_accuracy: 0.5 });
-    const told = { model: classifier("gone"), prediction: { dataset: test } } as never;
+    const model = classifier("gone");
+    const told = { model, task: taskFor(model as TrainableModel, undefined), prediction: { dataset: test } } as never;
     await callAll([callback], "onEvaluate", run.args, run.state, {} as never, told);
     expect(readFileSync(path, "utf8")).toContain("split: validation");
   });

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import type { PreTrainedModel } from "@gpugrad/bert";
 import { dump } from "js-yaml";
+import type { TaskCard } from "../tasks/task.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { LogEntry, TrainerState } from "../trainer/trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
@@ -18,6 +18,8 @@ export interface CardInfo {
   evalDataset?: Dataset | undefined;
   /** Metrics of the test set, `test_accuracy`, …. */
   tested?: LogEntry | undefined;
+  /** How the task presents itself; undefined for one that the Hub has no name for. */
+  task?: TaskCard | undefined;
 }
 
 /** The first line of a card's text: a card without it is somebody's own, and stays as it is. */
@@ -34,16 +36,10 @@ const METRIC_TYPES: Readonly<Record<string, string>> = {
  * evaluations. `library_name` is `transformers`: the files are Transformers' own, so that the Hub's widget and its snippets work with them.
  * @see https://huggingface.co/docs/hub/model-cards
  */
-export function modelCard(
-  args: TrainingArguments,
-  state: TrainerState,
-  model: PreTrainedModel,
-  info: CardInfo,
-): string {
-  const { name, baseModel, license, evalDataset, trainDataset } = info;
+export function modelCard(args: TrainingArguments, state: TrainerState, info: CardInfo): string {
+  const { name, baseModel, license, evalDataset, trainDataset, task } = info;
   const tested = info.tested && metricsOf(info.tested);
   const title = name.split("/").at(-1)!;
-  const task = taskOf(model);
   const datasets = [trainDataset, evalDataset].flatMap((dataset) => (dataset ? (hubDataset(dataset) ?? []) : []));
   const ids = [...new Set(datasets.map(({ id }) => id))];
   const results = resultsOf(args, state);
@@ -84,7 +80,7 @@ export function modelCard(
     task && `## How to use it\n\n\`\`\`python\n${task.usage(name)}\n\`\`\``,
     "## Model description\n\nMore information needed",
     "## Intended uses & limitations\n\nMore information needed",
-    `## Training and evaluation data\n\n${dataOf(info, model)}`,
+    `## Training and evaluation data\n\n${dataOf(info)}`,
     "## Training procedure",
     `### Training hyperparameters\n\n${list(hyperparameters(args, info))}`,
     evaluationTable(state),
@@ -95,21 +91,6 @@ export function modelCard(
   ]
     .filter(Boolean)
     .join("\n\n")}\n`;
-}
-
-/** The Hub's task for a kind of model, and how its users call it. */
-function taskOf(model: PreTrainedModel) {
-  const { architecture = "" } = model.constructor as { architecture?: string };
-  const pipeline = (tag: string, text: string) => (name: string) =>
-    `from transformers import pipeline\n\nmodel = pipeline("${tag}", model=${JSON.stringify(name)})\nmodel("${text}")`;
-  if (architecture.endsWith("ForSequenceClassification")) {
-    const tag = "text-classification";
-    return { tag, name: "Text Classification", usage: pipeline(tag, "A text of your own.") };
-  }
-  if (architecture.endsWith("ForMaskedLM")) {
-    return { tag: "fill-mask", name: "Fill-Mask", usage: pipeline("fill-mask", "A [MASK] of your own.") };
-  }
-  return undefined;
 }
 
 /** Metrics of the evaluation that speaks for the saved weights: the best one where these are kept, else the last. */
@@ -143,18 +124,16 @@ function introduction({ baseModel, trainDataset }: CardInfo, ids: readonly strin
 /** Names of classes that are listed: more are in the configuration. */
 const MOST_LABELS = 50;
 
-function dataOf({ trainDataset, evalDataset }: CardInfo, model: PreTrainedModel): string {
-  const { config } = model;
+function dataOf({ trainDataset, evalDataset, task }: CardInfo): string {
   const sets = Object.entries({ Training: trainDataset, Evaluation: evalDataset }).flatMap(([use, dataset]) => {
     if (!dataset) return [];
     const known = hubDataset(dataset);
     const where = known ? ` of ${known.id} (${known.split})` : "";
     return [[use, `${dataset.length.toLocaleString("en")} rows${where}`] as const];
   });
-  const isClassifier = taskOf(model)?.tag === "text-classification" && config.num_labels > 1;
-  const names = Object.values(config.id2label).map((name) => plain(String(name)));
+  const names = (task?.labels ?? []).map((name) => plain(String(name)));
   const more = names.length > MOST_LABELS ? ` and ${names.length - MOST_LABELS} more` : "";
-  const labels = isClassifier ? [["Labels", `${names.slice(0, MOST_LABELS).join(", ")}${more}`] as const] : [];
+  const labels = names.length > 0 ? [["Labels", `${names.slice(0, MOST_LABELS).join(", ")}${more}`] as const] : [];
   return sets.length + labels.length > 0 ? list([...sets, ...labels]) : "More information needed";
 }
 

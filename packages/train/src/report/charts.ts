@@ -1,6 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { MOST_CLASSES, spread, type Evaluation } from "./evaluation.ts";
+import { MOST_CLASSES, spread, type Evaluation } from "./findings.ts";
 import type { Curve, EvaluationMetrics } from "./history.ts";
 import { trusted, type Html } from "./html.ts";
 

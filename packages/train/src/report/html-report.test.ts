@@ -10,7 +10,9 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { CallbackContext, TrainerCallback } from "../trainer/callbacks.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
-import { predictionsOf } from "../trainer/prediction.ts";
+import { regression } from "../tasks/regression/regression.ts";
+import { textClassification } from "../tasks/text-classification/text-classification.ts";
+import { predictionsOf } from "../tasks/sequence-classification/predictions.ts";
 import type { TrainerControl, TrainerState } from "../trainer/trainer-state.ts";
 import { trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { Curve, History } from "./history.ts";
@@ -87,7 +89,8 @@ function run(
       const predictions = predictionsOf(Float32Array.from(logits), logits.length / rows.length, labels);
       const dataset = Dataset.fromRows(rows, { name: "/home/jane/reviews" });
       state.logHistory.push({ ...metrics, step: state.globalStep, epoch: state.epoch });
-      await tell("onEvaluate", { metrics, prediction: { ...predictions, dataset, metrics } });
+      const task = predictions.numLabels === 1 ? regression : textClassification(config);
+      await tell("onEvaluate", { task, metrics, prediction: { ...predictions, dataset, metrics } });
     },
     async test(rows: readonly Row[], logits: readonly number[], metrics: Record<string, number>) {
       const labels = rows.flatMap(({ label }) => label ?? []);
@@ -481,7 +484,7 @@ test("a folder that can't be written to is no reason to end a run", async () => 
   await told.begin();
   await told.step(1);
   await told.end();
-  expect(warn.mock.calls).toEqual([[expect.stringMatching(/report\.html: the report can't be written: .*The run goes on\./)]]); // prettier-ignore
+  expect(warn.mock.calls).toEqual([[expect.stringMatching(/report\.html: the report can't be written: .*The run continues\./)]]); // prettier-ignore
   warn.mockRestore();
 });
 

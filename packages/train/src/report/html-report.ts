@@ -7,7 +7,7 @@ import { evalKey, type TrainerCallback } from "../trainer/callbacks.ts";
 import { goesOnWithout, type TrackerOptions } from "../trackers/tracker.ts";
 import type { TrainerState } from "../trainer/trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
-import { evaluationOf } from "./evaluation.ts";
+import type { Evaluation } from "./findings.ts";
 import { factsOf } from "./facts.ts";
 import { History } from "./history.ts";
 import type { Report } from "./page.ts";
@@ -117,13 +117,17 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
       if (training) show(); // a long evaluation is no silence
     },
 
-    async onEvaluate(args, state, _control, { prediction, metrics, model }) {
+    async onEvaluate(args, state, _control, { prediction, metrics, task }) {
       const current = await upTo(args, state);
       const last = Math.max(state.globalStep, current.step);
       const step = training ? state.globalStep : (current.bestEvaluation?.step ?? last); // training ends with the best model
       const about = { step, metrics: metrics ?? {}, dataset: shareableDataset(prediction?.dataset.name ?? "") };
       current.history.addEvaluation({ step, metrics: about.metrics }, current.best?.step);
-      if (prediction) current.evaluation = await evaluationOf(prediction, model.config.id2label, about);
+      if (prediction) {
+        const nothing = { rows: prediction.dataset.length, nonFinite: 0, mistakes: [], wrong: 0 };
+        const findings = (await task.findings?.(prediction)) ?? nothing;
+        current.evaluation = { ...about, ...findings } satisfies Evaluation;
+      }
       recent = [];
       if (training) show();
       else await writer.write(() => render(current));
@@ -132,8 +136,8 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
     async onPredict(args, state, _control, { prediction, metrics }) {
       if (!prediction?.labels) return; // nothing was measured
       const current = await upTo(args, state);
-      const { dataset, classes } = prediction;
-      current.test = { dataset: shareableDataset(dataset.name), rows: classes.length, metrics: metrics ?? {} };
+      const { dataset } = prediction;
+      current.test = { dataset: shareableDataset(dataset.name), rows: dataset.length, metrics: metrics ?? {} };
       if (training) show();
       else await writer.write(() => render(current));
     },
@@ -224,7 +228,7 @@ function pagesTo(
         await writeFile(`${file}.tmp`, html); // always one name: what a killed run leaves, the next writes over
         await rename(`${file}.tmp`, file);
       } catch (error) {
-        if (!failed) warn(`${file}: the report can't be written: ${(error as Error).message}. The run goes on.`);
+        if (!failed) warn(`${file}: the report can't be written: ${(error as Error).message}. The run continues.`);
         failed = true;
       }
     });

@@ -10,7 +10,7 @@ import {
   reliabilityChart,
   rocChart,
 } from "./charts.ts";
-import { MOST_CLASSES, spread, type Evaluation, type Mistake } from "./evaluation.ts";
+import { MOST_CLASSES, spread, type Evaluation, type Mistake, type Table } from "./findings.ts";
 import type { Fact, Facts } from "./facts.ts";
 import { History } from "./history.ts";
 import { lines, markup, trusted, type Html } from "./html.ts";
@@ -327,8 +327,8 @@ ${lines(rows)}
 }
 
 /** What the model gets right and what wrong. */
-function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs }: Evaluation): Html {
-  const score = classes && `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong`;
+function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs, tables }: Evaluation): Html {
+  const score = (classes ?? tables) && `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong`;
   const leftOut =
     nonFinite > 0 && markup` <span class="bad">${count(nonFinite)} with logits that aren't finite are left out.</span>`;
   const told = markup`<p class="muted">${count(rows)} rows of ${dataset}, after update ${count(step)}${score}.${leftOut}</p>`;
@@ -340,7 +340,10 @@ function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs }: Eval
     ];
     return section("Predictions", markup`${told}${grid(figures)}`);
   }
-  if (!classes) return nonFinite > 0 ? section("Right and wrong", told) : lines([]);
+  if (!classes) {
+    const shown = (tables ?? []).map(tableOf);
+    return nonFinite > 0 || shown.length > 0 ? section("Right and wrong", lines([told, ...shown])) : lines([]);
+  }
   const { names, confusions, calibration, roc, scores } = classes;
   const figures: Html[] = [];
   if (names.length <= MOST_CLASSES)
@@ -368,6 +371,11 @@ ${names.length > 2 && worst.length > 0 && worstTable}
 ${names.length <= 10 ? markup`<h3>By class</h3>${perClass}` : markup`<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
   );
 }
+
+const tableOf = ({ title, columns, rows }: Table): Html =>
+  markup`<h3>${title}</h3><div class="wide"><table><thead><tr>${columns.map((name) => markup`<th>${name}</th>`)}</tr></thead><tbody>
+${lines(rows.map((row) => markup`<tr>${row.map((cell) => markup`<td>${typeof cell === "number" ? count(cell) : cell}</td>`)}</tr>`))}
+</tbody></table></div>`;
 
 function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): Html {
   if (shown.length === 0) return lines([]);

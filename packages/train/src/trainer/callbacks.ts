@@ -1,11 +1,12 @@
-import type { PreTrainedModel } from "@gpugrad/bert";
 import { check, checkOptions, didYouMean, GpugradError, showValue } from "@gpugrad/tensor";
 import { isBetter } from "../metrics/better.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkRanges } from "../optim/check.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import type { PredictionOutput } from "./prediction.ts";
+import type { PredictionOutput } from "../tasks/sequence-classification/predictions.ts";
+import type { Task } from "../tasks/task.ts";
+import type { PreTrainedModel } from "@gpugrad/bert";
 import type { LrScheduler } from "../schedule/scheduler.ts";
 import type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
@@ -43,6 +44,8 @@ export interface EvalEvent {
 /** What else callbacks are told: what there is at the time. */
 export interface CallbackContext {
   model: PreTrainedModel;
+  /** What is learned. */
+  task: Task;
   tokenizer: BatchTokenizer;
   trainDataset?: Dataset;
   evalDataset?: Dataset;
@@ -57,7 +60,7 @@ export interface CallbackContext {
   logs?: LogEntry;
   /** At `onEvaluate` and `onPredict`. */
   metrics?: Record<string, number>;
-  /** At `onEvaluate` and `onPredict`: logits and labels of every row. */
+  /** At `onEvaluate` and `onPredict`: what the task makes of every row. */
   prediction?: PredictionOutput;
   /** At `onSave`: the folder of the checkpoint. */
   checkpoint?: string;

@@ -1,17 +1,36 @@
-import type { ArrayInput } from "@gpugrad/bert";
-import { device, fromArray, keep, record, type Recording, type Tensor } from "@gpugrad/tensor";
-import type { Arrays, NamedArray } from "../data/batch.ts";
-
-/** Inputs of a forward by their names: the arrays of a batch, on the host or on the device. */
-export interface StepInputs {
-  input_ids: ArrayInput;
-  [name: string]: ArrayInput | undefined;
-}
+import { device, fromArray, keep, record, scope, type Recording, type Tensor } from "@gpugrad/tensor";
+import type { Arrays, Inputs, NamedArray } from "../data/batch.ts";
 
 /** An update's inputs: its batches, and what share of the loss each has, f32 `[batches]`; one batch alone has all of it. */
 export interface UpdateInputs {
-  batches: readonly StepInputs[];
+  batches: readonly Inputs[];
   shares?: Tensor;
+}
+
+/** Changes gradients in place, between the two halves of an update: what several devices that train together need. */
+export type Exchange = (gradients: readonly Tensor[]) => void | Promise<void>;
+
+/** An update in two halves. Neither may do anything that `record()` refuses. */
+export interface UpdateHalves {
+  /** Looks at what goes to the device unseen by the model. @throws for values that the model would refuse */
+  check(arrays: Arrays): void;
+  /** Adds the gradients of batches to those of the parameters; gives the loss. */
+  gradients(inputs: UpdateInputs): Tensor;
+  /** The parameters' gradients, as they are now. */
+  currentGradients(): readonly Tensor[];
+  /** Moves the parameters; gives what is to be read of the update. */
+  apply(loss: Tensor): Tensor;
+  /** Everything on the host that decides what the update does, as a text: when it changes, recordings are dropped. */
+  dependsOn(): string;
+  readonly exchange?: Exchange | undefined;
+}
+
+/** An update on its way. */
+export interface Sent {
+  /** Its result, once the device has it. */
+  values: Promise<ArrayLike<number>>;
+  /** When all of it has been sent, where an exchange takes time: no other update may begin before. */
+  sent?: Promise<void>;
 }
 
 /** Shapes whose update is recorded. Where there are more of them, the others are called as they come. */
@@ -20,7 +39,12 @@ const MAX_SHAPES = 16;
 /** An update of one shape: its inputs are written to, then its commands are sent again. */
 interface Recorded {
   inputs: Record<string, Tensor>;
+  /** The whole update, or where gradients are exchanged its first half. */
   recording: Recording;
+  /** What the exchange changes, and the half after it. */
+  second?: { gradients: readonly Tensor[]; recording: Recording };
+  /** The tensors of it that are kept. */
+  kept: readonly Tensor[];
   result: Tensor;
 }
 
@@ -29,9 +53,7 @@ interface Recorded {
  * an update of them costs the host a few microseconds per dispatch.
  */
 export class RecordedSteps {
-  readonly #check: (arrays: Arrays) => void;
-  readonly #dependsOn: () => string;
-  readonly #update: (inputs: UpdateInputs) => Tensor;
+  readonly #update: UpdateHalves;
   readonly #recorded = new Map<string, Recorded>();
   readonly #seen = new Set<string>();
   /** What the update depended on when these were recorded. */
@@ -39,15 +61,8 @@ export class RecordedSteps {
   readonly #device = device();
   readonly #forget = (): void => this.#disposeRecordings();
 
-  /**
-   * @param check looks at what goes to the device unseen by the model. @throws for values that the model would refuse
-   * @param update records an update, and gives what is to be read of it. It may do nothing that `record()` refuses.
-   * @param dependsOn everything on the host that decides what the update does, as a text: when it changes, recordings are dropped
-   */
-  constructor(check: (arrays: Arrays) => void, update: (inputs: UpdateInputs) => Tensor, dependsOn: () => string) {
-    this.#check = check;
+  constructor(update: UpdateHalves) {
     this.#update = update;
-    this.#dependsOn = dependsOn;
     this.#device.givers.add(this.#forget); // where memory is short, an update is recorded once more when its shape comes again
   }
 
@@ -55,15 +70,15 @@ export class RecordedSteps {
    * Does an update, and reads its result.
    * @param shares of the loss, one for each of several batches
    * @param options.records whether the update may be recorded, and a recording of it replayed
-   * @throws what `check` throws
+   * @throws what the update's `check` throws
    */
   run(
     batches: readonly Arrays[],
     shares: readonly number[] = [],
     { records = true }: { records?: boolean } = {},
-  ): Promise<ArrayLike<number>> {
+  ): Sent {
     if (!records) return this.#call(batches, shares);
-    const dependsOn = this.#dependsOn();
+    const dependsOn = this.#update.dependsOn();
     if (dependsOn !== this.#recordedFor) {
       this.#disposeRecordings();
       this.#seen.clear();
@@ -78,7 +93,7 @@ export class RecordedSteps {
       return this.#call(batches, shares);
     }
     // Inputs on the host are looked at by the model itself; those on the device can't be.
-    batches.forEach(this.#check);
+    for (const arrays of batches) this.#update.check(arrays);
     const all = batches.flatMap((arrays, i) =>
       Object.entries(arrays).map(([name, array]): [string, NamedArray] => [`${i} ${name}`, array]),
     );
@@ -87,35 +102,71 @@ export class RecordedSteps {
     if (recorded) {
       for (const [name, { data }] of all) recorded.inputs[name]!.write(data);
       recorded.recording.replay();
-      return recorded.result.data();
+      return this.#finish(recorded);
     }
-    return this.#record(key, batches, all).data();
+    return this.#record(key, batches, all);
   }
 
-  #call(batches: readonly Arrays[], shares: readonly number[]): Promise<ArrayLike<number>> {
-    const called = (): Promise<ArrayLike<number>> => {
-      const shared = batches.length > 1 ? fromArray(shares, [shares.length]) : undefined;
-      const result = this.#update({ batches, ...(shared && { shares: shared }) });
-      shared?.dispose();
+  /** Sends the half after the exchange, where there is one, and reads the result. */
+  #finish({ second, result }: Recorded): Sent {
+    if (!second) return { values: result.data() };
+    return afterExchange(this.#update.exchange!(second.gradients), () => {
+      second.recording.replay();
+      return result.data();
+    });
+  }
+
+  #call(batches: readonly Arrays[], shares: readonly number[]): Sent {
+    const { exchange } = this.#update;
+    const shared = batches.length > 1 ? fromArray(shares, [shares.length]) : undefined;
+    const inputs = { batches, ...(shared && { shares: shared }) };
+    const lend = <T>(work: () => T): T => this.#device.pool.lend(work, this.#recorded.size, this.#forget);
+    const read = (result: Tensor): Promise<ArrayLike<number>> => {
       const values = result.data();
       result.dispose(); // the read is recorded; the memory may go
       return values;
     };
-    return this.#device.pool.lend(called, this.#recorded.size, this.#forget);
+    if (!exchange) {
+      const values = lend(() => read(scope(() => this.#update.apply(this.#update.gradients(inputs)))));
+      shared?.dispose();
+      return { values };
+    }
+    const loss = keep(this.#update.gradients(inputs));
+    shared?.dispose();
+    return afterExchange(exchange(this.#update.currentGradients()), () => {
+      const values = read(this.#update.apply(loss));
+      loss.dispose();
+      return values;
+    });
   }
 
-  #record(key: string, batches: readonly Arrays[], all: readonly [string, NamedArray][]): Tensor {
+  #record(key: string, batches: readonly Arrays[], all: readonly [string, NamedArray][]): Sent {
+    const { exchange } = this.#update;
     const inputs: Record<string, Tensor> = {};
     for (const [name, { data, shape, dtype }] of all) inputs[name] = keep(fromArray(data, shape, dtype));
-    const placed = batches.map((arrays, i): StepInputs => {
+    const placed = batches.map((arrays, i): Inputs => {
       const own = Object.keys(arrays).map((name) => [name, inputs[`${i} ${name}`]!] as const);
       return { input_ids: inputs[`${i} input_ids`]!, ...Object.fromEntries(own) };
     });
     const shares = inputs["shares"];
+    const given = { batches: placed, ...(shares && { shares }) };
     try {
-      const { recording, result } = record(() => this.#update({ batches: placed, ...(shares && { shares }) }));
-      this.#recorded.set(key, { inputs, recording, result: keep(result) });
-      return result;
+      if (!exchange) {
+        const whole = record(() => scope(() => this.#update.apply(this.#update.gradients(given))));
+        const result = keep(whole.result);
+        this.#recorded.set(key, { inputs, recording: whole.recording, kept: [result], result });
+        return { values: result.data() };
+      }
+      const first = record(() => this.#update.gradients(given));
+      const loss = keep(first.result);
+      const gradients = this.#update.currentGradients().map((gradient) => keep(gradient.alias())); // the update forgets its own
+      return afterExchange(exchange(gradients), () => {
+        const { recording, result } = record(() => this.#update.apply(loss));
+        keep(result);
+        const kept = [loss, ...gradients, result];
+        this.#recorded.set(key, { inputs, recording: first.recording, second: { gradients, recording }, kept, result });
+        return result.data();
+      });
     } catch (error) {
       for (const tensor of Object.values(inputs)) tensor.dispose();
       throw error;
@@ -129,10 +180,18 @@ export class RecordedSteps {
   }
 
   #disposeRecordings(): void {
-    for (const { inputs, recording, result } of this.#recorded.values()) {
-      for (const tensor of [...Object.values(inputs), result]) tensor.dispose();
+    for (const { inputs, recording, second, kept } of this.#recorded.values()) {
+      for (const tensor of [...Object.values(inputs), ...kept]) tensor.dispose();
       recording.dispose();
+      second?.recording.dispose();
     }
     this.#recorded.clear();
   }
+}
+
+/** Goes on once an exchange is over. */
+function afterExchange(exchanged: void | Promise<void>, rest: () => Promise<ArrayLike<number>>): Sent {
+  if (!exchanged) return { values: rest() };
+  const values = exchanged.then(() => ({ read: rest() }));
+  return { values: values.then(({ read }) => read), sent: values.then(() => undefined) };
 }

@@ -1,4 +1,3 @@
-import { noGrad } from "@gpugrad/autograd";
 import type { BertForSequenceClassification, PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
@@ -8,6 +7,7 @@ import {
   didYouMean,
   GpugradError,
   init,
+  manualSeed,
   OutOfMemoryError,
   scope,
   showValue,
@@ -21,49 +21,40 @@ import {
   saveMetrics,
   writeJson,
 } from "#platform";
-import {
-  callAll,
-  callInside,
-  checkCallback,
-  defaultFlow,
-  looksInside,
-  type CallbackContext,
-  type CallbackFunction,
-  type TrainerCallback,
-  type TrainerEvent,
-} from "./callbacks.ts";
-import { classWeights, labelCounts } from "../data/class-weights.ts";
-import type { BatchTokenizer } from "../data/batch.ts";
-import { DataLoader } from "../data/data-loader.ts";
-import { Dataset } from "../data/dataset.ts";
-import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
-import type { HubCallback } from "../hub/hub-callback.ts";
+import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { SaveError } from "../checkpoint/save-error.ts";
+import type { BatchTokenizer } from "../data/batch.ts";
+import { Dataset } from "../data/dataset.ts";
 import { withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
-import { callbackStates, loadCallbackStates } from "./callback-states.ts";
-import { lossOf, type ComputeLoss, type Loss } from "./loss.ts";
-import { inMode } from "./mode.ts";
-import { ModelUse } from "./model-use.ts";
+import type { HubCallback } from "../hub/hub-callback.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
 import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import {
-  defaultMetricNames,
-  defaultMetrics,
-  nonFiniteRows,
-  predictionsOf,
-  type ComputeMetrics,
-  type PredictionOutput,
-} from "./prediction.ts";
 import { getScheduler } from "../schedule/get-scheduler.ts";
 import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
-import { freshControl, freshState, type LogEntry, type TrainerControl, type TrainerState } from "./trainer-state.ts";
-import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
+import type { Predictions } from "../tasks/sequence-classification/predictions.ts";
+import { taskFor } from "../tasks/task-for.ts";
+import type { Evaluated, Found, Labelled, Loss, Task, TrainableModel } from "../tasks/task.ts";
+import { callbackStates, loadCallbackStates } from "./callback-states.ts";
+import type { CallbackFunction, TrainerCallback } from "./callbacks.ts";
+import { Evaluations } from "./evaluations.ts";
+import { Events } from "./events.ts";
+import { Loaders } from "./loaders.ts";
+import type { ComputeLoss } from "./loss.ts";
+import { inMode } from "./mode.ts";
+import { saveModelFiles, type ModelParts } from "./model-files.ts";
+import { ModelUse } from "./model-use.ts";
+import type { TrainerState } from "./trainer-state.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
 
-export interface TrainerOptions {
-  model: BertForSequenceClassification;
+export interface TrainerOptions<
+  M extends TrainableModel = BertForSequenceClassification,
+  F extends Found = Predictions,
+> {
+  model: M;
+  /** What is learned. Default: what the model's head is for, classes, numbers, or several labels for a row. */
+  task?: Task<F>;
   /** Names in camelCase or snake_case. */
   args?: Partial<TrainingArguments> | Readonly<Record<string, unknown>>;
   tokenizer: BatchTokenizer;
@@ -73,21 +64,19 @@ export interface TrainerOptions {
   trainIndices?: ArrayLike<number>;
   callbacks?: readonly (TrainerCallback | CallbackFunction)[];
   /** Metrics of an evaluation, in place of the usual ones. */
-  computeMetrics?: ComputeMetrics;
+  computeMetrics?: (found: Labelled<F>) => Record<string, number> | Promise<Record<string, number>>;
   /** The loss of a batch, in place of the model's. */
   computeLoss?: ComputeLoss;
-  /** An optimizer of one's own, made anew when a run goes on after the loss of a device. */
-  createOptimizer?: (model: BertForSequenceClassification, args: TrainingArguments) => Optimizer;
+  /** An optimizer of one's own, made again when a run continues after the loss of a device. */
+  createOptimizer?: (model: M, args: TrainingArguments) => Optimizer;
 }
-
-/** How many batches of an evaluation may be on their way to the device. */
-const BATCHES_IN_FLIGHT = 2;
 
 /** How often a lost device is replaced before the run gives up: one that is lost again and again is broken. */
 const MOST_DEVICES = 5;
 
 /**
- * Trains and evaluates a classifier, or a regression, as Hugging Face's Trainer does: the same arguments, the same numbers, the same files.
+ * Trains and evaluates a model as Hugging Face's Trainer does: the same arguments, the same numbers, the same files. What is learned is a
+ * {@link Task}; for a sequence classifier there are some.
  *
  * ```ts
  * const trainer = new Trainer({ model, tokenizer, trainDataset, evalDataset, args: { outputDir: "output", numTrainEpochs: 1 } });
@@ -97,87 +86,93 @@ const MOST_DEVICES = 5;
  * ```
  * @see https://huggingface.co/docs/transformers/main_classes/trainer
  */
-export class Trainer {
-  readonly model: BertForSequenceClassification;
+export class Trainer<M extends TrainableModel = BertForSequenceClassification, F extends Found = Predictions> {
+  readonly model: M;
+  readonly task: Task<F>;
   readonly args: TrainingArguments;
-  readonly #options: TrainerOptions;
-  readonly #callbacks: (TrainerCallback | CallbackFunction)[];
+  readonly #options: TrainerOptions<M, F>;
+  readonly #events: Events;
+  readonly #loaders: Loaders;
+  readonly #evaluations: Evaluations<F>;
+  readonly #files: ModelParts;
   readonly #hub: HubCallback | undefined;
-  #run: TrainingRun | undefined;
-  #state = freshState();
+  readonly #use: ModelUse;
   /** The newest checkpoint of the run that ended last. */
   #lastCheckpoint: string | undefined;
-  #stopped = false;
-  /** The weights of "balanced" classes. */
-  #balanced: Promise<readonly number[]> | undefined;
+  #stop = new AbortController();
   /** What callbacks keep before the first run: where one from the start begins. */
   #callbackStates: TrainerState["statefulCallbacks"] | undefined;
-  /** Tokens that are made ahead, while a run is under way. */
-  readonly #tokens = new Map<Dataset, Promise<TokenizedDataset>>();
-  /** Warnings that nobody could wait for where they arose. */
-  readonly #warnings: Promise<void>[] = [];
-  readonly #use: ModelUse;
-  /** Whether a warning of logits that aren't finite was given. */
-  #hasWarned = false;
   /** Until the callbacks are done with `onInitEnd`. */
   readonly #ready: Promise<void>;
 
-  constructor(options: TrainerOptions) {
+  constructor(options: TrainerOptions<M, F>) {
     checkOptions("Trainer", options, {
       ...{ model: "object", args: "object?", tokenizer: "object", trainDataset: "object?", evalDataset: "object?" },
       ...{ trainIndices: "any", callbacks: "list?", computeMetrics: "function?", computeLoss: "function?" },
-      ...{ createOptimizer: "function?" },
+      ...{ createOptimizer: "function?", task: "object?" },
     });
-    for (const callback of options.callbacks ?? []) checkCallback(callback);
-    this.model = options.model;
-    this.#use = ModelUse.of(options.model);
+    const { model, tokenizer, trainDataset, evalDataset, computeLoss, computeMetrics } = options;
+    this.model = model;
     this.args = trainingArguments(options.args);
+    this.task = options.task ?? (taskFor(model, trainDataset ?? evalDataset) as unknown as Task<F>);
     this.#options = options;
-    const { args, model } = this;
-    this.#callbacks = [defaultFlow, ...(options.callbacks ?? []), ...this.#reporters()];
+    const { args, task } = this;
+    const use = (this.#use = ModelUse.of(model));
+    const datasets = { ...(trainDataset && { trainDataset }), ...(evalDataset && { evalDataset }) };
+    const events = (this.#events = new Events(args, { model, tokenizer, task, ...datasets }));
+    this.#files = { model, tokenizer, args };
+    const loaders = (this.#loaders = new Loaders({
+      ...this.#files,
+      task,
+      events,
+      ...datasets,
+      trainIndices: options.trainIndices,
+    }));
+    this.#evaluations = new Evaluations({
+      ...{ args, model, task, loaders, events, use, ...datasets },
+      ...(computeLoss && { loss: { compute: computeLoss as Loss["compute"] } }),
+      ...(computeMetrics && { computeMetrics }),
+    });
+    for (const callback of [...(options.callbacks ?? []), ...this.#reporters()]) events.add(callback);
     if (args.outputDir !== null && args.pushToHub) {
-      this.#hub = hubCallback({ args, outputDir: args.outputDir, warn: (warning) => this.#warn(warning) });
-      this.#callbacks.push(this.#hub);
+      this.#hub = hubCallback({ args, outputDir: args.outputDir, warn: (warning) => events.warnLater(warning) });
+      events.add(this.#hub);
     }
     const refuse = (problem: string): never => {
       throw new GpugradError(`Trainer: ${problem}.`);
     };
     const wrong = model.parameters().find((p) => p.dtype !== "f32");
     if (wrong) refuse(`a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" })`);
-    if (args.evalStrategy !== "no" && options.trainDataset && !options.evalDataset)
+    if (args.evalStrategy !== "no" && trainDataset && !evalDataset)
       refuse(`evalStrategy is ${args.evalStrategy}, but there is no evalDataset`);
-    const { num_labels: numLabels } = model.config;
     this.#createScheduler(1); // refuses keywords of the schedule
-    if (!options.computeMetrics) checkMetric(args, numLabels);
-    if (numLabels === 1 && (args.labelSmoothingFactor > 0 || args.classWeights !== null))
-      refuse("labelSmoothingFactor and classWeights are for classes, but the model has one label: a regression");
-    if (Array.isArray(args.classWeights) && args.classWeights.length !== numLabels)
-      refuse(`there are ${args.classWeights.length} classWeights, but the model has ${numLabels} labels`);
-    this.#ready = this.#emit("onInitEnd");
+    if (!computeMetrics) checkMetric(args, task.metricNames);
+    const problem = task.problemWith?.(args);
+    if (problem !== undefined) refuse(problem);
+    this.#ready = events.emit("onInitEnd");
     this.#ready.catch(() => undefined); // it is awaited later
   }
 
   /** How far training has come. */
   get state(): TrainerState {
-    return this.#run?.state ?? this.#state;
+    return this.#events.state;
   }
 
   /** Adds a callback, after those there are. */
   addCallback(callback: TrainerCallback | CallbackFunction): void {
-    checkCallback(callback);
-    this.#callbacks.push(callback);
+    this.#events.add(callback);
   }
 
   /** Ends training after the update under way; if there is an output folder, with a checkpoint. */
   stop(): void {
-    this.#stopped = true;
+    this.#stop.abort();
   }
 
   /** Updates in all. */
   get totalSteps(): number {
     const { maxSteps, numTrainEpochs, gradientAccumulationSteps } = this.args;
     if (maxSteps > 0) return maxSteps;
-    return Math.ceil(Math.ceil(this.#batchesPerEpoch() / gradientAccumulationSteps) * numTrainEpochs);
+    return Math.ceil(Math.ceil(this.#loaders.batchesPerEpoch / gradientAccumulationSteps) * numTrainEpochs);
   }
 
   /**
@@ -185,8 +180,8 @@ export class Trainer {
    * the kernels, a second is timed.
    */
   async measureStep(): Promise<number> {
-    const batch = await firstOf((await this.#trainLoader()).epoch(0));
-    const loss = await this.#loss();
+    const batch = await firstOf((await this.#loaders.train()).epoch(0));
+    const loss = await this.#evaluations.lossFunction();
     let seconds = 0;
     try {
       for (let i = 0; i < 2; i++) {
@@ -226,15 +221,15 @@ export class Trainer {
 
   async #train(resumeFromCheckpoint: string | boolean | null): Promise<TrainOutput> {
     const { args, model } = this;
-    this.#stopped = false;
+    this.#stop = new AbortController();
     this.#lastCheckpoint = undefined;
     await this.#ready;
-    this.#callbackStates ??= callbackStates(this.#objects());
+    this.#callbackStates ??= callbackStates(this.#events.objects);
     const output = args.outputDir === null ? undefined : await OutputFolder.open(args.outputDir);
     try {
       let from: string | undefined;
       const skipped = (path: string, problem: string): Promise<void> =>
-        this.#emit("onWarning", { warning: `${path} is passed over: ${problem}.` });
+        this.#events.warn(`${path} is passed over: ${problem}.`);
       if (resumeFromCheckpoint) {
         if (!output) throw new GpugradError("Trainer: resumeFromCheckpoint needs an outputDir.");
         from = await output.find(resumeFromCheckpoint, skipped);
@@ -250,67 +245,60 @@ export class Trainer {
         } catch (caught) {
           if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES) {
             const error = caught instanceof OutOfMemoryError ? this.#adviseOn(caught) : caught;
-            await this.#emit("onTrainError", { error }).catch((second: unknown) =>
-              console.warn(`Trainer: a callback failed at onTrainError: ${String(second)}`),
-            );
+            await this.#events
+              .emit("onTrainError", { error })
+              .catch((second: unknown) =>
+                console.warn(`Trainer: a callback failed at onTrainError: ${String(second)}`),
+              );
             throw error;
           }
           await this.#use.settled();
           await init();
           from = this.#lastCheckpoint ?? from;
           if (from === undefined) restore(model, atStart!);
-          await this.#emit("onWarning", {
-            warning: `${caught.message} There is a new one, and training continues from ${from ?? "the start"}.`,
-          });
+          await this.#events.warn(
+            `${caught.message} There is a new one, and training continues from ${from ?? "the start"}.`,
+          );
         }
       }
     } finally {
       await this.#use.settled(); // an evaluation that nobody awaits may still read tokens
-      for (const tokens of this.#tokens.values()) await (await tokens.catch(() => undefined))?.close();
-      this.#tokens.clear();
+      await this.#loaders.close();
       await output?.release();
     }
   }
 
   async #trainFrom(from: string | undefined, output: OutputFolder | undefined): Promise<TrainOutput> {
-    const { args, model } = this;
+    const { args, model, task, totalSteps } = this;
+    const events = this.#events;
     if (args.freeze.length > 0) freeze(model, args.freeze);
     if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
-    const loader = await this.#trainLoader();
-    const loss = await this.#loss();
-    const looking = (): TrainerCallback[] => this.#objects().filter(looksInside);
-    if (from === undefined) loadCallbackStates(this.#objects(), this.#callbackStates!);
+    const loader = await this.#loaders.train();
+    const loss = await this.#evaluations.lossFunction();
+    if (from === undefined) loadCallbackStates(events.objects, this.#callbackStates!);
     try {
+      manualSeed(args.seed);
       const run = new TrainingRun({
-        ...{ model, args, loss, output, loader, totalSteps: this.totalSteps },
-        createOptimizer: () => this.#createOptimizer(model),
-        createScheduler: (totalSteps) => this.#createScheduler(totalSteps),
-        callbacks: () => this.#objects(),
-        saveModel: (folder) => this.#save(folder),
-        emit: (event, more) => this.#emit(event, more),
-        looks: () => looking().length > 0,
-        look: (event) => callInside(looking(), event, ...this.#told()),
-        evaluate: () => this.evaluate(),
-        log: (entry) => this.#log(entry),
-        stopped: () => this.#stopped,
-        settled: () => this.#use.settled(),
+        ...{ ...this.#files, task, loss, loader, output, totalSteps, events },
+        ...{ evaluations: this.#evaluations, use: this.#use, signal: this.#stop.signal },
+        optimizer: this.#createOptimizer(model),
+        lrScheduler: this.#createScheduler(totalSteps),
       });
-      this.#run = run;
+      events.begin(run);
       try {
         if (from !== undefined) await run.resume(from);
         return await run.train();
       } finally {
-        this.#state = run.state;
         this.#lastCheckpoint = run.lastCheckpoint;
         await run.dispose();
-        this.#run = undefined;
+        events.end();
       }
     } finally {
       loss.dispose();
     }
   }
 
-  #createOptimizer(model: BertForSequenceClassification): Optimizer {
+  #createOptimizer(model: M): Optimizer {
     return this.#options.createOptimizer?.(model, this.args) ?? createOptimizer(model, this.args);
   }
 
@@ -320,14 +308,16 @@ export class Trainer {
     const parameters = model.parameters();
     return withMemoryAdvice(error, {
       config: model.config,
+      modelFor: (config) => new (model.constructor as new (config: M["config"]) => M)(config),
+      task: this.task,
       batchSize: args.perDeviceTrainBatchSize,
-      length: this.#maxLength,
+      length: this.#loaders.maxLength,
       accumulation: args.gradientAccumulationSteps,
       gradientCheckpointing: args.gradientCheckpointing,
       fp16: args.fp16,
       optimizerFor: (twin) => {
         twin.parameters().forEach((parameter, i) => (parameter.requiresGrad = parameters[i]!.requiresGrad)); // some are frozen
-        return this.#createOptimizer(twin);
+        return this.#createOptimizer(twin as M);
       },
     });
   }
@@ -353,11 +343,11 @@ export class Trainer {
     if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
     await this.#use.reading(async () => {
       try {
-        await this.#save(target);
+        await saveModelFiles(target, this.#files);
       } catch (error) {
         const { syscall, message } = error as NodeJS.ErrnoException;
         if (syscall === undefined) throw error; // not the disk's
-        const savedIn = await saveElsewhere(target, (elsewhere) => this.#save(elsewhere));
+        const savedIn = await saveElsewhere(target, (elsewhere) => saveModelFiles(elsewhere, this.#files));
         const now =
           savedIn === undefined
             ? "nor anywhere else: make room and call saveModel() again; the model is still in memory"
@@ -365,7 +355,7 @@ export class Trainer {
         throw new SaveError(`${target}: the model can't be saved: ${message}; ${now}. Choose another folder next time.`, savedIn); // prettier-ignore
       }
     });
-    await this.#emit("onSaveModel", { folder: target });
+    await this.#events.emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
   }
 
@@ -394,254 +384,37 @@ export class Trainer {
     await saveMetrics(this.args.outputDir, split, metrics, options);
   }
 
-  async #save(folder: string): Promise<void> {
-    await this.model.savePretrained(folder);
-    await this.#options.tokenizer.savePretrained?.(folder);
-    await writeJson(folder, "training_args.json", argumentsToJson(this.args));
-  }
-
   /**
    * Loss and metrics on a dataset (default: `evalDataset`), which the log takes in, too.
    * @returns `eval_loss`, `eval_accuracy`, … and `eval_runtime`, `eval_samples_per_second`, `eval_steps_per_second`
    */
   async evaluate(options: { dataset?: Dataset | undefined } = {}): Promise<Record<string, number>> {
     checkOptions("Trainer.evaluate", options, { dataset: "object?" });
-    const { dataset = this.#options.evalDataset } = options;
-    if (!dataset) throw new GpugradError("Trainer: evaluate() needs an evalDataset.");
-    checkDataset("Trainer.evaluate", dataset);
-    return this.#use.reading(() => this.#evaluate(dataset));
+    if (options.dataset) checkDataset("Trainer.evaluate", options.dataset);
+    await this.#ready;
+    return this.#evaluations.evaluate(options.dataset);
   }
 
-  async #evaluate(dataset: Dataset): Promise<Record<string, number>> {
-    const prediction = await this.#predict(dataset, "eval");
-    const { metrics } = prediction;
-    if (!prediction.labels)
-      throw new GpugradError(`Trainer: evaluate() needs labels, and ${dataset.name} has rows without.`);
-    await this.#log(metrics);
-    await this.#emit("onEvaluate", { metrics, prediction });
-    return metrics;
-  }
-
-  /** Logits of every row, with `test_loss` and the metrics where all rows have labels. */
-  async predict(dataset: Dataset, options: { metricKeyPrefix?: string } = {}): Promise<PredictionOutput> {
+  /** Predictions for every row, with `test_loss` and the metrics where all rows have labels. */
+  async predict(dataset: Dataset, options: { metricKeyPrefix?: string } = {}): Promise<Evaluated<F>> {
     checkOptions("Trainer.predict", options, { metricKeyPrefix: "string?" });
     checkDataset("Trainer.predict", dataset);
-    const { metricKeyPrefix = "test" } = options;
-    return this.#use.reading(async () => {
-      const prediction = await this.#predict(dataset, metricKeyPrefix);
-      await this.#emit("onPredict", { metrics: prediction.metrics, prediction });
-      return prediction;
-    });
-  }
-
-  async #predict(dataset: Dataset, prefix: string): Promise<PredictionOutput> {
     await this.#ready;
-    const { args, model } = this;
-    const { tokenizer, evalDataset } = this.#options;
-    const repeats = this.#run !== undefined && dataset === evalDataset; // the evaluations of a run share their tokens
-    const tokenized = repeats && tokenizer.savePretrained ? await this.#tokensOf(dataset) : undefined;
-    const loader = new DataLoader(dataset, tokenizer, {
-      batchSize: args.perDeviceEvalBatchSize,
-      maxLength: this.#maxLength,
-      padding: args.padding,
-      prefetch: args.dataloaderPrefetch,
-      ...(tokenized && { tokenized }),
-    });
-    const numLabels = model.config.num_labels;
-    const predictions = new Float32Array(dataset.length * numLabels);
-    const labels: number[] = [];
-    let [lossSum, weightSum, row] = [0, 0, 0];
-    const loss = await this.#loss();
-    const start = performance.now();
-    const inFlight: Promise<void>[] = [];
-    let batches = 0;
-    try {
-      for await (const batch of loader.epoch()) {
-        const at = row;
-        row += batch.rows.length;
-        for (const label of batch.arrays["labels"]?.data ?? []) labels.push(label);
-        const read = scope(() =>
-          noGrad(() => {
-            const output = inMode(model, false, () => loss.forward(model, batch.arrays));
-            return { logits: output.logits.data(), mean: output.loss?.item() };
-          }),
-        );
-        const evaluation = { batch: ++batches, totalBatches: loader.length };
-        const weight = loss.weightOf(batch);
-        const taken = Promise.all([read.logits, read.mean]).then(async ([values, mean]) => {
-          predictions.set(values, at * numLabels);
-          lossSum += (mean ?? 0) * weight;
-          weightSum += weight;
-          await this.#emit("onPredictionStep", { evaluation });
-        });
-        taken.catch(() => undefined); // it is awaited later
-        inFlight.push(taken);
-        if (inFlight.length >= BATCHES_IN_FLIGHT) await inFlight.shift();
-      }
-      await Promise.all(inFlight);
-    } finally {
-      await Promise.allSettled(inFlight);
-      loss.dispose();
-    }
-    const seconds = (performance.now() - start) / 1000;
-    const labelled = labels.length === row && row > 0 ? labels : undefined;
-    const found = predictionsOf(predictions, numLabels, labelled);
-    this.#warnOfNonFinite(nonFiniteRows(found), dataset);
-    const { computeMetrics = defaultMetrics } = this.#options;
-    const own = labelled ? await computeMetrics({ ...found, labels: labelled }) : {};
-    const metrics = {
-      ...(labelled && { loss: lossSum / weightSum }),
-      ...own,
-      runtime: Number(seconds.toFixed(4)),
-      samples_per_second: Number((row / seconds).toFixed(3)),
-      steps_per_second: Number((batches / seconds).toFixed(3)),
-    };
-    const prefixed = Object.entries(metrics).map(([name, value]) => [
-      name.startsWith(`${prefix}_`) ? name : `${prefix}_${name}`,
-      value,
-    ]);
-    return { ...found, dataset, metrics: Object.fromEntries(prefixed) as Record<string, number> };
-  }
-
-  /** Says, once, that metrics are NaN since the model's answers are. */
-  #warnOfNonFinite(rows: readonly number[], dataset: Dataset): void {
-    if (rows.length === 0 || this.#hasWarned) return;
-    this.#hasWarned = true;
-    this.#warn(
-      `${dataset.name}: the logits of ${rows.length} of ${dataset.length} rows are NaN or infinite, the first of ${dataset.where(rows[0]!)}. ` +
-        "Metrics that depend on them are NaN. If this is so after training, look at the loss: a lower learningRate may help.",
-    );
-  }
-
-  async #loss(): Promise<Loss> {
-    if (this.args.classWeights === "balanced") this.#balanced ??= this.#balancedWeights();
-    return lossOf(this.args, { balanced: await this.#balanced, computeLoss: this.#options.computeLoss });
-  }
-
-  async #balancedWeights(): Promise<readonly number[]> {
-    const { trainDataset } = this.#options;
-    if (!trainDataset)
-      throw new GpugradError("Trainer: classWeights is balanced, but there is no trainDataset to count.");
-    const counts = await labelCounts(trainDataset);
-    // The model may have classes that the data has no rows of.
-    return classWeights(Array.from({ length: this.model.config.num_labels }, (_, label) => counts[label] ?? 0));
-  }
-
-  #batchesPerEpoch(): number {
-    const { trainDataset, trainIndices } = this.#options;
-    if (!trainDataset) throw new GpugradError("Trainer: train() needs a trainDataset.");
-    const { perDeviceTrainBatchSize, dataloaderDropLast } = this.args;
-    const rows = trainIndices?.length ?? trainDataset.length;
-    const batches = (dataloaderDropLast ? Math.floor : Math.ceil)(rows / perDeviceTrainBatchSize);
-    if (batches > 0) return batches;
-    throw new GpugradError(
-      `Trainer: an epoch has no batch: ${rows} rows in batches of ${perDeviceTrainBatchSize}` +
-        `${dataloaderDropLast ? ", and the last one is left out if it isn't full" : ""}.`,
-    );
-  }
-
-  async #trainLoader(): Promise<DataLoader> {
-    this.#batchesPerEpoch(); // says what is missing
-    const { args } = this;
-    const { trainDataset, trainIndices, tokenizer } = this.#options;
-    const groupByLength = args.trainSamplingStrategy === "group_by_length";
-    const tokenized = groupByLength || args.dataloaderNumWorkers > 0 ? await this.#tokensOf(trainDataset!) : undefined;
-    return new DataLoader(trainDataset!, tokenizer, {
-      batchSize: args.perDeviceTrainBatchSize,
-      maxLength: this.#maxLength,
-      padding: args.padding,
-      seed: args.dataSeed ?? args.seed,
-      dropLast: args.dataloaderDropLast,
-      prefetch: args.dataloaderPrefetch,
-      ...(tokenized && { tokenized }),
-      ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy !== "sequential" }),
-      ...(args.shuffleBuffer !== null && { shuffleBuffer: args.shuffleBuffer }),
-      ...(groupByLength && { groupByLength, groupSize: args.perDeviceTrainBatchSize * args.gradientAccumulationSteps }),
-    });
-  }
-
-  /** The tokens of a dataset that is read more than once in a run. */
-  async #tokensOf(dataset: Dataset): Promise<TokenizedDataset> {
-    const known = this.#tokens.get(dataset);
-    if (known) return known;
-    const { dataloaderNumWorkers: numWorkers } = this.args;
-    const options = { numWorkers, maxLength: this.#maxLength };
-    const tokens = tokenizeDataset(dataset, this.#options.tokenizer, options);
-    this.#tokens.set(dataset, tokens);
-    const { note } = await tokens;
-    if (note) await this.#emit("onWarning", { warning: note });
-    return tokens;
-  }
-
-  /** Tokens per example at most: what was asked for, and no more than model and tokenizer take. */
-  get #maxLength(): number {
-    return Math.min(
-      this.args.maxLength,
-      this.#options.tokenizer.modelMaxLength,
-      this.model.config.max_position_embeddings,
-    );
+    return this.#evaluations.predict(dataset, options.metricKeyPrefix ?? "test");
   }
 
   #reporters(): TrainerCallback[] {
     const { reportTo, outputDir, runName, hubModelId } = this.args;
-    const warn = (warning: string): void => this.#warn(warning);
+    const warn = (warning: string): void => this.#events.warnLater(warning);
     const tell = reportTo.flatMap((name) => reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? []);
     return outputDir === null ? tell : [...tell, modelCardCallback({ outputDir, hubModelId, warn })];
-  }
-
-  /** For those who can't wait: what a handler throws comes out of the next event, or of the call that is under way. */
-  #warn(warning: string): void {
-    const told = this.#tell("onWarning", { warning });
-    told.catch(() => undefined); // it is awaited later
-    this.#warnings.push(told);
-  }
-
-  /** The callbacks that aren't plain functions. */
-  #objects(): TrainerCallback[] {
-    return this.#callbacks.filter((callback) => typeof callback !== "function");
-  }
-
-  async #log(logs: LogEntry): Promise<void> {
-    const { epoch, globalStep: step, logHistory } = this.state;
-    const entry = { ...logs, epoch, step };
-    logHistory.push(entry);
-    await this.#emit("onLog", { logs: entry });
-  }
-
-  async #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {
-    await this.#tell(event, more);
-    while (this.#warnings.length > 0) await this.#warnings.shift();
-  }
-
-  async #tell(event: TrainerEvent, more: Partial<CallbackContext>): Promise<void> {
-    if (
-      event === "onWarning" &&
-      !this.#callbacks.some((callback) => typeof callback === "function" || callback.onWarning)
-    )
-      console.warn(`Trainer: ${more.warning}`);
-    await callAll(this.#callbacks, event, ...this.#told(more));
-  }
-
-  /** What callbacks are told. */
-  #told(more: Partial<CallbackContext> = {}): [TrainingArguments, TrainerState, TrainerControl, CallbackContext] {
-    const { tokenizer, trainDataset, evalDataset } = this.#options;
-    const run = this.#run;
-    const context = {
-      ...{ model: this.model, tokenizer },
-      ...(trainDataset && { trainDataset }),
-      ...(evalDataset && { evalDataset }),
-      ...(run && { optimizer: run.optimizer, lrScheduler: run.lrScheduler }),
-      ...more,
-    };
-    return [this.args, this.state, run?.control ?? freshControl(), context];
   }
 }
 
 /** @throws where no evaluation will give the metric that the run goes by */
-function checkMetric({ metricForBestModel }: TrainingArguments, numLabels: number): void {
+function checkMetric({ metricForBestModel }: TrainingArguments, names: readonly string[] | undefined): void {
   const metric = metricForBestModel?.replace(/^eval_/, "");
-  const names = defaultMetricNames(numLabels);
-  if (metric === undefined || names.includes(metric)) return;
+  if (metric === undefined || !names || names.includes(metric)) return;
   throw new GpugradError(
     `Trainer: metricForBestModel is ${metricForBestModel}, which no evaluation gives. There are ${names.join(", ")}` +
       `${names.includes("f1") ? "; precision, recall and f1 are macro averages" : ""}.${didYouMean(metric, names)}`,

@@ -442,7 +442,7 @@ describe("the output folder", () => {
     );
     await trainer.train();
     save.mockRestore();
-    expect(warnings).toEqual([expect.stringMatching(/checkpoint-4 couldn't be saved: ENOSPC.*The run goes on/)]);
+    expect(warnings).toEqual([expect.stringMatching(/checkpoint-4 couldn't be saved: ENOSPC.*The run continues/)]);
     expect(checkpoints().sort()).toEqual(["checkpoint-12", "checkpoint-8"]);
   });
 
@@ -456,7 +456,7 @@ describe("the output folder", () => {
     );
     await trainer.train();
     rotate.mockRestore();
-    expect(warnings).toEqual([expect.stringMatching(/older checkpoint couldn't be deleted: EPERM.*The run goes on/)]);
+    expect(warnings).toEqual([expect.stringMatching(/older checkpoint couldn't be deleted: EPERM.*The run continues/)]);
     expect(checkpoints()).toEqual(["checkpoint-12"]);
   });
 });

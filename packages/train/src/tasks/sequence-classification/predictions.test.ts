@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { defaultMetrics, nonFiniteRows, predictedClasses, predictionsOf } from "./prediction.ts";
+import { defaultMetrics } from "./metrics.ts";
+import { nonFiniteRows, predictedClasses, predictionsOf } from "./predictions.ts";
 
 const metricsOf = async (logits: number[], labels: number[], numLabels = 2): Promise<Record<string, number>> =>
   defaultMetrics({ ...predictionsOf(Float32Array.from(logits), numLabels, labels), labels });

@@ -1,4 +1,4 @@
-import type { BertConfig } from "@gpugrad/bert";
+import type { LabelConfig } from "./names.ts";
 
 /** What turns logits into scores; `default` goes by the model's task. */
 export const SCORE_FUNCTIONS = ["default", "softmax", "sigmoid", "none"] as const;
@@ -18,7 +18,7 @@ export interface Score {
  */
 export function scoresOf(
   logits: ArrayLike<number>,
-  config: Pick<BertConfig, "problem_type" | "num_labels" | "id2label">,
+  config: LabelConfig,
   functionToApply: ScoreFunction = "default",
 ): Score[] {
   const apply = functionToApply === "default" ? defaultFunction(config) : functionToApply;
@@ -33,10 +33,7 @@ export function scoresOf(
   return x.map((logit, i) => ({ label: config.id2label[i]!, score: score(logit) })).sort((a, b) => b.score - a.score);
 }
 
-/** Whether these numbers are an answer: one that is NaN or infinite is not. */
-export const isFinite = (values: Float32Array): boolean => values.every(Number.isFinite);
-
-function defaultFunction({ problem_type, num_labels }: Pick<BertConfig, "problem_type" | "num_labels">) {
+function defaultFunction({ problem_type, num_labels }: Pick<LabelConfig, "problem_type" | "num_labels">) {
   if (problem_type === "regression") return "none";
   return problem_type === "multi_label_classification" || num_labels === 1 ? "sigmoid" : "softmax";
 }

@@ -1,0 +1,110 @@
+import type { PreTrainedModel } from "@gpugrad/bert";
+import type { Tensor } from "@gpugrad/tensor";
+import type { TrainingArguments } from "../arguments/training-arguments.ts";
+import type { Arrays, Batch, Collate, Inputs, NamedArray } from "../data/batch.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Findings } from "../report/findings.ts";
+
+/** What a model gives; with labels among its inputs, the mean loss of the batch, too. */
+export interface ModelOutput {
+  logits: Tensor;
+  loss?: Tensor;
+}
+
+/** A model that the Trainer can train. */
+export interface TrainableModel extends PreTrainedModel {
+  forward(inputs: Inputs): ModelOutput;
+}
+
+/** How the loss of a batch is made where it isn't the model's own, for one run or one evaluation. */
+export interface Loss {
+  /**
+   * The mean over a batch; the model is then given no labels, as in Transformers. It is looked up at each batch, so that it may come and go with
+   * arguments that callbacks change: undefined means the model's own loss.
+   */
+  readonly compute?: ((output: ModelOutput, labels: Tensor) => Tensor) | undefined;
+  /** What the mean of a batch counts in a mean over several. Default: its rows. */
+  weightOf?(batch: Batch): number;
+  /** What on the host decides how `compute` works, as a text. Without it, updates with a `compute` are not recorded. */
+  dependsOn?(): string;
+  dispose?(): void;
+}
+
+/** What a loss may depend on. */
+export interface LossSetting {
+  args: TrainingArguments;
+  trainDataset?: Dataset | undefined;
+}
+
+/** What a task makes of the predictions for a dataset. */
+export interface Found {
+  /** Undefined where not every row has one. */
+  labels: readonly unknown[] | undefined;
+}
+
+/** The same where every row has labels. */
+export type Labelled<F extends Found> = F & { labels: NonNullable<F["labels"]> };
+
+/** What the Trainer's `predict()` and `evaluate()` give. */
+export type Evaluated<F extends Found = Found> = F & {
+  /** What was predicted: row i of the predictions is row i of this. */
+  dataset: Dataset;
+  /** `eval_loss`, `eval_accuracy`, …, under Transformers' names; `test_` in place of `eval_` for `predict()`. */
+  metrics: Record<string, number>;
+};
+
+/** How a model card presents a task. */
+export interface TaskCard {
+  /** The Hub's tag: `text-classification`. */
+  tag: string;
+  name: string;
+  /** Python that uses the model of this repository. */
+  usage(repository: string): string;
+  /** Names of the classes, where there are some. */
+  labels?: readonly string[];
+}
+
+/**
+ * What is learned, and how well: all that a Trainer has to ask about it. `F` is what the predictions for a dataset come to, `P` the prediction for
+ * a row.
+ *
+ * ```ts
+ * const lengths: Task<{ predictions: number[]; labels: number[] | undefined }, [number, number | undefined]> = {
+ *   name: "length",
+ *   collate: (rows, pad) => ({ ...pad(rows), labels: { data: Float32Array.from(rows, (row) => row.input_ids.length), shape: [rows.length], dtype: "f32" } }),
+ *   decode: (logits, { arrays }) => Array.from(logits.data, (value, i) => [value, arrays["labels"]?.data[i]]),
+ *   gather: (found) => ({ predictions: found.map(([value]) => value), labels: found.map(([, label]) => label!) }),
+ *   metrics: ({ predictions, labels }) => ({ mae: meanAbsoluteError(labels, predictions) }),
+ * };
+ * ```
+ */
+export interface Task<F extends Found = Found, P = unknown> {
+  /** `text-classification`, … */
+  readonly name: string;
+  /** Makes a batch of rows: tokens, padded by `pad`, and what the loss needs. Without `labels` there is no loss. */
+  collate: Collate;
+  /** Whether `collate` takes more of a row than its label: where tokens were made ahead, rows are then read again. */
+  readonly readsRows?: boolean;
+  /** Looks at what goes to the device unseen by the model. @throws for values that the model would refuse */
+  check?(arrays: Arrays, model: TrainableModel): void;
+  /** Default: the model's own loss, a mean over rows. */
+  createLoss?(setting: LossSetting): Loss | Promise<Loss>;
+  /** What is wrong with the arguments of a run; undefined where all is well. */
+  problemWith?(args: TrainingArguments): string | undefined;
+  /** The predictions for the rows of a batch, with what is known of them, from the model's logits. */
+  decode(logits: NamedArray, batch: Batch): P[];
+  /** The predictions for all rows of a dataset, in their order. */
+  gather(predictions: readonly P[]): F;
+  /** Where all rows have labels. */
+  metrics(found: Labelled<F>): Record<string, number>;
+  /** The names of the metrics, where they are known beforehand: one that a run goes by has to be among them. */
+  readonly metricNames?: readonly string[];
+  /** What a report shows of an evaluation, beside its metrics. */
+  findings?(evaluated: Evaluated<F>): Promise<Findings>;
+  /** An evaluation for people. @param unit what rows are called */
+  summary?(evaluated: Evaluated<Labelled<F>>, unit: string): string;
+  /** What the model gives, in words: `3 labels`. */
+  readonly output?: string;
+  /** How the model's card presents it. */
+  readonly card?: TaskCard;
+}
