@@ -1,4 +1,4 @@
-import { BertForSequenceClassification, type BertConfig } from "@gpugrad/bert";
+import { BertForSequenceClassification, type BertConfig, type PretrainedConfig } from "@gpugrad/bert";
 import { autocast, device, dryRun, memoryByOwner, OutOfMemoryError, scope } from "@gpugrad/tensor";
 import { padTokens, type Inputs } from "../data/batch.ts";
 import { taskFor } from "../tasks/task-for.ts";
@@ -23,9 +23,9 @@ export interface StepShape {
 }
 
 export interface StepMemoryOptions extends StepShape {
-  config: BertConfig;
-  /** The model for a configuration (a sequence classifier). */
-  modelFor?: (config: BertConfig) => TrainableModel;
+  config: PretrainedConfig;
+  /** The model for a configuration (BERT as a sequence classifier). */
+  modelFor?: (config: PretrainedConfig) => TrainableModel;
   /** What it learns (what its head is for). */
   task?: Pick<Task, "collate">;
   /** The optimizer for a model (AdamW on all parameters); may freeze parameters first. */
@@ -67,11 +67,11 @@ export function stepMemory({ available, ...options }: StepMemoryOptions): StepMe
 function updates(options: Omit<StepMemoryOptions, "available">, look: () => void): void {
   const { config, accumulation = 1, gradientCheckpointing = false, fp16 = false } = options;
   const { optimizerFor = (model) => new AdamW(model.namedParameters()) } = options;
-  const { modelFor = (own) => new BertForSequenceClassification(own) } = options;
+  const { modelFor = (own) => new BertForSequenceClassification(own as BertConfig) } = options;
   const owned: { dispose(): void }[] = [];
   try {
     // Forward decides what kind of problem it is by the labels: not in the caller's config.
-    const own = Object.assign(Object.create(Object.getPrototypeOf(config) as object) as BertConfig, config);
+    const own = Object.assign(Object.create(Object.getPrototypeOf(config) as object) as PretrainedConfig, config);
     const model = modelFor(own);
     model.train();
     owned.push(model);

@@ -1,3 +1,4 @@
+import { sizesOf } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
@@ -31,7 +32,8 @@ export class Loaders {
   /** Tokens per example at most: what was asked for, and no more than model and tokenizer take. */
   get maxLength(): number {
     const { args, model, tokenizer } = this.#parts;
-    return Math.min(args.maxLength, tokenizer.modelMaxLength, model.config.max_position_embeddings);
+    const { max_position_embeddings: longest = Infinity } = sizesOf(model.config);
+    return Math.min(args.maxLength, tokenizer.modelMaxLength, longest);
   }
 
   /** @throws where there is nothing to train on */

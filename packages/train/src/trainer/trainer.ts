@@ -1,4 +1,4 @@
-import type { BertForSequenceClassification, PushResult } from "@gpugrad/bert";
+import type { BertForSequenceClassification, PretrainedConfig, PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
   defaultGenerator,
@@ -308,7 +308,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     const parameters = model.parameters();
     return withMemoryAdvice(error, {
       config: model.config,
-      modelFor: (config) => new (model.constructor as new (config: M["config"]) => M)(config),
+      modelFor: (config) => new (model.constructor as new (config: PretrainedConfig) => M)(config),
       task: this.task,
       batchSize: args.perDeviceTrainBatchSize,
       length: this.#loaders.maxLength,
