@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serializeSafetensors } from "@gpugrad/bert";
-import { readJsonFile } from "../../packages/train/src/checkpoint/output-folder.ts";
+import { readJson } from "../../packages/train/src/files/json-files.ts";
 import { readResumeState } from "../../packages/train/src/checkpoint/run-files.ts";
 import { problemOf } from "../../packages/train/src/checkpoint/sealed-folder.ts";
 import { freshState, stateFromJson } from "../../packages/train/src/trainer/trainer-state.ts";
@@ -75,7 +75,7 @@ export const resumeState: Target = {
   ],
   read: (input) =>
     inFolder(input, async (folder) => {
-      stateFromJson(await readJsonFile(folder, "trainer_state.json"), freshState());
+      stateFromJson(await readJson(folder, "trainer_state.json"), freshState());
       await readResumeState(folder, async ({ optimizer }) => {
         for (const tensor of optimizer.tensors.values()) await tensor.bytes();
       });

@@ -23,7 +23,8 @@ export {
 } from "./data/batch.ts";
 export { collate, DataLoader, type CollateOptions, type DataLoaderOptions } from "./data/data-loader.ts";
 export { findColumns, type ColumnOptions } from "./data/columns.ts";
-export { Dataset, type BadRows, type LabelInfo, type Row } from "./data/dataset.ts";
+export { Dataset, type BadRows, type Row } from "./data/dataset.ts";
+export type { LabelInfo } from "./data/labels.ts";
 export type { DataFolder } from "./data/readers/folder.ts";
 export {
   dataFolder,
@@ -119,7 +120,7 @@ export {
 } from "./optim/optimizer.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
-export { checkOutputFolder, saveTokenizer, startWorkers } from "#platform";
+export { saveTokenizer, startWorkers } from "#files";
 export { labelConfig } from "./tasks/label-config.ts";
 export { multiLabelClassification, type MultiLabelOptions } from "./tasks/multi-label/multi-label.ts";
 export { regression } from "./tasks/regression/regression.ts";
@@ -190,6 +191,9 @@ export {
   type TrainingArguments,
 } from "./arguments/training-arguments.ts";
 export type { TrainOutput } from "./trainer/training-run.ts";
+export type { Exchange } from "./trainer/recorded-steps.ts";
+export type { RunStore } from "./checkpoint/run-store.ts";
+export type { TrainerServices } from "./trainer/services.ts";
 export type { ComputeLoss } from "./trainer/loss.ts";
 export { NonFiniteError } from "./trainer/non-finite.ts";
 export type { HubCallback, HubCallbackOptions } from "./hub/hub-callback.ts";
@@ -197,6 +201,7 @@ export type { ModelCardOptions } from "./hub/model-card-callback.ts";
 export type { TrackerOptions } from "./trackers/tracker.ts";
 export type { Checkpoint } from "./checkpoint/checkpoints.ts";
 export {
+  checkOutputFolder,
   csvTracker,
   hubCallback,
   jsonlTracker,
@@ -204,4 +209,4 @@ export {
   modelCardCallback,
   tensorBoardTracker,
   wandbTracker,
-} from "#platform";
+} from "#services";

@@ -1,6 +1,5 @@
-import { access, constants, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { parseJsonObject } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
 import {
   checkpointPath,
@@ -10,12 +9,14 @@ import {
   rotateCheckpoints,
 } from "./checkpoints.ts";
 import { saveElsewhere } from "./elsewhere.ts";
+import { exists } from "../files/json-files.ts";
 import { lockFolder } from "./lock.ts";
+import type { RunStore } from "./run-store.ts";
 import { removeFolder, writeSealedFolder } from "./sealed-folder.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** A run's output folder, this process' own until it is released. */
-export class OutputFolder {
+export class OutputFolder implements RunStore {
   readonly path: string;
   readonly #unlock: () => Promise<void>;
 
@@ -134,26 +135,4 @@ async function refuseCheckpoints(folder: string): Promise<void> {
     `${folder}: an earlier run has left ${left.map(({ step }) => `checkpoint-${step}`).join(", ")} here. Continue it ` +
       "(resumeFromCheckpoint: true), delete what it left (overwriteOutputDir: true), or choose another output folder.",
   );
-}
-
-/** Whether there is such a file or folder. */
-export const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-export async function writeJson(folder: string, file: string, value: unknown): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, file), `${JSON.stringify(value, null, 2)}\n`);
-}
-
-/** A file's JSON object; undefined if the file isn't there. @throws when it is something else, or nested deeply */
-export async function readJsonFile(folder: string, file: string): Promise<Record<string, unknown> | undefined> {
-  const path = join(folder, file);
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  return text === undefined ? undefined : parseJsonObject(text, path);
 }

@@ -7,7 +7,7 @@ import {
   type PreTrainedModel,
 } from "@gpugrad/bert";
 import { GpugradError, type GeneratorState } from "@gpugrad/tensor";
-import { readJson, writeJson } from "#platform";
+import { readJson, writeJson } from "#files";
 import type { GradScalerStateDict } from "../optim/grad-scaler.ts";
 import type { OptimizerState } from "../optim/optimizer.ts";
 

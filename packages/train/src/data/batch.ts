@@ -1,7 +1,8 @@
 import { padRows, type Padder, type PadRowsOptions } from "@gpugrad/bert";
 import type { Tensor } from "@gpugrad/tensor";
 import { DataError } from "../errors.ts";
-import type { LabelInfo, Row } from "./dataset.ts";
+import type { Row } from "./dataset.ts";
+import type { LabelInfo } from "./labels.ts";
 
 /** Values of a batch, row-major, as models take them. */
 export interface NamedArray {

@@ -1,5 +1,5 @@
 import { DataError } from "../errors.ts";
-import { countLabels } from "./labels.ts";
+import { countLabels, type LabelInfo } from "./labels.ts";
 
 /** One example: a text or a pair of texts, and what is to be learned of it. */
 export type Row = {
@@ -9,16 +9,6 @@ export type Row = {
   label?: number;
   /** The ids of its classes, where a row may have several. */
   labels?: readonly number[];
-};
-
-/** What a dataset's `label` means. */
-export type LabelInfo = {
-  /** Classes, or 1 for a regression, or 0 where rows have no labels. */
-  numLabels: number;
-  /** Names of the classes by id, where they are known. */
-  names?: readonly string[];
-  /** Whether a row may have several classes: its `labels`. */
-  multiLabel?: boolean;
 };
 
 /** Rows that were left out since they were malformed. */

@@ -1,6 +1,15 @@
 import { DataError } from "../errors.ts";
-import type { LabelInfo } from "./dataset.ts";
 import { shownList, shownValue } from "./shown.ts";
+
+/** What a dataset's `label` means. */
+export type LabelInfo = {
+  /** Classes, or 1 for a regression, or 0 where rows have no labels. */
+  numLabels: number;
+  /** Names of the classes by id, where they are known. */
+  names?: readonly string[];
+  /** Whether a row may have several classes: its `labels`. */
+  multiLabel?: boolean;
+};
 
 /** Classes that labels may speak of where nothing names them; more are ids, prices or texts. */
 const MAX_CLASSES = 10_000;

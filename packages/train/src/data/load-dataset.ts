@@ -1,5 +1,5 @@
 import { byteSource, openFile, type HubOptions } from "@gpugrad/bert";
-import { openDataFolder } from "#platform";
+import { openDataFolder } from "#files";
 import { DataError } from "../errors.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { Dataset } from "./dataset.ts";

@@ -1,7 +1,7 @@
 import { DataError } from "../errors.ts";
 import { findColumns, type ColumnOptions } from "./columns.ts";
-import { Dataset, type BadRows, type LabelInfo, type Row } from "./dataset.ts";
-import { LabelValues } from "./labels.ts";
+import { Dataset, type BadRows, type Row } from "./dataset.ts";
+import { LabelValues, type LabelInfo } from "./labels.ts";
 import { shownText, shownValue } from "./shown.ts";
 import { cellOf, KEPT_CHARACTERS, type Cells, type Table } from "./readers/table.ts";
 

@@ -1,5 +1,5 @@
 import { byteSource, type ByteSource } from "@gpugrad/bert";
-import { saveTokenizer, startWorkers, tokenCache } from "#platform";
+import { saveTokenizer, startWorkers, tokenCache } from "#files";
 import { encodeRows, type BatchTokenizer } from "./batch.ts";
 import type { Dataset, Row } from "./dataset.ts";
 import { packTokens, type TokenChunk } from "./tokens.ts";

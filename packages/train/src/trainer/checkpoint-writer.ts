@@ -1,6 +1,7 @@
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { writeResumeState, type ResumeState } from "../checkpoint/run-files.ts";
-import { exists, writeJson, type OutputFolder } from "#platform";
+import type { RunStore } from "../checkpoint/run-store.ts";
+import { exists, writeJson } from "#files";
 import { callbackStates } from "./callback-states.ts";
 import type { Events } from "./events.ts";
 import { saveModelFiles, type ModelParts } from "./model-files.ts";
@@ -11,7 +12,7 @@ export interface CheckpointParts extends ModelParts {
   args: TrainingArguments;
   events: Events;
   signal: AbortSignal;
-  output: OutputFolder | undefined;
+  output: RunStore | undefined;
 }
 
 /** Writes the checkpoints of a run. */

@@ -1,7 +1,7 @@
 import { argumentsToJson, type TrainingArguments } from "../arguments/training-arguments.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
 import type { TrainableModel } from "../tasks/task.ts";
-import { writeJson } from "#platform";
+import { writeJson } from "#files";
 
 /** What is saved of a run for anybody to open. */
 export interface ModelParts {

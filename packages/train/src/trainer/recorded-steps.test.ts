@@ -1,6 +1,7 @@
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { registerHook } from "@gpugrad/autograd";
 import {
+  copyInto,
   crossEntropy,
   destroy,
   device,
@@ -9,6 +10,7 @@ import {
   manualSeed,
   mul,
   ones,
+  scope,
   undisposed,
   type Tensor,
 } from "@gpugrad/tensor";
@@ -17,6 +19,7 @@ import { tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { Dataset, type Row } from "../data/dataset.ts";
 import type { AdamW } from "../optim/adamw.ts";
 import type { StepEvent, TrainerCallback } from "./callbacks.ts";
+import type { Exchange } from "./recorded-steps.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
@@ -31,7 +34,7 @@ const rows: Row[] = Array.from({ length: 48 }, (_, i) => {
 
 async function trainedWith(
   args: Partial<TrainingArguments>,
-  { labels = 2, rows: own = rows }: { labels?: number; rows?: Row[] } = {},
+  { labels = 2, rows: own = rows, exchange }: { labels?: number; rows?: Row[]; exchange?: Exchange } = {},
 ): Promise<{ events: StepEvent[]; weights: Uint8Array[]; submits: number }> {
   manualSeed(1);
   const sizes = {
@@ -49,6 +52,7 @@ async function trainedWith(
   const trainer = new Trainer({
     model,
     tokenizer,
+    ...(exchange && { services: { exchange } }),
     trainDataset: new Dataset({
       name: "letters",
       length: own.length,
@@ -100,6 +104,26 @@ describe("recorded steps", () => {
     expect(recorded.events.at(-1)!.skippedSteps).toBe(2);
     expect(numbersOf(recorded.events)).toEqual(numbersOf(called.events));
     expect(recorded.weights).toEqual(called.weights);
+  });
+
+  const halve: Exchange = (gradients) => scope(() => gradients.forEach((g) => copyInto(g, mul(g, 0.5))));
+  const halveLater: Exchange = async (gradients) => {
+    await gradients[0]!.data(); // as one that goes through the host
+    await halve(gradients);
+  };
+  test.each([
+    ["at once", halve],
+    ["through the host", halveLater],
+  ])("gradients may be exchanged between the halves of an update, %s, recorded or not", async (_, exchange) => {
+    const before = undisposed();
+    const sgd = { optim: "sgd", maxGradNorm: 0, maxSteps: 12, learningRate: 0.125 } as const;
+    const half = await trainedWith({ ...sgd, learningRate: 0.0625 }); // a power of two: the same bits
+    for (const recordSteps of [false, true]) {
+      const exchanged = await trainedWith({ ...sgd, recordSteps }, { exchange });
+      expect(exchanged.events.map(({ loss }) => loss)).toEqual(half.events.map(({ loss }) => loss));
+      expect(exchanged.weights).toEqual(half.weights);
+    }
+    expect(undisposed()).toBe(before);
   });
 
   test("a gradient hook is refused: its JavaScript would not run again", async () => {

@@ -12,15 +12,9 @@ import {
   scope,
   showValue,
 } from "@gpugrad/tensor";
-import {
-  hubCallback,
-  modelCardCallback,
-  OutputFolder,
-  reporters,
-  saveElsewhere,
-  saveMetrics,
-  writeJson,
-} from "#platform";
+import { writeJson } from "#files";
+import { services } from "#services";
+import type { RunStore } from "../checkpoint/run-store.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { SaveError } from "../checkpoint/save-error.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
@@ -45,6 +39,7 @@ import type { ComputeLoss } from "./loss.ts";
 import { inMode } from "./mode.ts";
 import { saveModelFiles, type ModelParts } from "./model-files.ts";
 import { ModelUse } from "./model-use.ts";
+import type { TrainerServices } from "./services.ts";
 import type { TrainerState } from "./trainer-state.ts";
 import { TrainingRun, type TrainOutput } from "./training-run.ts";
 
@@ -69,6 +64,8 @@ export interface TrainerOptions<
   computeLoss?: ComputeLoss;
   /** An optimizer of one's own, made again when a run continues after the loss of a device. */
   createOptimizer?: (model: M, args: TrainingArguments) => Optimizer;
+  /** What it does with the world around it, where that isn't the platform's own. */
+  services?: Partial<TrainerServices>;
 }
 
 /** How often a lost device is replaced before the run gives up: one that is lost again and again is broken. */
@@ -91,6 +88,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   readonly task: Task<F>;
   readonly args: TrainingArguments;
   readonly #options: TrainerOptions<M, F>;
+  readonly #services: TrainerServices;
   readonly #events: Events;
   readonly #loaders: Loaders;
   readonly #evaluations: Evaluations<F>;
@@ -109,13 +107,14 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     checkOptions("Trainer", options, {
       ...{ model: "object", args: "object?", tokenizer: "object", trainDataset: "object?", evalDataset: "object?" },
       ...{ trainIndices: "any", callbacks: "list?", computeMetrics: "function?", computeLoss: "function?" },
-      ...{ createOptimizer: "function?", task: "object?" },
+      ...{ createOptimizer: "function?", task: "object?", services: "object?" },
     });
     const { model, tokenizer, trainDataset, evalDataset, computeLoss, computeMetrics } = options;
     this.model = model;
     this.args = trainingArguments(options.args);
     this.task = options.task ?? (taskFor(model, trainDataset ?? evalDataset) as unknown as Task<F>);
     this.#options = options;
+    this.#services = { ...services, ...options.services };
     const { args, task } = this;
     const use = (this.#use = ModelUse.of(model));
     const datasets = { ...(trainDataset && { trainDataset }), ...(evalDataset && { evalDataset }) };
@@ -135,7 +134,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     });
     for (const callback of [...(options.callbacks ?? []), ...this.#reporters()]) events.add(callback);
     if (args.outputDir !== null && args.pushToHub) {
-      this.#hub = hubCallback({ args, outputDir: args.outputDir, warn: (warning) => events.warnLater(warning) });
+      this.#hub = this.#services.hub({ args, outputDir: args.outputDir, warn: (warning) => events.warnLater(warning) });
       events.add(this.#hub);
     }
     const refuse = (problem: string): never => {
@@ -225,7 +224,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     this.#lastCheckpoint = undefined;
     await this.#ready;
     this.#callbackStates ??= callbackStates(this.#events.objects);
-    const output = args.outputDir === null ? undefined : await OutputFolder.open(args.outputDir);
+    const output = args.outputDir === null ? undefined : await this.#services.openRun(args.outputDir);
     try {
       let from: string | undefined;
       const skipped = (path: string, problem: string): Promise<void> =>
@@ -268,7 +267,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     }
   }
 
-  async #trainFrom(from: string | undefined, output: OutputFolder | undefined): Promise<TrainOutput> {
+  async #trainFrom(from: string | undefined, output: RunStore | undefined): Promise<TrainOutput> {
     const { args, model, task, totalSteps } = this;
     const events = this.#events;
     if (args.freeze.length > 0) freeze(model, args.freeze);
@@ -281,6 +280,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
       const run = new TrainingRun({
         ...{ ...this.#files, task, loss, loader, output, totalSteps, events },
         ...{ evaluations: this.#evaluations, use: this.#use, signal: this.#stop.signal },
+        exchange: this.#services.exchange,
         optimizer: this.#createOptimizer(model),
         lrScheduler: this.#createScheduler(totalSteps),
       });
@@ -347,7 +347,9 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
       } catch (error) {
         const { syscall, message } = error as NodeJS.ErrnoException;
         if (syscall === undefined) throw error; // not the disk's
-        const savedIn = await saveElsewhere(target, (elsewhere) => saveModelFiles(elsewhere, this.#files));
+        const savedIn = await this.#services.saveElsewhere(target, (elsewhere) =>
+          saveModelFiles(elsewhere, this.#files),
+        );
         const now =
           savedIn === undefined
             ? "nor anywhere else: make room and call saveModel() again; the model is still in memory"
@@ -381,7 +383,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     options: { combined?: boolean } = {},
   ): Promise<void> {
     if (this.args.outputDir === null) throw new GpugradError("Trainer: saveMetrics() needs an outputDir.");
-    await saveMetrics(this.args.outputDir, split, metrics, options);
+    await this.#services.saveMetrics(this.args.outputDir, split, metrics, options);
   }
 
   /**
@@ -406,8 +408,10 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   #reporters(): TrainerCallback[] {
     const { reportTo, outputDir, runName, hubModelId } = this.args;
     const warn = (warning: string): void => this.#events.warnLater(warning);
-    const tell = reportTo.flatMap((name) => reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? []);
-    return outputDir === null ? tell : [...tell, modelCardCallback({ outputDir, hubModelId, warn })];
+    const tell = reportTo.flatMap(
+      (name) => this.#services.reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? [],
+    );
+    return outputDir === null ? tell : [...tell, this.#services.modelCard({ outputDir, hubModelId, warn })];
   }
 }
 

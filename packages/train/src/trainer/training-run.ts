@@ -7,7 +7,7 @@ import { isBetter } from "../metrics/better.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
 import type { Found, Task, TrainableModel } from "../tasks/task.ts";
-import { readJson } from "#platform";
+import { readJson } from "#files";
 import { loadCallbackStates } from "./callback-states.ts";
 import { evalKey, type CallbackContext, type TrainerEvent } from "./callbacks.ts";
 import { CheckpointWriter, type CheckpointParts } from "./checkpoint-writer.ts";

@@ -1,27 +1,11 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fetchFromHub, listHubFiles, notHere, openFile, repoId, type HubOptions } from "@gpugrad/bert";
-import type { DataFolder } from "./data/readers/folder.ts";
+import type { DataFolder } from "../data/readers/folder.ts";
 
-export { csvTracker } from "./trackers/csv.ts";
-export { latestCheckpoint } from "./checkpoint/checkpoints.ts";
-export {
-  checkOutputFolder,
-  exists,
-  OutputFolder,
-  readJsonFile as readJson,
-  writeJson,
-} from "./checkpoint/output-folder.ts";
-export { hubCallback } from "./hub/hub-callback.ts";
-export { jsonlTracker } from "./trackers/jsonl.ts";
-export { modelCardCallback } from "./hub/model-card-callback.ts";
-export { reporters } from "./trackers/reporters.ts";
-export { saveElsewhere } from "./checkpoint/elsewhere.ts";
-export { saveMetrics } from "./checkpoint/results.ts";
-export { saveTokenizer, tokenCache } from "./data/token-cache.ts";
-export { startWorkers } from "./data/tokenize-workers.ts";
-export { tensorBoardTracker } from "./trackers/tensorboard.ts";
-export { wandbTracker } from "./trackers/wandb.ts";
+export { saveTokenizer, tokenCache } from "../data/token-cache.ts";
+export { startWorkers } from "../data/tokenize-workers.ts";
+export { exists, readJson, writeJson } from "./json-files.ts";
 
 /** A local folder or file, or else a dataset of the Hub whose files are downloaded when they are opened. */
 export async function openDataFolder(idOrPath: string, options: HubOptions = {}): Promise<DataFolder> {
