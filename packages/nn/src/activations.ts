@@ -28,7 +28,7 @@ const relu6 = (x: Tensor): Tensor => clamp(x, { min: 0, max: 6 });
 
 /**
  * The activations by the names that Transformers' configurations give them in `hidden_act`.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/activations.py (ACT2CLS)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/activations.py (ACT2CLS)
  */
 const activations = {
   gelu: geluExact,

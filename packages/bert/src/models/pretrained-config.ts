@@ -65,7 +65,7 @@ export interface ConfigClass<C extends PretrainedConfig> {
  *
  * (`depth = 3` would come after the values that are given.) What concerns several fields at once is checked in `validate`.
  *
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/configuration_utils.py
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/configuration_utils.py
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the constructor gives every field its value
 export abstract class PretrainedConfig {

@@ -10,7 +10,7 @@ const notes = {
 /**
  * The table that Transformers prints about a plan, in its words, for those who know it; "" when all keys fit.
  *
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/utils/loading_report.py
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/utils/loading_report.py
  */
 export function formatLoadReport(
   plan: LoadPlan,

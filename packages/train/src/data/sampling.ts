@@ -40,7 +40,7 @@ export function windowedIndices(
  * doesn't suffice is noticed at once. Short data has shorter stretches: a quarter of it.
  *
  * @param groupSize rows that one update sees.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/trainer_pt_utils.py
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/trainer_pt_utils.py
  */
 export function lengthGroupedIndices(
   order: ArrayLike<number>,

@@ -426,7 +426,7 @@ const NO_DECAY = /(^|\.)bias$|LayerNorm|layer_norm|layernorm/;
 /**
  * Groups as Hugging Face's Trainer makes them: weight decay on all but biases and layer norms; embeddings do decay. Groups that are
  * there already (`layerwiseLrDecay`) become two each.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/trainer.py (get_decay_parameter_names)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/trainer.py (get_decay_parameter_names)
  */
 export function noDecayGroups<Options extends OptimizerOptions = OptimizerOptions>(
   params: NamedParameters | readonly ParamGroup<Options>[],

@@ -13,7 +13,7 @@ import type { EncoderConfig } from "../encoder-config.ts";
 
 /**
  * Multi-head attention of a sequence to itself: softmax(q kᵀ / √D) v for each of H heads.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertSelfAttention)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/bert/modeling_bert.py (BertSelfAttention)
  */
 export class SelfAttention extends Module {
   readonly query: Linear;

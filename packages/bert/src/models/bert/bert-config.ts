@@ -38,7 +38,7 @@ const fields = {
 /**
  * The configuration of BERT, with the defaults of bert-base-uncased.
  *
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/configuration_bert.py
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/bert/configuration_bert.py
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the constructor gives every field its value
 export class BertConfig extends PretrainedConfig {

@@ -10,7 +10,7 @@ import { BertModel, BertPreTrainedModel } from "./bert.ts";
 
 /**
  * BERT with a linear layer on the pooled first token: for one label, several labels, or a number.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertForSequenceClassification)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/bert/modeling_bert.py (BertForSequenceClassification)
  */
 export class BertForSequenceClassification extends BertPreTrainedModel {
   static override readonly architecture = "BertForSequenceClassification";
@@ -87,7 +87,7 @@ class OnlyMaskedLMHead extends Module {
 
 /**
  * BERT that guesses masked words.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertForMaskedLM)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/bert/modeling_bert.py (BertForMaskedLM)
  */
 export class BertForMaskedLM extends BertPreTrainedModel {
   static override readonly architecture = "BertForMaskedLM";

@@ -8,7 +8,7 @@ import { Encoder } from "./encoder.ts";
 
 /**
  * The sum of word, position and token type embeddings, then layer norm and dropout.
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertEmbeddings)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/bert/modeling_bert.py (BertEmbeddings)
  */
 export class BertEmbeddings extends Module {
   readonly word_embeddings: Embedding;

@@ -68,7 +68,7 @@ interface Places {
  * y[b, t] = word[ids[b, t]] + tokenType[types[b, t]] + position[t], in one pass: tables [rows, C] f32, ids and types [B, T] (i32 or
  * u32), y f32 [B, T, C]. An id out of range gives a row of NaN.
  * @throws when T is more than `position` has rows
- * @see https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py (BertEmbeddings)
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/bert/modeling_bert.py (BertEmbeddings)
  */
 export const bertEmbeddings = defineOp("bertEmbeddings", {
   takes: {
