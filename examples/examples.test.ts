@@ -30,15 +30,32 @@ test("the README's example learns exclusive or, and is the one in the README", (
   expect(readFileSync(join(root, "README.md"), "utf8")).toContain(program.join("\n").trim());
 });
 
+/** That a program is short, and imports packages by their names alone. */
+function expectFromOutside(file: string): void {
+  const program = readFileSync(join(root, file), "utf8");
+  expect(program.split("\n").length).toBeLessThan(60);
+  expect([...program.matchAll(/from "(.*)"/g)].every(([, from]) => from!.startsWith("@gpugrad/"))).toBe(true);
+}
+
 test("a task of one's own is learned by the Trainer, in fewer than 60 lines outside the packages", () => {
   const { code, stdout, stderr } = run("examples/custom-task.ts", []);
   expect(code, stderr).toBe(0);
   const [, error, share] = /^mean absolute error ([\d.]+); kind warm rude warm: ([\d.]+)$/.exec(stdout.trim())!;
   expect(Number(error)).toBeLessThan(0.1);
   expect(Math.abs(Number(share) - 0.75)).toBeLessThan(0.1);
-  const program = readFileSync(join(root, "examples/custom-task.ts"), "utf8");
-  expect(program.split("\n").length).toBeLessThan(60);
-  expect([...program.matchAll(/from "(.*)"/g)].every(([, from]) => from!.startsWith("@gpugrad/"))).toBe(true);
+  expectFromOutside("examples/custom-task.ts");
+});
+
+test("a model of one's own is trained by the Trainer, and opens again", () => {
+  const folder = join(out, "bag");
+  const { code, stdout, stderr } = run("examples/custom-model.ts", [folder]);
+  expect(code, stderr).toBe(0);
+  const [{ accuracy, logits }] = lines(stdout) as [{ accuracy: number; logits: number[][] }];
+  expect(accuracy).toBe(1);
+  expect(logits[0]![0]).toBeGreaterThan(logits[0]![1]! + 1); // two good words, and a bad one
+  const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as object;
+  expect(config).toMatchObject({ model_type: "bag-of-words", architectures: ["BagForSequenceClassification"], vocab_size: 12 }); // prettier-ignore
+  expectFromOutside("examples/custom-model.ts");
 });
 
 test("train:imdb --sample keeps its contract, and what it saves predicts", () => {
