@@ -12,6 +12,7 @@ import { destroy, init, manualSeed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BertConfig } from "./bert/bert-config.ts";
 import { BertForMaskedLM, BertForSequenceClassification } from "./bert/bert-heads.ts";
+import { PreTrainedModel } from "./pretrained.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);
@@ -142,5 +143,12 @@ test("sizes that the weights do not have are refused before they fill the memory
   );
   await expect(BertForSequenceClassification.fromPretrained(folder)).rejects.toThrow(
     /here: config: its sizes make a model of more than \d+ parameters, far more than the checkpoint has/,
+  );
+});
+
+test("a class of models that does not name its configuration's class is refused", async () => {
+  class Own extends PreTrainedModel {}
+  await expect(Own.fromPretrained("nowhere")).rejects.toThrow(
+    "fromPretrained: Own has no static Config, the class of its configuration.",
   );
 });

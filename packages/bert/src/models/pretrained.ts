@@ -46,6 +46,7 @@ const unsavedElements = 2 ** 26;
 /** A class of models that a checkpoint can be opened as. */
 export interface ModelClass<M extends PreTrainedModel, C extends PretrainedConfig = ConfigOf<M>> {
   new (config: C): M;
+  readonly name: string;
   readonly Config: ConfigClass<C>;
   readonly architecture: string;
   readonly baseModelPrefix: string;
@@ -106,6 +107,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
       onReport = console.warn,
       ...hub
     } = options;
+    check(this.Config, () => `fromPretrained: ${this.name} has no static Config, the class of its configuration.`);
     const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, hub) : idOrFolder;
     const config = configOf(this.Config, folder.name, await readConfigFile(folder), overrides);
     const weights = await openWeights(folder);
