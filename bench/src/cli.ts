@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { destroy, init } from "@gpugrad/tensor";
 import { Command, CommanderError } from "commander";
-import { trials } from "../../packages/tensor/src/runtime/device.ts";
+import { trials } from "../../packages/tensor/src/runtime/init.ts";
 import { encoderCases } from "./cases/encoder.ts";
 import { HOST_CASES, measureHost } from "./cases/host.ts";
 import { optimCases } from "./cases/optim.ts";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { destroy, device, init } from "@gpugrad/tensor";
-import { matmulKernels } from "../../packages/tensor/src/ops/matmul/kernels.ts";
-import { force } from "../../packages/tensor/src/ops/matmul/product.ts";
+import { matmulKernels } from "../../packages/tensor/src/ops/matmul/ladder.ts";
+import { force } from "../../packages/tensor/src/ops/matmul/choose.ts";
 import { layer, tuneShape } from "./tune.ts";
 
 afterEach(destroy);

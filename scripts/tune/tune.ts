@@ -1,13 +1,8 @@
 import { autocast, device, fromArray, matmul, type Tensor } from "@gpugrad/tensor";
-import {
-  choiceFrom,
-  chooseMatmul,
-  matmulKernels,
-  tuningKey,
-  type MatmulKernel,
-  type MatmulSizes,
-} from "../../packages/tensor/src/ops/matmul/kernels.ts";
-import { force } from "../../packages/tensor/src/ops/matmul/product.ts";
+import { choiceFrom, chooseMatmul, tuningKey } from "../../packages/tensor/src/ops/matmul/choose.ts";
+import { matmulKernels } from "../../packages/tensor/src/ops/matmul/ladder.ts";
+import { type MatmulKernel, type MatmulSizes } from "../../packages/tensor/src/ops/matmul/task.ts";
+import { force } from "../../packages/tensor/src/ops/matmul/choose.ts";
 
 /** A product as a layer has it: M × K by K × N, of which A or B lies transposed in memory. */
 export interface Shape {

@@ -4,9 +4,10 @@ import "@gpugrad/autograd";
 import * as gg from "@gpugrad/tensor";
 import { empty, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
 import { Adafactor, Adam, AdamW, clipFactor, clipGradNorm, clipGradValue, GradScaler, SGD } from "@gpugrad/train";
-import { attentionVariants } from "../../packages/tensor/src/ops/attention/attention.ts";
-import { matmulKernels, type MatmulKernel } from "../../packages/tensor/src/ops/matmul/kernels.ts";
-import { force } from "../../packages/tensor/src/ops/matmul/product.ts";
+import { attentionVariants } from "../../packages/tensor/src/ops/attention/ladder.ts";
+import { matmulKernels } from "../../packages/tensor/src/ops/matmul/ladder.ts";
+import { type MatmulKernel } from "../../packages/tensor/src/ops/matmul/task.ts";
+import { force } from "../../packages/tensor/src/ops/matmul/choose.ts";
 
 /** Lengths of rows: odd ones, whole vec4s, and those on either side of a choice. */
 const LENGTHS = [

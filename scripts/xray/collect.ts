@@ -4,7 +4,7 @@ import { device, init, scope, type AdapterInfo } from "@gpugrad/tensor";
 import { writeFileSync } from "node:fs";
 import { encoderCases } from "../../bench/src/cases/encoder.ts";
 import { loadRooms } from "../../bench/src/cases/rooms.ts";
-import { trials } from "../../packages/tensor/src/runtime/device.ts";
+import { trials } from "../../packages/tensor/src/runtime/init.ts";
 import type { BenchCase } from "../../packages/tensor/src/testing/bench-op.ts";
 import { rooms } from "./calls.ts";
 import { variantOf, type Variant } from "./variants.ts";

@@ -2,7 +2,7 @@
 // which it is; what the driver says of it follows there.
 import { device, init, kernel } from "@gpugrad/tensor";
 import { readFileSync, writeSync } from "node:fs";
-import { trials } from "../../packages/tensor/src/runtime/device.ts";
+import { trials } from "../../packages/tensor/src/runtime/init.ts";
 import { Pipelines } from "../../packages/tensor/src/runtime/pipelines.ts";
 import type { Variant } from "./variants.ts";
 

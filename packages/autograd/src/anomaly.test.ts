@@ -72,7 +72,7 @@ describe("detectAnomaly", () => {
     );
   });
 
-  test("infinities that the caller asked for are none; bad inputs are told", async () => {
+  test("infinities that the caller asked for are not reported; bad inputs are", async () => {
     const mask = tensor([true, false]);
     expect(await found([1, 2], (x) => softmax(maskedFill(x, mask, -Infinity)))).toBeUndefined();
     mask.dispose();

@@ -36,7 +36,7 @@ export interface Anomaly {
 
 /** What {@link detectAnomaly} takes. */
 export interface DetectAnomalyOptions {
-  /** The model's parameters, or a model: bad ones are found before any op, and places are told by their names. */
+  /** The model's parameters, or a model: bad ones are found before any op, and places are reported by their names. */
   parameters?: Iterable<readonly [name: string, parameter: Tensor]>;
 }
 
@@ -66,7 +66,7 @@ export async function detectAnomaly<T>(
   const names = new WeakMap<Tensor["storage"], string>();
   const runs: OpRun[] = [];
   const watch = watchNumerics(
-    (told) => void runs.push(...told),
+    (found) => void runs.push(...found),
     (storage) => names.get(storage),
   );
   for (const [name, parameter] of parameters) {

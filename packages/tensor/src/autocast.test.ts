@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { autocast, computeType } from "./autocast.ts";
 import { f16Bits, f16Value } from "./dtype.ts";
-import { matmulKernels, type MatmulKernel } from "./ops/matmul/kernels.ts";
+import { matmulKernels } from "./ops/matmul/ladder.ts";
+import { type MatmulKernel } from "./ops/matmul/task.ts";
 import { matmul } from "./ops/matmul/matmul.ts";
 import { matmulReference } from "./ops/matmul/matmul.reference.ts";
-import { force } from "./ops/matmul/product.ts";
-import { device } from "./runtime/device.ts";
+import { force } from "./ops/matmul/choose.ts";
+import { device } from "./runtime/init.ts";
 import { scope } from "./scope.ts";
 import { fromArray } from "./tensor.ts";
 import { expectClose, randomNormal, withDevice } from "./testing/check-op.ts";

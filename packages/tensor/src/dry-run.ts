@@ -2,7 +2,7 @@ import { numerics } from "./debug.ts";
 import { checked } from "./arguments.ts";
 import { check } from "./errors.ts";
 import { defaultGenerator } from "./random.ts";
-import { device, withDevice } from "./runtime/device.ts";
+import { device, withDevice } from "./runtime/init.ts";
 import { memory } from "./storage.ts";
 
 /** What a {@link dryRun} took. */

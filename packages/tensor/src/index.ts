@@ -4,7 +4,9 @@ export { argumentCheck, checked, checkOptions, type Takes } from "./arguments.ts
 export { autocast, computeType, type AutocastOptions, type ComputeType } from "./autocast.ts";
 export { bf16Bits, bf16Value, f16Bits, f16Value, type DType, type TypedArray } from "./dtype.ts";
 export { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError, ShaderError } from "./errors.ts";
-export { destroy, device, init, type AdapterInfo, type Device, type InitOptions } from "./runtime/device.ts";
+export { type AdapterInfo } from "./runtime/adapter.ts";
+export { type Device } from "./runtime/device.ts";
+export { destroy, device, init, type InitOptions } from "./runtime/init.ts";
 export { adapterKey, TUNING_VERSION, type Tuning } from "./runtime/tuning.ts";
 export {
   debug,

@@ -26,7 +26,7 @@ describe("debug({ checkNumerics })", () => {
     expect(message).toContain("checkNumerics: log is the first op that produced infinity:");
     expect(message).toContain("result: f32 [2,2] made by log: 0 NaN, 1 infinite, 3 finite from -0.693147 to 1.09861");
     expect(message).toContain("input 1: f32 [2,2] made by user: 0 NaN, 0 infinite, 4 finite from 0 to 3");
-    await y.data(); // told once
+    await y.data(); // reported once
     y.dispose();
     expect(undisposed()).toBe(before);
     debug({ checkNumerics: false });
@@ -67,35 +67,35 @@ describe("watchNumerics", () => {
 
   /** Runs that were inspected, and a look at more of them. */
   function watching(nameOf?: (of: object) => string | undefined) {
-    const told: OpRun[] = [];
-    const watch = watchNumerics((runs) => told.push(...runs), nameOf);
-    return { ...watch, told };
+    const reported: OpRun[] = [];
+    const watch = watchNumerics((runs) => reported.push(...runs), nameOf);
+    return { ...watch, reported };
   }
 
-  test("tells names, directions and inputs, without truth values and what is disposed", async () => {
+  test("reports names, directions and inputs, without truth values and what is disposed", async () => {
     const [x, y] = [tensor([1, -3]), tensor([Infinity, NaN, 2])];
     const gone = tensor([5]);
     gone.dispose();
-    const { inspect, finish, told } = watching((storage) => (storage === x.storage ? "weight" : undefined));
+    const { inspect, finish, reported } = watching((storage) => (storage === x.storage ? "weight" : undefined));
     inspect("mul", [x, gone, tensor([true]), { scale: 2 }], y);
     inspect("mul backward", [[y], -Infinity], x, x);
     provenance.op = "norm backward";
     inspect("sum", [], y, y);
     provenance.op = "user";
     await finish();
-    expect(told).toEqual([
+    expect(reported).toEqual([
       { op: "mul", direction: "forward", leaf: undefined, onPurpose: false },
       { op: "mul backward", direction: "backward", leaf: "weight", onPurpose: true },
       { op: "norm backward (sum)", direction: "backward", leaf: undefined, onPurpose: false },
     ].map((run) => expect.objectContaining(run) as unknown)); // prettier-ignore
     const ofX = { name: "weight", shape: [2], dtype: "f32", madeBy: "user", nan: 0, inf: 0, smallest: -3, largest: 1 };
     const ofY = { name: undefined, shape: [3], dtype: "f32", madeBy: "user", nan: 1, inf: 1, smallest: 2, largest: 2 };
-    expect(told.map(({ inputs, output }) => [inputs, output])).toEqual([[[ofX], ofY], [[ofY], ofX], [[], ofY]]); // prettier-ignore
+    expect(reported.map(({ inputs, output }) => [inputs, output])).toEqual([[[ofX], ofY], [[ofY], ofX], [[], ofY]]); // prettier-ignore
   });
 
   test("looks at a tensor once, until it changes in place", async () => {
     const x = tensor([1, 2]);
-    const { inspect, finish, told } = watching();
+    const { inspect, finish, reported } = watching();
     const times = await profile(() => {
       for (let i = 0; i < 3; i++) inspect("a", [x], x);
     });
@@ -103,21 +103,21 @@ describe("watchNumerics", () => {
     fill(x, NaN);
     inspect("b", [x], x);
     await finish();
-    expect(told.map(({ inputs: [input], output }) => [input!.nan, output.nan])).toEqual([[0, 0], [0, 0], [0, 0], [2, 2]]); // prettier-ignore
+    expect(reported.map(({ inputs: [input], output }) => [input!.nan, output.nan])).toEqual([[0, 0], [0, 0], [0, 0], [2, 2]]); // prettier-ignore
   });
 
   test("an op whose tensors do not fit into a log has them in the next", async () => {
     const x = tensor([1]);
-    const { inspect, finish, told } = watching();
+    const { inspect, finish, reported } = watching();
     for (let i = 1; i < 4096; i++) {
       fill(x, i);
       inspect("fill", [], x);
     }
     inspect("log", [tensor([Infinity])], tensor([NaN]));
     await finish();
-    expect(told.slice(0, -1).map(({ output }) => output.largest)).toEqual(
+    expect(reported.slice(0, -1).map(({ output }) => output.largest)).toEqual(
       Array.from({ length: 4095 }, (_, i) => i + 1),
     );
-    expect([told.at(-1)!.inputs[0]!.inf, told.at(-1)!.output.nan]).toEqual([1, 1]);
+    expect([reported.at(-1)!.inputs[0]!.inf, reported.at(-1)!.output.nan]).toEqual([1, 1]);
   });
 });

@@ -2,7 +2,7 @@ import { checked } from "./arguments.ts";
 import { numerics } from "./debug.ts";
 import { deviceBytes, dtypes, isFloat, type DType } from "./dtype.ts";
 import { GpugradError } from "./errors.ts";
-import { device } from "./runtime/device.ts";
+import { device } from "./runtime/init.ts";
 import { kernel } from "./runtime/kernel.ts";
 import { run } from "./runtime/run.ts";
 import { forEachTensor, keep } from "./scope.ts";
@@ -68,19 +68,19 @@ interface Log {
 export interface NumericsWatch {
   /** Looks at what `op` made of `args`. */
   inspect: (op: string, args: readonly unknown[], output: Tensor, leaf?: Tensor) => void;
-  /** Until all that was inspected is told. */
+  /** Until all that was inspected is reported. */
   finish: () => Promise<void>;
-  /** Forgets what is not told yet. */
+  /** Forgets what is not reported yet. */
   drop: () => void;
 }
 
 /**
  * Has the device look through what it is told to `inspect`, with one more dispatch per tensor, and no read until `finish` (or until some
- * thousand tensors were looked at). Then `tell` hears of the runs, in their order. To be put in the place of {@link numerics}.
+ * thousand tensors were looked at). Then `report` is called with the runs, in their order. To be put in the place of {@link numerics}.
  * @param nameOf names for tensors, by their memory
  */
 export function watchNumerics(
-  tell: (runs: readonly OpRun[]) => void,
+  report: (runs: readonly OpRun[]) => void,
   nameOf: (storage: Storage) => string | undefined = () => undefined,
 ): NumericsWatch {
   let log: Log | undefined;
@@ -90,7 +90,7 @@ export function watchNumerics(
   const finish = (): Promise<void> => {
     const current = log;
     log = undefined;
-    if (current) reading = reading.then(() => read(current)).then(tell);
+    if (current) reading = reading.then(() => read(current)).then(report);
     return reading;
   };
 
@@ -164,7 +164,7 @@ async function read({ statistics, runs }: Log): Promise<OpRun[]> {
   try {
     words = new Uint32Array(await storage.device.read(storage.buffer, statistics.byteLength));
   } catch {
-    return []; // the device failed: whoever reads next is told
+    return []; // the device failed: the next read throws
   } finally {
     statistics.dispose();
   }

@@ -1,6 +1,6 @@
 // What a tensor holds, added to slot `slot` of a log: how many NaN, how many infinities, and the largest and smallest finite value.
 //
-// NaN and infinity are told by their bits, since compilers may assume that there are none. Values are compared as keys: unsigned
+// NaN and infinity are recognized by their bits, since compilers may assume that there are none. Values are compared as keys: unsigned
 // integers in the order of the numbers. The smallest is kept as the largest complement, so that a slot begins as zeros.
 // Mapping: each invocation reads every `threads`-th word and adds up for itself; then at most four integer atomics.
 // Traffic: x is read once.

@@ -41,7 +41,7 @@ export const notDifferentiable = (why: string): NotDifferentiable => ({ why });
 
 /**
  * Makes an op of its forward and backward. A call runs forward in a scope of its own, names what it makes after the op, and
- * tells the recorder, if autograd is there and an input requires a gradient.
+ * informs the recorder, if autograd is there and an input requires a gradient.
  *
  * Sixteen-bit tensors are for storage: `defineOp` in `define-op.ts` widens them to f32 first. This is the layer below.
  */

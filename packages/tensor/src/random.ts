@@ -12,7 +12,7 @@ export interface Draw {
 /** All that a {@link Generator} is: plain numbers, so that JSON holds it. */
 export interface GeneratorState {
   readonly key: readonly [number, number];
-  /** Upper half of the counter: tells generators of one key apart. */
+  /** Upper half of the counter: distinguishes generators of one key. */
   readonly stream: readonly [number, number];
   /** Blocks of four words drawn so far: the lower half of the counter. */
   readonly blocks: number;
@@ -91,7 +91,7 @@ export class Generator {
     return this;
   }
 
-  /** Where it stands: `setState` goes back there exactly. */
+  /** Where it is: `setState` goes back there exactly. */
   get state(): GeneratorState {
     return { key: this.#key, stream: this.#stream, blocks: this.#blocks };
   }

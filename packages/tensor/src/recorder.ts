@@ -5,7 +5,7 @@ export interface GradNode {
   readonly op: string;
 }
 
-/** One call of an op, as it is told to the recorder. */
+/** One call of an op, as it is passed to the recorder. */
 export interface Call {
   readonly op: string;
   /** The tensors that gradients can flow to, by name. */

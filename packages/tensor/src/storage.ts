@@ -1,6 +1,7 @@
 import { GpugradError } from "./errors.ts";
 import { provenance } from "./provenance.ts";
-import { device, told, type Device } from "./runtime/device.ts";
+import { describers, type Device } from "./runtime/device.ts";
+import { device } from "./runtime/init.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
 import { showBytes } from "./runtime/show-bytes.ts";
 
@@ -24,7 +25,7 @@ export class Storage {
   readonly device: Device;
   readonly buffer: PooledBuffer;
   readonly op: string;
-  /** What it is kept for, if `keep` was told. */
+  /** What it is kept for, if `keep` was given that. */
   owner: string | undefined;
   /** How many steps of a tape need it for their backward. */
   saves = 0;
@@ -129,10 +130,10 @@ export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory
   return Object.fromEntries(entries.sort(([, a], [, b]) => b.bytes - a.bytes));
 }
 
-/** How many ops of an owner are told by name. */
+/** How many ops of an owner are listed by name. */
 const TOLD = 4;
 
-told.memory = (of) =>
+describers.memory = (of) =>
   Object.entries(memoryByOwner(of))
     .map(([owner, { bytes, byOp }]) => {
       const ops = Object.entries(byOp);

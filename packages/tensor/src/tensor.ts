@@ -3,7 +3,7 @@ import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isFloat, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
-import { device } from "./runtime/device.ts";
+import { device } from "./runtime/init.ts";
 import { kernel } from "./runtime/kernel.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
 import { INPUTS_BEFORE } from "./runtime/queue.ts";

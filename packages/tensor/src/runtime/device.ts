@@ -1,83 +1,12 @@
-import { environment, readTuning, requestAdapter } from "#platform";
-import { checkOptions } from "../arguments.ts";
-import { check, DeviceError, DeviceLostError, GpugradError, OutOfMemoryError } from "../errors.ts";
+import { requestAdapter } from "#platform";
+import { check, DeviceError, DeviceLostError, OutOfMemoryError } from "../errors.ts";
+import { adapterInfo, SUBGROUP_MATRIX, type AdapterInfo } from "./adapter.ts";
 import { Pipelines, refuseFailed } from "./pipelines.ts";
 import { nullGpu } from "./null-gpu.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
 import { INPUTS_BEFORE, Queue } from "./queue.ts";
 import { showBytes } from "./show-bytes.ts";
-import { adapterKey, choicesFor, type Tuning } from "./tuning.ts";
-
-/** What `init()` found: for the reader, and for the choice of kernels. */
-export interface AdapterInfo {
-  /** The adapter's own words: `llvmpipe (LLVM 19.1.7, 256 bits)`. */
-  readonly description: string;
-  readonly vendor: string;
-  readonly architecture: string;
-  /** Runs on the CPU: kernels without workgroup memory win there. */
-  readonly cpu: boolean;
-  /** Smallest and largest number of lanes that work in lockstep; 1 where subgroups aren't offered. */
-  readonly subgroupSize: readonly [min: number, max: number];
-  /** Bytes of memory, and invocations, that a workgroup may have on this device. */
-  readonly workgroupBytes: number;
-  readonly workgroupInvocations: number;
-  /** What matrix units multiply by one instruction, where WebGPU lets subgroups use them: f16, with sums in f32. */
-  readonly subgroupMatrix: SubgroupMatrix | undefined;
-  readonly features: readonly string[];
-  readonly via: AdapterChoice["via"];
-}
-
-/** M × K by K × N in one instruction of a subgroup. */
-export interface SubgroupMatrix {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-  /** What went wrong when it was tried at the start: no kernel uses it then. */
-  problem: string | undefined;
-}
-
-const CPU_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|basic render/i;
-
-/** Not in the standard yet, and so not in its types. */
-const SUBGROUP_MATRIX = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
-
-interface SubgroupMatrixConfig {
-  componentType: string;
-  resultComponentType: string;
-  M: number;
-  N: number;
-  K: number;
-}
-
-/** The largest shape with factors in f16 and sums in f32. */
-function subgroupMatrixOf(info: GPUAdapterInfo): SubgroupMatrix | undefined {
-  const configs = (info as { subgroupMatrixConfigs?: Iterable<SubgroupMatrixConfig> }).subgroupMatrixConfigs ?? [];
-  const [best] = [...configs]
-    .filter((config) => config.componentType === "f16" && config.resultComponentType === "f32")
-    .sort((x, y) => y.M * y.N * y.K - x.M * x.N * x.K);
-  return best && { M: best.M, N: best.N, K: best.K, problem: undefined };
-}
-
-function adapterInfo(choice: AdapterChoice, gpu: GPUDevice): AdapterInfo {
-  const { info } = choice.adapter;
-  const { description } = choice;
-  return {
-    description,
-    vendor: info.vendor,
-    architecture: info.architecture,
-    cpu: CPU_ADAPTERS.test(`${description} ${info.vendor} ${info.architecture} ${info.device}`),
-    // Some browsers offer subgroups and call their size 0: then nothing is to rely on it.
-    subgroupSize: gpu.features.has("subgroups")
-      ? [Math.max(1, info.subgroupMinSize), Math.max(1, info.subgroupMaxSize)]
-      : [1, 1],
-    workgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
-    workgroupInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
-    subgroupMatrix: gpu.features.has(SUBGROUP_MATRIX) ? subgroupMatrixOf(info) : undefined,
-    features: [...gpu.features].sort(),
-    via: choice.via,
-  };
-}
 
 /** A WebGPU device with what gpugrad keeps beside it: buffers, pipelines, the queue. */
 export class Device {
@@ -88,15 +17,15 @@ export class Device {
   readonly pipelines: Pipelines;
   /** Bytes that buffers may take: see {@link InitOptions}. */
   memoryLimit: number;
-  /** Asked to give back what can be made again, before memory is refused. */
-  readonly givers = new Set<() => void>();
+  /** Called to give back what can be made again, before memory is refused. */
+  readonly reclaimers = new Set<() => void>();
   /** Which kernels were measured to be fastest, by what they compute: see {@link Tuning}. */
   tuning: ReadonlyMap<string, string> = new Map();
   #choice: AdapterChoice;
   #failure: Error | undefined;
   #destroyed = false;
   #staging: GPUBuffer[] = [];
-  /** Those who wait for the device, to be told if it is lost. */
+  /** What rejects the waits under way, if the device is lost. */
   readonly #waiting = new Set<() => void>();
   readonly #maxBytes: number;
 
@@ -125,7 +54,7 @@ export class Device {
           `the GPU device was lost (${reason}): ${message}. Call init() for a new one, and give tensors their values again with restore().`,
         ),
       );
-      for (const tell of this.#waiting) tell();
+      for (const reject of this.#waiting) reject();
     });
   }
 
@@ -196,8 +125,8 @@ export class Device {
     const size = pool.sizeFor(bytes);
     const fits = (): boolean => pool.allocatedBytes + size <= memoryLimit;
     if (!fits() && pool.freeBytes > pool.reservedBytes) this.trim();
-    if (!fits() && this.givers.size > 0) {
-      for (const give of this.givers) give();
+    if (!fits() && this.reclaimers.size > 0) {
+      for (const reclaim of this.reclaimers) reclaim();
       this.trim();
     }
     if (!fits()) {
@@ -250,9 +179,9 @@ export class Device {
   /** What `work` comes to; or rejects as soon as the device is lost, whatever becomes of `work`. */
   #unlessLost<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const tell = (): void => reject(this.#failure!);
-      this.#waiting.add(tell);
-      work.then(resolve, reject).finally(() => this.#waiting.delete(tell));
+      const rejectWait = (): void => reject(this.#failure!);
+      this.#waiting.add(rejectWait);
+      work.then(resolve, reject).finally(() => this.#waiting.delete(rejectWait));
     });
   }
 
@@ -291,7 +220,7 @@ export class Device {
   /** The error that no more memory can be had, with what it is taken by. */
   #outOfMemory(what: string, available: number): OutOfMemoryError {
     return new OutOfMemoryError(
-      `out of memory: ${what}. Taken are ${showBytes(this.pool.allocatedBytes)}:${told.memory(this)}\n` +
+      `out of memory: ${what}. In use: ${showBytes(this.pool.allocatedBytes)}:${describers.memory(this)}\n` +
         "Smaller batches, shorter texts or gradient checkpointing need less.",
       { available },
     );
@@ -315,123 +244,5 @@ export class Device {
   }
 }
 
-let current: Device | undefined;
-let starting: Promise<Device> | undefined;
-/** The memory limit of a device that was lost, until another takes its place. */
-let keptLimit: number | undefined;
-
-/** Says what the memory of a device is taken by: `storage.ts` knows, which stands on this file. */
-export const told = { memory: (_: Device): string => "" };
-
-/** What {@link init} takes. */
-export interface InitOptions {
-  /**
-   * Bytes that tensors may take on the device: what needs more throws an {@link OutOfMemoryError}, and the device can be used on. To
-   * leave room for other programs, or to try what a smaller GPU would do. Also the variable `GPUGRAD_MEMORY_LIMIT`. Default: no
-   * limit but the device's own, which is known only when it refuses; the device is then to be replaced by another `init()`.
-   */
-  memoryLimit?: number;
-  /**
-   * What `pnpm tune` measured; one of another adapter or version is ignored. In Node the file in the cache folder, unless said
-   * otherwise here or by the variable `GPUGRAD_TUNING=off`. `false`: kernels are chosen by the built-in rules alone.
-   */
-  tuning?: Tuning | false;
-}
-
-/**
- * Makes the device that all tensors live on. Call it once, before the first tensor; later calls give the same device,
- * with the limit or the tuning that they name.
- * @throws when no adapter is found: the message lists what was tried.
- */
-export async function init(options: InitOptions = {}): Promise<Device> {
-  checkOptions("init", options, { memoryLimit: "number?", tuning: "any" });
-  const { memoryLimit, tuning } = options;
-  check(
-    memoryLimit === undefined || memoryLimit > 0,
-    () => `init: memoryLimit is ${memoryLimit}, not a number of bytes above 0.`,
-  );
-  if (current?.failed) {
-    // A lost device is replaced by one with its limit; of its tensors those live on that are restored.
-    const limit = current.memoryLimit;
-    const ended = destroy();
-    keptLimit = limit;
-    starting = ended.then(() => start(options));
-  }
-  starting ??= start(options);
-  const mine = starting;
-  try {
-    const device = await mine;
-    if (starting === mine) current = device;
-    // It may be another call's that started with other options, or long before.
-    if (memoryLimit !== undefined) device.memoryLimit = memoryLimit;
-    if (tuning !== undefined) device.tuning = choicesFor(device.adapter, tuning);
-    return device;
-  } catch (error) {
-    if (starting === mine) starting = undefined; // the next call tries again
-    throw error;
-  }
-}
-
-/** Tries for what can't be relied on everywhere: each throws if it computes wrongly. The ops that use it say how to try it. */
-export const trials: { subgroupMatrix?: () => Promise<void> } = {};
-
-/** A device, and what came of the trials on it. */
-async function start({ tuning, memoryLimit = keptLimit ?? limitFromEnvironment() }: InitOptions): Promise<Device> {
-  const device = await Device.create(memoryLimit);
-  keptLimit = undefined;
-  device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
-  const { subgroupMatrix, cpu } = device.adapter;
-  if (subgroupMatrix && !cpu && trials.subgroupMatrix)
-    subgroupMatrix.problem = await problemWith(trials.subgroupMatrix);
-  return device;
-}
-
-function limitFromEnvironment(): number {
-  const given = environment("GPUGRAD_MEMORY_LIMIT");
-  const limit = given ? Number(given) : Infinity;
-  check(limit > 0, `GPUGRAD_MEMORY_LIMIT: ${given} is not a number of bytes such as ${2 ** 30}.`);
-  return limit;
-}
-
-/** Runs a trial on a device of its own, so that what breaks there breaks nothing else. Returns what went wrong, if anything did. */
-export async function problemWith(trial: () => Promise<void>): Promise<string | undefined> {
-  const outer = current;
-  const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-  try {
-    current = await Device.create();
-    const problem = await trial().then(() => undefined, messageOf);
-    await current.finish(); // throws where a kernel that does not compile is behind it
-    return problem;
-  } catch (error) {
-    return messageOf(error);
-  } finally {
-    if (current !== outer) await current?.destroy();
-    current = outer;
-  }
-}
-
-/** The device made by {@link init}. */
-export function device(): Device {
-  if (!current) throw new GpugradError("there is no device yet: `await init()` before the first tensor.");
-  return current;
-}
-
-/** Does `work` with another device in the place of the present one. */
-export function withDevice<T>(other: Device, work: () => T): T {
-  const before = current;
-  current = other;
-  try {
-    return work();
-  } finally {
-    current = before;
-  }
-}
-
-/** Finishes the work under way and gives the device back, so that the process can end. `init()` makes a new one. */
-export async function destroy(): Promise<void> {
-  const old = current;
-  current = undefined;
-  starting = undefined;
-  keptLimit = undefined;
-  await old?.destroy();
-}
+/** Describes what a device's memory is used for: filled in by `storage.ts`, which imports this file. */
+export const describers = { memory: (_: Device): string => "" };

@@ -24,7 +24,7 @@ export interface Binding {
   readonly index: number;
   readonly name: string;
   readonly kind: "read-only-storage" | "storage" | "uniform";
-  /** What a storage buffer is an array of, if that is numbers of 32 bits. u32 stands for the bits of any dtype. */
+  /** What a storage buffer is an array of, if that is numbers of 32 bits. u32 means the bits of any dtype. */
   readonly element: "f32" | "i32" | "u32" | undefined;
 }
 
@@ -175,6 +175,28 @@ export function specialize(base: Kernel, values: Record<string, string | number>
     }
     made = kernel(base.file, code);
     variants.set(key, made);
+  }
+  return made;
+}
+
+const replaced = new WeakMap<Kernel, Map<string, Kernel>>();
+
+/**
+ * The kernel with `code` in the place of its function `name`; what else `code` declares comes along. For what a kernel does only at
+ * times and at length, so that it can be read without. Throws when it has no such function.
+ */
+export function replaceFunction(base: Kernel, name: string, code: string): Kernel {
+  let variants = replaced.get(base);
+  if (!variants) replaced.set(base, (variants = new Map<string, Kernel>()));
+  let made = variants.get(code);
+  if (!made) {
+    const own = new RegExp(`^fn ${name}\\((?:.*\\}$|[^]*?^\\}$)`, "m"); // on one line, or up to a brace at the beginning of one
+    check(own.test(base.code), `${base.file}: no function ${name} to replace.`);
+    made = kernel(
+      base.file,
+      base.code.replace(own, () => code),
+    );
+    variants.set(code, made);
   }
   return made;
 }

@@ -30,7 +30,7 @@ test("what doesn't fit the limit is refused with what is taken; then all goes on
   const more = (): unknown => scope(() => [1, 2, 3].map((x) => add(sum, x)));
   expect(more).toThrow(OutOfMemoryError);
   expect(more).toThrow(
-    "out of memory: add needs 1 MiB, and the memory limit is 4 MiB. Taken are 4 MiB:\n" +
+    "out of memory: add needs 1 MiB, and the memory limit is 4 MiB. In use: 4 MiB:\n" +
       "  3 MiB other tensors (add 3 MiB)\n  1 MiB parameters\n",
   );
   expect(memory().storages).toBe(before);
@@ -112,7 +112,7 @@ test("a recording sets aside what it takes, and nothing else that is free", asyn
   expect(reserved()).toEqual([undefined, device().pool.allocatedBytes]);
 });
 
-test("recordings lend their memory to their owner's other work, which is told of if it keeps some", async () => {
+test("recordings lend their memory to their owner's other work, which is notified if it keeps some", async () => {
   await init();
   const { pool } = device();
   const x = zeros([1000]);
@@ -126,7 +126,7 @@ test("recordings lend their memory to their owner's other work, which is told of
   expect(kept).toHaveBeenCalledTimes(1);
   expect((await y.data())[0]).toBe(5);
   recording.replay();
-  expect((await y.data())[0]).toBe(1); // so it has to be told of
+  expect((await y.data())[0]).toBe(1); // so it has to be notified
   expect((await result.data())[0]).toBe(3);
   const z = add(x, 6); // nothing is lent now
   expect(pool.allocatedBytes).toBe(allocatedBytes + 4096);
@@ -160,7 +160,7 @@ test("init() on a running device applies the limit that it names, and only then"
   expect(other).toBe(one);
   const full = zeros([MIB / 2]); // 2 MiB
   await init({ memoryLimit: MIB });
-  expect(() => zeros([MIB / 4])).toThrow("full needs 1 MiB, and the memory limit is 1 MiB. Taken are 2 MiB");
+  expect(() => zeros([MIB / 4])).toThrow("full needs 1 MiB, and the memory limit is 1 MiB. In use: 2 MiB");
   await expect(init({ memoryLimit: -1 })).rejects.toThrow("init: memoryLimit is -1, not a number of bytes above 0.");
   await init();
   expect(device().memoryLimit).toBe(MIB);

@@ -33,7 +33,7 @@ const searchOrder = ["hardware", "lavapipe", "swiftshader"] as const;
  * of an adapter's name); without it a GPU, else Mesa's lavapipe, else SwiftShader, which is fetched from npm into the
  * cache folder. Nothing on the system is changed.
  *
- * @throws if there is none, with all that was tried and the commands that mend it.
+ * @throws if there is none, with all that was tried and the commands that fix it.
  */
 export async function requestAdapter(): Promise<AdapterChoice> {
   Object.assign(globalThis, globals); // GPUBufferUsage and its like

@@ -27,7 +27,7 @@ function fakeNpm(script: string): void {
 
 const cacheIsEmpty = () => !existsSync(cacheFolder()) || readdirSync(cacheFolder()).length === 0;
 
-test("an adapter that is not here: the error lists what was tried and how to mend it", async () => {
+test("an adapter that is not here: the error lists what was tried and how to fix it", async () => {
   vi.stubEnv("GPUGRAD_ADAPTER", "voodoo 3dfx");
   await expect(requestAdapter()).rejects.toThrow(
     /no WebGPU adapter for GPUGRAD_ADAPTER=voodoo 3dfx[^]*- voodoo 3dfx: [^]*doctor --fix/,

@@ -1,10 +1,10 @@
 import { checked } from "../arguments.ts";
 import { check } from "../errors.ts";
-import { device } from "./device.ts";
+import { device } from "./init.ts";
 import { totalsOf, type DispatchTime, type KernelTime } from "./timestamps.ts";
 
 /**
- * Runs `work` and tells how long each kernel took on the device. Each dispatch gets a pass of its own, so the whole takes a little
+ * Runs `work` and returns how long each kernel took on the device. Each dispatch gets a pass of its own, so the whole takes a little
  * longer than without.
  * @throws when the adapter has no timestamp queries
  */
@@ -13,7 +13,7 @@ export const profile = checked("profile", { work: "function" }, async (work: () 
 );
 
 /**
- * Runs `work` and tells of each dispatch when it began and ended on the device, in the order in which they were recorded; as
+ * Runs `work` and returns for each dispatch when it began and ended on the device, in the order in which they were recorded; as
  * {@link profile} does, which adds them up.
  * @throws when the adapter has no timestamp queries
  */

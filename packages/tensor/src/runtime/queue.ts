@@ -154,7 +154,7 @@ export class Queue {
     this.batch++;
   }
 
-  /** From now on commands are told to `recording` as well. */
+  /** From now on commands are passed to `recording` as well. */
   beginRecording(recording: Recording): void {
     this.flush();
     this.#recording = recording;

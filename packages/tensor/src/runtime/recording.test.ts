@@ -7,7 +7,7 @@ import { manualSeed } from "../random.ts";
 import { scope } from "../scope.ts";
 import { fromArray, type Tensor, undisposed } from "../tensor.ts";
 import { withDevice } from "../testing/check-op.ts";
-import { device } from "./device.ts";
+import { device } from "./init.ts";
 import { record } from "./recording.ts";
 
 describe("record", () => {

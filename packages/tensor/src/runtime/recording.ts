@@ -1,6 +1,6 @@
 import { checked } from "../arguments.ts";
 import { check } from "../errors.ts";
-import { device } from "./device.ts";
+import { device } from "./init.ts";
 import { setScalar, type Field, type Kernel, type Params } from "./kernel.ts";
 
 const refreshers = new WeakMap<readonly number[], () => readonly number[]>();

@@ -1,6 +1,6 @@
 import { check, GpugradError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { device } from "./device.ts";
+import { device } from "./init.ts";
 import type { Kernel, Params } from "./kernel.ts";
 import type { PooledBuffer } from "./pool.ts";
 

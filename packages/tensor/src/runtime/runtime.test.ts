@@ -67,7 +67,7 @@ describe("a kernel's own declarations", () => {
     expect(() => run(parsed, { x }, { ...params, stop: 1 }, { threads: 2 })).toThrow(/Params has no field stop/);
   });
 
-  test("a tensor of another dtype than the kernel declares is refused; u32 stands for any bits", async () => {
+  test("a tensor of another dtype than the kernel declares is refused; u32 takes any bits", async () => {
     const x = tensor([1, 2], "i32");
     expect(() => run(parsed, { x }, params, { threads: 2 })).toThrow(
       'test/add.wgsl: x is an array of f32, but was given Tensor([2] i32, user). Pass it to("f32") first',
@@ -213,7 +213,7 @@ describe("what goes wrong on the device becomes an exception", () => {
     expect(await tensor([4]).item()).toBe(4); // which does the new one no harm
   });
 
-  test("who waits for a device that is lost is told, whatever the driver does", async () => {
+  test("waiting for a device that is lost fails, whatever the driver does", async () => {
     const { gpu } = device();
     const never = vi.spyOn(gpu.queue, "onSubmittedWorkDone").mockReturnValue(new Promise(() => undefined));
     const finished = device().finish();
@@ -254,7 +254,7 @@ describe("what goes wrong on the device becomes an exception", () => {
   });
 });
 
-test("profile() tells the device time of each kernel", async () => {
+test("profile() returns the device time of each kernel", async () => {
   const times = await profile(() => scope(() => void softmax(softmax(empty([64, 64])))));
   const [time] = times;
   expect(time!.kernel).toMatch(/^ops\/softmax\/softmax/);

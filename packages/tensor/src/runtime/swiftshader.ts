@@ -70,7 +70,7 @@ export function useSwiftShader(folder: string): void {
 /** Downloads the package with npm into `folder`, checks it, and returns the archive in it that holds the driver. */
 async function fetchArchive(folder: string): Promise<Buffer> {
   const npm = ["pack", source.spec, "--pack-destination", folder, "--loglevel", "error"];
-  // npm stands beside node, also where PATH does not say so.
+  // npm lies beside node, also where PATH does not have it.
   const env = {
     ...process.env,
     PATH: [process.env["PATH"], dirname(process.execPath)].filter(Boolean).join(delimiter),

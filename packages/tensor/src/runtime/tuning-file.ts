@@ -20,7 +20,7 @@ export async function readTuning(adapterKey: string): Promise<unknown> {
   }
 }
 
-/** Keeps a tuning, and tells where. */
+/** Keeps a tuning, and returns where. */
 export async function writeTuning(tuning: Tuning): Promise<string> {
   const file = tuningFile(tuning.adapter);
   await mkdir(dirname(file), { recursive: true });

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { destroy, init } from "./device.ts";
+import { destroy, init } from "./init.ts";
 import { tuningFile, writeTuning } from "./tuning-file.ts";
 import { adapterKey, TUNING_VERSION, type Tuning } from "./tuning.ts";
 

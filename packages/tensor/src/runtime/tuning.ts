@@ -1,4 +1,4 @@
-import type { AdapterInfo } from "./device.ts";
+import { type AdapterInfo } from "./adapter.ts";
 
 /** Counted up when kernels change so much that old measurements mislead. */
 export const TUNING_VERSION = 1;
@@ -12,7 +12,7 @@ export interface Tuning {
   choices: Record<string, string>;
 }
 
-/** All that tells one adapter from another; Dawn's description includes the version of the driver. */
+/** All that distinguishes one adapter from another; Dawn's description includes the version of the driver. */
 export const adapterKey = ({ vendor, architecture, description }: AdapterInfo): string =>
   [vendor, architecture, description].join(" / ");
 

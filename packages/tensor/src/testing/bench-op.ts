@@ -12,7 +12,7 @@ export interface BenchCase {
   bytes: number;
   /** Which arithmetic is the limit: of f32 unless said otherwise, or that of f16 factors (`autocast`). */
   arithmetic?: "f32" | "f16";
-  /** Timed by the clock on the wall even where the device tells times: for what is more than its kernels, like a training step. */
+  /** Timed by the clock on the wall even where the device has timestamps: for what is more than its kernels, like a training step. */
   wall?: boolean;
   /** Too much for a CPU adapter. */
   gpuOnly?: boolean;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { isFloat, type DType } from "../dtype.ts";
 import { uniformFloat } from "../random.ts";
 import type { Backward } from "../recorder.ts";
-import { destroy, device, init } from "../runtime/device.ts";
+import { destroy, device, init } from "../runtime/init.ts";
 import { folding } from "../runtime/run.ts";
 import { scope } from "../scope.ts";
 import { showShape, sizeOf, type Shape } from "../shape.ts";

@@ -158,7 +158,7 @@ describe("training that doesn't fit", () => {
     expect(error).toBeInstanceOf(OutOfMemoryError);
     const { message } = withMemoryAdvice(error as OutOfMemoryError, { config: tiny, ...shape });
     expect(message).toMatch(
-      /needs .* and the memory limit is 4\.8 MiB\. Taken are .*\n +[^ ]+ MiB saved for backward \(/,
+      /needs .* and the memory limit is 4\.8 MiB\. In use: .*\n +[^ ]+ MiB saved for backward \(/,
     );
     expect(message).toMatch(
       /An update with batches of 8 rows of 128 tokens needs [67]\..* MiB of 4\.77 MiB \(parameters 187 KiB, gradients 187 KiB, optimizer/,

@@ -63,7 +63,7 @@ export class RecordedSteps {
 
   constructor(update: UpdateHalves) {
     this.#update = update;
-    this.#device.givers.add(this.#forget); // where memory is short, an update is recorded once more when its shape comes again
+    this.#device.reclaimers.add(this.#forget); // where memory is short, an update is recorded once more when its shape comes again
   }
 
   /**
@@ -175,7 +175,7 @@ export class RecordedSteps {
 
   /** Gives the memory of all recordings back. */
   dispose(): void {
-    this.#device.givers.delete(this.#forget);
+    this.#device.reclaimers.delete(this.#forget);
     this.#disposeRecordings();
   }
 

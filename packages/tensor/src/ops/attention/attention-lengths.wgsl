@@ -43,7 +43,7 @@ fn main(
     if (!hidden(mask[mask_first + j * params.mask_strides.w])) { own = j + 1u; }
   }
   atomicMax(&visible, own);
-  workgroupBarrier(); // all have told their last visible key
+  workgroupBarrier(); // all have written their last visible key
   let first = atomicLoad(&visible);
   own = first;
   for (var n = lane; n < (keys - first) * params.vectors; n += 64u) {
@@ -53,7 +53,7 @@ fn main(
   }
   if (first == 0u) { own = keys; }
   atomicMax(&length, own);
-  workgroupBarrier(); // all have told what they found
+  workgroupBarrier(); // all have written what they found
   if (lane == 0u) { lengths[head] = atomicLoad(&length); }
 }
 

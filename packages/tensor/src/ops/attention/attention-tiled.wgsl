@@ -115,14 +115,14 @@ fn main(
       for (var r = 0u; r < 4u; r++) {
         let i = first + local.y * 4u + r;
         let bits = mask_bits(mask_at, i, j);
-        var score = s[c][r] * params.scale + bias(bits);
-        score = select(vec4f(LOWEST), score, sees(i, j, bits) | is_nan(score)); // hiding takes −∞, which leaves NaN as it is
+        let hide = bitcast<vec4f>(select(vec4u(MINUS_INFINITY), vec4u(), sees(i, j, bits))); // −∞ leaves NaN as it is
+        let score = s[c][r] * params.scale + bias(bits) + hide;
         s[c][r] = score;
         largest[r] = max(max(largest[r], max(score.x, score.y)), max(score.z, score.w));
       }
     }
     parts[thread] = largest;
-    workgroupBarrier(); // the eight that share four queries have told their largest scores
+    workgroupBarrier(); // the eight that share four queries have written their largest scores
     for (var x = 0u; x < 8u * one; x++) { largest = max(largest, parts[local.y * 8u + x]); }
     let shrink = exp_negative(m - largest);
     m = largest;
@@ -131,9 +131,9 @@ fn main(
       let j = tile + (c * 8u + local.x) * 4u;
       for (var r = 0u; r < 4u; r++) {
         let i = first + local.y * 4u + r;
-        var p = select(vec4f(), exp_negative(s[c][r] - m[r]), sees(i, j, mask_bits(mask_at, i, j)) | is_nan(s[c][r]));
+        var p = exp_negative(s[c][r] - m[r]);
         l[r] += (p.x + p.y) + (p.z + p.w);
-        if (DROPOUT) { p = select(vec4f(), p, kept((head * queries + i) * keys + j)); }
+        if (DROPOUT) { p = select(vec4f(), p, kept_four((head * queries + i) * keys + j)); }
         s[c][r] = p;
       }
     }
@@ -204,22 +204,18 @@ fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
   return vec4u(mask[at], mask[at + step], mask[at + 2u * step], mask[at + 3u * step]);
 }
 
-// Which of the keys j … j+3 query i sees.
+// Which of the keys j … j+3 query i sees, whatever an additive mask says.
 fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
   let key = vec4u(j, j + 1u, j + 2u, j + 3u);
   var end = params.k_strides.w;
   if (CAUSAL) { end = min(end, i + 1u); }
-  let hidden = select(0u, MINUS_INFINITY, MASK == 2u);
-  return (key < vec4u(end)) & (bits != vec4u(hidden));
+  return (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
 }
 
 // What an additive mask adds.
 fn bias(bits: vec4u) -> vec4f {
-  return select(vec4f(), bitcast<vec4f>(bits), vec4<bool>(MASK == 2u) & (bits != vec4u(MINUS_INFINITY)));
+  return select(vec4f(), bitcast<vec4f>(bits), MASK == 2u);
 }
-
-// Which of x are NaN: by the bits, for WGSL may assume that no float is.
-fn is_nan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
 
 // exp(x) for x ≤ 0 to the last bit or so; WGSL's own may be 3 + 2 |x| units off. x = n ln 2 + r, so exp(x) = 2^n exp(r), |r| ≤ ln 2 / 2.
 fn exp_negative(x: vec4f) -> vec4f {
@@ -230,46 +226,5 @@ fn exp_negative(x: vec4f) -> vec4f {
   return select(series * bitcast<vec4f>((vec4i(n) + 127) << vec4u(23u)), vec4f(), vanishes);
 }
 
-// Upper words of two products of 32-bit numbers, from their halves.
-fn mul_high(a: vec2u, b: vec2u) -> vec2u {
-  let al = a & vec2u(0xffffu);
-  let ah = a >> vec2u(16u);
-  let bl = b & vec2u(0xffffu);
-  let bh = b >> vec2u(16u);
-  let middle = ah * bl + ((al * bl) >> vec2u(16u));
-  let other = al * bh + (middle & vec2u(0xffffu));
-  return ah * bh + (middle >> vec2u(16u)) + (other >> vec2u(16u));
-}
-
-fn philox(counter: vec4u, key: vec2u) -> vec4u {
-  let multipliers = vec2u(0xd2511f53u, 0xcd9e8d57u);
-  var c = counter;
-  var k = key;
-  for (var round = 0u; round < 10u; round++) {
-    let high = mul_high(multipliers, c.xz);
-    let low = multipliers * c.xz;
-    c = vec4u(high.y ^ c.y ^ k.x, low.y, high.x ^ c.w ^ k.y, low.x);
-    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
-  }
-  return c;
-}
-
-fn block(i: u32) -> vec4u {
-  var c = params.counter;
-  c.x += i;
-  if (c.x < i) { c.y++; if (c.y == 0u) { c.z++; if (c.z == 0u) { c.w++; } } } // carry
-  return philox(c, params.key);
-}
-
-// Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: as in dropout.wgsl, word e % 4 of block e / 4 decides about element e.
-fn kept(e: u32) -> vec4<bool> {
-  var words = block(e / 4u);
-  let shift = e % 4u;
-  if (shift > 0u) { // not aligned: Tk is no multiple of 4
-    let next = block(e / 4u + 1u);
-    if (shift == 1u) { words = vec4u(words.yzw, next.x); }
-    else if (shift == 2u) { words = vec4u(words.zw, next.xy); }
-    else { words = vec4u(words.w, next.xyz); }
-  }
-  return (words >> vec4u(8u)) >= vec4u(params.threshold);
-}
+// Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
+fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }

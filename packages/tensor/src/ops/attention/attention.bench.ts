@@ -1,15 +1,10 @@
 import { Generator, uniformFloat } from "../../random.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
 import { attentionReference } from "./attention.reference.ts";
-import {
-  attention,
-  attentionVariants,
-  scaledDotProductAttention,
-  type AttentionOptions,
-  type AttentionVariant,
-} from "./attention.ts";
+import { attention, scaledDotProductAttention, type AttentionOptions } from "./attention.ts";
+import { attentionVariants, type AttentionVariant } from "./ladder.ts";
 
 const shapesOf = (B: number, H: number, T: number, D: number) => Array.from({ length: 3 }, () => [B, H, T, D]);
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { autocast } from "../../autocast.ts";
 import { Generator, uniformFloat } from "../../random.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import { sizeOf, type Shape } from "../../shape.ts";
 import { fromArray, type Tensor, undisposed } from "../../tensor.ts";
@@ -19,12 +19,11 @@ import { zeros } from "../create/create.ts";
 import { attentionReference, attentionReferenceWithGradients } from "./attention.reference.ts";
 import {
   attention,
-  attentionVariants,
   scaledDotProductAttention,
   scaledDotProductAttentionWithLse,
   type AttentionOptions,
-  type AttentionVariant,
 } from "./attention.ts";
+import { attentionVariants, type AttentionVariant } from "./ladder.ts";
 
 const LOWEST = -3.4028234663852886e38;
 
@@ -55,8 +54,9 @@ const additive = (B: number, Tq: number, Tk: number): NonNullable<Case["mask"]> 
   },
 });
 
-/** What the generator of every case draws first. */
-const drawn = (count: number): Uint32Array => new Generator(7).words(count);
+/** A generator for every case: at the same place, shortly before a carry in its counter. */
+const sameAgain = (): Generator => new Generator(0).setState({ key: [3, 4], stream: [0, 1], blocks: 2 ** 32 - 2 });
+const drawn = (count: number): Uint32Array => sameAgain().words(count);
 
 const cases: Case[] = [
   { size: [1, 1, 1, 1, 1] },
@@ -150,7 +150,7 @@ async function compare(variant: AttentionVariant, c: Case, { f16 = false, large 
 
   const got = scope(() => {
     const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-    const call = { ...options, variant, generator: new Generator(7), ...(dropoutP !== undefined && { dropoutP }) };
+    const call = { ...options, variant, generator: sameAgain(), ...(dropoutP !== undefined && { dropoutP }) };
     const forward = () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
     const { output, saved } = f16 ? autocast(forward) : forward();
     const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true, mask: true });
@@ -205,7 +205,7 @@ async function compareNaN(variant: AttentionVariant, c: Case, { f16 = false } = 
       const least = attentionReferenceWithGradients(q, k, v, full, { ...settings, skipsHidden: true }, dy);
       const got = scope(() => {
         const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-        const call = { isCausal, dropoutP, variant, generator: new Generator(7) };
+        const call = { isCausal, dropoutP, variant, generator: sameAgain() };
         const forward = () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
         const { output, saved } = f16 ? autocast(forward) : forward();
         const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true });

@@ -3,30 +3,19 @@ import { computeType } from "../../autocast.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { defaultGenerator, type Generator } from "../../random.ts";
-import { device, type AdapterInfo } from "../../runtime/device.ts";
-import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
+import { kernel, replaceFunction, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { broadcastStrides, ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import deltaCode from "./attention-delta.wgsl";
-import dkvNaiveCode from "./attention-dkv-naive.wgsl";
-import dkvSubgroupCode from "./attention-dkv-subgroup.cpu.wgsl";
-import dkvRegistersCode from "./attention-dkv-registers.cpu.wgsl";
-import dkvTiledCode from "./attention-dkv-tiled.wgsl";
 import dmaskCode from "./attention-dmask.wgsl";
-import dqNaiveCode from "./attention-dq-naive.wgsl";
-import dqSubgroupCode from "./attention-dq-subgroup.cpu.wgsl";
-import dqRegistersCode from "./attention-dq-registers.cpu.wgsl";
-import dqTiledCode from "./attention-dq-tiled.wgsl";
+import keptCode from "./kept.wgsl";
+import { attentionVariants, variantOf, type AttentionVariant, type Pass } from "./ladder.ts";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
-import naiveCode from "./attention-naive.wgsl";
-import onlineCode from "./attention-online.wgsl";
-import registersCode from "./attention-registers.cpu.wgsl";
 import rowsCode from "./attention-rows.wgsl";
-import subgroupCode from "./attention-subgroup.cpu.wgsl";
-import tiledCode from "./attention-tiled.wgsl";
+import { chooseAttention } from "./choose.ts";
 
 const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode);
 const rowsKernel = kernel("ops/attention/attention-rows.wgsl", rowsCode);
@@ -53,122 +42,6 @@ export interface AttentionOptions {
   layout?: "BHTD" | "BTHD";
   /** Which kernels compute it. For tests and measurements: the choice by device and shape is made otherwise. */
   variant?: AttentionVariant;
-}
-
-type Pass = "forward" | "dq" | "dkv";
-
-/** How a kernel is made for a head dimension, and started. */
-interface Tuning {
-  /** Values of its constants. */
-  consts?: Record<string, number>;
-  overrides?: Record<string, number>;
-  /** Fields of Params that only this variant has. */
-  params?: Params;
-  /** Queries (keys for dk and dv) that a workgroup takes. */
-  rows: number;
-}
-
-/** A rung of the ladder: three kernels. All rungs give the same results, up to rounding. */
-interface Variant {
-  kernels: Record<Pass, Kernel>;
-  /** Whether this device can run it. */
-  suits: (headDim: number, adapter: AdapterInfo) => boolean;
-  /** Elements that one index of a binding stands for. */
-  width: 1 | 4;
-  tuning: (pass: Pass, headDim: number) => Tuning;
-}
-
-/** Bytes of workgroup memory that the tiled kernels take, of which the forward one takes most: left, right and parts. */
-const tiledBytes = (pass: Pass, headDim: number, runs: number): number =>
-  16 * (64 * 9 + Math.max(runs * 32 * 9, 256 * ceilDiv(headDim, 32)) + (pass === "forward" ? 128 : 0));
-
-const naiveBackward = {
-  dq: kernel("ops/attention/attention-dq-naive.wgsl", dqNaiveCode),
-  dkv: kernel("ops/attention/attention-dkv-naive.wgsl", dkvNaiveCode),
-};
-
-/** One invocation per row: any head dimension, any adapter. */
-const plain = {
-  suits: () => true,
-  width: 1,
-  tuning: (_pass, headDim) => ({ params: { head_dim: headDim }, rows: 64 }),
-} satisfies Omit<Variant, "kernels">;
-
-/** The ladder: the same result from ever fewer reads. */
-export const attentionVariants = {
-  /** Two passes over the keys for each query. */
-  naive: {
-    ...plain,
-    kernels: { forward: kernel("ops/attention/attention-naive.wgsl", naiveCode), ...naiveBackward },
-  },
-  /** One pass: online softmax. Backward has no softmax to make, so it is the naive one. */
-  online: {
-    ...plain,
-    kernels: { forward: kernel("ops/attention/attention-online.wgsl", onlineCode), ...naiveBackward },
-  },
-  /** Blocks in registers: for CPUs without fast subgroups. */
-  registers: {
-    kernels: {
-      forward: kernel("ops/attention/attention-registers.cpu.wgsl", registersCode),
-      dq: kernel("ops/attention/attention-dq-registers.cpu.wgsl", dqRegistersCode),
-      dkv: kernel("ops/attention/attention-dkv-registers.cpu.wgsl", dkvRegistersCode),
-    },
-    suits: (headDim, { cpu }) => cpu && headDim % 4 === 0 && headDim <= 256,
-    width: 4,
-    tuning: (_pass, headDim) => ({ consts: { VECTORS: headDim / 4 }, params: { vectors: headDim / 4 }, rows: 32 }),
-  },
-  /** Tiles in workgroup memory: for GPUs. */
-  tiled: {
-    kernels: {
-      forward: kernel("ops/attention/attention-tiled.wgsl", tiledCode),
-      dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
-      dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
-    },
-    suits: (headDim, { workgroupBytes }) =>
-      headDim % 4 === 0 && headDim <= 128 && tiledBytes("forward", headDim, 1) <= workgroupBytes,
-    width: 4,
-    tuning(pass, headDim) {
-      const { cpu, workgroupBytes } = device().adapter;
-      const VECTORS = headDim / 4;
-      const DEPTH = ceilDiv(VECTORS, ceilDiv(VECTORS, 8));
-      const small = tiledBytes(pass, headDim, 2) > workgroupBytes;
-      const RUNS = small || (pass === "dkv" && headDim > 64) ? 1 : 2; // its two sums fill the registers
-      const consts = { VECTORS, OWN: ceilDiv(VECTORS, 8), DEPTH, RUNS };
-      return { consts, overrides: { UNROLL: cpu ? 0 : 1 }, params: { one: 1 }, rows: 64 };
-    },
-  },
-  /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
-  subgroup: {
-    kernels: {
-      forward: kernel("ops/attention/attention-subgroup.cpu.wgsl", subgroupCode),
-      dq: kernel("ops/attention/attention-dq-subgroup.cpu.wgsl", dqSubgroupCode),
-      dkv: kernel("ops/attention/attention-dkv-subgroup.cpu.wgsl", dkvSubgroupCode),
-    },
-    suits: (headDim, { cpu, subgroupSize: [min, max] }) =>
-      cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
-    width: 4,
-    tuning(pass, headDim) {
-      const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache
-      const step = headDim % 8 === 0 ? 4 : 8; // the lanes share its loads evenly
-      const VECTORS = headDim / 4;
-      const consts =
-        pass === "dkv"
-          ? { VECTORS, KEYS: own, QUERIES: headDim % 16 === 0 ? 2 : step } // two compile faster and run as fast
-          : { VECTORS, ROWS: own, KEYS: step };
-      return { consts, params: { vectors: VECTORS * own }, rows: 8 * own };
-    },
-  },
-} satisfies Record<string, Variant>;
-
-export type AttentionVariant = keyof typeof attentionVariants;
-
-const variantOf = (name: AttentionVariant): Variant => attentionVariants[name];
-
-/** Which rung for which device and head dimension: the first that suits. */
-function choose(headDim: number): AttentionVariant {
-  const { adapter } = device();
-  const order: AttentionVariant[] = adapter.cpu ? ["subgroup", "registers"] : ["tiled"];
-  return order.find((name) => variantOf(name).suits(headDim, adapter)) ?? "online";
 }
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
@@ -233,7 +106,7 @@ function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options
       threshold: Math.round(dropoutP * 2 ** 24),
       rescale: dropoutP < 1 ? 1 / (1 - dropoutP) : 0, // at 1 nothing is kept
     },
-    variant: options.variant ?? choose(D),
+    variant: options.variant ?? chooseAttention(D),
   };
 }
 
@@ -255,12 +128,21 @@ const paramsOf = (plan: Plan, own: Params | undefined, width: number): Params =>
   ...own,
 });
 
+/** The kernel with the kept(), or kept_four(), of kept.wgsl where there is dropout. */
+const dropping = (base: Kernel, { overrides }: Pick<Plan, "overrides">, decides: "kept" | "kept_four"): Kernel =>
+  overrides.DROPOUT ? replaceFunction(base, decides, keptCode) : base;
+
 /** Runs one of the plan's three kernels over `tokens` rows of each head. */
 function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {
   const variant = variantOf(plan.variant);
   const { kernels, width } = variant;
   const { consts, overrides, params, rows } = variant.tuning(pass, plan.headDim);
-  run(consts ? specialize(kernels[pass], consts) : kernels[pass], tensors, paramsOf(plan, params, width), {
+  const code = dropping(
+    consts ? specialize(kernels[pass], consts) : kernels[pass],
+    plan,
+    width === 4 ? "kept_four" : "kept",
+  );
+  run(code, tensors, paramsOf(plan, params, width), {
     workgroups: plan.batchHeads * ceilDiv(tokens, rows),
     overrides: { ...plan.overrides, ...overrides },
   });
@@ -310,7 +192,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
         },
       );
       const shared = { q, k, v, mask: mask ?? q, dy, rows };
-      run(deltaKernel, shared, paramsOf(p, { head_dim: p.headDim }, 1), {
+      run(dropping(deltaKernel, p, "kept"), shared, paramsOf(p, { head_dim: p.headDim }, 1), {
         threads: B * H * Tq,
         overrides: p.overrides,
       });
@@ -323,7 +205,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
         gradients.mask = empty(mask.shape);
         const { CAUSAL, DROPOUT, F16 } = p.overrides;
         run(
-          dmaskKernel,
+          dropping(dmaskKernel, p, "kept"),
           { ...shared, dmask: gradients.mask },
           {
             q_strides: p.qStrides,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { checkOp, randomNormal, withDevice } from "../../testing/check-op.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { fromArray, fromBytes, tensor, type Tensor } from "../../tensor.ts";
 import { cast } from "./cast.ts";
 import type { DType } from "../../dtype.ts";
@@ -81,7 +81,7 @@ describe.each([
 
 describe("cast between floats, whole numbers and bool", () => {
   withDevice();
-  test("truncates, keeps whole numbers, tells 0 from the rest", async () => {
+  test("truncates, keeps whole numbers, distinguishes 0 from the rest", async () => {
     const x = tensor([-2.7, -0, 0.4, 3.99, NaN]);
     expect(Array.from(await cast(x, "i32").data()).slice(0, 4)).toEqual([-2, 0, 0, 3]);
     expect(Array.from(await cast(x, "bool").data())).toEqual([1, 0, 1, 1, 1]);

@@ -7,7 +7,7 @@ import { dropout } from "./dropout.ts";
 const P = 0.1;
 const sameAgain = Object.assign(new Generator(1), { draw: (n: number) => new Generator(1).draw(n) });
 
-/** What is dropped depends on where it stands, so the reference takes all of x. */
+/** What is dropped depends on its position, so the reference takes all of x. */
 const reference = (x: NdArray): NdArray => {
   const kept = keptReference(x.data.length, P, new Generator(1));
   return { shape: x.shape, data: x.data.map((v, i) => v * kept[i]!) };

@@ -16,7 +16,7 @@ const drawn = (x: NdArray, { p, training }: { p: number; training?: boolean }): 
   const keep = Array.from(words(x.data.length), (word) => (uniformFloat(word) >= p ? 1 : 0));
   return dropoutReference(x, keep, training === false ? 0 : p);
 };
-/** A generator that always stands at the same place. */
+/** A generator that is always at the same place. */
 const generator = Object.assign(new Generator(0), { draw: () => new Generator(0).setState(state).draw(0) });
 
 checkOp(dropout, drawn, {
@@ -53,7 +53,7 @@ describe("dropout", () => {
     expect(await dropout(x, { p: 0.1, generator: source.seed(1) }).data()).toEqual(a);
   });
 
-  test("backward draws what forward drew, wherever the generator stands by then", async () => {
+  test("backward draws what forward drew, wherever the generator is by then", async () => {
     const source = new Generator(5);
     const { output, saved } = dropout.definition.forward(ones([4097]), { p: 0.4, generator: source });
     source.words(1000);

@@ -1,5 +1,5 @@
 // The dropped() of a kernel with dropout inside: v · rescale where an element is kept, else 0; rescale = 1 / (1 − p).
-// Not a kernel by itself: it takes the place of the dropped() of kernels that are whole without it (see ops/norm/kernels.ts). Random
+// Not a kernel by itself: it takes the place of the dropped() of kernels that are whole without it (see ops/norm/ladder.ts). Random
 // numbers are those of dropout.wgsl, which explains them, at the same places: the fused op and the separate one drop the same.
 
 // Upper words of two products of 32-bit numbers, from their halves.

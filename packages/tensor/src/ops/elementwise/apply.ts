@@ -109,7 +109,7 @@ export function bitsOf(value: number, dtype: DType, owner: string): number {
   return scratch.getUint32(0);
 }
 
-/** What stands on one side of a binary function. */
+/** One side of a binary function. */
 export type Operand = Tensor | number;
 
 /**

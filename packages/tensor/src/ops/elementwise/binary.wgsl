@@ -1,7 +1,7 @@
 // y = f(a, b) element by element, with broadcasting; FN says which f.
 //
 // Each operand is laid out as A or B says: like y; one element; a number in params; or broadcast, where a walk through dimensions
-// finds a vector of four elements (or one that stands for all four), or, where neighbours don't stay together, each element.
+// finds a vector of four elements (or one for all four), or, where neighbours don't stay together, each element.
 // Mapping: one invocation per four elements of y; buffers are padded, so the last four may reach beyond the tensor.
 // Traffic: a and b are read once (more often where they are broadcast), y written once.
 alias T = f32;        // f32, i32 or u32

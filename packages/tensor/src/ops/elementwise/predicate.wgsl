@@ -1,4 +1,4 @@
-// y = 1 where the bits of x say so, else 0: told by bits, because compilers may take NaN and infinity for absent.
+// y = 1 where the bits of x say so, else 0: by the bits, because compilers may take NaN and infinity for absent.
 //
 // Mapping: one invocation per four elements; buffers are padded. Traffic: x is read once, y written once.
 override FN: u32 = 0;         // 0 is NaN, 1 is infinite, 2 is finite, 3 is zero (false)

@@ -12,11 +12,11 @@ struct Params { vectors: u32, low: f32, high: f32 } // vectors: elements / 4, ro
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn exp_exact(v: vec4f) -> vec4f {
-  let c = clamp(v, vec4f(-104.5), vec4f(89.0));
+  let c = clamp(v, vec4f(-104.5), vec4f(89.0)); // beyond, the result is 0 or infinity already
   let n = round(c * 1.44269504);
   let r = (c - n * 0.693359375) + n * 2.12194440e-4;
   let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r / 5040.0))))));
-  let half = vec4i(n) >> vec4u(1u);
+  let half = vec4i(n) >> vec4u(1u); // 2^n in two factors: one alone would leave the range of exponents
   let rest = vec4i(n) - half;
   return series * bitcast<vec4f>((half + 127) << vec4u(23u)) * bitcast<vec4f>((rest + 127) << vec4u(23u));
 }

@@ -2,7 +2,7 @@
 //
 // The built-in exp, log, tanh, sin and cos may be off by 2^-11 to 2^-21 in WGSL. Those here keep to a few units in the last
 // place: reduce the argument to a short interval, then a series whose first left-out term is below 2^-25.
-// Compilers may take NaN and infinity for absent, so these are told and made by their bits.
+// Compilers may take NaN and infinity for absent, so these are recognized and made by their bits.
 // Mapping: one invocation per four elements; buffers are padded, so the last four may reach beyond the tensor.
 // Traffic: x is read once, y written once.
 override FN: u32 = 0; // the index in `unaryFunctions` of apply.ts

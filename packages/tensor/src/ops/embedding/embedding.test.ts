@@ -111,7 +111,7 @@ describe("embedding", () => {
     [130, 8, 257],
   ])("the gradient of a table of %i rows of %i, named by %i ids", async (rows, width, count) => {
     const dy = Float32Array.from(randomNormal(count * width, count));
-    // Most ids are drawn anew, some are the same all over, and some are no rows of the table.
+    // Most ids are drawn afresh, some are repeated everywhere, and some are outside the table.
     const list = Array.from(randomNormal(count, rows), (v, i) => {
       if (i % 7 === 0) return rows - 1;
       if (i % 31 === 0) return i % 2 ? -1 : rows;

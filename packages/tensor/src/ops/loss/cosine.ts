@@ -7,7 +7,7 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { broadcastTo } from "../elementwise/apply.ts";
 import { sumTo } from "../reduce/sum.ts";
-import type { Lines } from "../softmax/kernels.ts";
+import { type Lines } from "../softmax/ladder.ts";
 import { linesAlong } from "../softmax/softmax.ts";
 import backwardCode from "./cosine-backward.wgsl";
 import code from "./cosine.wgsl";

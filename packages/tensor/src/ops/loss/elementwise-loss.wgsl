@@ -1,4 +1,4 @@
-// loss = f(x, t) of each element, or with DERIVATIVE dx = dloss · scale · ∂f/∂x. d stands for x − t.
+// loss = f(x, t) of each element, or with DERIVATIVE dx = dloss · scale · ∂f/∂x. d is x − t.
 //
 // Mapping: one invocation per element. Traffic: x and t are read once, the result written once.
 override LOSS: u32 = 0; // 0 mse: d²; 1 l1: |d|; 2 smooth_l1: d² / 2β for |d| < β, else |d| − β / 2; 3 kl_div: t (ln t − x); 4 the same with t = ln target

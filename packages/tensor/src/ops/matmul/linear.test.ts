@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { destroy, init } from "../../runtime/device.ts";
+import { destroy, init } from "../../runtime/init.ts";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { fromArray } from "../../tensor.ts";
-import { matmulKernels, type MatmulKernel } from "./kernels.ts";
+import { matmulKernels } from "./ladder.ts";
+import { type MatmulKernel } from "./task.ts";
 import { linear, linearGelu } from "./linear.ts";
 import { linearGeluReference, linearReference } from "./linear.reference.ts";
-import { force } from "./product.ts";
+import { force } from "./choose.ts";
 
 const shapes = [
   [[1, 1], [1, 1], [1]],

@@ -6,7 +6,7 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnaryBackward } from "../elementwise/apply.ts";
 import { geluFunction, geluTakes, type GeluOptions } from "../elementwise/unary.ts";
 import { sum } from "../reduce/sum.ts";
-import type { Gelu } from "./kernels.ts";
+import { type Gelu } from "./task.ts";
 import { multiply } from "./product.ts";
 
 interface Sizes {

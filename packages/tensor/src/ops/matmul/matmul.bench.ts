@@ -1,13 +1,14 @@
 import { autocast } from "../../autocast.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { benchBackward, benchOp, type BenchCase, type Rung, type Tolerance } from "../../testing/bench-op.ts";
 import type { Tensor } from "../../tensor.ts";
-import { matmulKernels, type MatmulSizes } from "./kernels.ts";
+import { matmulKernels } from "./ladder.ts";
+import { type MatmulSizes } from "./task.ts";
 import { linear, linearGelu } from "./linear.ts";
 import { linearGeluReference, linearReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
-import { force } from "./product.ts";
+import { force } from "./choose.ts";
 
 const ideas: Record<keyof typeof matmulKernels, string> = {
   naive: "one invocation per element: two loads for every multiply-add",

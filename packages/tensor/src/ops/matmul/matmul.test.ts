@@ -1,16 +1,18 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
-import { destroy, init } from "../../runtime/device.ts";
+import { destroy, init } from "../../runtime/init.ts";
 import { traceDispatches } from "../../runtime/profile.ts";
 import { sizeOf } from "../../shape.ts";
 import { fromArray } from "../../tensor.ts";
 import { adapterKey, choicesFor, TUNING_VERSION, type Tuning } from "../../runtime/tuning.ts";
-import { chooseMatmul, matmulKernels, tunedMatmul, tuningKey, type MatmulKernel } from "./kernels.ts";
+import { chooseMatmul, tunedMatmul, tuningKey } from "./choose.ts";
+import { matmulKernels } from "./ladder.ts";
+import { type MatmulKernel } from "./task.ts";
 import { linearGelu } from "./linear.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
-import { force } from "./product.ts";
+import { force } from "./choose.ts";
 
 const flips = [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }];
 const size = (batch: number[], rows: number, cols: number, flip: boolean | undefined) =>

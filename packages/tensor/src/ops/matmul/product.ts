@@ -1,8 +1,8 @@
-import { device } from "../../runtime/device.ts";
 import type { Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
 import type { ComputeType } from "../../autocast.ts";
-import { chooseMatmul, tunedMatmul, type Choice, type Gelu, type MatmulKernel, type MatmulSizes } from "./kernels.ts";
+import { choose } from "./choose.ts";
+import type { Gelu } from "./task.ts";
 
 /** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
 export interface BatchDim {
@@ -32,15 +32,6 @@ export interface Product {
   gelu?: Gelu | undefined;
   /** What A and B are rounded to before they are multiplied; f32 unless said otherwise. */
   precision?: ComputeType;
-}
-
-/** For tests and measurements: the kernel to take, whatever the device and the shape, and in how many parts it is to take k. */
-export const force: { kernel: MatmulKernel | undefined; splits?: number | undefined } = { kernel: undefined };
-
-function choose(sizes: MatmulSizes): Choice {
-  if (force.kernel) return { kernel: force.kernel, splits: force.splits };
-  const current = device();
-  return tunedMatmul(current, sizes) ?? { kernel: chooseMatmul(current.adapter, sizes) };
 }
 
 /** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */

@@ -1,19 +1,22 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { autocast } from "../../autocast.ts";
 import { f16Bits, f16Value } from "../../dtype.ts";
-import { destroy, device, init, problemWith, type AdapterInfo } from "../../runtime/device.ts";
+import { type AdapterInfo } from "../../runtime/adapter.ts";
+import { destroy, device, init, problemWith } from "../../runtime/init.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { tensor } from "../../tensor.ts";
 import { add } from "../elementwise/binary.ts";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
-import { chooseMatmul, matmulKernels, subgroupMatrix, type MatmulKernel } from "./kernels.ts";
+import { chooseMatmul } from "./choose.ts";
+import { matmulKernels, subgroupMatrix } from "./ladder.ts";
+import { type MatmulKernel } from "./task.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { linearGelu } from "./linear.ts";
 import { matmulReference } from "./matmul.reference.ts";
 import { matmul } from "./matmul.ts";
 import code from "./matmul-subgroup-matrix.wgsl";
-import { force } from "./product.ts";
+import { force } from "./choose.ts";
 import { forms, tryMatmul } from "./trial.ts";
 
 /**

@@ -85,7 +85,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
 // max(v, 0), but NaN of NaN, which WGSL's max may drop: by the bits, negative numbers are those from −0 to −∞.
 fn at_least_zero(v: f32) -> f32 { return select(v, 0.0, bitcast<u32>(v) - 0x80000000u <= 0x7f800000u); }
 
-// 1 / √v: WGSL's own may be off by two units in the last place, which a step of Newton's method mends. Of a variance that
+// 1 / √v: WGSL's own may be off by two units in the last place, which a step of Newton's method corrects. Of a variance that
 // overflowed it is 0, which the step would make NaN.
 fn inverse_root(v: f32) -> f32 {
   let r = inverseSqrt(v);

@@ -1,7 +1,7 @@
 import { Generator } from "../../random.ts";
 import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
 import type { Tensor } from "../../tensor.ts";
-import { normKernels, type NormKernel } from "./kernels.ts";
+import { normKernels, type NormKernel } from "./ladder.ts";
 import { addLayerNorm, layerNorm } from "./layer-norm.ts";
 import { addLayerNormReference, layerNormReference } from "./norm.reference.ts";
 import { inputGradient, normalize, type SavedNorm } from "./norm.ts";
@@ -58,7 +58,7 @@ const sameAgain = Object.assign(new Generator(1), {
 });
 const inputsOf = (rows: number, cols: number) => ({
   shapes: [[rows, cols], ...shapesOf(rows, cols)],
-  sliced: 0, // the mask depends on where a row stands
+  sliced: 0, // the mask depends on a row's position
   bytes: 16 * rows * cols,
 });
 const options = { dropoutP: P, generator: sameAgain };

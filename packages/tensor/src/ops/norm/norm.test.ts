@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Generator } from "../../random.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import {
   checkOp,
@@ -17,7 +17,8 @@ import { ones, zeros } from "../create/create.ts";
 import { drawDrop } from "../dropout/draw.ts";
 import { dropout } from "../dropout/dropout.ts";
 import { addLayerNorm, layerNorm } from "./layer-norm.ts";
-import { chooseNorm, normKernels, type NormKernel, type Pass } from "./kernels.ts";
+import { chooseNorm } from "./choose.ts";
+import { normKernels, type NormKernel, type Pass } from "./ladder.ts";
 import {
   addLayerNormReference,
   keptReference,

@@ -1,5 +1,5 @@
 import { check } from "../../errors.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
@@ -7,7 +7,8 @@ import { empty, type Tensor } from "../../tensor.ts";
 import type { Drop } from "../dropout/draw.ts";
 import { applyDrop } from "../dropout/dropout.ts";
 import { lanesOf } from "../lanes.ts";
-import { chooseNorm, widthOf, type NormKernel } from "./kernels.ts";
+import { chooseNorm } from "./choose.ts";
+import { widthOf, type NormKernel } from "./ladder.ts";
 import weightBackwardCode from "./norm-weight-backward.wgsl";
 import weightSumCode from "./norm-weight-sum.wgsl";
 

@@ -1,7 +1,7 @@
-// index[o, s, i] = where the largest (smallest) element of a segment of line (o, i) of x stands in that line; the first of equals.
+// index[o, s, i] = where the largest (smallest) element of a segment of line (o, i) of x is in that line; the first of equals.
 //
 // A line of many segments takes several dispatches: each compares the elements that the one before has chosen. NaN counts as
-// the extreme, and is told by its bits, because compilers may take it for absent.
+// the extreme, and is recognized by its bits, because compilers may take it for absent.
 // Mapping: one invocation per segment. Traffic: x is read once, then at the candidates; index written once.
 alias T = f32; // f32, i32 or u32
 override FLOAT: bool = true;     // T is f32

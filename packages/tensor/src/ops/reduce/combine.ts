@@ -1,5 +1,5 @@
 import type { DType } from "../../dtype.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";

@@ -57,7 +57,7 @@ export const amax = defineExtreme("amax");
 /** The smallest element over `dim`; NaN wins. Equal elements share the gradient evenly. */
 export const amin = defineExtreme("amin");
 
-/** For each line of x, where its largest (smallest) element stands: [outer, inner]. */
+/** For each line of x, where its largest (smallest) element is: [outer, inner]. */
 function indexOfExtreme(SMALLEST: boolean, x: Tensor, { outer, n, inner }: Lines): Tensor {
   let candidates: Tensor | undefined;
   for (let count = n; ;) {

@@ -1,4 +1,4 @@
-// dx_k = dy Π_(j ≠ k) x_j along lines: the product of what stands before k times that of what stands behind.
+// dx_k = dy Π_(j ≠ k) x_j along lines: the product of what comes before k times that of what comes after.
 //
 // Not y / x_k: that would be 0/0 at a zero, whose gradient is the product of the others. At a NaN it is NaN, as y / x_k would be.
 // Mapping: one invocation per line. Traffic: x is read twice, dx written twice and read once.

@@ -26,7 +26,7 @@ struct Params { groups: u32, segments: u32, length: u32, n: u32, inner: u32, zer
 /// v, in a way that compilers don't see through: else they take (a + b) - a for b.
 fn opaque(v: V) -> V { return bitcast<V>(bitcast<U>(v) ^ U(params.zero)); }
 
-/// NaN and infinity are told by their bits: compilers may take them for absent.
+/// NaN and infinity are recognized by their bits: compilers may take them for absent.
 fn size(v: V) -> U { return bitcast<U>(v) & U(0x7fffffffu); }
 
 /// The upper twelve bits of v's significand: the product of two such is exact.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { fromArray, tensor, type Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels, type OpCase } from "../../testing/check-op.ts";
 import { filled } from "../elementwise/fill.ts";

@@ -23,7 +23,7 @@ struct Params { invocations: u32, segments: u32, length: u32, n: u32, inner: u32
 /// v, in a way that compilers don't see through: else they take (a + b) - a for b.
 fn opaque(v: V) -> V { return bitcast<V>(bitcast<U>(v) ^ U(params.zero)); }
 
-/// NaN and infinity are told by their bits: compilers may take them for absent.
+/// NaN and infinity are recognized by their bits: compilers may take them for absent.
 fn size(v: V) -> U { return bitcast<U>(v) & U(0x7fffffffu); }
 
 /// The upper twelve bits of v's significand: the product of two such is exact.
@@ -60,7 +60,7 @@ fn combine(p: Partial, q: Partial) -> Partial {
   }
 }
 
-/// A sum with what it lost; an infinite one has lost nothing that can be told.
+/// A sum with what it lost; what an infinite one has lost cannot be known.
 fn rounded(p: Partial) -> V {
   if (FN != 0u || !FLOAT) { return p.value; }
   return select(p.value, p.value + p.lost, size(p.value + p.lost) < U(0x7f800000u));

@@ -1,8 +1,8 @@
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { benchBackward, benchOp, type BenchCase } from "../../testing/bench-op.ts";
-import { softmaxKernels, type Lines, type Pass, type SoftmaxKernel } from "./kernels.ts";
+import { softmaxKernels, type Lines, type Pass, type SoftmaxKernel } from "./ladder.ts";
 import { logSoftmaxReference, softmaxReference } from "./softmax.reference.ts";
 import { linesAlong, logSoftmax, softmax } from "./softmax.ts";
 

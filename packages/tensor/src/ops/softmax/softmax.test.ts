@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { device, type AdapterInfo } from "../../runtime/device.ts";
+import { type AdapterInfo } from "../../runtime/adapter.ts";
+import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import { empty, fromArray, tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels } from "../../testing/check-op.ts";
 import { ndArray } from "../../testing/nd-array.ts";
-import { chooseSoftmax, softmaxKernels, type SoftmaxKernel } from "./kernels.ts";
+import { chooseSoftmax } from "./choose.ts";
+import { softmaxKernels, type SoftmaxKernel } from "./ladder.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 import { logSoftmaxReference, softmaxReference } from "./softmax.reference.ts";
 

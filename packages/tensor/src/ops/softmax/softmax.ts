@@ -1,8 +1,9 @@
 import { defineOp } from "../../define-op.ts";
-import { device } from "../../runtime/device.ts";
+import { device } from "../../runtime/init.ts";
 import { resolveDim, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { chooseSoftmax, type Lines } from "./kernels.ts";
+import { chooseSoftmax } from "./choose.ts";
+import { type Lines } from "./ladder.ts";
 
 /** Along which dimension; the last unless said otherwise. */
 export interface SoftmaxOptions {

@@ -1,6 +1,6 @@
-import { device, type AdapterInfo } from "../../runtime/device.ts";
-import { check } from "../../errors.ts";
-import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
+import { type AdapterInfo } from "../../runtime/adapter.ts";
+import { device } from "../../runtime/init.ts";
+import { kernel, replaceFunction, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -88,23 +88,9 @@ function settingsOf({ pass, rows, cols, eps, center, residual, weight, bias, dro
     : { params: { rows, cols, ...dropping }, overrides: { CENTER: +center, WEIGHT: +weight, DROP: +!!drop } };
 }
 
-const withDropout = new Map<Kernel, Kernel>();
-
-/** The kernel with dropped.wgsl in the place of its dropped(), where there is dropout. */
-function dropping(base: Kernel, drop: Drop | undefined): Kernel {
-  if (!drop) return base;
-  let made = withDropout.get(base);
-  if (!made) {
-    const own = /^fn dropped\(.*$/m;
-    check(own.test(base.code), `${base.file}: no dropped() to replace.`);
-    made = kernel(
-      base.file,
-      base.code.replace(own, () => droppedCode),
-    );
-    withDropout.set(base, made);
-  }
-  return made;
-}
+/** The kernel with the dropped() of dropped.wgsl where there is dropout. */
+const dropping = (base: Kernel, drop: Drop | undefined): Kernel =>
+  drop ? replaceFunction(base, "dropped", droppedCode) : base;
 
 /** The ladder: the same norm, with ever fewer and wider reads. */
 export const normKernels = {
@@ -160,11 +146,3 @@ export const normKernels = {
     },
   },
 } satisfies Record<string, NormKernel>;
-
-/** Which kernel for which device and rows. */
-export function chooseNorm(adapter: AdapterInfo, task: NormTask): NormKernel {
-  const { rows, workgroup, subgroup } = normKernels;
-  if (adapter.cpu) return rows;
-  if (subgroup.suits(adapter, task)) return subgroup;
-  return task.cols < 32 ? rows : workgroup;
-}

@@ -1,0 +1,200 @@
+import { check } from "../../errors.ts";
+import { type AdapterInfo } from "../../runtime/adapter.ts";
+import { device, trials } from "../../runtime/init.ts";
+import { kernel, specialize } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
+import type { Tensor } from "../../tensor.ts";
+import { cast } from "../cast/cast.ts";
+import storeGeluVectorsCode from "./epilogue-gelu-store-vectors.wgsl";
+import naiveCode from "./matmul-naive.wgsl";
+import registersCode from "./matmul-registers.wgsl";
+import subgroupMatrixCode from "./matmul-subgroup-matrix.wgsl";
+import subgroupCode from "./matmul-subgroup.cpu.wgsl";
+import tiledCode from "./matmul-tiled.wgsl";
+import { aligned, bindings, inPlace, placesOf, rounding, sizesOf, stridesOf, type MatmulKernel } from "./task.ts";
+import {
+  computePacked,
+  computeTiles,
+  computeWorkgroupTile,
+  fits,
+  splitsFor,
+  withEpilogues,
+  type Epilogues,
+} from "./tiles.ts";
+import { forms, tryMatmul } from "./trial.ts";
+
+const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
+const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);
+const subgroupKernels = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", subgroupCode);
+const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode, storeGeluVectorsCode);
+
+/**
+ * The ladder: the same product, computed with ever fewer reads.
+ *
+ * The last three fuse a gelu, which saves reading C back. On lavapipe (two cores) x [2048, 384], weight [1536, 384] takes 41.0 ms so, and
+ * 42.3 ms with a pass of its own, but the further pipeline 0.6 s to compile, once.
+ */
+export const matmulKernels = {
+  /** One invocation per element: for small products, and for readers. */
+  naive: {
+    name: "matmul-naive",
+    suits: () => true,
+    fusesGelu: false,
+    compute: (task) =>
+      run(naiveKernel, bindings(task), inPlace(task), {
+        threads: task.batches * task.M * task.N,
+        overrides: rounding(task),
+      }),
+  },
+  /** Nothing but registers: for CPUs without fast subgroups. */
+  registers: {
+    name: "matmul-registers",
+    suits: (_adapter, sizes) => fits(sizes),
+    fusesGelu: false,
+    compute: (task) => computePacked({ plain: registersKernel }, task, 64, 64),
+  },
+  /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
+  subgroup: {
+    name: "matmul-subgroup.cpu",
+    suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
+    fusesGelu: true,
+    compute: (task) => computePacked(subgroupKernels, task, 64, 32),
+  },
+  /** A tile in workgroup memory, an element per invocation: for readers. */
+  workgroupTile: {
+    name: "matmul-workgroup-tile",
+    suits: (_adapter, { M, N, batches }) => Math.max(batches, M / 16, N / 16) <= 65535,
+    fusesGelu: false,
+    compute: (task) => computeWorkgroupTile(task),
+  },
+  /** Tiles of 64 × 64 in workgroup memory, 8 × 8 in registers: for GPUs. */
+  tiled: tiled(1),
+  /** The same with tiles of 128 × 128: half the reads, a quarter of the workgroups. */
+  tiledLarge: tiled(2),
+  /** Matrix units, for products of f16: 64 × 64 of C where a matrix is 16 × 16. */
+  matrixSmall: subgroupMatrix("small", { SUBGROUPS_M: 1, SUBGROUPS_N: 2 }),
+  /** 128 × 64. */
+  matrixMedium: subgroupMatrix("medium", { SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
+  /** 128 × 128. */
+  matrixLarge: subgroupMatrix("large", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }),
+  /** The same after a pass that makes A and B f16 in memory: half the bytes for each read. Not chosen by rule: an H200 gains 3 %, less than the pass costs. */
+  matrixHalves: subgroupMatrix("large, halves", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { halves: true }),
+} satisfies Record<string, MatmulKernel>;
+
+function tiled(side: 1 | 2): MatmulKernel {
+  const tile = side * 64;
+  return {
+    name: `matmul-tiled ${tile}×${tile}`,
+    suits: ({ workgroupBytes }, { M, N, batches }) =>
+      Math.max(batches, M / tile, N / tile) <= 65535 && workgroupBytes >= (side === 1 ? 4352 : 16640),
+    fusesGelu: true,
+    compute(task, splits = splitsFor(task, tile)) {
+      const { M, N, K, a, b } = task;
+      const overrides = {
+        ...{ SIDE: side, BLOCKS: side * side, UNROLL: Number(!device().adapter.cpu) },
+        A_ALIGNED: Number(aligned(a, a.transposed ? M : K)),
+        B_ALIGNED: Number(aligned(b, b.transposed ? K : N)),
+        ...rounding(task),
+      };
+      const tensors = { ...bindings(task), a4: a.tensor, b4: b.tensor };
+      const params = { ...sizesOf(task), ...stridesOf(task), ...placesOf(task), one: 1 };
+      computeTiles(tiledKernels, task, { tensors, params, overrides, rows: tile, cols: tile, splits });
+    },
+  };
+}
+
+/** Matrices of a subgroup, down and across: as matmul-subgroup-matrix.wgsl has them. */
+const [ROWS, COLS] = [4, 2];
+
+/** Subgroups of a workgroup, down and across. */
+interface MatrixTuning {
+  SUBGROUPS_M: number;
+  SUBGROUPS_N: number;
+}
+
+/** A workgroup's invocations, and its tile of C. */
+function matrixTile({ subgroupMatrix, subgroupSize }: AdapterInfo, { SUBGROUPS_M, SUBGROUPS_N }: MatrixTuning) {
+  const { M, N } = subgroupMatrix!;
+  return {
+    INVOCATIONS: SUBGROUPS_M * SUBGROUPS_N * subgroupSize[1],
+    rows: SUBGROUPS_M * ROWS * M,
+    cols: SUBGROUPS_N * COLS * N,
+  };
+}
+
+/** Whether a workgroup may have the invocations and the memory that this tuning takes: tiles of A and B, a matrix of each subgroup. */
+function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
+  const { subgroupMatrix, workgroupInvocations, workgroupBytes } = adapter;
+  if (!subgroupMatrix || subgroupMatrix.problem) return false;
+  const { INVOCATIONS, rows, cols } = matrixTile(adapter, tuning);
+  const { M, N } = subgroupMatrix;
+  const bytes = 80 * (rows + cols) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
+  const wholeLines = INVOCATIONS % (rows / 4) === 0 && INVOCATIONS % (cols / 4) === 0; // that all invocations copy at once
+  return INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && wholeLines;
+}
+
+/** Products by matrix units; `halves`: of f16 copies. `code` is for tests, which run the kernel where there are none. */
+export function subgroupMatrix(
+  name: string,
+  tuning: MatrixTuning,
+  { halves = false, code = subgroupMatrixCode }: { halves?: boolean; code?: string } = {},
+): MatmulKernel {
+  const file = "ops/matmul/matmul-subgroup-matrix.wgsl";
+  const made = new WeakMap<AdapterInfo, Epilogues>();
+  /** The kernels for this adapter's matrices. */
+  const kernelsFor = (adapter: AdapterInfo): Epilogues => {
+    let kernels = made.get(adapter);
+    if (!kernels) {
+      const { M, N, K } = adapter.subgroupMatrix!;
+      const { INVOCATIONS } = matrixTile(adapter, tuning);
+      const values = {
+        ...{ MATRIX_M: M, MATRIX_N: N, MATRIX_K: K },
+        ...tuning,
+        INVOCATIONS,
+        ...(halves && { Vector: "vec4<f16>" }),
+      };
+      kernels = withEpilogues(file, specialize(kernel(file, code), values).code, storeGeluVectorsCode);
+      made.set(adapter, kernels);
+    }
+    return kernels;
+  };
+  return {
+    name: `matmul-subgroup-matrix ${name}`,
+    suits: (adapter, { M, N, batches, precision }) =>
+      precision === "f16" && Math.max(batches, M / 16, N / 16) <= 65535 && matricesFit(adapter, tuning),
+    fusesGelu: true,
+    compute(task, splits) {
+      const { adapter } = device();
+      check(adapter.subgroupMatrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
+      const { a, b, M, N, K } = task;
+      const overrides = {
+        A_TRANSPOSED: Number(a.transposed),
+        B_TRANSPOSED: Number(b.transposed),
+        ALIGNED: Number(aligned(a, a.transposed ? M : K) && aligned(b, b.transposed ? K : N)),
+        WHOLE: Number(K % 32 === 0),
+      };
+      const params = { ...sizesOf(task), ...placesOf(task) };
+      const { rows, cols } = matrixTile(adapter, tuning);
+      const parts = splits ?? splitsFor(task, Math.sqrt(rows * cols));
+      const copies = halves ? { a: inHalves(a.tensor), b: inHalves(b.tensor) } : undefined;
+      const how = { tensors: { ...bindings(task), ...copies }, params, overrides, rows, cols, splits: parts };
+      computeTiles(kernelsFor(adapter), task, how);
+      copies?.a.dispose();
+      copies?.b.dispose();
+    },
+  };
+}
+
+const inHalves = (x: Tensor): Tensor => cast.definition.forward(x, "f16").output;
+
+trials.subgroupMatrix = async () => {
+  const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
+  const one = { transposeA: false, transposeB: false, M: 33, N: 35, K: 37 };
+  // Forms differ in their loads, sizes only in counts: all forms are tried with the largest tiles that fit, one with the others.
+  let tried = forms;
+  for (const kernel of [matrixLarge, matrixMedium, matrixSmall]) {
+    if (!kernel.suits(device().adapter, { ...one, batches: 1, precision: "f16" })) continue;
+    await tryMatmul(kernel, tried);
+    tried = tried === forms ? forms.slice(-1) : [one];
+  }
+};
