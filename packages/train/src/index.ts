@@ -177,7 +177,8 @@ export {
 } from "./schedule/by-steps.ts";
 export { getScheduler, type SchedulerOptions } from "./schedule/get-scheduler.ts";
 export { SCHEDULER_NAMES, type LrScheduler, type SchedulerName } from "./schedule/scheduler.ts";
-export { Trainer, type TrainerOptions } from "./trainer/trainer.ts";
+export { Trainer } from "./trainer/trainer.ts";
+export type { TrainerOptions } from "./trainer/trainer-options.ts";
 export type { CallbackState, LogEntry, TrainerControl, TrainerState } from "./trainer/trainer-state.ts";
 export {
   argumentsToJson,
@@ -190,7 +191,7 @@ export {
   type Argument,
   type TrainingArguments,
 } from "./arguments/training-arguments.ts";
-export type { TrainOutput } from "./trainer/training-run.ts";
+export type { TrainOutput } from "./trainer/run-parts.ts";
 export type { Exchange } from "./trainer/recorded-steps.ts";
 export type { RunStore } from "./checkpoint/run-store.ts";
 export type { TrainerServices } from "./trainer/services.ts";

@@ -131,6 +131,9 @@ export const INSTEAD: readonly (readonly [names: readonly string[], advice: stri
     "The environment variable GPUGRAD_ADAPTER chooses the adapter: hardware, lavapipe or swiftshader.",
   ],
   [["cache_dir", "overwrite_cache"], "The environment variable HF_HOME says where downloads are kept."],
-  [["task", "task_name", "problem_type"], "The labels decide the task: classes, or numbers with --do_regression."],
+  [
+    ["task", "task_name", "problem_type"],
+    "The labels decide the task: classes, lists of classes, or numbers with --do_regression.",
+  ],
   [["local_rank", "ddp_backend", "deepspeed", "fsdp", "nproc_per_node"], "A run uses one device."],
 ];

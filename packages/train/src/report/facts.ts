@@ -1,11 +1,7 @@
-import { arch, cpus, release, totalmem, type } from "node:os";
 import { shareable, sizesOf } from "@gpugrad/bert";
-import { device } from "@gpugrad/tensor";
 import { shareableDataset } from "../hub/shareable-arguments.ts";
 import type { CallbackContext } from "../trainer/callbacks.ts";
-import { formatBytes } from "../format.ts";
 import { TRAINING_ARGUMENTS, type TrainingArguments } from "../arguments/training-arguments.ts";
-import { version } from "../version.ts";
 
 /** A setting: its name and value, and the default where that is another. */
 export type Fact = [name: string, value: string, byDefault?: string];
@@ -21,7 +17,11 @@ export interface Facts {
 }
 
 /** The facts of a run, without its token and without what a path says about its user. */
-export function factsOf(args: TrainingArguments, { model, trainDataset, evalDataset }: CallbackContext): Facts {
+export function factsOf(
+  args: TrainingArguments,
+  { model, trainDataset, evalDataset }: CallbackContext,
+  environment: Fact[],
+): Facts {
   const changed: Fact[] = [];
   const defaults: Fact[] = [];
   for (const [name, value] of Object.entries(shareable(args) as TrainingArguments)) {
@@ -41,24 +41,8 @@ export function factsOf(args: TrainingArguments, { model, trainDataset, evalData
     defaults,
     model: `${model.config.model_type}: ${shape}${parameters.toLocaleString("en")} parameters`,
     modelConfig: Object.entries(config).map(([name, value]) => [name, shown(value)]),
-    environment: environment(),
+    environment,
   };
-}
-
-function environment(): Fact[] {
-  const { description, vendor, architecture, via } = device().adapter;
-  const driver = device().gpu.adapterInfo?.description;
-  const [cpu] = cpus();
-  return [
-    ["adapter", description],
-    ...(driver && driver !== description ? ([["driver", driver]] as Fact[]) : []),
-    ["found as", [via, vendor, architecture].filter(Boolean).join(", ")],
-    ["gpugrad", version()],
-    ["Node", process.versions.node],
-    ["system", `${type()} ${release()}, ${arch()}`],
-    ["processor", `${cpu ? `${cpu.model.trim()}, ` : ""}${cpus().length} threads`],
-    ["memory", formatBytes(totalmem())],
-  ];
 }
 
 function shown(value: unknown): string {

@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { lines, markup, trusted } from "./html.ts";
+import { SCRIPT, SCRIPT_HASH } from "./page-assets.ts";
 
 test("values are text, in elements and attributes; HTML stays HTML; lists are joined", () => {
   const text = `<b title='"\`'>&amp;`;
@@ -13,4 +15,8 @@ test("values are text, in elements and attributes; HTML stays HTML; lists are jo
 test("an object that looks like HTML is text", () => {
   const pretended = { toString: () => "<script>" } as unknown as string;
   expect(String(markup`${pretended}`)).toBe("&#60;script&#62;");
+});
+
+test("the page's policy knows its script", () => {
+  expect(SCRIPT_HASH).toBe(createHash("sha256").update(SCRIPT).digest("base64"));
 });

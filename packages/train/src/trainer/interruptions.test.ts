@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import { EarlyStoppingCallback, type TrainerCallback, type TrainerEvent } from "./callbacks.ts";
 import type { LogEntry } from "./trainer-state.ts";
-import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));

@@ -38,3 +38,16 @@ export const lossFunction = (args: TrainingArguments, loss: Loss): LossFunction 
   },
   dispose: () => loss.dispose?.(),
 });
+
+/** What part of an update's loss each of its batches has. */
+export function sharesOf(
+  batches: readonly Batch[],
+  { gradientAccumulationLoss: how }: TrainingArguments,
+  loss: LossFunction,
+): number[] {
+  if (how === "sum") return batches.map(() => 1);
+  if (how === "mean") return batches.map(() => 1 / batches.length);
+  const weights = batches.map((batch) => loss.weightOf(batch));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((weight) => weight / sum);
+}

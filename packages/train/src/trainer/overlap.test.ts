@@ -6,7 +6,8 @@ import { destroy, init, manualSeed, randn } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import type { TrainerCallback } from "./callbacks.ts";
-import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));

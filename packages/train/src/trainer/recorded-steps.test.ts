@@ -20,7 +20,8 @@ import { Dataset, type Row } from "../data/dataset.ts";
 import type { AdamW } from "../optim/adamw.ts";
 import type { StepEvent, TrainerCallback } from "./callbacks.ts";
 import type { Exchange } from "./recorded-steps.ts";
-import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));

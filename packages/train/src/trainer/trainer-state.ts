@@ -1,5 +1,5 @@
 import { GpugradError, showValue } from "@gpugrad/tensor";
-import { snakeCase } from "../arguments/training-arguments.ts";
+import { snakeCase, type TrainingArguments } from "../arguments/training-arguments.ts";
 
 /** An entry of the log: Transformers' keys (`loss`, `grad_norm`, `eval_accuracy`, …), with `epoch` and `step`. */
 export type LogEntry = Record<string, number>;
@@ -52,6 +52,18 @@ export const freshState = (): TrainerState => ({
   ...{ loggingSteps: 0, evalSteps: 0, saveSteps: 0, totalFlos: 0, logHistory: [] },
   ...{ bestMetric: null, bestGlobalStep: null, bestModelCheckpoint: null, statefulCallbacks: {} },
 });
+
+/** The state of a run that begins. */
+export function startState(args: TrainingArguments, maxSteps: number, numTrainEpochs: number): TrainerState {
+  const stepsOf = (steps: number): number => (steps < 1 ? Math.ceil(steps * maxSteps) : steps);
+  return {
+    ...{ ...freshState(), maxSteps, numTrainEpochs },
+    trainBatchSize: args.perDeviceTrainBatchSize,
+    loggingSteps: stepsOf(args.loggingSteps),
+    evalSteps: stepsOf(args.evalSteps ?? 500), // nothing is evaluated by steps without it
+    saveSteps: stepsOf(args.saveSteps),
+  };
+}
 
 /** Nothing to do. */
 export const freshControl = (): TrainerControl => ({

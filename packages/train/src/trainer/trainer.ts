@@ -1,72 +1,42 @@
 import type { BertForSequenceClassification, PretrainedConfig, PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
-  defaultGenerator,
   device,
   DeviceLostError,
-  didYouMean,
   GpugradError,
   init,
   manualSeed,
   OutOfMemoryError,
-  scope,
-  showValue,
 } from "@gpugrad/tensor";
 import { writeJson } from "#files";
 import { services } from "#services";
-import type { RunStore } from "../checkpoint/run-store.ts";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
-import { SaveError } from "../checkpoint/save-error.ts";
-import type { BatchTokenizer } from "../data/batch.ts";
-import { Dataset } from "../data/dataset.ts";
+import type { RunStore } from "../checkpoint/run-store.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
 import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
-import { getScheduler } from "../schedule/get-scheduler.ts";
-import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
+import { createScheduler } from "../schedule/create-scheduler.ts";
 import type { Predictions } from "../tasks/sequence-classification/predictions.ts";
 import { taskFor } from "../tasks/task-for.ts";
-import type { Evaluated, Found, Labelled, Loss, Task, TrainableModel } from "../tasks/task.ts";
+import type { Evaluated, Found, Loss, Task, TrainableModel } from "../tasks/task.ts";
 import { callbackStates, loadCallbackStates } from "./callback-states.ts";
 import type { CallbackFunction, TrainerCallback } from "./callbacks.ts";
+import { checkDataset, checkMetric, checkResume, firstOf } from "./checks.ts";
 import { Evaluations } from "./evaluations.ts";
 import { Events } from "./events.ts";
 import { Loaders } from "./loaders.ts";
-import type { ComputeLoss } from "./loss.ts";
-import { inMode } from "./mode.ts";
-import { saveModelFiles, type ModelParts } from "./model-files.ts";
+import { secondsOf } from "./measure-step.ts";
+import { saveModelOrElsewhere, type ModelParts } from "./model-files.ts";
 import { ModelUse } from "./model-use.ts";
+import type { TrainOutput } from "./run-parts.ts";
 import type { TrainerServices } from "./services.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainerState } from "./trainer-state.ts";
-import { TrainingRun, type TrainOutput } from "./training-run.ts";
-
-export interface TrainerOptions<
-  M extends TrainableModel = BertForSequenceClassification,
-  F extends Found = Predictions,
-> {
-  model: M;
-  /** What is learned. Default: what the model's head is for, classes, numbers, or several labels for a row. */
-  task?: Task<F>;
-  /** Names in camelCase or snake_case. */
-  args?: Partial<TrainingArguments> | Readonly<Record<string, unknown>>;
-  tokenizer: BatchTokenizer;
-  trainDataset?: Dataset;
-  evalDataset?: Dataset;
-  /** Rows of the training set in the order to take them; then nothing is shuffled. */
-  trainIndices?: ArrayLike<number>;
-  callbacks?: readonly (TrainerCallback | CallbackFunction)[];
-  /** Metrics of an evaluation, in place of the usual ones. */
-  computeMetrics?: (found: Labelled<F>) => Record<string, number> | Promise<Record<string, number>>;
-  /** The loss of a batch, in place of the model's. */
-  computeLoss?: ComputeLoss;
-  /** An optimizer of one's own, made again when a run continues after the loss of a device. */
-  createOptimizer?: (model: M, args: TrainingArguments) => Optimizer;
-  /** What it does with the world around it, where that isn't the platform's own. */
-  services?: Partial<TrainerServices>;
-}
+import { TrainingRun } from "./training-run.ts";
 
 /** How often a lost device is replaced before the run gives up: one that is lost again and again is broken. */
 const MOST_DEVICES = 5;
@@ -144,7 +114,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     if (wrong) refuse(`a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" })`);
     if (args.evalStrategy !== "no" && trainDataset && !evalDataset)
       refuse(`evalStrategy is ${args.evalStrategy}, but there is no evalDataset`);
-    this.#createScheduler(1); // refuses keywords of the schedule
+    createScheduler(args, 1); // refuses keywords of the schedule
     if (!computeMetrics) checkMetric(args, task.metricNames);
     const problem = task.problemWith?.(args);
     if (problem !== undefined) refuse(problem);
@@ -181,21 +151,11 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   async measureStep(): Promise<number> {
     const batch = await firstOf((await this.#loaders.train()).epoch(0));
     const loss = await this.#evaluations.lossFunction();
-    let seconds = 0;
     try {
-      for (let i = 0; i < 2; i++) {
-        const start = performance.now();
-        const generator = defaultGenerator.state;
-        inMode(this.model, true, () => scope(() => loss.forward(this.model, batch.arrays).loss!.backward()));
-        defaultGenerator.setState(generator);
-        this.model.zeroGrad();
-        await device().finish();
-        seconds = (performance.now() - start) / 1000;
-      }
+      return (await secondsOf(this.model, batch, loss)) * this.args.gradientAccumulationSteps;
     } finally {
       loss.dispose();
     }
-    return seconds * this.args.gradientAccumulationSteps;
   }
 
   /**
@@ -207,14 +167,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   async train(options: { resumeFromCheckpoint?: string | boolean | null } = {}): Promise<TrainOutput> {
     checkOptions("Trainer.train", options, { resumeFromCheckpoint: "any" });
     const { resumeFromCheckpoint = this.args.resumeFromCheckpoint } = options;
-    if (
-      typeof resumeFromCheckpoint === "object"
-        ? resumeFromCheckpoint !== null
-        : !/^(string|boolean)$/.test(typeof resumeFromCheckpoint)
-    )
-      throw new GpugradError(
-        `Trainer.train: resumeFromCheckpoint is ${showValue(resumeFromCheckpoint)}; it has to be a folder, true, false or null.`,
-      );
+    checkResume(resumeFromCheckpoint);
     return this.#use.training(() => this.#train(resumeFromCheckpoint));
   }
 
@@ -282,7 +235,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
         ...{ evaluations: this.#evaluations, use: this.#use, signal: this.#stop.signal },
         exchange: this.#services.exchange,
         optimizer: this.#createOptimizer(model),
-        lrScheduler: this.#createScheduler(totalSteps),
+        lrScheduler: createScheduler(args, totalSteps),
       });
       events.begin(run);
       try {
@@ -322,16 +275,6 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     });
   }
 
-  #createScheduler(numTrainingSteps: number): LrScheduler {
-    const { lrSchedulerType, lrSchedulerKwargs, learningRate: lr, warmupSteps, greaterIsBetter } = this.args;
-    const numWarmupSteps = warmupSteps < 1 ? Math.ceil(warmupSteps * numTrainingSteps) : warmupSteps;
-    const schedulerSpecificKwargs = {
-      ...(watchesMetric(lrSchedulerType) && { mode: greaterIsBetter ? "max" : "min" }),
-      ...lrSchedulerKwargs,
-    };
-    return getScheduler(lrSchedulerType, { lr, numWarmupSteps, numTrainingSteps, schedulerSpecificKwargs });
-  }
-
   /**
    * Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too.
    * @throws {@link SaveError} where the disk is full, read-only or gone; the model is then in another folder, which the error names, if there is
@@ -341,22 +284,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     await this.#ready;
     const target = folder ?? this.args.outputDir;
     if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
-    await this.#use.reading(async () => {
-      try {
-        await saveModelFiles(target, this.#files);
-      } catch (error) {
-        const { syscall, message } = error as NodeJS.ErrnoException;
-        if (syscall === undefined) throw error; // not the disk's
-        const savedIn = await this.#services.saveElsewhere(target, (elsewhere) =>
-          saveModelFiles(elsewhere, this.#files),
-        );
-        const now =
-          savedIn === undefined
-            ? "nor anywhere else: make room and call saveModel() again; the model is still in memory"
-            : `but is in ${savedIn}: move it from there`;
-        throw new SaveError(`${target}: the model can't be saved: ${message}; ${now}. Choose another folder next time.`, savedIn); // prettier-ignore
-      }
-    });
+    await this.#use.reading(() => saveModelOrElsewhere(target, this.#files, this.#services));
     await this.#events.emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
   }
@@ -413,26 +341,4 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     );
     return outputDir === null ? tell : [...tell, this.#services.modelCard({ outputDir, hubModelId, warn })];
   }
-}
-
-/** @throws where no evaluation will give the metric that the run goes by */
-function checkMetric({ metricForBestModel }: TrainingArguments, names: readonly string[] | undefined): void {
-  const metric = metricForBestModel?.replace(/^eval_/, "");
-  if (metric === undefined || !names || names.includes(metric)) return;
-  throw new GpugradError(
-    `Trainer: metricForBestModel is ${metricForBestModel}, which no evaluation gives. There are ${names.join(", ")}` +
-      `${names.includes("f1") ? "; precision, recall and f1 are macro averages" : ""}.${didYouMean(metric, names)}`,
-  );
-}
-
-function checkDataset(owner: string, dataset: unknown): void {
-  if (dataset instanceof Dataset) return;
-  throw new GpugradError(
-    `${owner}: the dataset is ${showValue(dataset)}, not a Dataset. Make one: Dataset.fromRows(rows).`,
-  );
-}
-
-async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {
-  for await (const item of items) return item;
-  throw new GpugradError("Trainer: the training set is empty.");
 }

@@ -21,7 +21,8 @@ import type { BatchTokenizer } from "../data/batch.ts";
 import { Dataset } from "../data/dataset.ts";
 import { trainWordPiece } from "../sample/wordpiece.ts";
 import { NonFiniteError } from "./non-finite.ts";
-import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 
 beforeAll(async () => void (await init()));

@@ -1,66 +1,28 @@
-import { detectAnomaly } from "@gpugrad/autograd";
-import { defaultGenerator, GpugradError, scope, type GeneratorState } from "@gpugrad/tensor";
+import { defaultGenerator, GpugradError, type GeneratorState } from "@gpugrad/tensor";
+import { readJson } from "#files";
 import { loadWeights, readResumeState, type Progress, type ResumeState } from "../checkpoint/run-files.ts";
 import type { Batch } from "../data/batch.ts";
-import type { DataLoader } from "../data/data-loader.ts";
 import { isBetter } from "../metrics/better.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
-import type { Found, Task, TrainableModel } from "../tasks/task.ts";
-import { readJson } from "#files";
 import { loadCallbackStates } from "./callback-states.ts";
 import { evalKey, type CallbackContext, type TrainerEvent } from "./callbacks.ts";
-import { CheckpointWriter, type CheckpointParts } from "./checkpoint-writer.ts";
-import type { Evaluations } from "./evaluations.ts";
+import { noLabelError } from "./checks.ts";
+import { CheckpointWriter } from "./checkpoint-writer.ts";
 import type { RunView } from "./events.ts";
 import { flosPerToken } from "./flos.ts";
-import type { LossFunction } from "./loss.ts";
-import { inMode } from "./mode.ts";
-import type { ModelUse } from "./model-use.ts";
-import { NonFiniteError } from "./non-finite.ts";
-import { RecordedSteps, type Exchange } from "./recorded-steps.ts";
+import { sharesOf } from "./loss.ts";
+import { explainNonFinite } from "./non-finite.ts";
+import { RecordedSteps } from "./recorded-steps.ts";
+import type { RunParts, TrainOutput } from "./run-parts.ts";
 import { StepResults, type Broken, type Pending } from "./step-results.ts";
-import { freshControl, freshState, stateFromJson } from "./trainer-state.ts";
+import { freshControl, freshState, startState, stateFromJson } from "./trainer-state.ts";
 import { Update } from "./update.ts";
+
+export type { TrainOutput };
 
 /** How many updates may be on their way to the device before we wait for the oldest: enough that neither side waits. */
 const UPDATES_IN_FLIGHT = 2;
-
-/** What training came to, under the Trainer's names. */
-export interface TrainOutput {
-  globalStep: number;
-  /** Updates of this call: fewer than `globalStep` where it continued from a checkpoint. */
-  updates: number;
-  /** Mean of the losses of all updates of this call; NaN where there were none. */
-  trainingLoss: number;
-  /** False when `stop()` or a callback ended it early. */
-  completed: boolean;
-  /** Of this call, but `total_flos` and `epoch`, which count from the start. */
-  metrics: {
-    train_runtime: number; // seconds
-    train_samples_per_second: number;
-    train_steps_per_second: number;
-    total_flos: number;
-    train_loss: number;
-    epoch: number;
-  };
-}
-
-/** What a run is given: all that outlives it. */
-export interface RunParts extends CheckpointParts {
-  model: TrainableModel;
-  task: Task;
-  loader: DataLoader;
-  loss: LossFunction;
-  optimizer: Optimizer;
-  lrScheduler: LrScheduler;
-  totalSteps: number;
-  evaluations: Pick<Evaluations<Found>, "evaluate">;
-  /** What is under way with the model beside the run. */
-  use: ModelUse;
-  /** Changes gradients between the halves of an update. */
-  exchange?: Exchange | undefined;
-}
 
 /**
  * One run of training, from the start or from a checkpoint: the loop, and the state that a checkpoint keeps.
@@ -102,16 +64,7 @@ export class TrainingRun implements RunView {
     this.#checkpoints = new CheckpointWriter(parts);
     this.#updatesPerEpoch = Math.ceil(loader.length / args.gradientAccumulationSteps);
     this.#flosPerToken = flosPerToken(model.namedParameters());
-    const stepsOf = (steps: number): number => (steps < 1 ? Math.ceil(steps * totalSteps) : steps);
-    this.state = {
-      ...freshState(),
-      maxSteps: totalSteps,
-      numTrainEpochs: Math.ceil(totalSteps / this.#updatesPerEpoch),
-      trainBatchSize: args.perDeviceTrainBatchSize,
-      loggingSteps: stepsOf(args.loggingSteps),
-      evalSteps: stepsOf(args.evalSteps ?? 500), // nothing is evaluated by steps without it
-      saveSteps: stepsOf(args.saveSteps),
-    };
+    this.state = startState(args, totalSteps, Math.ceil(totalSteps / this.#updatesPerEpoch));
   }
 
   /** The newest checkpoint of this run, or the one that it began with. */
@@ -128,7 +81,7 @@ export class TrainingRun implements RunView {
     await loadWeights(model, folder);
     for (const name of ["loggingSteps", "evalSteps", "saveSteps", "trainBatchSize"] as const) {
       if (kept[name] !== this.state[name])
-        await this.#warn(
+        await events.warn(
           `${name} is ${this.state[name]}, and was ${kept[name]} when ${folder} was saved. It is ${this.state[name]} from here on.`,
         );
     }
@@ -137,7 +90,7 @@ export class TrainingRun implements RunView {
     const { bestModelCheckpoint: best } = this.state;
     if (best !== null) {
       this.state.bestModelCheckpoint = (await output?.findBest(best, folder)) ?? null;
-      if (this.state.bestModelCheckpoint === null) await this.#warn(`${best}, the best checkpoint so far, is gone.`);
+      if (this.state.bestModelCheckpoint === null) await events.warn(`${best}, the best checkpoint so far, is gone.`);
     }
     loadCallbackStates(events.objects, this.state.statefulCallbacks);
     await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, progress }) => {
@@ -218,7 +171,7 @@ export class TrainingRun implements RunView {
     if (this.#isOver()) return true;
     for await (const batch of loader.epoch(epochs, { skip: batchesDone })) {
       if (signal.aborted) return false;
-      if (!batch.arrays["labels"]) throw await this.#noLabel(batch);
+      if (!batch.arrays["labels"]) throw await noLabelError(batch, loader.dataset);
       batches.push(batch);
       batchesDone++;
       const isFull = batches.length === args.gradientAccumulationSteps || batchesDone === loader.length;
@@ -228,13 +181,6 @@ export class TrainingRun implements RunView {
       if (this.control.shouldEpochStop || this.#isOver()) return true;
     }
     return true;
-  }
-
-  async #noLabel({ rows }: Batch): Promise<Error> {
-    const { dataset } = this.#parts.loader;
-    const read = await Promise.all(rows.map((row) => dataset.row(row)));
-    const missing = rows.filter((_, i) => read[i]!.label === undefined);
-    return new GpugradError(`Trainer: ${dataset.where(missing[0] ?? rows[0]!)} has no label to train on.`);
   }
 
   async #step(batches: readonly Batch[], epoch: number): Promise<void> {
@@ -253,7 +199,7 @@ export class TrainingRun implements RunView {
     this.optimizer.lr = lrScheduler.lr;
     const records = args.recordSteps && !events.looksInside && loss.dependsOn() !== undefined;
     const arrays = batches.map((batch) => batch.arrays);
-    const { values, sent } = this.#drawing(() => this.#steps.run(arrays, this.#sharesOf(batches), { records }));
+    const { values, sent } = this.#drawing(() => this.#steps.run(arrays, sharesOf(batches, args, loss), { records }));
     const before = this.#inFlight.at(-1);
     const read = Promise.all([values, before]).then(([result]) => this.#takeIn(pending, result));
     read.catch(() => undefined); // it is awaited later
@@ -285,44 +231,18 @@ export class TrainingRun implements RunView {
     else this.lrScheduler.step();
   }
 
-  /** What part of the update's loss each batch has. */
-  #sharesOf(batches: readonly Batch[]): number[] {
-    const { args, loss } = this.#parts;
-    if (args.gradientAccumulationLoss === "sum") return batches.map(() => 1);
-    if (args.gradientAccumulationLoss === "mean") return batches.map(() => 1 / batches.length);
-    const weights = batches.map((batch) => loss.weightOf(batch));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return weights.map((weight) => weight / sum);
-  }
-
   /** Takes in what the device says of an update. */
   async #takeIn(pending: Pending, values: ArrayLike<number>): Promise<void> {
     await this.#emit("onStepResult", { result: this.#results.add(pending, values, this.state.maxSteps) });
   }
 
-  /** Does a broken update's forward and backward again, with the weights from before it, to say which op is the first that isn't finite. */
-  async #explain({ step, batches, loss, gradNorm, generator }: Broken): Promise<Error> {
-    const { model, loss: lossFunction } = this.#parts;
-    const { dataset } = this.#parts.loader;
-    const rows = batches.flatMap((batch) => batch.rows);
-    defaultGenerator.setState(generator);
-    let found: string | undefined;
-    for (const batch of batches) {
-      const { firstBad } = await detectAnomaly(
-        () => inMode(model, true, () => scope(() => lossFunction.forward(model, batch.arrays).loss!.backward())),
-        { parameters: model.namedParameters() },
-      );
-      found ??= firstBad?.message;
-    }
+  /** Why an update was not finite, with the weights from before it. */
+  async #explain(broken: Broken): Promise<Error> {
+    const { model, loss, loader } = this.#parts;
+    const error = await explainNonFinite(broken, { model, loss, dataset: loader.dataset });
     this.#update.zeroGrad();
-    this.state.globalStep = step - 1;
-    return new NonFiniteError(
-      step,
-      rows,
-      `Trainer: update ${step} has loss ${loss} and gradient norm ${gradNorm}; it was left out, and training stopped. ` +
-        `${found ?? "Computed again, all is finite"}. Its rows: ${rows.map((row) => dataset.where(row)).join("; ")}. Look at them, ` +
-        'lower learningRate, or go on without such updates: onNonFinite: "skip".',
-    );
+    this.state.globalStep = broken.step - 1;
+    return error;
   }
 
   /** Waits until the device has said what came of all updates. */
@@ -415,10 +335,6 @@ export class TrainingRun implements RunView {
 
   #emit(event: TrainerEvent, more: Partial<CallbackContext> = {}): Promise<void> {
     return this.#parts.events.emit(event, more);
-  }
-
-  #warn(warning: string): Promise<void> {
-    return this.#parts.events.warn(warning);
   }
 
   /** Gives back what it holds on the device; nothing where the device is gone. */
