@@ -63,6 +63,23 @@ test("a slot in the list of seams is a name in each of the files beside it", () 
   expect(rows.filter(({ where }) => where.length !== 1)).toEqual([]);
 });
 
+test("the walks name files, and functions in them", () => {
+  for (const name of ["life-of-an-op.md", "life-of-a-batch.md"]) {
+    const sections = read(join(root, "docs", name)).split(/^## /m);
+    const steps = sections.flatMap((section) => {
+      const below = /Paths are below `(.*?)\/?`/.exec(section)?.[1] ?? "packages/tensor/src";
+      const drawn = /^```\n([^]*?)^```/m.exec(section)?.[1] ?? "";
+      return [...drawn.matchAll(/([\w/-]+\.ts)(?: +(\w+)(?= {2}))?/g)].map(([, file, word]) => ({
+        file: join(root, below, file!),
+        word,
+      }));
+    });
+    expect(steps.length, name).toBeGreaterThan(6);
+    for (const { file, word } of steps)
+      expect(existsSync(file) && (!word || read(file).includes(word)), `${name}: ${word} in ${file}`).toBe(true);
+  }
+});
+
 test("the reading order has every op that is exported, in its room", () => {
   const exports = read(join(root, "packages/tensor/src/index.ts")).matchAll(
     /^export \{([^}]*)\} from "\.\/ops\/(\w+)\//gm,
