@@ -1,20 +1,12 @@
 import { formatBytes, formatDuration, formatRate } from "../format.ts";
-import {
-  confusionChart,
-  curveChart,
-  errorsChart,
-  lengthsChart,
-  memoryChart,
-  metricChart,
-  pairsChart,
-  reliabilityChart,
-  rocChart,
-} from "./charts.ts";
-import { MOST_CLASSES, spread, type Evaluation, type Mistake, type Table } from "./findings.ts";
+import { curveChart, lengthsChart, memoryChart, metricChart } from "./charts.ts";
+import { spread, type Evaluation } from "./findings.ts";
 import type { Fact, Facts } from "./facts.ts";
 import { History } from "./history.ts";
 import { lines, markup, trusted, type Html } from "./html.ts";
 import { SCRIPT, SCRIPT_HASH, STYLE } from "./page-assets.ts";
+import { mistakes, verdict } from "./page-findings.ts";
+import { count, digits, figure, grid, metricName, percent, section, strong, tilesOf, updates } from "./page-parts.ts";
 
 /** All that the page shows; the page has it as JSON, too, and is read back from there when a run is resumed. */
 export interface Report {
@@ -116,32 +108,6 @@ function withNaN(key: string, value: unknown): unknown {
 
 const STATUS = { training: "training", finished: "finished", stopped: "stopped early", failed: "failed" } as const;
 
-const count = (value: number): string => value.toLocaleString("en");
-const updates = (many: number): string => `${count(many)} ${many === 1 ? "update" : "updates"}`;
-/** Four digits: `0.3124`, `5.000e-5`. */
-const digits = (value: number): string =>
-  value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
-const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
-const strong = (text: string): Html => markup`<b>${text}</b>`;
-/** `eval_roc_auc` as people say it. */
-const metricName = (name: string): string =>
-  name
-    .replace(/^(eval|test)_/, "")
-    .replaceAll("_", " ")
-    .replace(/\b(f1|mcc|mse|mae|roc|auc)\b/g, (short) => short.toUpperCase())
-    .replace(/^(pearson|spearman)/, (name) => name[0]!.toUpperCase() + name.slice(1));
-
-const section = (title: string, content: Html): Html =>
-  String(content) === ""
-    ? content
-    : markup`<section><h2>${title}</h2>
-${content}
-</section>`;
-const grid = (figures: readonly Html[], kind = ""): Html =>
-  figures.length > 0 ? markup`<div class="grid ${kind}">${lines(figures)}</div>` : lines([]);
-const figure = (title: string, caption: Html | string, chart: Html): Html =>
-  markup`<figure><h3>${title}</h3><figcaption>${caption}</figcaption>${chart}</figure>`;
-
 function progressText({ status, step, totalSteps }: Report): string {
   if (status !== "training") return STATUS[status];
   return totalSteps > 0 ? `${Math.floor((100 * step) / totalSteps)} %` : "starting";
@@ -238,11 +204,6 @@ function tiles(report: Report): Html {
   return tilesOf(shown.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
-const tilesOf = (values: readonly [string, string][]): Html =>
-  values.length > 0
-    ? markup`<dl class="tiles">${values.map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
-    : lines([]);
-
 /** `0.01`, `1000`, `1e-7`. */
 const short = (value: number): string => String(Number(value.toPrecision(3)));
 
@@ -324,82 +285,6 @@ function evaluations({ history, best }: Report): Html {
 ${lines(rows)}
 </tbody></table></div></details>`,
   );
-}
-
-/** What the model gets right and what wrong. */
-function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs, tables }: Evaluation): Html {
-  const score = (classes ?? tables) && `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong`;
-  const leftOut =
-    nonFinite > 0 && markup` <span class="bad">${count(nonFinite)} with logits that aren't finite are left out.</span>`;
-  const told = markup`<p class="muted">${count(rows)} rows of ${dataset}, after update ${count(step)}${score}.${leftOut}</p>`;
-  if (pairs && pairs.length > 0) {
-    const which = pairs.length < rows ? `of ${count(pairs.length)} rows, evenly chosen` : "of all rows";
-    const figures = [
-      figure("Predicted against true", "dashed: where both are equal", pairsChart(pairs)),
-      figure("Errors", which, errorsChart(pairs)),
-    ];
-    return section("Predictions", markup`${told}${grid(figures)}`);
-  }
-  if (!classes) {
-    const shown = (tables ?? []).map(tableOf);
-    return nonFinite > 0 || shown.length > 0 ? section("Right and wrong", lines([told, ...shown])) : lines([]);
-  }
-  const { names, confusions, calibration, roc, scores } = classes;
-  const figures: Html[] = [];
-  if (names.length <= MOST_CLASSES)
-    figures.push(figure("Confusion matrix", "the darker, the more of the label's rows", confusionChart(classes)));
-  if (roc)
-    figures.push(
-      figure("ROC", markup`area under the curve ${strong(digits(roc.area))}, for ${names[1]}`, rocChart(roc)),
-    );
-  const sure = markup`expected calibration error ${strong(digits(calibration.error))}; dashed: right as often as it is sure`;
-  figures.push(figure("Calibration", sure, reliabilityChart(classes)));
-  const perClass = markup`<div class="wide"><table><thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th></tr></thead><tbody>
-${lines(scores.map(({ label, precision, recall, f1, support }) => markup`<tr><td>${names[label]}</td>${[precision, recall, f1].map((score) => markup`<td>${score.toFixed(3)}</td>`)}<td>${count(support)}</td></tr>`))}
-</tbody></table></div>`;
-  const worst = confusions
-    .filter(([label, predicted]) => label !== predicted)
-    .sort((a, b) => b[2] - a[2])
-    .slice(0, 15);
-  const worstTable = markup`<h3>Confused most often</h3><div class="wide"><table class="texts"><thead><tr><th>label</th><th>predicted</th><th>rows</th></tr></thead><tbody>
-${lines(worst.map(([label, predicted, n]) => markup`<tr><td>${names[label] ?? String(label)}</td><td>${names[predicted]}</td><td>${count(n)}</td></tr>`))}
-</tbody></table></div>`;
-  return section(
-    "Right and wrong",
-    markup`${told}${grid(figures)}
-${names.length > 2 && worst.length > 0 && worstTable}
-${names.length <= 10 ? markup`<h3>By class</h3>${perClass}` : markup`<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
-  );
-}
-
-const tableOf = ({ title, columns, rows }: Table): Html =>
-  markup`<h3>${title}</h3><div class="wide"><table><thead><tr>${columns.map((name) => markup`<th>${name}</th>`)}</tr></thead><tbody>
-${lines(rows.map((row) => markup`<tr>${row.map((cell) => markup`<td>${typeof cell === "number" ? count(cell) : cell}</td>`)}</tr>`))}
-</tbody></table></div>`;
-
-function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): Html {
-  if (shown.length === 0) return lines([]);
-  const title = pairs ? "Largest errors" : "Most confident mistakes";
-  const told = pairs
-    ? `The ${count(shown.length)} of ${count(rows)} rows with the largest errors.`
-    : `${shown.length < wrong ? `The ${shown.length} of ${count(wrong)} that the model was surest of.` : "The model was surest of the first."}`;
-  const items = shown.map(({ row, text, textPair, label, predicted, score }) => {
-    const said = pairs
-      ? markup`${predicted} instead of ${label}: ${score > 0 ? "+" : "−"}${digits(Math.abs(score))}`
-      : markup`<b>${predicted}</b> <span class="muted">at ${percent(score)}, but it is</span> <b>${label}</b>`;
-    return markup`<li><p class="said">${said} <span class="muted row">row ${count(row)}</span></p>${[text, textPair].map(cutText)}</li>`;
-  });
-  return section(title, markup`<p class="muted">${told}</p><ol class="mistakes">${lines(items)}</ol>`);
-}
-
-/** Characters of a text that are shown until it is opened. */
-const SHOWN = 320;
-
-function cutText(text: Mistake["textPair"]): Html | undefined {
-  if (!text) return undefined;
-  if (text.length <= SHOWN + 80) return markup`<p class="text" dir="auto">${text}</p>`;
-  const start = text.slice(0, SHOWN).replace(/\s+\S*$/, "");
-  return markup`<details class="text"><summary><span class="start" dir="auto">${start} …</span> <span class="more">all ${count(text.length)} characters</span></summary><p dir="auto">${text}</p></details>`;
 }
 
 function settings({ changed, defaults, model, modelConfig, environment }: Facts): Html {
