@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -32,12 +32,14 @@ for (const name of readdirSync(join(root, "packages"))) {
 for (const part of ["node_modules", "scripts"]) symlinkSync(join(root, part), join(copy, part));
 for (const file of ["package.json", "tsconfig.json", "vitest.config.ts"]) cpSync(join(root, file), join(copy, file));
 
-const run = (program: string, ...args: string[]): string =>
-  execFileSync(process.execPath, [join(root, "node_modules", program), ...args], {
+/** Runs a program of the dependencies in the copy; what it says is the message if it fails. */
+function run(program: string, ...args: string[]): void {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "node_modules", program), ...args], {
     cwd: copy,
     encoding: "utf8",
-    stdio: "pipe",
   });
+  expect(status, `${stdout}${stderr}`).toBe(0);
+}
 
 test.each<[Kind, string]>([["op", "soft-bump"], ["model", "tiny-encoder"]])("a new %s passes its test", (kind, name) => {
   const files = makeRoom(copy, kind, name);
