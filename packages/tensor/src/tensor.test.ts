@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { add, destroy, fill, full, reshape, device, fromArray, fromBytes, init, keep, memory, undisposed, mul, scope, softmax, tanh, tensor, zeros, type Tensor } from "./index.ts"; // prettier-ignore
+import { add, concat, destroy, fill, full, reshape, device, fromArray, fromBytes, init, keep, memory, memoryByOwner, undisposed, mul, scope, softmax, tanh, tensor, zeros, type Tensor } from "./index.ts"; // prettier-ignore
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);
@@ -80,6 +80,18 @@ describe("making and reading", () => {
     expect(() => tensor([-1], "u32")).toThrow("tensor: -1 does not fit u32");
     expect(() => fromArray(["1" as never], [1])).toThrow('fromArray: element 0 is "1", not a number.');
     expect(() => reshape(zeros([0, 4]), [-1, 0])).toThrow("beside a size of 0 the one that is -1 could be any");
+  });
+
+  test("an op widens tensors of sixteen bits beside other arguments, and disposes what it widened", async () => {
+    const half = tensor([1, 2, 3], "bf16");
+    const before = undisposed();
+    const y = softmax(half, { dim: 0 });
+    const joined = concat([tensor([0.5]), half]);
+    expect(undisposed()).toBe(before + 3); // y, joined and the tensor that was made for it
+    expect([y.dtype, joined.dtype]).toEqual(["f32", "f32"]);
+    const want = [0.0900306, 0.2447285, 0.665241];
+    (await y.data()).forEach((v, i) => expect(v).toBeCloseTo(want[i]!, 6));
+    expect(await joined.toArray()).toEqual([0.5, 1, 2, 3]);
   });
 
   test("an upload does not overtake work that was recorded before it", async () => {
@@ -199,6 +211,22 @@ describe("lifetimes", () => {
     expect(device().pool.allocatedBytes).toBe(allocatedBytes);
   });
 
+  test("a leaf's gradient from outside the scope is disposed with the leaf", () => {
+    const gradient = tensor([5]);
+    scope(() => {
+      tensor([1]).requireGrad().grad = gradient;
+    });
+    expect(gradient.disposed).toBe(true);
+  });
+
+  test("a scope keeps the tensors in a map that it returns", async () => {
+    const before = undisposed();
+    const named = scope(() => new Map([["x", add(tensor([1]), 2)]]));
+    expect(undisposed()).toBe(before + 1);
+    expect(await named.get("x")!.item()).toBe(3);
+    named.get("x")!.dispose();
+  });
+
   test("a gradient that is returned from a scope outlives its leaf", async () => {
     const g = scope(() => {
       const x = tensor([1]);
@@ -214,6 +242,19 @@ describe("lifetimes", () => {
     expect(memory().byOp["tanh"]).toEqual({ storages: 1, bytes: 40_960 }); // 40,000 rounded up as the pool does
     y.dispose();
     expect(memory().byOp["tanh"]).toBeUndefined();
+  });
+
+  test("memoryByOwner() says what it is kept for: by name, else for a tape's backward, else nothing special", () => {
+    const bytes = (): unknown[] =>
+      ["inputs", "saved for backward", "other tensors"].map((owner) => memoryByOwner()[owner]?.byOp["tanh"]);
+    const y = tanh(zeros([100, 100]));
+    expect(bytes()).toEqual([undefined, undefined, 40_960]);
+    y.storage.saves++; // as a tape does
+    expect(bytes()).toEqual([undefined, 40_960, undefined]);
+    keep(y, "inputs");
+    expect(bytes()).toEqual([40_960, undefined, undefined]);
+    y.dispose();
+    expect(bytes()).toEqual([undefined, undefined, undefined]);
   });
 
   test("the same step gets the same buffers again, whatever the order in which they were given back", () => {

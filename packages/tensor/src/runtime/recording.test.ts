@@ -68,6 +68,8 @@ describe("record", () => {
   test("what a replay could not do again is refused, and nothing stays reserved", async () => {
     const x = fromArray([1, 2], [2]);
     expect(() => record(() => fromArray([1], [1]))).toThrow("record: data is uploaded inside the recorded work");
+    expect(() => record(() => x.write([3, 4]))).toThrow("record: data is uploaded inside the recorded work");
+    expect(await x.toArray()).toEqual([1, 2]);
     expect(() => record(() => Promise.resolve())).toThrow("record: the work is asynchronous");
     expect(() => record(() => record(() => add(x, 1)))).toThrow(
       "record: other work is recorded inside the recorded work",

@@ -6,6 +6,7 @@ import {
   device,
   empty,
   fill,
+  fromBytes,
   init,
   kernel,
   mul,
@@ -21,6 +22,7 @@ import {
   type Tensor,
   zeros,
 } from "../index.ts";
+import { totalsOf } from "./timestamps.ts";
 
 beforeEach(async () => void (await init()));
 afterEach(destroy);
@@ -110,6 +112,25 @@ test("70,000 workgroups are folded into two dimensions, and each element is met 
   expect((await x.data()).every((v) => v === 3)).toBe(true);
 });
 
+test("an upload submits the batch under way only if that uses the buffer", async () => {
+  const [x, other] = [tensor([1, 2]), tensor([3])];
+  const { queue } = device();
+  const y = add(x, 1);
+  const { batch } = queue;
+  other.write([4]);
+  expect(queue.batch).toBe(batch);
+  x.write([5, 6]);
+  expect(queue.batch).toBe(batch + 1);
+  expect([await y.toArray(), await other.toArray(), await x.toArray()]).toEqual([[2, 3], [4], [5, 6]]);
+});
+
+test("an upload of bytes that are no whole words stays within a buffer that they fill", async () => {
+  const bytes = Uint8Array.from({ length: 4094 }, (_, i) => (i % 2 === 0 ? i % 251 : 0x3c));
+  const x = fromBytes(bytes, [2047], "f16");
+  expect(x.buffer.bytes).toBe(4096);
+  expect(await x.bytes()).toEqual(bytes);
+});
+
 describe("what goes wrong on the device becomes an exception", () => {
   test("a kernel that does not compile: file, line and source", async () => {
     const x = tensor([1, 2]);
@@ -167,6 +188,16 @@ describe("what goes wrong on the device becomes an exception", () => {
     await home.finish();
     expect(await init()).toBe(home);
     expect(await tensor([3]).item()).toBe(3);
+  });
+
+  test("what is invalid beside a kernel that compiles, at its first dispatch, is the device's failure", async () => {
+    const x = tensor([1, 2]);
+    const home = device();
+    await home.finish();
+    x.buffer.gpu.destroy();
+    run(kernel("test/fresh.wgsl", source("x[i] -= params.step;")), { x }, params, { threads: 2 });
+    await home.finish().catch(() => undefined);
+    expect(() => home.throwIfFailed()).toThrow(/destroyed/);
   });
 
   test("in recorded work: replays do the rest of it", async () => {
@@ -260,4 +291,13 @@ test("profile() returns the device time of each kernel", async () => {
   expect(time!.kernel).toMatch(/^ops\/softmax\/softmax/);
   expect(time!.dispatches).toBe(2);
   expect(time!.ms).toBeGreaterThanOrEqual(0);
+});
+
+test("a kernel's time is the sum of its dispatches' from begin to end, longest first", () => {
+  const dispatch = (kernel: string, begin: number, end: number) => ({ kernel, begin, end, bytes: 0, flops: undefined });
+  const dispatches = [dispatch("short", 10, 11), dispatch("long", 11, 15), dispatch("short", 20, 22)];
+  expect(totalsOf(dispatches)).toEqual([
+    { kernel: "long", dispatches: 1, ms: 4 },
+    { kernel: "short", dispatches: 2, ms: 3 },
+  ]);
 });

@@ -6,7 +6,7 @@ import { empty, fromArray, tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels } from "../../testing/check-op.ts";
 import { ndArray } from "../../testing/nd-array.ts";
 import { chooseSoftmax } from "./choose.ts";
-import { softmaxKernels, type SoftmaxKernel } from "./ladder.ts";
+import { softmaxKernels, type Pass, type SoftmaxKernel } from "./ladder.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 import { logSoftmaxReference, softmaxReference } from "./softmax.reference.ts";
 
@@ -139,6 +139,27 @@ describe("softmax", () => {
     expect([2, 128, 4096].map((cols) => choice(cols))).toEqual(new Array(3).fill("softmax-subgroup"));
     expect([choice(1e6), choice(512, 1, [])]).toEqual(new Array(2).fill("softmax-workgroup"));
     expect([choice(512, 3), choice(2, 1, [])]).toEqual(new Array(2).fill("softmax-rows"));
+  });
+
+  test("takes workgroup memory on GPUs without subgroups from 32 columns on", () => {
+    const { gpu, adapter } = device();
+    const choice = (cols: number): string =>
+      chooseSoftmax("forward", { rows: 9, cols, inner: 1 }, { gpu, adapter: { ...adapter, cpu: false, features: [] } })
+        .name;
+    expect([31, 32].map(choice)).toEqual(["softmax-rows", "softmax-workgroup"]);
+  });
+
+  test("shares rows on CPUs among a whole subgroup of 8 with four or more vec4s each", () => {
+    const { gpu, adapter } = device();
+    const choices = (pass: Pass, span: number, widths: number[]): string[] => {
+      const cpu: AdapterInfo = { ...adapter, cpu: true, features: ["subgroups"], subgroupSize: [span, span] };
+      return widths.map((cols) => chooseSoftmax(pass, { rows: 9, cols, inner: 1 }, { gpu, adapter: cpu }).name);
+    };
+    const [naive, rows, subgroup] = ["softmax-naive", "softmax-rows", "softmax-subgroup"];
+    expect(choices("forward", 8, [64, 128, 256, 260])).toEqual([rows, subgroup, subgroup, rows]);
+    expect(choices("backward", 8, [64, 128, 132])).toEqual([rows, subgroup, rows]);
+    expect([choices("forward", 8, [129]), choices("backward", 8, [129])]).toEqual([[naive], [rows]]); // no vec4s
+    expect([choices("forward", 4, [256]), choices("forward", 16, [256])]).toEqual([[rows], [rows]]);
   });
 
   test("of nothing is nothing", async () => {
