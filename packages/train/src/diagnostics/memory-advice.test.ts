@@ -26,7 +26,7 @@ import { clipGradNorm } from "../optim/clip.ts";
 import { SGD } from "../optim/sgd.ts";
 import { Trainer } from "../trainer/trainer.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
-import type { TrainOutput } from "../trainer/training-run.ts";
+import type { TrainOutput } from "../trainer/run-parts.ts";
 import { memoryAdvice, stepMemory, withMemoryAdvice, type StepShape } from "./memory-advice.ts";
 
 const configOf = (hidden: number, layers: number, vocabulary: number): BertConfig =>

@@ -19,8 +19,6 @@ import { StepResults, type Broken, type Pending } from "./step-results.ts";
 import { freshControl, freshState, startState, stateFromJson } from "./trainer-state.ts";
 import { Update } from "./update.ts";
 
-export type { TrainOutput };
-
 /** How many updates may be on their way to the device before we wait for the oldest: enough that neither side waits. */
 const UPDATES_IN_FLIGHT = 2;
 
