@@ -6,17 +6,13 @@ import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 
 const LONGEST = 72;
-/** Commits up to this one are as they are. */
-const BEGIN = "c7632c45b8a94ca0d2351567e10e10d3d295c9bf";
 
-/** One line for each commit of the repository in `folder`, after `begin`, whose subject is too long. */
-export function badSubjects(folder: string, begin = BEGIN): string[] {
+/** One line for each of these commits of the repository in `folder` whose subject is too long. */
+export function badSubjects(folder: string): string[] {
   const git = (...args: string[]): string =>
     execFileSync("git", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   const lastTag = git("for-each-ref", "--merged=HEAD", "--sort=-creatordate", "--count=1", "--format=%(refname)", "refs/tags"); // prettier-ignore
-  const isHere = git("rev-list", "HEAD").split("\n").includes(begin); // a clone may have the latest commits only
-  const range = [lastTag ? `${lastTag}..HEAD` : "--max-count=50", ...(isHere ? [`^${begin}`] : [])];
-  return git("log", "--no-merges", "--format=%h %s", ...range, "HEAD")
+  return git("log", "--no-merges", "--format=%h %s", lastTag ? `${lastTag}..HEAD` : "--max-count=50")
     .split("\n")
     .filter((line) => line !== "")
     .flatMap((line) => {
