@@ -34,6 +34,8 @@ describe("making and reading", () => {
     const x = fromBytes(bytes, [3], "f16");
     expect(await x.bytes()).toEqual(bytes);
     expect(await x.data()).toEqual(Float32Array.of(1, -2, 2 ** -24));
+    expect(() => fromBytes(bytes, [2], "f16")).toThrow("fromBytes: 6 bytes don't fill [2] of f16 (4 bytes).");
+    expect(() => fromBytes(bytes, [2], "f32")).toThrow("fromBytes: 6 bytes don't fill [2] of f32 (8 bytes).");
   });
 
   test("sixteen-bit elements are written one by one, their neighbours stay", async () => {
@@ -255,6 +257,17 @@ describe("lifetimes", () => {
     expect(bytes()).toEqual([40_960, undefined, undefined]);
     y.dispose();
     expect(bytes()).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("an op has its name, as errors and profiles say it", () => {
+    expect([softmax.opName, tanh.opName]).toEqual(["softmax", "tanh"]);
+  });
+
+  test("memoryByOwner() lists an owner's ops from the one with most bytes", () => {
+    const tensors = [zeros([10]), tanh(zeros([100, 100])), softmax(zeros([50, 50]), { dim: 1 })];
+    for (const tensor of tensors) keep(tensor, "inputs");
+    expect(Object.keys(memoryByOwner()["inputs"]!.byOp)).toEqual(["tanh", "softmax", "full"]);
+    for (const tensor of tensors) tensor.dispose();
   });
 
   test("the same step gets the same buffers again, whatever the order in which they were given back", () => {

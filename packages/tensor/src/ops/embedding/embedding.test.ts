@@ -78,6 +78,13 @@ withGpuKernels(checkNorm);
 describe("embedding", () => {
   withDevice();
 
+  test("the tape gets the tables, and what the norm multiplies and adds", () => {
+    const tables = [zeros([3, 4]), zeros([2, 4]), zeros([2, 4])] as const;
+    const [weight, bias, places] = [ones([4]), zeros([4]), zeros([1, 2], { dtype: "i32" })];
+    const { inputs } = bertEmbeddingsNorm.definition.forward(...tables, weight, bias, places, places);
+    expect(inputs).toEqual({ word: tables[0], position: tables[1], tokenType: tables[2], weight, bias });
+  });
+
   test("the gradient of a large table: sums in float64's neighbourhood, the same bits every time, none for padding", async () => {
     const [rows, width, count] = [500, 12, 5000]; // every id occurs about ten times
     const dyData = Float32Array.from(randomNormal(count * width, 5));
