@@ -56,7 +56,7 @@ export {
   openFolder,
   progressOnStderr,
   pushToHub,
-} from "#hub";
+} from "#platform";
 
 // Re-exported for code that opens models.
 export {

@@ -1,8 +1,14 @@
 import "@gpugrad/autograd"; // what parameters take part in is recorded
-import { checked, copyInto, empty, keep, scope, type Shape, type Tensor } from "@gpugrad/tensor";
+import { check, checked, copyInto, empty, fill, keep, scope, type Shape, type Tensor } from "@gpugrad/tensor";
 
 /** Gives a parameter, in place, the values that it begins with: see `initializers`. */
 export type Initializer = (parameter: Tensor) => void;
+
+/** Initializers that can be given by name. */
+const named = {
+  zeros: (parameter: Tensor): void => fill(parameter, 0),
+  ones: (parameter: Tensor): void => fill(parameter, 1),
+} satisfies Record<string, Initializer>;
 
 const initializers = new WeakMap<Tensor, Initializer>();
 
@@ -35,20 +41,25 @@ export function withoutValues<T>(options: Deferred, work: () => T): T {
 }
 
 /**
- * A trainable tensor that is kept until it is disposed. It begins with the values that `initializer` gives it; inside of
+ * A trainable tensor that is kept until it is disposed. It begins with the values that `initializer` gives it, a function or the name of one; inside of
  * {@link withoutValues} they are still to come.
  */
 export const parameter = checked(
   "parameter",
-  { shape: "shape", initializer: "function" },
-  (shape: Shape, initializer: Initializer): Tensor => {
+  { shape: "shape", initializer: "any" },
+  (shape: Shape, initializer: Initializer | keyof typeof named): Tensor => {
+    const begin = typeof initializer === "function" ? initializer : named[initializer];
+    check(
+      begin,
+      () => `parameter: initializer is ${String(initializer)}; it has to be a function, "zeros" or "ones".`,
+    );
     if (deferred) {
       deferred.elements += shape.reduce((a, b) => a * b, 1);
       deferred.onParameter?.(deferred.elements, shape);
     }
     const made = keep(empty(shape, deferred?.dtype ?? "f32"), "parameters");
     deferred?.made.push(made);
-    beginWith(made, initializer);
+    beginWith(made, begin);
     made.requiresGrad = true;
     return made;
   },

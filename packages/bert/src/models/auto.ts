@@ -1,6 +1,6 @@
 import type { Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { openFolder } from "#hub";
+import { openFolder } from "#platform";
 import type { HubOptions } from "../hub/settings.ts";
 import { bert } from "./bert/bert-heads.ts";
 import { architecturesOf, type AnyFamily, type HeadName } from "./family.ts";

@@ -181,6 +181,18 @@ describe("AutoConfig", () => {
     );
   });
 
+  it("takes other defaults from class fields, which values that are given come before", () => {
+    class Own extends BertConfig {
+      override vocab_size = 50265;
+      override pad_token_id: number | null = 1;
+    }
+    expect(new Own().vocab_size).toBe(50265);
+    const config = new Own({ vocab_size: 1000, num_labels: 3 });
+    expect([config.vocab_size, config.pad_token_id, config.num_labels]).toEqual([1000, 1, 3]);
+    config.vocab_size = 7;
+    expect(config.vocab_size).toBe(7);
+  });
+
   const golden = ["", "-3-labels", "-multi-label", "-regression"].map((name) =>
     shared(`reference/models/bert-sequence-classification${name}/config.json`),
   );

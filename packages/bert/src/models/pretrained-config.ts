@@ -1,6 +1,6 @@
 import { isObject, readJson, writeFileAside, type Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { openFolder } from "#hub";
+import { openFolder } from "#platform";
 import type { HubOptions } from "../hub/settings.ts";
 import { nullable, oneOf, unchecked, type Fields, type ValuesOf } from "./fields.ts";
 
@@ -63,7 +63,8 @@ export interface ConfigClass<C extends PretrainedConfig> {
  * }
  * ```
  *
- * (`depth = 3` would come after the values that are given.) What concerns several fields at once is checked in `validate`.
+ * A class field, `depth = 5`, is another default: values that are given come before it. What concerns several fields at once is checked in
+ * `validate`.
  *
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/configuration_utils.py
  */
@@ -124,8 +125,18 @@ export abstract class PretrainedConfig {
     for (const entry of named) if (!isMethod(entry)) own[entry[0]] = entry[1];
     Object.defineProperty(this, others, { value: new Map(named.filter(isMethod)) });
     checkLabels(this);
-    if (num_labels !== undefined && num_labels !== null) this.num_labels = num_labels as number;
+    const given = new Set(Object.keys(rest));
+    if (num_labels !== undefined && num_labels !== null) {
+      this.num_labels = num_labels as number;
+      given.add("id2label").add("label2id");
+    }
     this.validate();
+    // Class fields of a subclass are defined after this, on what is returned: the values given come before theirs. (A definition has
+    // all attributes; an assignment has only the value.)
+    return new Proxy(this, {
+      defineProperty: (target, key, attributes) =>
+        ("enumerable" in attributes && given.has(key as string)) || Reflect.defineProperty(target, key, attributes),
+    });
   }
 
   /**

@@ -11,7 +11,7 @@ import {
   type Folder,
 } from "@gpugrad/nn";
 import { check, GpugradError, showShape, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
-import { openFolder } from "#hub";
+import { openFolder } from "#platform";
 import type { HubOptions } from "../hub/settings.ts";
 import { planLoad, type LoadPlan } from "../weights/load-plan.ts";
 import { formatLoadReport } from "../weights/load-report.ts";

@@ -5,7 +5,7 @@ import { noGrad } from "@gpugrad/autograd";
 import { folderOf, serializeSafetensors, type Folder } from "@gpugrad/nn";
 import { destroy, fromArray, init, scope } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openFolder } from "#hub";
+import { openFolder } from "#platform";
 import { AutoModel } from "../models/auto.ts";
 import { AutoTokenizer } from "../tokenizer/auto-tokenizer.ts";
 import { padRows } from "../tokenizer/padding.ts";

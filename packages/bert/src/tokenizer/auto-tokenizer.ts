@@ -1,6 +1,6 @@
 import { isObject, readJson, readText, type Folder, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { openFolder } from "#hub";
+import { openFolder } from "#platform";
 import { bertTokens, contentOf, tokenizerOfVocabulary } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
 

@@ -197,3 +197,11 @@ test("without values, no random number is drawn; initialize gives them later", a
   expect(await later.weight.data()).toEqual(await now.weight.to("f16").data());
   expect(await later.bias.data()).toEqual(await now.bias.to("f16").data());
 });
+
+test("a parameter begins with what its initializer gives, or the name of one", async () => {
+  expect(await parameter([2, 2], "ones").toArray()).toEqual([[1, 1], [1, 1]]); // prettier-ignore
+  expect(await parameter([3], "zeros").toArray()).toEqual([0, 0, 0]);
+  expect(() => parameter([3], "normal" as "ones")).toThrow(
+    'parameter: initializer is normal; it has to be a function, "zeros" or "ones".',
+  );
+});
