@@ -49,10 +49,7 @@ export const parameter = checked(
   { shape: "shape", initializer: "any" },
   (shape: Shape, initializer: Initializer | keyof typeof named): Tensor => {
     const begin = typeof initializer === "function" ? initializer : named[initializer];
-    check(
-      begin,
-      () => `parameter: initializer is ${String(initializer)}; it has to be a function, "zeros" or "ones".`,
-    );
+    check(begin, () => `parameter: initializer is ${String(initializer)}; it has to be a function, "zeros" or "ones".`);
     if (deferred) {
       deferred.elements += shape.reduce((a, b) => a * b, 1);
       deferred.onParameter?.(deferred.elements, shape);
