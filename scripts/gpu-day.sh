@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/gpu-day.sh RESULTS [STEP…]: what to run on a GPU that is at hand for a few minutes. Each step has a time limit and writes its
-# own files into the folder RESULTS as it ends; the most telling come first. Without STEP all of them; the names are below.
+# own files into the folder RESULTS as it ends; the most telling come first. Without STEP all of them; the names are below. The variable
+# TORCH_BERT names a Python program that times the same cases in PyTorch, where there is one.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -26,5 +27,5 @@ step steps 60 "bench steps '^train_bert-base'"
 step tests 120 "node scripts/test.mjs packages/tensor packages/nn packages/autograd --maxWorkers=14"
 step kernels 100 "bench kernels '^(matmul512|matmul1024|linear2048x768x768|softmax4096x256|layernorm4096x768|gelu4096x3072|crossentropy16384x128|sum4096x768_columns|sdpa_B4H12S128D64|adamw_minilm-l6|encoder_fwd|encoder_fwdbwd|train_minilm-l6.*)\$'"
 step sample 60 "run examples/train-imdb.ts --sample --output_dir $out/sample"
-step torch 60 "python3 \${TORCH_BERT:-torch_bert.py} --device cuda --budget 45 --json $out/torch.json --only '^(matmul512|matmul1024|softmax4096x256|layernorm4096x768|gelu4096x3072|sdpa_B4H12S128D64|encoder_fwd|encoder_fwdbwd|train_bert-base_B16T256_sdpa.*|train_minilm-l6_B16T128_sdpa.*)\$'"
+[ -z "${TORCH_BERT:-}" ] || step torch 60 "python3 $TORCH_BERT --device cuda --budget 45 --json $out/torch.json --only '^(matmul512|matmul1024|softmax4096x256|layernorm4096x768|gelu4096x3072|sdpa_B4H12S128D64|encoder_fwd|encoder_fwdbwd|train_bert-base_B16T256_sdpa.*|train_minilm-l6_B16T128_sdpa.*)\$'"
 step all 600 "bench all ."
