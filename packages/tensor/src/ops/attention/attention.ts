@@ -10,6 +10,7 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import deltaCode from "./attention-delta.wgsl";
 import dmaskCode from "./attention-dmask.wgsl";
+import philoxCode from "../dropout/philox.wgsl";
 import keptCode from "./kept.wgsl";
 import { attentionVariants, variantOf, type AttentionVariant, type Pass } from "./ladder.ts";
 import lengthsCode from "./attention-lengths.wgsl";
@@ -128,9 +129,11 @@ const paramsOf = (plan: Plan, own: Params | undefined, width: number): Params =>
   ...own,
 });
 
+const drawCode = philoxCode + keptCode;
+
 /** The kernel with the kept(), or kept_four(), of kept.wgsl where there is dropout. */
 const dropping = (base: Kernel, { overrides }: Pick<Plan, "overrides">, decides: "kept" | "kept_four"): Kernel =>
-  overrides.DROPOUT ? replaceFunction(base, decides, keptCode) : base;
+  overrides.DROPOUT ? replaceFunction(base, decides, drawCode) : base;
 
 /** Runs one of the plan's three kernels over `tokens` rows of each head. */
 function launch(pass: Pass, plan: Plan, tokens: number, tensors: Record<string, Tensor>): void {

@@ -6,6 +6,7 @@ import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { lanesOf } from "../lanes.ts";
 import droppedCode from "../dropout/dropped.wgsl";
+import philoxCode from "../dropout/philox.wgsl";
 import { noDrop, type Drop } from "../dropout/draw.ts";
 import naiveBackwardCode from "./norm-naive-backward.wgsl";
 import naiveCode from "./norm-naive.wgsl";
@@ -88,9 +89,11 @@ function settingsOf({ pass, rows, cols, eps, center, residual, weight, bias, dro
     : { params: { rows, cols, ...dropping }, overrides: { CENTER: +center, WEIGHT: +weight, DROP: +!!drop } };
 }
 
+const dropCode = philoxCode + droppedCode;
+
 /** The kernel with the dropped() of dropped.wgsl where there is dropout. */
 const dropping = (base: Kernel, drop: Drop | undefined): Kernel =>
-  drop ? replaceFunction(base, "dropped", droppedCode) : base;
+  drop ? replaceFunction(base, "dropped", dropCode) : base;
 
 /** The ladder: the same norm, with ever fewer and wider reads. */
 export const normKernels = {
