@@ -106,7 +106,7 @@ describe("backward", () => {
     );
   });
 
-  test("an op that gives no gradient for an input ends there; the rest of the tape goes on", async () => {
+  test("an op that gives no gradient for an input ends there; the rest of the tape continues", async () => {
     const first = defineOp("first", {
       forward: (a: Tensor, b: Tensor) => ({ output: a.clone(), inputs: { a, b }, saved: {} }),
       backward: (_saved, dy) => ({ a: dy }),

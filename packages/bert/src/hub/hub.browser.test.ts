@@ -171,9 +171,9 @@ describe("a repository in a browser", () => {
         : answer(request, response);
     const source = (await (await pageOpens()).open("extra.bin"))!;
     expect(Buffer.from(await source.read(0, source.size)).equals(weights.subarray(0, 300_000))).toBe(true);
-    const told = progress.filter(({ file }) => file === "extra.bin");
-    expect(told.length).toBeGreaterThan(0);
-    for (const { loaded, total, repo, status } of told)
+    const reported = progress.filter(({ file }) => file === "extra.bin");
+    expect(reported.length).toBeGreaterThan(0);
+    for (const { loaded, total, repo, status } of reported)
       expect([repo, status]).toEqual(["me/model", loaded === total ? "done" : "downloading"]);
     expect([...store.keys()].filter((key) => key.includes("extra"))).toEqual([]);
     const quiet = await pageOpens({ onProgress: undefined });

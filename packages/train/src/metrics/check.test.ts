@@ -39,8 +39,8 @@ describe("options", () => {
       () => classificationReport([1], [1], { targetnames: ["a"] } as object),
       () => calibration([1], [1], { bin: 3 } as object),
     ];
-    const told = ["Did you mean weighted?", "Did you mean posLabel?", "no option average", "Did you mean labels?", "Did you mean targetNames?", "Did you mean bins?"]; // prettier-ignore
-    for (const [i, work] of wrong.entries()) refused(work, told[i]!);
+    const messages = ["Did you mean weighted?", "Did you mean posLabel?", "no option average", "Did you mean labels?", "Did you mean targetNames?", "Did you mean bins?"]; // prettier-ignore
+    for (const [i, work] of wrong.entries()) refused(work, messages[i]!);
   });
 
   test("of the wrong kind or size", () => {

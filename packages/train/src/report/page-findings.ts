@@ -8,18 +8,18 @@ export function verdict({ step, dataset, rows, nonFinite, wrong, classes, pairs,
   const score = (classes ?? tables) && `: ${count(rows - nonFinite - wrong)} right, ${count(wrong)} wrong`;
   const leftOut =
     nonFinite > 0 && markup` <span class="bad">${count(nonFinite)} with logits that aren't finite are left out.</span>`;
-  const told = markup`<p class="muted">${count(rows)} rows of ${dataset}, after update ${count(step)}${score}.${leftOut}</p>`;
+  const intro = markup`<p class="muted">${count(rows)} rows of ${dataset}, after update ${count(step)}${score}.${leftOut}</p>`;
   if (pairs && pairs.length > 0) {
     const which = pairs.length < rows ? `of ${count(pairs.length)} rows, evenly chosen` : "of all rows";
     const figures = [
       figure("Predicted against true", "dashed: where both are equal", pairsChart(pairs)),
       figure("Errors", which, errorsChart(pairs)),
     ];
-    return section("Predictions", markup`${told}${grid(figures)}`);
+    return section("Predictions", markup`${intro}${grid(figures)}`);
   }
   if (!classes) {
     const shown = (tables ?? []).map(tableOf);
-    return nonFinite > 0 || shown.length > 0 ? section("Right and wrong", lines([told, ...shown])) : lines([]);
+    return nonFinite > 0 || shown.length > 0 ? section("Right and wrong", lines([intro, ...shown])) : lines([]);
   }
   const { names, confusions, calibration, roc, scores } = classes;
   const figures: Html[] = [];
@@ -43,7 +43,7 @@ ${lines(worst.map(([label, predicted, n]) => markup`<tr><td>${names[label] ?? St
 </tbody></table></div>`;
   return section(
     "Right and wrong",
-    markup`${told}${grid(figures)}
+    markup`${intro}${grid(figures)}
 ${names.length > 2 && worst.length > 0 && worstTable}
 ${names.length <= 10 ? markup`<h3>By class</h3>${perClass}` : markup`<details id="classes"><summary>All ${count(names.length)} classes as a table</summary>${perClass}</details>`}`,
   );
@@ -57,7 +57,7 @@ ${lines(rows.map((row) => markup`<tr>${row.map((cell) => markup`<td>${typeof cel
 export function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): Html {
   if (shown.length === 0) return lines([]);
   const title = pairs ? "Largest errors" : "Most confident mistakes";
-  const told = pairs
+  const intro = pairs
     ? `The ${count(shown.length)} of ${count(rows)} rows with the largest errors.`
     : `${shown.length < wrong ? `The ${shown.length} of ${count(wrong)} that the model was surest of.` : "The model was surest of the first."}`;
   const items = shown.map(({ row, text, textPair, label, predicted, score }) => {
@@ -66,7 +66,7 @@ export function mistakes({ mistakes: shown, wrong, rows, pairs }: Evaluation): H
       : markup`<b>${predicted}</b> <span class="muted">at ${percent(score)}, but it is</span> <b>${label}</b>`;
     return markup`<li><p class="said">${said} <span class="muted row">row ${count(row)}</span></p>${[text, textPair].map(cutText)}</li>`;
   });
-  return section(title, markup`<p class="muted">${told}</p><ol class="mistakes">${lines(items)}</ol>`);
+  return section(title, markup`<p class="muted">${intro}</p><ol class="mistakes">${lines(items)}</ol>`);
 }
 
 /** Characters of a text that are shown until it is opened. */

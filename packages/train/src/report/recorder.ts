@@ -55,7 +55,7 @@ export function reportRecorder(
   let report: Report | undefined;
   let training = false;
   /** When the last update's result came. */
-  let heard = 0;
+  let lastEvent = 0;
   /** Tokens of the last updates, and when their results came; it starts again after a pause for an evaluation or a checkpoint. */
   let recent: { at: number; tokens: number }[] = [];
 
@@ -91,7 +91,7 @@ export function reportRecorder(
       report.totalEpochs = state.numTrainEpochs;
       report.facts = factsOf(args, context, place.environment());
       await upTo(args, state);
-      heard = performance.now();
+      lastEvent = performance.now();
       recent = [];
       await place.write(() => render(report!));
     },
@@ -113,8 +113,8 @@ export function reportRecorder(
         ...memoryNow(place),
       });
       current.history.addLengths(step, batches, paddedLength);
-      current.history.seconds += (now - heard) / 1000;
-      heard = now;
+      current.history.seconds += (now - lastEvent) / 1000;
+      lastEvent = now;
       current.step = step;
       current.epoch = result!.epoch;
       current.totalSteps = result!.totalSteps;
@@ -125,7 +125,7 @@ export function reportRecorder(
     },
 
     onPredictionStep: () => {
-      if (training) show(); // a long evaluation is no silence
+      if (training) show(); // a long evaluation shows progress, too
     },
 
     async onEvaluate(args, state, _control, { prediction, metrics, task }) {
@@ -157,7 +157,7 @@ export function reportRecorder(
       const current = await upTo(args, state);
       if (checkpoint !== undefined) current.checkpoint = lastPart(checkpoint);
       recent = [];
-      await place.write(() => render(current)); // a run that goes on from there finds all updates up to it
+      await place.write(() => render(current)); // a run that continues from there finds all updates up to it
     },
 
     onSaveModel: () => report && place.write(() => render(report!)),
@@ -179,7 +179,7 @@ export function reportRecorder(
   });
 }
 
-/** A report as it was at an update from which a run goes on; without one, the curves are those of the log. */
+/** A report as it was at an update from which a run continues; without one, the curves are those of the log. */
 function resumed(report: Report, { globalStep, logHistory }: TrainerState): Report {
   const { history } = report;
   history.dropAfter(globalStep);
