@@ -13,13 +13,13 @@ export interface ModelInputs {
 }
 
 /** An input on the device, and its values where the host knows them. */
-export interface Placed {
+export interface DeviceInput {
   tensor: Tensor;
   values: ArrayLike<number> | undefined;
 }
 
 /** Puts `input` on the device as `dtype`. */
-export function place(name: string, input: ArrayInput, dtype: "i32" | "f32"): Placed {
+export function toDevice(name: string, input: ArrayInput, dtype: "i32" | "f32"): DeviceInput {
   if (input instanceof Tensor) {
     check(
       (dtype === "f32") === (input.dtype === "f32"),
@@ -67,21 +67,21 @@ export function prepareInputs(
   config: Bounds & { max_position_embeddings: number },
 ): PreparedInputs {
   const { max_position_embeddings: most } = config;
-  const { tensor: ids, values } = place("input_ids", input_ids, "i32");
+  const { tensor: ids, values } = toDevice("input_ids", input_ids, "i32");
   check(
     ids.rank === 2,
     () => `input_ids: shape [${ids.shape.join(",")}], but [B, T] is expected: one row of ids per text.`,
   );
   const [B, T] = ids.shape as [number, number];
   check(T <= most, () => `input_ids: ${T} tokens, but the model has ${most} positions. Truncate to ${most}.`);
-  const types = token_type_ids === undefined ? undefined : place("token_type_ids", token_type_ids, "i32");
+  const types = token_type_ids === undefined ? undefined : toDevice("token_type_ids", token_type_ids, "i32");
   checkInputs(config, { ids: values, types: types?.values });
-  const mask = attention_mask === undefined ? undefined : placeMask(attention_mask, [B, T]);
+  const mask = attention_mask === undefined ? undefined : maskToDevice(attention_mask, [B, T]);
   return { ids, types: types?.tensor ?? zeros([B, T], { dtype: "i32" }), mask };
 }
 
-function placeMask(attention_mask: ArrayInput, [B, T]: [number, number]): Tensor | undefined {
-  const { tensor, values } = place("attention_mask", attention_mask, "i32");
+function maskToDevice(attention_mask: ArrayInput, [B, T]: [number, number]): Tensor | undefined {
+  const { tensor, values } = toDevice("attention_mask", attention_mask, "i32");
   check(
     tensor.size === B * T,
     () => `attention_mask: shape [${tensor.shape.join(",")}], but input_ids is [${B},${T}].`,
@@ -126,7 +126,7 @@ export function areClasses(labels: ArrayInput): boolean {
 function outOfRange(values: ArrayLike<number>, count = Infinity, ignored?: number): string | undefined {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (!(value >= 0 && value < count) && value !== ignored) return `${value} at place ${i}`;
+    if (!(value >= 0 && value < count) && value !== ignored) return `${value} at index ${i}`;
   }
   return undefined;
 }

@@ -50,21 +50,21 @@ export interface StepMemory {
  */
 export function stepMemory({ available, ...options }: StepMemoryOptions): StepMemory {
   const parts = { parameters: 0, gradients: 0, optimizerState: 0, savedForBackward: 0 };
-  const look = (): void => {
+  const measure = (): void => {
     const owners = memoryByOwner();
-    const see = (part: keyof typeof parts, owner: string): void =>
+    const keepLargest = (part: keyof typeof parts, owner: string): void =>
       void (parts[part] = Math.max(parts[part], owners[owner]?.bytes ?? 0));
-    see("parameters", "parameters");
-    see("gradients", "gradients");
-    see("optimizerState", "optimizer state");
-    see("savedForBackward", "saved for backward");
+    keepLargest("parameters", "parameters");
+    keepLargest("gradients", "gradients");
+    keepLargest("optimizerState", "optimizer state");
+    keepLargest("savedForBackward", "saved for backward");
   };
-  const { allocatedBytes, peakBytes } = dryRun(() => updates(options, look), { memoryLimit: available ?? Infinity });
+  const { allocatedBytes, peakBytes } = dryRun(() => updates(options, measure), { memoryLimit: available ?? Infinity });
   return { bytes: allocatedBytes, peakBytes, parts };
 }
 
 /** Two updates, as the Trainer makes them: the second meets what the first left behind. */
-function updates(options: Omit<StepMemoryOptions, "available">, look: () => void): void {
+function updates(options: Omit<StepMemoryOptions, "available">, measure: () => void): void {
   const { config, accumulation = 1, gradientCheckpointing = false, fp16 = false } = options;
   const { optimizerFor = (model) => new AdamW(model.namedParameters()) } = options;
   const { modelFor = (own) => new BertForSequenceClassification(own as BertConfig) } = options;
@@ -84,9 +84,9 @@ function updates(options: Omit<StepMemoryOptions, "available">, look: () => void
       for (let micro = 0; micro < Math.min(accumulation, 2); micro++) {
         scope(() => {
           const { loss } = autocast(() => model.forward(inputs), { dtype: fp16 ? "f16" : "f32" });
-          look();
+          measure();
           scaler.scale(loss!).backward();
-          look();
+          measure();
         });
       }
       scope(() => {

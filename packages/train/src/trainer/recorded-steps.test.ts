@@ -137,7 +137,7 @@ describe("recorded steps", () => {
 
   test("ids and classes beyond the config are named at every step", async () => {
     const bad = rows.map((row, i) => ({ ...row, label: i === 45 ? 7 : row.label! }));
-    await expect(trainedWith({}, { rows: bad })).rejects.toThrow("labels: 7 at place 1, but the model has 2 labels");
+    await expect(trainedWith({}, { rows: bad })).rejects.toThrow("labels: 7 at index 1, but the model has 2 labels");
   });
 });
 

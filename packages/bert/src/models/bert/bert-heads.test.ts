@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { destroy, fromArray, init, scope, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { areClasses, place, type ArrayInput, type ModelInputs } from "../inputs.ts";
+import { areClasses, toDevice, type ArrayInput, type ModelInputs } from "../inputs.ts";
 import type { ConfigValues } from "../pretrained-config.ts";
 import type { BertConfig } from "./bert-config.ts";
 import { BertForMaskedLM, BertForSequenceClassification } from "./bert-heads.ts";
@@ -65,7 +65,7 @@ describe("heads against PyTorch: logits, loss and gradients", () => {
     expect(await problem([1, 0, 1])).toBe("single_label_classification");
     expect(await problem([1, 0, 1], { num_labels: 1 })).toBe("regression");
     expect(await problem([[0.5, 0], [1, 0], [1, 1]])).toBe("multi_label_classification"); // prettier-ignore
-    expect(await problem([1, 0, 1], { num_labels: 1, problem_type: "single_label_classification" }).catch(String)).toMatch(/labels: 1 at place 0/); // prettier-ignore
+    expect(await problem([1, 0, 1], { num_labels: 1, problem_type: "single_label_classification" }).catch(String)).toMatch(/labels: 1 at index 0/); // prettier-ignore
   });
 });
 
@@ -89,9 +89,9 @@ describe("labels", () => {
     scope(() => {
       const [whole, real] = [fromArray([1, 0], [2], "i32"), fromArray([1, 0], [2], "f32")];
       expect([areClasses(whole), areClasses(real)]).toEqual([true, false]);
-      expect(place("labels", whole, "i32")).toEqual({ tensor: whole, values: undefined });
-      expect(() => place("labels", whole, "f32")).toThrow("labels: a tensor of i32, where f32 is expected.");
-      expect(() => place("labels", real, "i32")).toThrow("labels: a tensor of f32, where i32 is expected.");
+      expect(toDevice("labels", whole, "i32")).toEqual({ tensor: whole, values: undefined });
+      expect(() => toDevice("labels", whole, "f32")).toThrow("labels: a tensor of i32, where f32 is expected.");
+      expect(() => toDevice("labels", real, "i32")).toThrow("labels: a tensor of f32, where i32 is expected.");
     });
   });
 });

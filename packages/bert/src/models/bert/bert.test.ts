@@ -68,13 +68,13 @@ describe("BertForSequenceClassification against PyTorch", () => {
 describe("inputs that can't be", () => {
   const config = new BertConfig({ vocab_size: 20, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8, max_position_embeddings: 4 }); // prettier-ignore
   test.each([
-    [{ input_ids: [[1, 20]] }, /input_ids: 20 at place 1, but the vocabulary has 20/],
+    [{ input_ids: [[1, 20]] }, /input_ids: 20 at index 1, but the vocabulary has 20/],
     [{ input_ids: [[1, 2, 3, 4, 5]] }, /5 tokens, but the model has 4 positions/],
     [{ input_ids: [1, 2] }, /\[B, T\] is expected/],
     [{ input_ids: [[1, 2], [3]] }, /rows of different lengths/],
-    [{ input_ids: [[1, 2]], token_type_ids: [[0, 2]] }, /token_type_ids: 2 at place 1, but the model has 2 types/],
+    [{ input_ids: [[1, 2]], token_type_ids: [[0, 2]] }, /token_type_ids: 2 at index 1, but the model has 2 types/],
     [{ input_ids: [[1, 2]], attention_mask: [[1]] }, /attention_mask: shape \[1,1\], but input_ids is \[1,2\]/],
-    [{ input_ids: [[1, 2]], labels: [2] }, /labels: 2 at place 0, but the model has 2 labels/],
+    [{ input_ids: [[1, 2]], labels: [2] }, /labels: 2 at index 0, but the model has 2 labels/],
   ])("%j", (bad, message) => {
     const model = BertForSequenceClassification.fromConfig(config);
     expect(() => scope(() => model.forward(bad as typeof inputs))).toThrow(message);

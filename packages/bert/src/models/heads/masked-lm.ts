@@ -1,5 +1,5 @@
 import { crossEntropy, reshape, type Tensor } from "@gpugrad/tensor";
-import { place, type ArrayInput } from "../inputs.ts";
+import { toDevice, type ArrayInput } from "../inputs.ts";
 
 /**
  * The mean loss over the words to guess.
@@ -8,6 +8,6 @@ import { place, type ArrayInput } from "../inputs.ts";
  * @param labels [B, T], −100 where there is nothing to guess
  */
 export function maskedLMLoss(logits: Tensor, labels: ArrayInput): Tensor {
-  const { tensor } = place("labels", labels, "i32");
+  const { tensor } = toDevice("labels", labels, "i32");
   return crossEntropy(reshape(logits, [-1, logits.shape.at(-1)!]), reshape(tensor, [-1]));
 }

@@ -1,5 +1,5 @@
 import { bceWithLogits, crossEntropy, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
-import { areClasses, checkInputs, place, type ArrayInput } from "../inputs.ts";
+import { areClasses, checkInputs, toDevice, type ArrayInput } from "../inputs.ts";
 import type { PretrainedConfig, ProblemType } from "../pretrained-config.ts";
 
 /**
@@ -11,11 +11,11 @@ import type { PretrainedConfig, ProblemType } from "../pretrained-config.ts";
 export function sequenceClassificationLoss(config: PretrainedConfig, logits: Tensor, labels: ArrayInput): Tensor {
   const problem = (config.problem_type ??= problemOf(config.num_labels, labels));
   if (problem === "single_label_classification") {
-    const { tensor, values } = place("labels", labels, "i32");
+    const { tensor, values } = toDevice("labels", labels, "i32");
     checkInputs(config, { classes: values });
     return crossEntropy(logits, reshape(tensor, [logits.shape[0]!]));
   }
-  const { tensor } = place("labels", labels, "f32");
+  const { tensor } = toDevice("labels", labels, "f32");
   if (problem === "multi_label_classification") return bceWithLogits(logits, tensor);
   return mseLoss(reshape(logits, tensor.shape), tensor);
 }
