@@ -41,7 +41,7 @@ export interface EvalEvent {
   totalBatches: number;
 }
 
-/** What else callbacks are told: what there is at the time. */
+/** What else callbacks are given: whatever exists at the time. */
 export interface CallbackContext {
   model: PreTrainedModel;
   /** What is learned. */
@@ -81,9 +81,9 @@ type Handler = (
 
 /**
  * Is called in the middle of an update, and can't be asynchronous; it may start to read a tensor (`parameter.grad!.data()`). A run with
- * such a callback records no updates, which costs host time (`recordSteps`). Plain functions don't hear of these moments.
+ * such a callback records no updates, which costs host time (`recordSteps`). Plain functions are not called for these events.
  */
-type InnerHandler = (...told: Parameters<Handler>) => void;
+type InnerHandler = (...args: Parameters<Handler>) => void;
 
 /**
  * Watches a run, and may change what it does next by the flags of `control`. A handler may be asynchronous: the run waits for it.
@@ -140,7 +140,7 @@ export type UpdateEvent = "onSubstepEnd" | "onPreOptimizerStep" | "onOptimizerSt
 export type TrainerEvent = Exclude<keyof TrainerCallback, UpdateEvent | "state" | "loadState">;
 
 /** A callback as a plain function: called at every event, with its name. */
-export type CallbackFunction = (event: TrainerEvent, ...told: Parameters<Handler>) => void | Promise<void>;
+export type CallbackFunction = (event: TrainerEvent, ...args: Parameters<Handler>) => void | Promise<void>;
 
 /** All events that a callback may handle, and the other methods that it may have. */
 const HANDLERS: readonly (TrainerEvent | UpdateEvent)[] = [
@@ -190,29 +190,29 @@ export function checkCallback(callback: unknown): void {
 export async function callAll(
   callbacks: readonly (TrainerCallback | CallbackFunction)[],
   event: TrainerEvent,
-  ...told: Parameters<Handler>
+  ...args: Parameters<Handler>
 ): Promise<void> {
   for (const callback of callbacks) {
-    const answer = typeof callback === "function" ? callback(event, ...told) : callback[event]?.(...told);
+    const answer = typeof callback === "function" ? callback(event, ...args) : callback[event]?.(...args);
     if (answer instanceof Promise) await answer;
   }
 }
 
-/** Whether a callback looks into updates. */
-export const looksInside = (callback: TrainerCallback): boolean =>
+/** Whether a callback is called inside an update, between its batches or around the optimizer's step. */
+export const isInner = (callback: TrainerCallback): boolean =>
   Boolean(callback.onSubstepEnd ?? callback.onPreOptimizerStep ?? callback.onOptimizerStep);
 
-/** Calls each callback in turn that looks into updates. */
-export function callInside(
-  callbacks: readonly TrainerCallback[],
+/** Calls each inner callback in turn. @throws where one answers with a promise: an update can't wait */
+export function callInner(
+  innerCallbacks: readonly TrainerCallback[],
   event: UpdateEvent,
-  ...told: Parameters<Handler>
+  ...args: Parameters<Handler>
 ): void {
-  for (const callback of callbacks) {
-    const answer: unknown = callback[event]?.(...told);
+  for (const callback of innerCallbacks) {
+    const answer: unknown = callback[event]?.(...args);
     check(
       !(answer instanceof Promise),
-      () => `Trainer: an ${event} is asynchronous, but an update can't wait for it. Wait in onStepEnd.`,
+      () => `Trainer: ${event} is asynchronous, but an update can't wait for it. Use onStepEnd, which may be.`,
     );
   }
 }

@@ -1,10 +1,10 @@
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import {
   callAll,
-  callInside,
+  callInner,
   checkCallback,
   defaultFlow,
-  looksInside,
+  isInner,
   type CallbackContext,
   type CallbackFunction,
   type TrainerCallback,
@@ -70,14 +70,14 @@ export class Events {
     while (this.#warnings.length > 0) await this.#warnings.shift();
   }
 
-  /** Whether a callback looks into updates. */
-  get looksInside(): boolean {
-    return this.objects.some(looksInside);
+  /** The callbacks that are called inside an update. */
+  get innerCallbacks(): TrainerCallback[] {
+    return this.objects.filter(isInner);
   }
 
-  /** Calls the callbacks that look into updates. */
-  inside(event: UpdateEvent): void {
-    callInside(this.objects.filter(looksInside), event, ...this.#given());
+  /** Calls the inner callbacks, at once. */
+  emitInner(event: UpdateEvent): void {
+    callInner(this.innerCallbacks, event, ...this.#arguments());
   }
 
   async log(logs: LogEntry): Promise<void> {
@@ -92,7 +92,7 @@ export class Events {
     return this.emit("onWarning", { warning });
   }
 
-  /** For those who can't wait: what a handler throws comes out of the next event, or of the call that is under way. */
+  /** Like `warn`, for callers that can't wait: what a handler throws is thrown by the next event, or by the one under way. */
   warnLater(warning: string): void {
     const called = this.#call("onWarning", { warning });
     called.catch(() => undefined); // it is awaited later
@@ -103,10 +103,10 @@ export class Events {
     const isHandled = (callback: TrainerCallback | CallbackFunction): boolean =>
       typeof callback === "function" || callback.onWarning !== undefined;
     if (event === "onWarning" && !this.#callbacks.some(isHandled)) console.warn(`Trainer: ${more.warning}`);
-    await callAll(this.#callbacks, event, ...this.#given(more));
+    await callAll(this.#callbacks, event, ...this.#arguments(more));
   }
 
-  #given(
+  #arguments(
     more: Partial<CallbackContext> = {},
   ): Parameters<typeof callAll> extends [unknown, unknown, ...infer G] ? G : never {
     const { optimizer, lrScheduler, control = freshControl() } = this.#run ?? {};

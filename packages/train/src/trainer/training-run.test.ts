@@ -546,39 +546,39 @@ describe("a run survives", () => {
   });
 });
 
-describe("callbacks that look into an update", () => {
+describe("callbacks inside an update", () => {
   test.each([false, true])("see its batches, its gradients and the step (fp16: %s)", async (fp16) => {
-    const told: string[] = [];
+    const events: string[] = [];
     const reads: Promise<number>[] = [];
     const norms: number[] = [];
     const gradientNorm = async (model: PreTrainedModel): Promise<number> => {
       const gradients = model.parameters().flatMap(({ grad }) => (grad ? [grad.data()] : []));
       return Math.hypot(...(await Promise.all(gradients)).map((values) => Math.hypot(...values)));
     };
-    const look: TrainerCallback = {
-      onStepBegin: () => void told.push("begin"),
-      onSubstepEnd: () => void told.push("substep"),
+    const inner: TrainerCallback = {
+      onStepBegin: () => void events.push("begin"),
+      onSubstepEnd: () => void events.push("substep"),
       onPreOptimizerStep(_args, _state, _control, { model }) {
-        told.push("gradients");
+        events.push("gradients");
         reads.push(gradientNorm(model));
       },
       onOptimizerStep(_args, _state, _control, { model }) {
-        told.push(`step, ${model.parameters().some(({ grad }) => grad) ? "gradients there" : "no gradients"}`);
+        events.push(`step, ${model.parameters().some(({ grad }) => grad) ? "gradients there" : "no gradients"}`);
       },
-      onStepEnd: () => void told.push("end"),
+      onStepEnd: () => void events.push("end"),
       onStepResult: (_args, _state, _control, { result }) =>
         void norms.push(result!.gradNorm * (result!.lossScale ?? 1)),
     };
-    await trainerWith({ maxSteps: 4, gradientAccumulationSteps: 2, fp16 }, { callbacks: [look] }).train();
+    await trainerWith({ maxSteps: 4, gradientAccumulationSteps: 2, fp16 }, { callbacks: [inner] }).train();
     const update = ["begin", "substep", "gradients", "step, gradients there", "end"];
-    expect(told).toEqual([update, update, update, update].flat());
+    expect(events).toEqual([update, update, update, update].flat());
     for (const [i, norm] of (await Promise.all(reads)).entries()) expect(norm / norms[i]!).toBeCloseTo(1, 4);
   });
 
   test("can't be asynchronous", async () => {
-    const look: TrainerCallback = { onOptimizerStep: () => Promise.resolve() as unknown as void };
-    await expect(trainerWith({ maxSteps: 1 }, { callbacks: [look] }).train()).rejects.toThrow(
-      "Trainer: an onOptimizerStep is asynchronous, but an update can't wait for it. Wait in onStepEnd.",
+    const inner: TrainerCallback = { onOptimizerStep: () => Promise.resolve() as unknown as void };
+    await expect(trainerWith({ maxSteps: 1 }, { callbacks: [inner] }).train()).rejects.toThrow(
+      "Trainer: onOptimizerStep is asynchronous, but an update can't wait for it. Use onStepEnd, which may be.",
     );
   });
 });

@@ -195,7 +195,7 @@ export class TrainingRun implements RunView {
     state.epoch = epoch;
     state.totalFlos += tokens * this.#flosPerToken;
     this.optimizer.lr = lrScheduler.lr;
-    const records = args.recordSteps && !events.looksInside && loss.dependsOn() !== undefined;
+    const records = args.recordSteps && events.innerCallbacks.length === 0 && loss.dependsOn() !== undefined;
     const arrays = batches.map((batch) => batch.arrays);
     const { values, sent } = this.#drawing(() => this.#steps.run(arrays, sharesOf(batches, args, loss), { records }));
     const before = this.#inFlight.at(-1);

@@ -70,12 +70,12 @@ export class Update implements UpdateHalves {
             const mean = lossFunction.forward(model, inputs).loss!; // there are labels: the loop sees to it
             const loss = shares ? mul(mean, select(shares, 0, i)) : mean;
             this.scaler.scale(loss).backward();
-            if (i < batches.length - 1) events.inside("onSubstepEnd");
+            if (i < batches.length - 1) events.emitInner("onSubstepEnd");
             return loss;
           }),
         ),
       );
-      events.inside("onPreOptimizerStep");
+      events.emitInner("onPreOptimizerStep");
       return noGrad(() => losses.reduce((a, b) => add(a, b)));
     });
   }
@@ -88,7 +88,7 @@ export class Update implements UpdateHalves {
       const unless = args.onNonFinite === "ignore" ? undefined : this.#isBad(loss);
       if (args.fp16) {
         const norm = this.scaler.step(optimizer, { maxNorm, ...(unless && { unless }) });
-        events.inside("onOptimizerStep");
+        events.emitInner("onOptimizerStep");
         this.zeroGrad();
         const read = noGrad(() => concat([stack([loss, norm]), this.scaler.report()]));
         this.scaler.update();
@@ -99,7 +99,7 @@ export class Update implements UpdateHalves {
         ? factorOf(gradientsOf(parameters), { maxNorm, scale: ones([]), found: unless, staysFound: true })
         : { ...clipFactor(parameters, maxNorm), found: zeros([]) };
       optimizer.step(by);
-      events.inside("onOptimizerStep");
+      events.emitInner("onOptimizerStep");
       this.zeroGrad();
       return noGrad(() => stack([loss, by.norm, ones([]), by.found!]));
     });
