@@ -13,9 +13,10 @@ module.exports = {
     },
     {
       name: "no-circular-types",
-      comment: "Here not even types point back.",
+      comment:
+        "In packages not even types point back, but for one pair: a scope holds tensors, and a tensor enters the scope at hand.",
       severity: "error",
-      from: { path: "^packages/(autograd|nn|bert|train|gpugrad)/" },
+      from: { path: "^packages/", pathNot: "^packages/tensor/src/(tensor|scope)\\.ts$" },
       to: { circular: true },
     },
     ...packages.slice(0, -1).map((name, i) => ({

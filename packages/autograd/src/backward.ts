@@ -234,6 +234,5 @@ export function install(): void {
       call.output.gradNode = new Node(call, call.backward);
     },
     backward,
-    released: (node) => (node as Node).release(),
   };
 }

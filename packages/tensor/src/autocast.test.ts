@@ -8,7 +8,7 @@ import { matmulReference } from "./ops/matmul/matmul.reference.ts";
 import { force } from "./ops/matmul/choose.ts";
 import { device } from "./runtime/init.ts";
 import { scope } from "./scope.ts";
-import { fromArray } from "./tensor.ts";
+import { fromArray } from "./factories.ts";
 import { expectClose, randomNormal, withDevice } from "./testing/check-op.ts";
 import { ndArray } from "./testing/nd-array.ts";
 

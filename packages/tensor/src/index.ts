@@ -27,17 +27,9 @@ export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape }
 export { visible } from "./terminal.ts";
 export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMemory } from "./storage.ts";
 export { showValue } from "./values.ts";
-export {
-  copyInto,
-  emptyChecked as empty,
-  fromArray,
-  fromBytes,
-  leaks,
-  Tensor,
-  tensor,
-  undisposed,
-  type NestedArray,
-} from "./tensor.ts";
+export { leaks, Tensor, undisposed, type GradNode, type NestedArray } from "./tensor.ts";
+export { emptyChecked as empty, fromArray, fromBytes, tensor } from "./factories.ts";
+export { copyInto } from "./in-place.ts";
 
 // For ops of one's own: see docs/adding-an-op.md.
 export { defineOp } from "./define-op.ts";
@@ -47,7 +39,7 @@ export { atEachReplay, live, record, type Recording } from "./runtime/recording.
 export { run, type Launch } from "./runtime/run.ts";
 
 // The seam for autograd.
-export { hooks, type Backward, type Call, type GradNode, type NotDifferentiable, type Recorder } from "./recorder.ts";
+export { hooks, type Backward, type Call, type NotDifferentiable, type Recorder } from "./recorder.ts";
 export { provenance } from "./provenance.ts";
 export { numerics } from "./debug.ts";
 

@@ -9,7 +9,8 @@ import { debug, watchNumerics, type OpRun } from "./numerics.ts";
 import { provenance } from "./provenance.ts";
 import { profile } from "./runtime/profile.ts";
 import { scope } from "./scope.ts";
-import { fromArray, tensor, undisposed } from "./tensor.ts";
+import { fromArray, tensor } from "./factories.ts";
+import { undisposed } from "./tensor.ts";
 import { withDevice } from "./testing/check-op.ts";
 
 describe("debug({ checkNumerics })", () => {

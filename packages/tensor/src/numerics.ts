@@ -1,5 +1,5 @@
 import { checked } from "./arguments.ts";
-import { numerics } from "./debug.ts";
+import { numerics, type Inspectable } from "./debug.ts";
 import { deviceBytes, dtypes, isFloat, type DType } from "./dtype.ts";
 import { GpugradError } from "./errors.ts";
 import { device } from "./runtime/init.ts";
@@ -9,7 +9,8 @@ import { forEachTensor, keep } from "./scope.ts";
 import { showShape, type Shape } from "./shape.ts";
 import { provenance } from "./provenance.ts";
 import type { Storage } from "./storage.ts";
-import { fromArray, type Tensor } from "./tensor.ts";
+import { fromArray } from "./factories.ts";
+import type { Tensor } from "./tensor.ts";
 import code from "./numerics.wgsl";
 
 const statisticsKernel = kernel("numerics.wgsl", code);
@@ -67,7 +68,7 @@ interface Log {
 /** Ops under observation: see {@link watchNumerics}. */
 export interface NumericsWatch {
   /** Looks at what `op` made of `args`. */
-  inspect: (op: string, args: readonly unknown[], output: Tensor, leaf?: Tensor) => void;
+  inspect: (op: string, args: readonly unknown[], output: Inspectable, leaf?: Inspectable) => void;
   /** Until all that was inspected is reported. */
   finish: () => Promise<void>;
   /** Forgets what is not reported yet. */
@@ -110,7 +111,7 @@ export function watchNumerics(
     const tensors: Tensor[] = [];
     forEachTensor(args, (tensor) => !tensor.disposed && tensor.dtype !== "bool" && tensors.push(tensor));
     const current = logFor(tensors.length + 1);
-    const look = (x: Tensor): Pending => {
+    const look = (x: Inspectable): Pending => {
       const before = current.seen.get(x.storage);
       const fresh = before?.version === x.storage.version ? undefined : lookAt(current, x);
       const { dtype, shape, size, op: madeBy } = x;
@@ -137,7 +138,7 @@ export function watchNumerics(
 }
 
 /** Has the device write x's statistics into the next slot. */
-function lookAt(log: Log, x: Tensor): number {
+function lookAt(log: Log, x: Inspectable): number {
   const slot = log.used++;
   const words = deviceBytes(x.dtype, x.size) / 4;
   const threads = Math.min(Math.ceil(words / 16), 2 ** 16);

@@ -1,10 +1,5 @@
 import type { Tensor } from "./tensor.ts";
 
-/** A step of the tape, as the tensor package sees it: something that autograd hangs on a result. */
-export interface GradNode {
-  readonly op: string;
-}
-
 /** One call of an op, as it is passed to the recorder. */
 export interface Call {
   readonly op: string;
@@ -31,8 +26,6 @@ export interface Recorder {
   /** Whether calls are recorded now. */
   isRecording(): boolean;
   backward(loss: Tensor, options: { gradient?: Tensor; retainGraph?: boolean }): void;
-  /** A tensor that `node` had made was disposed. */
-  released(node: GradNode): void;
 }
 
 /** Autograd puts itself here when it is imported. */

@@ -91,7 +91,7 @@ function endScope(scope: Scope, outer: Scope | undefined, asynchronous: boolean,
 /** Calls `visit` for each tensor in a value: the value itself, or inside arrays, maps and plain objects. */
 export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
   if (typeof value !== "object" || value === null) return;
-  if (isTensor(value)) visit(value);
+  if (isTensor(value)) visit(value as Tensor);
   else if (Array.isArray(value)) for (const entry of value) forEachTensor(entry, visit);
   else if (value instanceof Map) for (const entry of value.values()) forEachTensor(entry, visit);
   else if (Object.getPrototypeOf(value) === Object.prototype) {

@@ -1,3 +1,4 @@
+import type { DType } from "./dtype.ts";
 import { GpugradError } from "./errors.ts";
 import { provenance } from "./provenance.ts";
 import { describers, type Device } from "./runtime/device.ts";
@@ -65,6 +66,14 @@ export class Storage {
     this.device.pool.give(this.buffer);
     return true;
   }
+}
+
+/** What kernels are given: elements of one dtype in device memory. Every tensor is one. */
+export interface DeviceArray {
+  readonly dtype: DType;
+  readonly storage: Storage;
+  readonly buffer: PooledBuffer;
+  toString(): string;
 }
 
 /** What lives on the device. Bytes are those of the buffers, rounded up as the pool does. */

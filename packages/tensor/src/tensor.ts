@@ -1,4 +1,4 @@
-import { argumentCheck, checked } from "./arguments.ts";
+import { argumentCheck } from "./arguments.ts";
 import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isFloat, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
@@ -9,40 +9,33 @@ import type { PooledBuffer } from "./runtime/pool.ts";
 import { INPUTS_BEFORE } from "./runtime/queue.ts";
 import { run } from "./runtime/run.ts";
 import { enterScope, leaveScope } from "./scope.ts";
-import { sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
+import { showShape, sizeOf, type Shape } from "./shape.ts";
 import { provenance } from "./provenance.ts";
-import { memory, Storage } from "./storage.ts";
-import { hooks, type GradNode } from "./recorder.ts";
-import { showValue } from "./values.ts";
+import { memory, Storage, type DeviceArray } from "./storage.ts";
 import writeBitsCode from "./write-bits.wgsl";
 
 /** Nested arrays of numbers or booleans: `[[1, 2], [3, 4]]`. */
 export type NestedArray = number | boolean | readonly NestedArray[];
 
-/** Typed arrays of numbers. */
-export type NumberArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Uint16Array
-  | Uint32Array;
+/** A step of the tape, as tensors see it: something that autograd hangs on a result. */
+export interface GradNode {
+  readonly op: string;
+  /** The tensor that it made was disposed. */
+  release(): void;
+}
 
 /**
  * A contiguous, row-major array of numbers on the device. Its ops are methods (see `methods.ts`) and functions alike:
  * `x.matmul(w)` is `matmul(x, w)`. Work is recorded at once and runs soon; only {@link data} and {@link item} wait for it.
  */
-export class Tensor {
+export class Tensor implements DeviceArray {
   readonly shape: Shape;
   readonly dtype: DType;
   /** The op that made it. */
   readonly op: string;
   /** The gradient that `backward()` added up here; null before. */
   grad: Tensor | null = null;
-  /** Where the tape goes on from here. Belongs to autograd. */
+  /** The step of the tape that made it. Belongs to autograd. */
   gradNode: GradNode | null = null;
   #storage: Storage | null;
   #requiresGrad = false;
@@ -129,7 +122,7 @@ export class Tensor {
     this.#storage = null;
     this.grad?.[Symbol.dispose](); // a scope that ends may have disposed it before
     this.grad = null;
-    if (this.gradNode) hooks.recorder?.released(this.gradNode);
+    this.gradNode?.release();
     this.gradNode = null;
   }
 
@@ -219,12 +212,10 @@ export class Tensor {
     this.grad?.dispose();
     this.grad = null;
     if (old.device === device()) return this.writeBytes(bytes);
-    const fresh = fromBytes(bytes, this.shape, this.dtype);
-    this.#storage = fresh.storage.retain();
-    fresh.dispose();
+    this.#storage = new Storage(bytes);
     unreachable.unregister(this);
     unreachable.register(this, this.#storage, this);
-    if (this.gradNode) hooks.recorder?.released(this.gradNode);
+    this.gradNode?.release();
     this.gradNode = null;
     old.release();
   }
@@ -283,119 +274,4 @@ function nest(flat: ArrayLike<number | boolean>, shape: Shape, at = 0): NestedAr
 /** A tensor whose elements are still to be written, by the kernel that the caller is about to run. */
 export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
   return new Tensor(new Storage(deviceBytes(dtype, sizeOf(shape))), shape, dtype);
-}
-
-/** {@link empty} as users call it; ops have checked their shapes. */
-export const emptyChecked = checked("empty", { shape: "shape", dtype: "dtype?" }, empty);
-
-/** A tensor from a flat array of elements. */
-export const fromArray = checked(
-  "fromArray",
-  { values: "values", shape: "shape", dtype: "dtype?" },
-  (values: ArrayLike<number | boolean>, shape: Shape, dtype: DType = "f32"): Tensor => {
-    check(
-      values.length === sizeOf(shape),
-      () => `fromArray: ${values.length} values don't fill the shape ${showShape(shape)} (${sizeOf(shape)} elements).`,
-    );
-    return new Tensor(new Storage(encode(dtype, values, "fromArray")), shape, dtype);
-  },
-);
-
-/** A tensor from device words, as `encode` lays them out: for weights that come in their own dtype. */
-export const fromBytes = checked(
-  "fromBytes",
-  { bytes: "bytes", shape: "shape", dtype: "dtype" },
-  (bytes: Uint8Array, shape: Shape, dtype: DType): Tensor => {
-    const expected = sizeOf(shape) * (isHalf(dtype) ? 2 : 4);
-    check(
-      bytes.byteLength === expected,
-      () => `fromBytes: ${bytes.byteLength} bytes don't fill ${showShape(shape)} of ${dtype} (${expected} bytes).`,
-    );
-    return new Tensor(new Storage(bytes), shape, dtype);
-  },
-);
-
-/**
- * A tensor from nested arrays: `tensor([[1, 2], [3, 4]])`; typed arrays serve as well. f32 unless `dtype` says otherwise; booleans make
- * `bool`, an Int32Array i32 and a Uint32Array u32.
- * @throws when the arrays are ragged, or an element is not a number or doesn't fit the dtype
- */
-export const tensor = checked(
-  "tensor",
-  { values: "any", dtype: "dtype?" },
-  (values: NestedArray | NumberArray | readonly NumberArray[], dtype?: DType): Tensor => {
-    const shape: number[] = [];
-    for (let level: unknown = values; isList(level); level = level[0]) {
-      shape.push(level.length);
-      if (level.length === 0) break;
-    }
-    const flat: (number | boolean)[] = [];
-    const walk = (level: unknown, depth: number, path: string): void => {
-      if (isList(level)) {
-        check(
-          depth < shape.length && level.length === shape[depth],
-          () =>
-            `tensor: ragged arrays: ${path || "the outermost"} has ${level.length} entries, the first of its kind ${shape[depth] ?? "none"}.`,
-        );
-        for (let i = 0; i < level.length; i++) walk(level[i], depth + 1, `${path}[${i}]`);
-        return;
-      }
-      check(
-        ["number", "boolean", "bigint"].includes(typeof level),
-        () => `tensor: ${path || "the value"} is ${showValue(level)}, not a number.`,
-      );
-      check(
-        depth === shape.length,
-        () => `tensor: ragged arrays: there is a number at ${path}, where an array was expected.`,
-      );
-      flat.push(level as number | boolean);
-    };
-    walk(values, 0, "");
-    const type = dtype ?? dtypeOf(values, flat);
-    return new Tensor(new Storage(encode(type, flat, "tensor")), shape, type);
-  },
-);
-
-const isList = (value: unknown): value is ArrayLike<unknown> =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
-
-/** The dtype of elements for which none is given. */
-function dtypeOf(values: unknown, flat: readonly unknown[]): DType {
-  if (values instanceof Int32Array) return "i32";
-  if (values instanceof Uint32Array) return "u32";
-  return typeof flat[0] === "boolean" ? "bool" : "f32";
-}
-
-/** Copies `source` over `target` in place: same shape and dtype. */
-export const copyInto = checked(
-  "copyInto",
-  { target: "tensor", source: "tensor" },
-  (target: Tensor, source: Tensor): void => {
-    check(
-      sameShape(target.shape, source.shape) && target.dtype === source.dtype,
-      () => `copyInto: ${source.toString()} doesn't fit ${target.toString()}.`,
-    );
-    refuseTape("copyInto", source);
-    overwrite(target, source);
-  },
-);
-
-/** {@link copyInto} for the forward of ops, where what is copied may have a tape. */
-export function overwrite(target: Tensor, source: Tensor): void {
-  if (source.storage === target.storage) return;
-  if (source.size > 0) source.storage.device.queue.copy(source.buffer, target.buffer, source.byteLength);
-  target.storage.version++;
-}
-
-/**
- * Throws where a change in place would lose a gradient: such changes are not recorded.
- * @param source what is written; it may not have a tape while calls are recorded
- */
-export function refuseTape(op: string, source: Tensor): void {
-  check(
-    !source.requiresGrad || !hooks.recorder?.isRecording(),
-    () =>
-      `${op}: no gradient would flow back to ${source.toString()}, since changes in place are not recorded. ` +
-      `Use detach() or noGrad() if none is wanted, else an op that makes a new tensor.`,
-  );
 }

@@ -1,7 +1,11 @@
-import type { Tensor } from "./tensor.ts";
+/** What tells a tensor from other objects, for files that come before `tensor.ts`. */
+interface TensorLike {
+  readonly dtype: unknown;
+  readonly gradNode: unknown;
+  toString(): string;
+}
 
-/** By what it has: files that come before `tensor.ts` ask, too. */
-export const isTensor = (value: unknown): value is Tensor =>
+export const isTensor = (value: unknown): value is TensorLike =>
   typeof value === "object" && value !== null && "gradNode" in value && "dtype" in value;
 
 const SHOWN = 6; // entries of a list, characters of a long string times ten

@@ -1,7 +1,8 @@
 import { requestAdapter } from "#platform";
 import { check, DeviceError, DeviceLostError, OutOfMemoryError } from "../errors.ts";
 import { adapterInfo, SUBGROUP_MATRIX, type AdapterInfo } from "./adapter.ts";
-import { Pipelines, refuseFailed } from "./pipelines.ts";
+import { refuseFailed } from "./compilation.ts";
+import { Pipelines } from "./pipelines.ts";
 import { nullGpu } from "./null-gpu.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";

@@ -1,4 +1,4 @@
-import type { Suspects } from "./pipelines.ts";
+import type { Suspects } from "./compilation.ts";
 
 /** A GPU buffer that goes round: taken for a tensor, given back when the tensor is disposed, taken again. */
 export interface PooledBuffer {

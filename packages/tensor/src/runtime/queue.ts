@@ -1,9 +1,9 @@
 import { check } from "../errors.ts";
 import { provenance } from "../provenance.ts";
 import { packParams, type Kernel, type Params } from "./kernel.ts";
-import type { Compilation, Pipeline } from "./pipelines.ts";
+import type { Compilation } from "./compilation.ts";
+import type { Pipeline } from "./pipelines.ts";
 import type { PooledBuffer } from "./pool.ts";
-import type { Recording } from "./recording.ts";
 import { Timestamps } from "./timestamps.ts";
 
 /** Dispatches recorded before they are sent off by themselves: a training step of BERT fits into one submit. */
@@ -11,6 +11,16 @@ const BATCH = 1024;
 
 /** What to do instead of an upload in recorded work. */
 export const INPUTS_BEFORE = "Make the tensor before, and write() to it before each replay.";
+
+/** What takes part in everything while work is recorded: a `Recording`. */
+export interface CommandRecorder {
+  add(command: () => void): void;
+  addHostWork(work: () => void): void;
+  /** Notes which of a dispatch's parameters, written at `base`, are live. */
+  addLive(kernel: Kernel, params: Params, base: number): void;
+  /** What was added since the last batch goes into one submit, with these parameters. */
+  endBatch(params: Uint8Array): void;
+}
 
 /**
  * Records dispatches into one compute pass and submits them in batches. Parameters lie in one uniform buffer, a slot for each
@@ -30,7 +40,7 @@ export class Queue {
   #used = 0;
   #dispatches = 0;
   #timestamps: Timestamps | undefined;
-  #recording: Recording | undefined;
+  #recording: CommandRecorder | undefined;
   /** Uniform buffer with the parameters of the batch; bound with a dynamic offset. */
   readonly params: GPUBuffer;
   /** Number of the batch being recorded: every submit begins a new one. */
@@ -155,7 +165,7 @@ export class Queue {
   }
 
   /** From now on commands are passed to `recording` as well. */
-  beginRecording(recording: Recording): void {
+  beginRecording(recording: CommandRecorder): void {
     this.flush();
     this.#recording = recording;
   }

@@ -1,6 +1,7 @@
 import { checked } from "../arguments.ts";
 import { check } from "../errors.ts";
 import { device } from "./init.ts";
+import type { CommandRecorder } from "./queue.ts";
 import { setScalar, type Field, type Kernel, type Params } from "./kernel.ts";
 
 const refreshers = new WeakMap<readonly number[], () => readonly number[]>();
@@ -42,7 +43,7 @@ interface Batch {
  * The commands of some work, to be sent again without the JavaScript that led to them: about 3 µs a dispatch instead of 10. What
  * was created inside lives in buffers of its own, which a replay fills again; tensors from outside have to stay alive.
  */
-export class Recording {
+export class Recording implements CommandRecorder {
   readonly #device = device();
   readonly #batches: Batch[] = [];
   readonly #live = new Map<readonly number[], Place[]>();
@@ -61,7 +62,6 @@ export class Recording {
     this.#device.pool.endReservation();
   }
 
-  /** For the queue, while it records. */
   add(command: () => void): void {
     this.#commands.push(command);
   }
@@ -70,7 +70,6 @@ export class Recording {
     this.#hostWork.push(work);
   }
 
-  /** Notes which of a dispatch's parameters, written at `base`, are live. */
   addLive(kernel: Kernel, params: Params, base: number): void {
     for (const { name, offset, scalar } of kernel.params) {
       const value = params[name];

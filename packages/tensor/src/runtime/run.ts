@@ -1,5 +1,5 @@
 import { check, GpugradError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import type { DeviceArray } from "../storage.ts";
 import { device } from "./init.ts";
 import type { Kernel, Params } from "./kernel.ts";
 import type { PooledBuffer } from "./pool.ts";
@@ -22,7 +22,7 @@ export const folding = { most: MAX_WORKGROUPS };
  * A one-dimensional launch of more than 65,535 workgroups is folded into two dimensions, here and nowhere else. Kernels that
  * may be started so count themselves as `id.x + id.y * workgroups.x * size`, and return when that is beyond their last element.
  */
-export function run(kernel: Kernel, tensors: Record<string, Tensor>, params: Params, launch: Launch): void {
+export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params: Params, launch: Launch): void {
   const current = device();
   const { queue, pipelines } = current;
   const buffers: PooledBuffer[] = [];

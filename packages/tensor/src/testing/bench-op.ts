@@ -1,6 +1,7 @@
 import type { Backward } from "../recorder.ts";
 import { sizeOf, type Shape } from "../shape.ts";
-import { fromArray, type Tensor } from "../tensor.ts";
+import { fromArray } from "../factories.ts";
+import type { Tensor } from "../tensor.ts";
 import { ndArray, type NdArray } from "./nd-array.ts";
 
 /** Something to measure. Rooms export theirs as `benches` from `X.bench.ts`; `pnpm bench` finds them there. */

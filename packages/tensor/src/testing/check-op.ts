@@ -6,7 +6,8 @@ import { destroy, device, init } from "../runtime/init.ts";
 import { folding } from "../runtime/run.ts";
 import { scope } from "../scope.ts";
 import { showShape, sizeOf, type Shape } from "../shape.ts";
-import { fromArray, Tensor, undisposed } from "../tensor.ts";
+import { fromArray } from "../factories.ts";
+import { Tensor, undisposed } from "../tensor.ts";
 import { ndArray, type NdArray } from "./nd-array.ts";
 
 /** One way to call an op: shapes of its tensor arguments, then the rest. */

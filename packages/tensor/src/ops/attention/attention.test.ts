@@ -4,7 +4,8 @@ import { Generator, uniformFloat } from "../../random.ts";
 import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import { sizeOf, type Shape } from "../../shape.ts";
-import { fromArray, type Tensor, undisposed } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
+import { type Tensor, undisposed } from "../../tensor.ts";
 import {
   checkOp,
   drawnNear,

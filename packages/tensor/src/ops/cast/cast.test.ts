@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { checkOp, randomNormal, withDevice } from "../../testing/check-op.ts";
 import { device } from "../../runtime/init.ts";
-import { fromArray, fromBytes, tensor, type Tensor } from "../../tensor.ts";
+import { fromArray, fromBytes, tensor } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { cast } from "./cast.ts";
 import type { DType } from "../../dtype.ts";
 import type { NdArray } from "../../testing/nd-array.ts";

@@ -1,6 +1,7 @@
 import { isFloat } from "../../dtype.ts";
 import { defineStorageOp } from "../../op.ts";
-import { empty, overwrite, type Tensor } from "../../tensor.ts";
+import { overwrite } from "../../in-place.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 
 /** A copy of `x` with memory of its own, in its dtype. */
 export const clone = defineStorageOp("clone", {

@@ -5,7 +5,8 @@ import { defineStorageOp, notDifferentiable } from "../../op.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, type Shape } from "../../shape.ts";
-import { empty, fromArray, type Tensor } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 import fillCode from "./fill.wgsl";
 
 const fillKernel = kernel("ops/create/fill.wgsl", fillCode);

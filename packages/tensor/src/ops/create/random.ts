@@ -6,7 +6,8 @@ import { defaultGenerator, type Generator } from "../../random.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, type Shape } from "../../shape.ts";
-import { empty, fromArray, type Tensor } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 import randomCode from "./random.wgsl";
 
 const randomKernel = kernel("ops/create/random.wgsl", randomCode);

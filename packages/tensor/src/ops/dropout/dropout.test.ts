@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Generator, uniformFloat } from "../../random.ts";
-import { fromArray, tensor, type Tensor } from "../../tensor.ts";
+import { fromArray, tensor } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { checkOp, drawnNear, withDevice } from "../../testing/check-op.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
 import { ones, zeros } from "../create/create.ts";

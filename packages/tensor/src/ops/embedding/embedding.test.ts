@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Generator } from "../../random.ts";
 import { scope } from "../../scope.ts";
-import { fromArray, type Tensor } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels } from "../../testing/check-op.ts";
 import { arange, ones, zeros } from "../create/create.ts";
 import { addRows } from "../index/rows.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { defineOp } from "../../define-op.ts";
-import { fromArray, tensor, type Tensor } from "../../tensor.ts";
+import { fromArray, tensor } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { arange, zeros } from "../create/create.ts";
 import { gather, gatherLines, scatterAdd, scatterAddLines, takeAlongDim } from "./gather.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { fromArray, tensor, type Tensor } from "../../tensor.ts";
+import { fromArray, tensor } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, withDevice, withGpuKernels, type OpCase } from "../../testing/check-op.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
 import { bceWithLogits } from "./bce-with-logits.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { destroy, init } from "../../runtime/init.ts";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
-import { fromArray } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
 import { matmulKernels } from "./ladder.ts";
 import { type MatmulKernel } from "./task.ts";
 import { linear, linearGelu } from "./linear.ts";

@@ -3,7 +3,7 @@ import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { destroy, init } from "../../runtime/init.ts";
 import { traceDispatches } from "../../runtime/profile.ts";
 import { sizeOf } from "../../shape.ts";
-import { fromArray } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
 import { adapterKey, choicesFor, TUNING_VERSION, type Tuning } from "../../runtime/tuning.ts";
 import { chooseMatmul, tunedMatmul, tuningKey } from "./choose.ts";
 import { matmulKernels } from "./ladder.ts";

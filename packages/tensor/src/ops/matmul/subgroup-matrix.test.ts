@@ -5,7 +5,7 @@ import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { destroy, device, init, problemWith } from "../../runtime/init.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
-import { tensor } from "../../tensor.ts";
+import { tensor } from "../../factories.ts";
 import { add } from "../elementwise/binary.ts";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { chooseMatmul } from "./choose.ts";

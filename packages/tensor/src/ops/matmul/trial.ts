@@ -1,6 +1,6 @@
 import { f16Bits, f16Value } from "../../dtype.ts";
 import { check } from "../../errors.ts";
-import { fromArray } from "../../tensor.ts";
+import { fromArray } from "../../factories.ts";
 import { type MatmulKernel } from "./task.ts";
 
 /** A product to try: which operands lie transposed, and the sizes. */

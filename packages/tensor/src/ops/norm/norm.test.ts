@@ -11,7 +11,7 @@ import {
   withGpuKernels,
   type OpCase,
 } from "../../testing/check-op.ts";
-import { fromArray, tensor } from "../../tensor.ts";
+import { fromArray, tensor } from "../../factories.ts";
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { ones, zeros } from "../create/create.ts";
 import { drawDrop } from "../dropout/draw.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { device } from "../../runtime/init.ts";
-import { fromArray, tensor, type Tensor } from "../../tensor.ts";
+import { fromArray, tensor } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels, type OpCase } from "../../testing/check-op.ts";
 import { filled } from "../elementwise/fill.ts";
 import { cumsum } from "./cumsum.ts";

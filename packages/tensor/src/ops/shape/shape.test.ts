@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { defineOp } from "../../define-op.ts";
-import { fromArray, tensor, type Tensor } from "../../tensor.ts";
+import { fromArray, tensor } from "../../factories.ts";
+import type { Tensor } from "../../tensor.ts";
 import { arange, zeros } from "../create/create.ts";
 import { concat, stack } from "./concat.ts";
 import { expand } from "./expand.ts";
