@@ -6,7 +6,7 @@ export default defineConfig(
   { ignores: ["**/dist/", "**/node_modules/", "output/"] },
   js.configs.recommended,
   {
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "packages/*/src/**/*.js"],
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -11,6 +11,7 @@ export default defineConfig({
       "scripts/**/*.test.ts",
       "fuzz/**/*.test.ts",
     ],
+    css: true, // the report has a style, which Vitest would replace by nothing
     pool: "forks", // Dawn keeps process-wide state: one process per file, on two cores
     maxWorkers: 2,
     testTimeout: 180_000, // none takes 30 s where the machine has nothing else to do

@@ -1,5 +1,5 @@
 // Builds the package in the current folder into its dist/, as `pnpm pack` publishes it: one JavaScript file for each
-// entry of package.json's publishConfig, with shared code in chunks and WGSL as text, and the type declarations.
+// entry of package.json's publishConfig, with shared code in chunks and texts inside, and the type declarations.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
@@ -24,6 +24,15 @@ const entries = Object.fromEntries(
   }),
 );
 
+/** `import style from "./page.css?raw"` gives the file's text, as in Vite and in text-loader.mjs. */
+const rawText = {
+  name: "raw-text",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /./ }, ({ path, suffix }) =>
+      suffix === "?raw" ? { contents: readFileSync(path, "utf8"), loader: "text" } : undefined,
+    ),
+};
+
 await build({
   entryPoints: entries,
   outdir: dist,
@@ -35,6 +44,7 @@ await build({
   packages: "external",
   external: Object.keys(imports), // the condition that picks the file is the user's: Node or a browser
   loader: { ".wgsl": "text" },
+  plugins: [rawText],
   sourcemap: true,
   logLevel: "warning",
 });

@@ -1,5 +1,5 @@
 // node scripts/run.mjs FILE.ts [arguments]: installs what is missing, then runs a TypeScript program of this
-// repository from its sources. tsx strips the types; wgsl-loader.mjs makes `import code from "./x.wgsl"` a string.
+// repository from its sources. tsx strips the types; text-loader.mjs makes `import code from "./x.wgsl"` a string, and "./x.css?raw".
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { ensureInstalled, root } from "./setup.mjs";
 
 ensureInstalled();
 const [program, ...args] = process.argv.slice(2);
-const loaders = ["--import", "tsx", "--import", pathToFileURL(join(root, "scripts/wgsl-loader.mjs")).href];
+const loaders = ["--import", "tsx", "--import", pathToFileURL(join(root, "scripts/text-loader.mjs")).href];
 const tsxHome = pathToFileURL(join(root, "package.json")).href; // resolve tsx from the repository, not from the caller's folder
 loaders[1] = import.meta.resolve("tsx", tsxHome);
 const child = spawn(

@@ -74,7 +74,7 @@ async function withFile<T>(content: string, work: (file: string) => Promise<T>):
 
 /** Runs a program of this folder, and gives what it and the driver wrote to stderr. */
 async function child(program: string, file: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const loaders = [import.meta.resolve("tsx"), new URL("../wgsl-loader.mjs", import.meta.url).href];
+  const loaders = [import.meta.resolve("tsx"), new URL("../text-loader.mjs", import.meta.url).href];
   const path = fileURLToPath(new URL(program, import.meta.url));
   const args = [...loaders.flatMap((url) => ["--import", url]), "--disable-warning=ExperimentalWarning", path, file];
   const log = `${file}.log`; // a file, for a pipe that is full fails a write here, and the driver doesn't try again

@@ -8,14 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { splitMix64 } from "../src/random.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const wgsl = pathToFileURL(join(here, "../../../scripts/wgsl-loader.mjs")).href;
+const texts = pathToFileURL(join(here, "../../../scripts/text-loader.mjs")).href;
 const work = mkdtempSync(join(tmpdir(), "gpugrad-survive-"));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** Starts the run in a process of its own, without anything between it and a signal. */
 function start(folder: string): ChildProcess & { ended: Promise<{ code: number | null; errors: string }> } {
   mkdirSync(folder, { recursive: true });
-  const loaders = ["--import", import.meta.resolve("tsx"), "--import", wgsl];
+  const loaders = ["--import", import.meta.resolve("tsx"), "--import", texts];
   const child = spawn(process.execPath, [...loaders, join(here, "survive-run.ts"), folder]);
   let errors = "";
   child.stderr.on("data", (piece: Buffer) => (errors += piece.toString()));

@@ -146,7 +146,7 @@ describe.skipIf(!serve)("the local hub", () => {
 
   it("goes on after kill -9, and lets several processes fetch at once", async () => {
     Object.assign(hub.faults, { bandwidth: 8_000_000 }); // seconds are left when it is killed
-    const wgslLoader = new URL("../../../../scripts/wgsl-loader.mjs", import.meta.url).href;
+    const wgslLoader = new URL("../../../../scripts/text-loader.mjs", import.meta.url).href;
     const program = `import { fetchFromHub } from ${JSON.stringify(new URL("./open.ts", import.meta.url).href)};
       console.log(await fetchFromHub({ repo: "${minilm}", path: "model.safetensors", ...${JSON.stringify(options)} }));`;
     const start = () =>

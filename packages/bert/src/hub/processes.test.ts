@@ -43,7 +43,7 @@ const request = () => ({ repo: "a/b", path: "weights.bin", endpoint: hub.endpoin
 
 /** A process that downloads the file and reads it at once; gives its hash, or how it failed. */
 function download(): { child: ChildProcess; ended: Promise<string> } {
-  const loader = new URL("../../../../scripts/wgsl-loader.mjs", import.meta.url).href;
+  const loader = new URL("../../../../scripts/text-loader.mjs", import.meta.url).href;
   const program = `import { createHash } from "node:crypto";
     import { readFileSync } from "node:fs";
     import { fetchFromHub } from ${JSON.stringify(new URL("./open.ts", import.meta.url).href)};

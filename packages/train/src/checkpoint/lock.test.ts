@@ -133,8 +133,8 @@ describe("eight processes", () => {
 
   beforeAll(async () => {
     const program = fileURLToPath(new URL("../../test/lock-racer.ts", import.meta.url));
-    const wgsl = pathToFileURL(join(program, "../../../../scripts/wgsl-loader.mjs")).href;
-    const execArgv = ["--import", import.meta.resolve("tsx"), "--import", wgsl];
+    const texts = pathToFileURL(join(program, "../../../../scripts/text-loader.mjs")).href;
+    const execArgv = ["--import", import.meta.resolve("tsx"), "--import", texts];
     racers = Array.from({ length: PROCESSES }, () => fork(program, { execArgv }));
     await Promise.all(racers.map(answer));
   });

@@ -182,7 +182,7 @@ test("what was not used for longest goes when there is too much, and what a kill
 
 /** A process that writes one entry of the cache again and again, in small pieces of its own number. */
 function writer(folder: string, number: number): ChildProcess {
-  const loader = new URL("../../../../scripts/wgsl-loader.mjs", import.meta.url).href;
+  const loader = new URL("../../../../scripts/text-loader.mjs", import.meta.url).href;
   const program = `import { tokenCache } from ${JSON.stringify(new URL("./token-cache.ts", import.meta.url).href)};
     async function* pieces() { for (let i = 0; i < 64; i++) yield new Uint8Array(4096).fill(${number}); }
     for (let round = 0; round < 30; round++) {
