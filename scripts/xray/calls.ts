@@ -254,6 +254,15 @@ export const rooms: Record<string, () => void> = {
     gg.scaledDotProductAttentionWithLse(floats(2, 3, 40, 64), floats(2, 3, 40, 64), floats(2, 3, 40, 64));
   },
 
+  positions() {
+    const { numbers, ranges } = gg.numberDistances([2, 2, 1, 0, 3, 4, 4]);
+    for (const which of [0, 1, 2])
+      both([[2, 3, 4, 5], [2, 3, 4, 5]], (rows, columns) =>
+        gg.relativeBias(which === 1 ? undefined : rows, which === 0 ? undefined : columns, numbers, ranges)); // prettier-ignore
+    const { cosine, sine } = gg.rotaryAngles(40, 64);
+    both([[2, 40, 3, 64]], (x) => gg.rotary(x, cosine, sine));
+  },
+
   optim() {
     const parameters = [[256, 128], [64, 64], [64], [7]].map((shape, i): [string, Tensor] => [`p${i}`, empty(shape)]); // prettier-ignore
     for (const [, p] of parameters) {

@@ -157,6 +157,13 @@ export { prod } from "./ops/reduce/prod.ts";
 export type { OneDimOptions, ReduceOptions } from "./ops/reduce/stretch.ts";
 export { mean, sum, sumTo } from "./ops/reduce/sum.ts";
 export { variance, type VarianceOptions } from "./ops/reduce/variance.ts";
+export {
+  numberDistances,
+  relativeBias,
+  type DistanceNumbers,
+  type RelativeBiasOptions,
+} from "./ops/relative/relative-bias.ts";
+export { rotary, rotaryAngles, type RotaryAngles } from "./ops/rotary/rotary.ts";
 export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
 export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";
 export { distillationLoss } from "./ops/loss/distillation.ts";

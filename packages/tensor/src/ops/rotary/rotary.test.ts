@@ -1,0 +1,41 @@
+import { describe, expect, test } from "vitest";
+import { checkOp, withDevice } from "../../testing/check-op.ts";
+import { zeros } from "../create/create.ts";
+import { rotary, rotaryAngles } from "./rotary.ts";
+import { rotaryAnglesReference, rotaryReference } from "./rotary.reference.ts";
+
+checkOp(rotary, rotaryReference, {
+  cases: [
+    { shapes: [[1, 1, 1, 2], [1, 1], [1, 1]] },
+    { shapes: [[2, 5, 3, 6], [5, 3], [5, 3]] },
+    { shapes: [[3, 7, 2, 8], [7, 4], [7, 4]] },
+    { shapes: [[2, 0, 3, 4], [0, 2], [0, 2]] },
+  ],
+}); // prettier-ignore
+
+describe("rotaryAngles", () => {
+  withDevice();
+
+  test.each([
+    [1, 2, 10_000],
+    [9, 6, 20],
+    [1100, 64, 160_000],
+  ])("%i tokens, heads of %i, theta %i", async (T, D, theta) => {
+    const { cosine, sine } = rotaryAngles(T, D, { theta });
+    expect([cosine.shape, sine.shape]).toEqual([[T, D / 2], [T, D / 2]]); // prettier-ignore
+    const want = rotaryAnglesReference(T, D, theta);
+    const [c, s] = [await cosine.data(), await sine.data()];
+    // An angle in f32 is off by up to half a unit in its last place, and t times what its frequency is off.
+    const wrong = want.findIndex((w, e) => {
+      const atol = 1e-6 + 4e-7 * Math.floor(e / (D / 2));
+      return !(Math.abs(c[e]! - w.cosine) <= atol && Math.abs(s[e]! - w.sine) <= atol);
+    });
+    if (wrong >= 0) expect.fail(`element ${wrong}: ${c[wrong]} ${s[wrong]}, not ${JSON.stringify(want[wrong])}`);
+  });
+
+  test("errors", () => {
+    expect(() => rotaryAngles(3, 5)).toThrow("headDim 5 is odd");
+    expect(() => rotaryAngles(3, 4, { theta: 0 })).toThrow("theta is 0");
+    expect(() => rotary(zeros([1, 2, 3, 4]), zeros([2, 4]), zeros([2, 4]))).toThrow("rotary: x [1,2,3,4] of f32");
+  });
+});
