@@ -16,7 +16,13 @@ export type { Field, Fields, ValuesOf } from "./models/fields.ts";
 export { maskedLMLoss } from "./models/heads/masked-lm.ts";
 export { sequenceClassificationLoss } from "./models/heads/sequence-classification.ts";
 export { checkInputs, prepareInputs, type ArrayInput, type ModelInputs, type PreparedInputs } from "./models/inputs.ts";
-export { LayerStack, type StackedLayer, type StackOptions, type StackOutput } from "./models/layer-stack.ts";
+export {
+  LayerStack,
+  type Shared,
+  type StackedLayer,
+  type StackOptions,
+  type StackOutput,
+} from "./models/layer-stack.ts";
 export type { BaseModelOutput, HeadOutput, OutputOptions } from "./models/outputs.ts";
 export {
   PretrainedConfig,

@@ -1,10 +1,18 @@
 export { Module } from "./module.ts";
 export type { LoadResult } from "./state.ts";
-export { beginWith, initialize, parameter, withoutValues, type Deferred, type Initializer } from "./parameter.ts";
+export {
+  beginWith,
+  constant,
+  initialize,
+  parameter,
+  withoutValues,
+  type Deferred,
+  type Initializer,
+} from "./parameter.ts";
 export * as initializers from "./initializers.ts";
 export { activation, activationNames, denseActivation, type Activation } from "./activations.ts";
 export { areOwn } from "./layers/are-own.ts";
-export { attend, attendWithProbabilities, type AttendOptions } from "./layers/attend.ts";
+export { attend, attendWithProbabilities, maskedBias, splitHeads, type AttendOptions } from "./layers/attend.ts";
 export { Dropout } from "./layers/dropout.ts";
 export { Embedding } from "./layers/embedding.ts";
 export { Linear, type Fusion } from "./layers/linear.ts";

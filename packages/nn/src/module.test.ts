@@ -1,13 +1,13 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { destroy, init, type Tensor } from "@gpugrad/tensor";
+import { arange, destroy, init, memoryByOwner, scope, undisposed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Dropout } from "./layers/dropout.ts";
 import { Linear } from "./layers/linear.ts";
 import { LayerNorm } from "./layers/norms.ts";
 import { Module } from "./module.ts";
-import { withoutValues } from "./parameter.ts";
+import { constant, parameter, withoutValues } from "./parameter.ts";
 import { SafetensorsFile } from "./safetensors/file.ts";
 import { loadModule, saveModule } from "./safetensors/save-module.ts";
 
@@ -100,4 +100,26 @@ test("replace puts a part in place, in the mode of the whole", () => {
   const own = Object.assign(model, { nothing: null }); // as a layer without bias has it
   for (const path of ["layers.7", "config", "", "layers", "__proto__", "config.x", "layers.7.weight", "nothing.x"])
     expect(() => own.replace(path, other)).toThrow(`replace: Model has no part "${path}"`);
+});
+
+test("constants are in no checkpoint, and are disposed with the module, or when it can't be made", () => {
+  class Table extends Module {
+    readonly weight = parameter([2], "zeros");
+    readonly #places = constant(arange(0, 5));
+
+    override *ownConstants() {
+      yield this.#places;
+    }
+  }
+  const before = undisposed();
+  const model = scope(() => Object.assign(new Model(), { tables: [new Table()] }));
+  expect([...model.stateDict().keys()].filter((key) => key.startsWith("tables"))).toEqual(["tables.0.weight"]);
+  expect(memoryByOwner()["constants"]).toBeDefined();
+  model.dispose();
+  const fails = () => {
+    new Table();
+    throw new Error("no");
+  };
+  expect(() => withoutValues({}, fails)).toThrow("no");
+  expect(undisposed()).toBe(before);
 });

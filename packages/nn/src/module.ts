@@ -123,8 +123,14 @@ export abstract class Module {
     }
   }
 
-  /** Gives the memory of all parameters back. */
+  /** Tensors that this part alone holds beside its parameters, made by `constant()`: no checkpoint has them, and nothing trains them. */
+  *ownConstants(): Generator<Tensor> {
+    // most parts have none
+  }
+
+  /** Gives the memory of all parameters and constants back. */
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
+    for (const [, part] of this.namedModules()) for (const constant of part.ownConstants()) constant.dispose();
   }
 }

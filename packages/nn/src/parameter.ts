@@ -62,6 +62,15 @@ export const parameter = checked(
   },
 );
 
+/**
+ * A tensor that a module holds beside its parameters, such as a table that follows from its sizes: kept until the module is disposed.
+ * The module names it in `ownConstants`.
+ */
+export function constant(tensor: Tensor): Tensor {
+  deferred?.made.push(tensor);
+  return keep(tensor, "constants");
+}
+
 /** Changes how a parameter begins, where a layer begins otherwise inside of another. */
 export function beginWith(parameter: Tensor, initializer: Initializer): void {
   initializers.set(parameter, initializer);

@@ -16,7 +16,7 @@ import type { HubOptions } from "../hub/settings.ts";
 import { planLoad, type LoadPlan } from "../weights/load-plan.ts";
 import { formatLoadReport } from "../weights/load-report.ts";
 import { openWeights } from "../weights/open-weights.ts";
-import { LayerStack } from "./layer-stack.ts";
+import { LayerStack, type StackedLayer } from "./layer-stack.ts";
 import {
   configOf,
   readConfigFile,
@@ -219,9 +219,9 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
   }
 }
 
-const stacksOf = (module: Module): LayerStack[] =>
+const stacksOf = (module: Module): LayerStack<StackedLayer>[] =>
   Array.from(module.namedModules(), ([, part]) => part).filter(
-    (part): part is LayerStack => part instanceof LayerStack,
+    (part): part is LayerStack<StackedLayer> => part instanceof LayerStack,
   );
 
 /** Runs `work`; its error begins with the name of what it is about. */

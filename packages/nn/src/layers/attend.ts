@@ -2,6 +2,8 @@ import {
   add,
   dropout,
   fromArray,
+  logicalNot,
+  maskedFill,
   matmul,
   mul,
   permute,
@@ -20,12 +22,24 @@ export interface AttendOptions {
   heads: number;
   /** bool, broadcastable to [B, H, Tq, Tk]: true where a key may be attended to. */
   mask?: Tensor | undefined;
+  /**
+   * f32, broadcastable likewise: added to the scaled scores, with a gradient. With it a query all of whose keys are masked attends to all
+   * of them alike, as in Transformers.
+   */
+  bias?: Tensor | undefined;
+  /** What q·k is multiplied by; 1/√D unless said otherwise. */
+  scale?: number | undefined;
   /** The probability of an attention weight to be dropped. */
   dropoutP?: number;
 }
 
 /** [B, T, C] → [B, T, H, D]. */
-const split = (x: Tensor, heads: number): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, heads, x.shape[2]! / heads]);
+export const splitHeads = (x: Tensor, heads: number): Tensor =>
+  reshape(x, [x.shape[0]!, x.shape[1]!, heads, x.shape[2]! / heads]);
+
+/** `bias`, but float32's lowest where a key may not be attended to. */
+export const maskedBias = (bias: Tensor, mask: Tensor | undefined): Tensor =>
+  mask ? maskedFill(bias, logicalNot(mask), LOWEST) : bias;
 
 /**
  * softmax(q kᵀ / √D) v for each of H heads, without storing the probabilities.
@@ -34,9 +48,16 @@ const split = (x: Tensor, heads: number): Tensor => reshape(x, [x.shape[0]!, x.s
  * @param k [B, Tk, C]; v likewise
  * @returns the heads side by side, [B, Tq, C]
  */
-export function attend(q: Tensor, k: Tensor, v: Tensor, { heads, mask, dropoutP = 0 }: AttendOptions): Tensor {
-  const y = scaledDotProductAttention(split(q, heads), split(k, heads), split(v, heads), {
-    ...(mask && { mask }),
+export function attend(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  { heads, mask, bias, scale, dropoutP = 0 }: AttendOptions,
+): Tensor {
+  const added = bias ? maskedBias(bias, mask) : mask;
+  const y = scaledDotProductAttention(splitHeads(q, heads), splitHeads(k, heads), splitHeads(v, heads), {
+    ...(added && { mask: added }),
+    ...(scale !== undefined && { scale }),
     dropoutP,
     layout: "BTHD",
   });
@@ -48,10 +69,11 @@ export function attendWithProbabilities(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  { heads, mask, dropoutP = 0 }: AttendOptions,
+  { heads, mask, bias, scale, dropoutP = 0 }: AttendOptions,
 ): { y: Tensor; probabilities: Tensor } {
-  const [Q, K, V] = [q, k, v].map((t) => permute(split(t, heads), [0, 2, 1, 3])) as [Tensor, Tensor, Tensor];
-  const scores = mul(matmul(Q, K, { transposeB: true }), 1 / Math.sqrt(Q.shape[3]!));
+  const [Q, K, V] = [q, k, v].map((t) => permute(splitHeads(t, heads), [0, 2, 1, 3])) as [Tensor, Tensor, Tensor];
+  const products = mul(matmul(Q, K, { transposeB: true }), scale ?? 1 / Math.sqrt(Q.shape[3]!));
+  const scores = bias ? add(products, bias) : products;
   const masked = mask ? add(scores, where(mask, fromArray([0], []), fromArray([LOWEST], []))) : scores;
   const probabilities = softmax(masked);
   const dropped = dropoutP > 0 ? dropout(probabilities, { p: dropoutP }) : probabilities;
