@@ -1,16 +1,7 @@
 import { check } from "@gpugrad/tensor";
 import { addedTokenFinder, type AddedToken } from "./added-tokens.ts";
+import type { Tokenize } from "./pipeline.ts";
 import { isChinese, isControl, isMark, isPunctuation, isWhiteSpace, staysWhole } from "./unicode.ts";
-
-/** Tokens of a text without special tokens around it; parallel arrays. */
-export interface Pieces {
-  readonly ids: number[];
-  /** Where each token lies in the text: start and end, in code points, one pair after the other. */
-  readonly offsets: number[];
-}
-
-/** Adds the tokens of a text to `pieces`, some at a time. Each `yield` is a place to pause, or to stop where enough are there. */
-export type Tokenize = (text: string, pieces: Pieces) => Generator<void>;
 
 /** The part of tokenizer.json that this pipeline runs. */
 export interface BertPipeline {
@@ -82,12 +73,15 @@ export function alignedBert(pipeline: BertPipeline): Tokenize {
   const wholeSections = addedTokens.some(isNormalized); // such a token may reach over the end of a word
   const lookUp = cached(wordPiece(pipeline.model), pipeline.model.max_input_chars_per_word);
 
-  return function* (text, { ids, offsets }) {
+  return function* (text, { ids, offsets, words }, given) {
+    let word = -1;
+    const nextWord = () => given ?? ++word;
     const codePointAt = codePointCursor(text);
     const codePointAfter = codePointCursor(text);
     for (const section of rawTokens(text)) {
       if (section?.token) {
         ids.push(section.token.id);
+        words.push(nextWord());
         offsets.push(codePointAt(section.start), codePointAfter(section.end));
       }
       if (!section || section.token) {
@@ -111,19 +105,22 @@ export function alignedBert(pipeline: BertPipeline): Tokenize {
           }
           if (part.token) {
             ids.push(part.token.id);
+            words.push(nextWord());
             offsets.push(startOf(part.start), endOf(part.end));
             continue;
           }
-          let words = 0;
+          let count = 0;
           for (const [start, end] of wordsOf(normal, part.start, part.end)) {
             const { ids: wordIds, ends } = lookUp(normal.slice(start, end));
+            const number = nextWord();
             for (let i = 0, from = start; i < wordIds.length; i++) {
               const to = start + ends[i]!;
+              words.push(number);
               ids.push(wordIds[i]!);
               offsets.push(startOf(from), endOf(to));
               from = to;
             }
-            if (++words % stretchLength === 0) yield;
+            if (++count % stretchLength === 0) yield;
           }
         }
       }

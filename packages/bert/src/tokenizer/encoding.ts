@@ -1,18 +1,53 @@
 import { check } from "@gpugrad/tensor";
 import { truncationStrategies, type TruncationStrategy } from "./truncation.ts";
 
+/** A text, or with `isSplitIntoWords` the words of one. */
+export type TokenizerInput = string | readonly string[];
+
 /** How to encode; the names are those of Transformers' `tokenizer(…)`. */
 export interface EncodeOptions {
   /** [CLS], [SEP] and the like. Default true. */
   addSpecialTokens?: boolean | undefined;
-  /** `true` means `longest_first`. Default: cut only where `maxLength` is given and nothing is padded. */
-  truncation?: boolean | TruncationStrategy | undefined;
-  /** Tokens, special ones included. Default the model's own limit, where tokenizer_config.json has one. */
+  /** `true` means `longest_first`, `false` `do_not_truncate`. Default: cut only where `maxLength` is given and nothing is padded. */
+  truncation?: boolean | TruncationStrategy | "do_not_truncate" | undefined;
+  /**
+   * Tokens, special ones included. Default the model's own limit, where tokenizer_config.json has one. A limit below the number of special tokens
+   * cuts nothing, as in Transformers.
+   */
   maxLength?: number | undefined;
+  /** Tokens that a window shares with the one before it. Default 0. */
+  stride?: number | undefined;
+  /** Keep what is cut off as further windows, each an {@link Encoding} of its own. For `encodeBatch`. Default false. */
+  returnOverflowingTokens?: boolean | undefined;
   /** `longest` of the batch, or `max_length`; `true` means `longest`. Default none. */
   padding?: boolean | "longest" | "max_length" | undefined;
   /** Padded lengths are rounded up to a multiple of it. */
   padToMultipleOf?: number | undefined;
+  /** Where padding goes. Default the tokenizer's own side. */
+  paddingSide?: "left" | "right" | undefined;
+  /** Which end of a text is cut off. Default the tokenizer's own side. */
+  truncationSide?: "left" | "right" | undefined;
+  /** Texts are lists of words; `word_ids()` then says which word each token belongs to, and offsets count within the word. Default false. */
+  isSplitIntoWords?: boolean | undefined;
+}
+
+/** Several texts at once. */
+export interface EncodeBatchOptions extends EncodeOptions {
+  textPairs?: readonly (TokenizerInput | undefined)[] | undefined;
+}
+
+/** What an {@link Encoding} is made of. */
+export interface EncodingColumns {
+  input_ids: number[];
+  token_type_ids: number[];
+  attention_mask: number[];
+  special_tokens_mask: number[];
+  /** Start and end of each token, one pair after the other. */
+  offsets: Int32Array | undefined;
+  /** −1 for none. */
+  words: Int32Array | undefined;
+  /** −1 for none. */
+  sequences: Int8Array;
 }
 
 /** A text, or a pair of texts, as tokens. */
@@ -24,18 +59,21 @@ export class Encoding {
   readonly attention_mask: number[];
   /** 1 for tokens that are not of the text: [CLS], [SEP], padding. */
   readonly special_tokens_mask: number[];
-  /** Start and end of each token, one pair after the other; undefined where the tokenizer cannot tell. */
+  /** Which text of the batch this is, or is a window of: Transformers' `overflow_to_sample_mapping`. */
+  readonly sample: number;
   readonly #offsets: Int32Array | undefined;
+  readonly #words: Int32Array | undefined;
+  readonly #sequences: Int8Array;
 
-  constructor(
-    columns: Pick<Encoding, "input_ids" | "token_type_ids" | "attention_mask" | "special_tokens_mask">,
-    offsets: Int32Array | undefined,
-  ) {
+  constructor(columns: EncodingColumns, sample = 0) {
     this.input_ids = columns.input_ids;
     this.token_type_ids = columns.token_type_ids;
     this.attention_mask = columns.attention_mask;
     this.special_tokens_mask = columns.special_tokens_mask;
-    this.#offsets = offsets;
+    this.sample = sample;
+    this.#offsets = columns.offsets;
+    this.#words = columns.words;
+    this.#sequences = columns.sequences;
   }
 
   /** Number of tokens, padding included. */
@@ -48,30 +86,84 @@ export class Encoding {
    * JavaScript that part of the text is `[...text].slice(start, end).join("")`.
    */
   get offsets(): [number, number][] {
-    const offsets = this.#offsets;
-    check(offsets, "offsets: this tokenizer does not keep them; BERT's does.");
-    return this.input_ids.map((_, i) => [offsets[2 * i]!, offsets[2 * i + 1]!]);
+    return this.input_ids.map((_, i) => this.tokenToChars(i));
+  }
+
+  /** The word of each token: its place in the list of words that was given, or among those the tokenizer found; null for special tokens and padding. */
+  word_ids(): (number | null)[] {
+    check(this.#words, "word_ids: this tokenizer does not keep them; BERT's does.");
+    return Array.from(this.#words, (word) => (word < 0 ? null : word));
+  }
+
+  /** 0 for tokens of the first text, 1 for those of the second, null for special tokens and padding. */
+  sequence_ids(): (number | null)[] {
+    return Array.from(this.#sequences, (sequence) => (sequence < 0 ? null : sequence));
+  }
+
+  /** Where token `i` lies in its text, as {@link offsets} counts. */
+  tokenToChars(i: number): [start: number, end: number] {
+    check(this.#offsets, "offsets: this tokenizer does not keep them; BERT's does.");
+    return [this.#offsets[2 * i]!, this.#offsets[2 * i + 1]!];
+  }
+
+  /** The first token of text 0 or 1 that covers code point `char` of it; undefined where none does, as at a space. */
+  charToToken(char: number, sequence: 0 | 1 = 0): number | undefined {
+    const found = this.#sequences.findIndex((of, i) => {
+      const [start, end] = this.tokenToChars(i);
+      return of === sequence && start <= char && char < end;
+    });
+    return found < 0 ? undefined : found;
   }
 }
 
-/** Several texts at once. */
-export interface EncodeBatchOptions extends EncodeOptions {
-  textPairs?: readonly (string | undefined)[] | undefined;
-}
+/** Options with their defaults filled in. */
+export type FullEncodeOptions = {
+  [K in keyof EncodeOptions]-?: Exclude<EncodeOptions[K], undefined>;
+} & { padding: false | "longest" | "max_length"; truncation: false | TruncationStrategy };
 
-/** @throws {@link GpugradError} naming the first option that can't be */
-export function checkEncodeOptions(options: EncodeOptions & { maxLength: number; padToMultipleOf: number }): void {
-  const { maxLength, padToMultipleOf, padding, truncation, ...others } = options;
-  const unknown = Object.keys(others).find((name) => name !== "addSpecialTokens");
+/** What is left out comes from the tokenizer. @throws {@link GpugradError} naming the first option that can't be */
+export function fullEncodeOptions(
+  options: EncodeOptions,
+  tokenizer: { modelMaxLength: number; paddingSide: "left" | "right"; truncationSide: "left" | "right" },
+): FullEncodeOptions {
+  const padding = options.padding === true ? "longest" : (options.padding ?? false);
+  const truncation = options.truncation ?? (options.maxLength !== undefined && padding === false);
+  const defaults: FullEncodeOptions = {
+    addSpecialTokens: true,
+    truncation: false,
+    maxLength: tokenizer.modelMaxLength,
+    stride: 0,
+    returnOverflowingTokens: false,
+    padding: false,
+    padToMultipleOf: 1,
+    paddingSide: tokenizer.paddingSide,
+    truncationSide: tokenizer.truncationSide,
+    isSplitIntoWords: false,
+  };
+  const known = Object.keys(defaults);
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
   check(
     unknown === undefined,
-    () =>
-      `tokenizer: unknown option ${unknown}. Known: addSpecialTokens, truncation, maxLength, padding, padToMultipleOf, textPair.`,
+    () => `tokenizer: unknown option ${unknown}. Known: ${known.join(", ")}, textPair, textPairs.`,
   );
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const full = {
+    ...defaults,
+    ...given,
+    padding,
+    truncation: truncation === true ? "longest_first" : truncation === "do_not_truncate" ? false : truncation,
+  } as FullEncodeOptions;
+  checkOptions(full);
+  return full;
+}
+
+function checkOptions(options: FullEncodeOptions): void {
+  const { maxLength, padToMultipleOf, padding, truncation, stride } = options;
   check(
-    maxLength > 0 && (Number.isInteger(maxLength) || maxLength === Infinity),
-    () => `tokenizer: maxLength ${maxLength} is not a positive integer.`,
+    maxLength >= 0 && (Number.isInteger(maxLength) || maxLength === Infinity),
+    () => `tokenizer: maxLength ${maxLength} is not a non-negative integer.`,
   );
+  check(Number.isInteger(stride) && stride >= 0, () => `tokenizer: stride ${stride} is not a non-negative integer.`);
   check(
     Number.isInteger(padToMultipleOf) && padToMultipleOf > 0,
     () => `tokenizer: padToMultipleOf ${padToMultipleOf} is not a positive integer.`,
@@ -83,8 +175,18 @@ export function checkEncodeOptions(options: EncodeOptions & { maxLength: number;
   check(
     truncation === false || truncationStrategies.includes(truncation),
     () =>
-      `tokenizer: truncation "${String(truncation)}" is not true, false or one of ${truncationStrategies.join(", ")}.`,
+      `tokenizer: truncation "${String(truncation)}" is not true, false or one of ${truncationStrategies.join(", ")}, do_not_truncate.`,
   );
+  for (const name of ["paddingSide", "truncationSide"] as const)
+    check(
+      options[name] === "left" || options[name] === "right",
+      () => `tokenizer: ${name} "${String(options[name])}" is neither "left" nor "right".`,
+    );
+  for (const name of ["addSpecialTokens", "returnOverflowingTokens", "isSplitIntoWords"] as const)
+    check(
+      typeof options[name] === "boolean",
+      () => `tokenizer: ${name} ${String(options[name])} is not true or false.`,
+    );
   check(
     !truncation || !padding || maxLength === Infinity || maxLength % padToMultipleOf === 0,
     () =>

@@ -2,7 +2,7 @@ import type { Json } from "@gpugrad/nn";
 import { check, GpugradError } from "@gpugrad/tensor";
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { withinTime } from "#time-limit";
-import type { Pieces } from "./aligned.ts";
+import type { Pieces } from "./pipeline.ts";
 
 /** Far more than the library takes, where no regular expression of the file backtracks without end. */
 const [baseMilliseconds, millisecondsPerUnit] = [1000, 0.05];

@@ -5,7 +5,7 @@ import { folderOf } from "@gpugrad/nn";
 import { describe, expect, it } from "vitest";
 import { shared } from "../../test/shared.ts";
 import { AutoTokenizer } from "./auto-tokenizer.ts";
-import type { EncodeOptions } from "./encoding.ts";
+import type { EncodeBatchOptions, EncodeOptions, Encoding } from "./encoding.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 const vocab =
@@ -59,6 +59,7 @@ describe("Tokenizer", () => {
     [{ truncation: true, maxLength: 4 }, "[CLS] a b [SEP]"],
     [{ maxLength: 4 }, "[CLS] a b [SEP]"],
     [{ maxLength: 2 }, "[CLS] [SEP]"],
+    [{ maxLength: 1 }, "[CLS] a b c [SEP]"], // as Transformers: no room for the special tokens, so nothing is cut
     [{ truncation: false, maxLength: 4 }, "[CLS] a b c [SEP]"],
     [{ padding: "max_length", maxLength: 7 }, "[CLS] a b c [SEP] [PAD] [PAD]"],
     [{ padding: true, padToMultipleOf: 4 }, "[CLS] a b c [SEP] [PAD] [PAD] [PAD]"],
@@ -155,7 +156,7 @@ describe("Tokenizer", () => {
     const t = await tokenizer();
     const encode = (options: object) => () => t.encode("a", options);
     expect(encode({ max_length: 5 })).toThrow(/unknown option max_length. Known: addSpecialTokens,/);
-    expect(encode({ maxLength: 2.5 })).toThrow(/maxLength 2.5 is not a positive integer/);
+    expect(encode({ maxLength: 2.5 })).toThrow(/maxLength 2.5 is not a non-negative integer/);
     expect(encode({ maxLength: NaN })).toThrow(/maxLength NaN is not/);
     expect(encode({ padding: "right" })).toThrow(/padding "right" is not true, false, "longest"/);
     expect(encode({ truncation: "first" })).toThrow(/truncation "first" is not true, false or one of longest_first,/);
@@ -166,7 +167,10 @@ describe("Tokenizer", () => {
   it("says when it cannot cut or pad", async () => {
     const t = await tokenizer();
     const encode = (options: EncodeOptions & { textPair?: string }) => () => t.encode("a b c", options);
-    expect(encode({ maxLength: 1 })).toThrow(/maxLength 1 is less than the 2 special tokens/);
+    expect(() => t.encode("a", { returnOverflowingTokens: true })).toThrow(/Use encodeBatch\(\[text\], …\)/);
+    expect(() => t.encode(["a"])).toThrow(/text 0 is \["a"\], not a string. For words, set isSplitIntoWords/);
+    expect(encode({ isSplitIntoWords: true })).toThrow(/text 0 is "a b c", not a list of words/);
+    expect(encode({ stride: 2, maxLength: 4 })).toThrow(/stride 2 is not below the 2 tokens of a window/);
     expect(encode({ maxLength: 4, truncation: "only_second" })).toThrow(/no second text/);
     expect(encode({ textPair: "d e d e d", maxLength: 7, truncation: "only_first" })).toThrow(
       /only_first: 4 tokens too many/,
@@ -185,6 +189,54 @@ describe("Tokenizer", () => {
     expect(left!.offsets[2]).toEqual([0, 1]);
     expect(tokens((await tokenizer({ truncation_side: "left" })).encode("a b c", { maxLength: 4 }).input_ids)).toBe(
       "[CLS] b c [SEP]",
+    );
+  });
+
+  it("keeps what is cut off as windows, in the order of the Rust tokenizers", async () => {
+    const t = await tokenizer();
+    const windows = (options: EncodeBatchOptions, ...texts: string[]) =>
+      t.encodeBatch(texts, { truncation: true, returnOverflowingTokens: true, ...options });
+    const shown = (encodings: Encoding[]) =>
+      encodings.map((e) => tokens(e.input_ids).replaceAll(/\[CLS\] | ?\[SEP\]/g, ""));
+    expect(shown(windows({ maxLength: 5, stride: 1 }, "a b c d e"))).toEqual(["a b c", "c d e"]);
+    expect(shown(windows({ maxLength: 5, stride: 2 }, "a b c d e"))).toEqual(["a b c", "b c d", "c d e"]);
+    expect(shown(windows({ maxLength: 5, truncationSide: "left" }, "a b c d e"))).toEqual(["c d e", "a b"]);
+    expect(shown(windows({ maxLength: 2 }, "a b"))).toEqual(["", "a b"]);
+    const pairs = windows({ maxLength: 5, textPairs: ["c d e"] }, "a b c");
+    expect(shown(pairs)).toEqual(["a c", "b c", "b d", "b e", "c c", "c d", "c e", "a d", "a e"]);
+    const batch = windows({ maxLength: 4, padding: true, padToMultipleOf: 4 }, "a b c", "d");
+    expect(batch.map((e) => [tokens(e.input_ids), e.sample])).toEqual([
+      ["[CLS] a b [SEP]", 0],
+      ["[CLS] c [SEP] [PAD]", 0],
+      ["[CLS] d [SEP] [PAD]", 1],
+    ]);
+    const second = windows({ maxLength: 6, truncation: "only_second", textPairs: ["c d e"], stride: 1 }, "a");
+    expect(second.map((e) => e.offsets.slice(3, -1))).toEqual([[[0, 1], [2, 3]], [[2, 3], [4, 5]]]); // prettier-ignore
+  });
+
+  it("knows the word and the text of each token", async () => {
+    const t = await tokenizer();
+    const pair = t.encode("unwanted, a", { textPair: "[MASK] b", padding: "max_length", maxLength: 11 });
+    expect(tokens(pair.input_ids)).toBe("[CLS] un ##want ##ed , a [SEP] [MASK] b [SEP] [PAD]");
+    expect(pair.word_ids()).toEqual([null, 0, 0, 0, 1, 2, null, 0, 1, null, null]);
+    expect(pair.sequence_ids()).toEqual([null, 0, 0, 0, 0, 0, null, 1, 1, null, null]);
+    expect([pair.charToToken(3), pair.charToToken(9), pair.charToToken(7, 1)]).toEqual([2, undefined, 8]);
+    expect(pair.tokenToChars(2)).toEqual([2, 6]);
+
+    const words = t.encode(["un", "wanted,", "", "the é"], { isSplitIntoWords: true, textPair: ["a"], maxLength: 9 });
+    expect(tokens(words.input_ids)).toBe("[CLS] un [UNK] , the e [SEP] a [SEP]");
+    expect(words.word_ids()).toEqual([null, 0, 1, 1, 3, 3, null, 0, null]);
+    expect(words.offsets.slice(1, 6)).toEqual([[0, 2], [0, 6], [6, 7], [0, 3], [4, 5]]); // prettier-ignore
+  });
+
+  it("cuts and pads on the side that the call asks for", async () => {
+    const t = await tokenizer({ truncation_side: "left" });
+    expect(tokens(t.encode("a b c", { maxLength: 3 }).input_ids)).toBe("[CLS] c [SEP]");
+    expect(tokens(t.encode("a b c", { maxLength: 3, truncationSide: "right" }).input_ids)).toBe("[CLS] a [SEP]");
+    const padded = { padding: "max_length", maxLength: 4, paddingSide: "left" } as const;
+    expect(tokens(t.encode("a", padded).input_ids)).toBe("[PAD] [CLS] a [SEP]");
+    expect(tokens(t.encode("a b c", { truncation: "do_not_truncate", maxLength: 3 }).input_ids)).toBe(
+      "[CLS] a b c [SEP]",
     );
   });
 

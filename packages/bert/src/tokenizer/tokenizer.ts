@@ -1,8 +1,17 @@
 import { writeFileAside, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { alignedBert, type Pieces, type Tokenize } from "./aligned.ts";
-import { checkEncodeOptions, Encoding, type EncodeBatchOptions, type EncodeOptions } from "./encoding.ts";
+import { alignedBert } from "./aligned.ts";
+import {
+  Encoding,
+  fullEncodeOptions,
+  type EncodeBatchOptions,
+  type EncodeOptions,
+  type EncodingColumns,
+  type FullEncodeOptions,
+  type TokenizerInput,
+} from "./encoding.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
+import type { Pieces, Tokenize } from "./pipeline.ts";
 import {
   bertPipeline,
   bertTokens,
@@ -115,12 +124,24 @@ export class Tokenizer {
    *
    * @throws {@link GpugradError} when it cannot be cut or padded as asked.
    */
-  encode(text: string, { textPair, ...options }: EncodeOptions & { textPair?: string | undefined } = {}): Encoding {
+  encode(
+    text: TokenizerInput,
+    { textPair, ...options }: EncodeOptions & { textPair?: TokenizerInput | undefined } = {},
+  ): Encoding {
+    check(
+      options.returnOverflowingTokens !== true,
+      "tokenizer: returnOverflowingTokens: encode returns one encoding. Use encodeBatch([text], …), which returns all windows.",
+    );
     return this.encodeBatch([text], { ...options, textPairs: [textPair] })[0]!;
   }
 
-  /** Several texts; `textPairs`, of the same length, makes pairs of those that have a second text. @throws {@link GpugradError} as {@link encode} does. */
-  encodeBatch(texts: readonly string[], options: EncodeBatchOptions = {}): Encoding[] {
+  /**
+   * Several texts; `textPairs`, of the same length, makes pairs of those that have a second text. One encoding for each text, in order; with
+   * `returnOverflowingTokens` one for each window, whose `sample` says which text it is of.
+   *
+   * @throws {@link GpugradError} as {@link encode} does.
+   */
+  encodeBatch(texts: readonly TokenizerInput[], options: EncodeBatchOptions = {}): Encoding[] {
     const work = this.#encodeBatch(texts, options);
     for (;;) {
       const { done, value } = work.next();
@@ -136,7 +157,7 @@ export class Tokenizer {
    * @throws {@link GpugradError} as {@link encode} does; the signal's reason when it is aborted.
    */
   async encodeBatchAsync(
-    texts: readonly string[],
+    texts: readonly TokenizerInput[],
     { signal, ...options }: EncodeBatchOptions & { signal?: AbortSignal | undefined } = {},
   ): Promise<Encoding[]> {
     const work = this.#encodeBatch(texts, options);
@@ -150,54 +171,71 @@ export class Tokenizer {
     }
   }
 
-  *#encodeBatch(texts: readonly string[], { textPairs, ...options }: EncodeBatchOptions): Generator<void, Encoding[]> {
+  *#encodeBatch(
+    texts: readonly TokenizerInput[],
+    { textPairs, ...given }: EncodeBatchOptions,
+  ): Generator<void, Encoding[]> {
     check(
       textPairs === undefined || textPairs.length === texts.length,
       () => `tokenizer: ${texts.length} texts and ${textPairs!.length} second texts do not pair up.`,
     );
-    const { addSpecialTokens = true, maxLength = this.modelMaxLength, padToMultipleOf = 1 } = options;
-    const padding = options.padding === true ? "longest" : (options.padding ?? false);
-    const { truncation = options.maxLength !== undefined && padding === false } = options;
-    const strategy = truncation === true ? "longest_first" : truncation;
-    checkEncodeOptions({ ...options, maxLength, padToMultipleOf, padding, truncation: strategy });
-
-    const rows = [];
-    for (const [i, text] of texts.entries()) {
-      const second = textPairs?.[i] ?? undefined;
-      for (const given of [text, second ?? ""])
-        check(
-          typeof given === "string",
-          () => `tokenizer: text ${i} is ${String(JSON.stringify(given)).slice(0, 40)}, not a string.`,
-        );
-      const template = (second === undefined ? this.#single : this.#pair).filter(
-        (slot) => addSpecialTokens || slot.text,
-      );
-      const added = template.reduce((sum, slot) => sum + slot.ids.length, 0);
-      const room = maxLength - added;
-      check(
-        !strategy || room >= 0,
-        () => `tokenizer: maxLength ${maxLength} is less than the ${added} special tokens.`,
-      );
-      const [a, b] = yield* truncatedPieces(
-        second === undefined ? [text] : [text, second],
-        this.#tokenize,
-        strategy && room < Infinity ? { strategy, side: this.truncationSide, room } : undefined,
-      );
-      const parts = template.map((slot) => ({
-        ...slot,
-        ...(slot.text === "A" ? a : slot.text === "B" ? b : undefined),
-      }));
-      rows.push({ parts, length: parts.reduce((sum, { ids }) => sum + ids.length, 0) }); // a template may repeat a text
+    const options = fullEncodeOptions(given, this);
+    const rows: Row[] = [];
+    for (const [sample, text] of texts.entries()) {
+      const second = textPairs?.[sample] ?? undefined;
+      for (const input of [text, second ?? text]) checkInput(input, options.isSplitIntoWords, sample);
+      for (const row of yield* this.#rowsOf(text, second, options)) rows.push({ ...row, sample });
     }
 
-    const lengths = rows.map((row) => row.length);
-    const length = padding ? paddedLength(lengths, { padding, maxLength, padToMultipleOf }) : 0;
+    const length = options.padding
+      ? paddedLength(
+          rows.map((row) => row.length),
+          { ...options, padding: options.padding },
+        )
+      : 0;
     const encodings = [];
-    for (const { parts, length: used } of rows) {
-      encodings.push(this.#fill(parts, Math.max(used, length), used));
+    for (const row of rows) {
+      encodings.push(this.#fill(row, Math.max(row.length, length), options.paddingSide));
       yield;
     }
     return encodings;
+  }
+
+  /** A text or a pair with special tokens: as one row, or with overflowing tokens as one for each window, the first being the one that is kept. */
+  *#rowsOf(
+    first: TokenizerInput,
+    second: TokenizerInput | undefined,
+    options: FullEncodeOptions,
+  ): Generator<void, Omit<Row, "sample">[]> {
+    const { addSpecialTokens, maxLength, truncation: strategy, stride, truncationSide: side } = options;
+    const template = (second === undefined ? this.#single : this.#pair).filter((slot) => addSpecialTokens || slot.text);
+    const room = maxLength - template.reduce((sum, slot) => sum + slot.ids.length, 0);
+    const [a, b] = yield* truncatedPieces(
+      [first, second],
+      this.#tokenize,
+      strategy && room >= 0 && room < Infinity
+        ? { strategy, side, room, stride, overflow: options.returnOverflowingTokens }
+        : undefined,
+    );
+    const uses = (text: "A" | "B") => template.some((slot) => slot.text === text);
+    const [firstA, ...otherA] = uses("A") ? a : [a[0]];
+    const [firstB, ...otherB] = b && uses("B") ? b : [b?.[0]];
+    const rows: Omit<Row, "sample">[] = [];
+    const add = (A: Pieces | undefined, B: Pieces | undefined) => {
+      const parts = template.map((slot) => ({
+        ...slot,
+        ...(slot.text === "A" ? A : slot.text === "B" ? B : undefined),
+      }));
+      rows.push({ parts, length: parts.reduce((sum, { ids }) => sum + ids.length, 0) }); // a template may repeat a text
+    };
+    // In the order of the Rust library: the windows that are kept, then each other one of the first text with all of the second's.
+    add(firstA, firstB);
+    for (const A of otherA) {
+      add(A, firstB);
+      for (const B of otherB) add(A, B);
+    }
+    for (const B of otherB) add(firstA, B);
+    return rows;
   }
 
   /**
@@ -258,14 +296,16 @@ export class Tokenizer {
     return token === undefined ? undefined : this.tokenToId(token);
   }
 
-  #fill(parts: readonly (Slot & Partial<Pieces>)[], length: number, used: number): Encoding {
-    const columns = {
-      input_ids: [] as number[],
-      token_type_ids: [] as number[],
-      attention_mask: [] as number[],
-      special_tokens_mask: [] as number[],
+  #fill({ parts, length: used, sample }: Row, length: number, paddingSide: "left" | "right"): Encoding {
+    const columns: EncodingColumns = {
+      input_ids: [],
+      token_type_ids: [],
+      attention_mask: [],
+      special_tokens_mask: [],
+      offsets: this.#hasOffsets ? new Int32Array(2 * length) : undefined,
+      words: this.#hasOffsets ? new Int32Array(length).fill(-1) : undefined,
+      sequences: new Int8Array(length).fill(-1),
     };
-    const offsets = this.#hasOffsets ? new Int32Array(2 * length) : undefined;
     const push = (id: number, type: number, attention: number, special: number) => {
       columns.input_ids.push(id);
       columns.token_type_ids.push(type);
@@ -277,14 +317,36 @@ export class Tokenizer {
       const id = requirePadTokenId(this);
       for (let i = used; i < length; i++) push(id, 0, 0, 1);
     };
-    if (this.paddingSide === "left") pad();
-    for (const { text, ids, type, offsets: own = [] } of parts) {
-      offsets?.set(own, 2 * columns.input_ids.length);
+    if (paddingSide === "left") pad();
+    for (const { text, ids, type, offsets = [], words = [] } of parts) {
+      const start = columns.input_ids.length;
+      columns.offsets?.set(offsets, 2 * start);
+      columns.words?.set(words, start);
+      if (text) columns.sequences.fill(text === "A" ? 0 : 1, start, start + ids.length);
       for (const id of ids) push(id, type, 1, text ? 0 : 1);
     }
-    if (this.paddingSide === "right") pad();
-    return new Encoding(columns, offsets);
+    if (paddingSide === "right") pad();
+    return new Encoding(columns, sample);
   }
+}
+
+/** A text with special tokens, before padding. */
+interface Row {
+  parts: readonly (Slot & Partial<Pieces>)[];
+  length: number;
+  sample: number;
+}
+
+function checkInput(input: TokenizerInput, isSplitIntoWords: boolean, i: number): void {
+  const isFine = isSplitIntoWords
+    ? Array.isArray(input) && input.every((word) => typeof word === "string")
+    : typeof input === "string";
+  check(
+    isFine,
+    () =>
+      `tokenizer: text ${i} is ${String(JSON.stringify(input)).slice(0, 40)}, not a ${isSplitIntoWords ? "list of words" : "string"}.` +
+      (Array.isArray(input) && !isSplitIntoWords ? " For words, set isSplitIntoWords." : ""),
+  );
 }
 
 /** `model_max_length` of tokenizer_config.json, which was once called `max_len`. */

@@ -1,5 +1,6 @@
 import { check } from "@gpugrad/tensor";
-import type { Pieces, Tokenize } from "./aligned.ts";
+import type { TokenizerInput } from "./encoding.ts";
+import type { Pieces, Tokenize } from "./pipeline.ts";
 
 /** Which text gives way when a pair is too long: the longer one token by token, or always the same. */
 export type TruncationStrategy = "longest_first" | "only_first" | "only_second";
@@ -10,6 +11,10 @@ export interface Truncation {
   strategy: TruncationStrategy;
   side: "left" | "right";
   room: number;
+  /** Tokens that a window shares with the one before it. */
+  stride: number;
+  /** Whether what is cut off is kept as further windows. */
+  overflow: boolean;
 }
 
 /** A text whose tokens are read as far as they are needed. */
@@ -19,35 +24,39 @@ interface Reading extends Pieces {
 }
 
 /**
- * The tokens of a text or a pair, cut as {@link Truncation} says. Where the beginning of a text is kept, the rest of it is not
- * read. Each `yield` is a place to pause.
+ * The tokens of a text or a pair, cut as {@link Truncation} says: of each text its windows, the one that is kept first. Where the
+ * beginning of a text is kept and nothing else of it, the rest is not read. Each `yield` is a place to pause.
  *
  * @throws {@link GpugradError} when the text that is to be cut is too short
  * @see https://github.com/huggingface/tokenizers/blob/main/tokenizers/src/utils/truncation.rs
  */
 export function* truncatedPieces(
-  texts: readonly [first: string, second?: string],
+  texts: readonly [first: TokenizerInput, second: TokenizerInput | undefined],
   tokenize: Tokenize,
   truncation: Truncation | undefined,
-): Generator<void, [a: Pieces, b: Pieces | undefined]> {
+): Generator<void, [a: Pieces[], b: Pieces[] | undefined]> {
   const [a, b] = texts.filter((text) => text !== undefined).map((text) => reading(text, tokenize));
+  const keepsBeginning = truncation?.side === "right" && !truncation.overflow && truncation.stride === 0;
   const stopsEarly =
-    truncation?.room === 0 ||
-    (truncation?.side === "right" &&
-      (truncation.strategy === "longest_first" || (truncation.strategy === "only_first" && !b)));
+    keepsBeginning &&
+    (truncation.room === 0 || truncation.strategy === "longest_first" || (truncation.strategy === "only_first" && !b));
   for (;;) {
     const next = stopsEarly ? wanting(a!, b, truncation.room) : [a, b].find((text) => text?.isDone === false);
     if (!next) break;
     next.advance();
     yield;
   }
-  if (truncation) truncate(a!, b, truncation);
-  return [a!, b];
+  if (!truncation) return [[a!], b && [b]];
+  const [first, second] = keptLengths(a!.ids.length, b?.ids.length, truncation);
+  return [windows(a!, first, truncation), b && windows(b, second!, truncation)];
 }
 
-function reading(text: string, tokenize: Tokenize): Reading {
-  const pieces: Pieces = { ids: [], offsets: [] };
-  const parts = tokenize(text, pieces);
+function reading(text: TokenizerInput, tokenize: Tokenize): Reading {
+  const pieces: Pieces = { ids: [], offsets: [], words: [] };
+  const parts = typeof text === "string" ? tokenize(text, pieces) : ofWords(text, pieces);
+  function* ofWords(words: readonly string[], pieces: Pieces) {
+    for (const [i, word] of words.entries()) yield* tokenize(word, pieces, i);
+  }
   return {
     ...pieces,
     isDone: false,
@@ -57,7 +66,7 @@ function reading(text: string, tokenize: Tokenize): Reading {
   };
 }
 
-/** The text that has to be read on before it is known what `longest_first` keeps; undefined when it is. */
+/** The text that has to be read on before it is known what is kept; undefined when it is. */
 function wanting(a: Reading, b: Reading | undefined, room: number): Reading | undefined {
   const unfinished = [a, b].filter((text) => text?.isDone === false) as Reading[];
   const short = unfinished.find(({ ids }) => ids.length < room);
@@ -68,17 +77,17 @@ function wanting(a: Reading, b: Reading | undefined, room: number): Reading | un
   return isDecided ? undefined : unfinished.sort((x, y) => x.ids.length - y.ids.length)[0];
 }
 
-/** Shortens `a` and `b` in place. */
-function truncate(a: Pieces, b: Pieces | undefined, { strategy, side, room }: Truncation): void {
-  const [first, second] = [a.ids.length, b?.ids.length ?? 0];
-  const excess = first + second - room;
-  if (excess <= 0) return;
-  if (room === 0) {
-    for (const text of [a, b]) if (text) cut(text, 0, side);
-    return;
-  }
+/** How many tokens remain of texts of `first` and `second` tokens. */
+function keptLengths(
+  first: number,
+  second: number | undefined,
+  { strategy, room }: Truncation,
+): [first: number, second: number | undefined] {
+  const excess = first + (second ?? 0) - room;
+  if (room === 0) return [0, second && 0];
+  if (excess <= 0) return [first, second];
   if (strategy === "longest_first") {
-    if (!b) return cut(a, room, side);
+    if (second === undefined) return [room, undefined];
     const shorter = Math.min(first, second);
     let longer = shorter > room ? shorter : Math.max(shorter, room - shorter);
     let kept = shorter;
@@ -86,22 +95,44 @@ function truncate(a: Pieces, b: Pieces | undefined, { strategy, side, room }: Tr
       kept = Math.floor(room / 2);
       longer = kept + (room % 2);
     }
-    cut(a, first > second ? longer : kept, side);
-    cut(b, first > second ? kept : longer, side);
-    return;
+    return first > second ? [longer, kept] : [kept, longer];
   }
-  const target = strategy === "only_first" ? a : b;
-  check(target, "tokenizer: truncation only_second, but there is no second text. Use longest_first.");
   check(
-    target.ids.length > excess,
-    () =>
-      `tokenizer: truncation ${strategy}: ${excess} tokens too many, and that text has only ${target.ids.length}. Use longest_first.`,
+    strategy === "only_first" || second !== undefined,
+    "tokenizer: truncation only_second, but there is no second text. Use longest_first.",
   );
-  cut(target, target.ids.length - excess, side);
+  const target = strategy === "only_first" ? first : second!;
+  check(
+    target > excess,
+    () =>
+      `tokenizer: truncation ${strategy}: ${excess} tokens too many, and that text has only ${target}. Use longest_first.`,
+  );
+  return strategy === "only_first" ? [first - excess, second] : [first, target - excess];
 }
 
-function cut({ ids, offsets }: Pieces, length: number, side: "left" | "right"): void {
-  const excess = Math.max(ids.length - length, 0);
-  ids.splice(side === "left" ? 0 : length, excess);
-  offsets.splice(side === "left" ? 0 : 2 * length, 2 * excess);
+/** Pieces of at most `length` tokens, beginning at the side that is kept, each sharing `stride` tokens with the one before. */
+function windows(pieces: Pieces, length: number, { side, stride, overflow }: Truncation): Pieces[] {
+  const total = pieces.ids.length;
+  if (length >= total) return [pieces];
+  if (length === 0) return overflow ? [slice(pieces, 0, 0), pieces] : [slice(pieces, 0, 0)];
+  check(
+    stride < length,
+    () => `tokenizer: stride ${stride} is not below the ${length} tokens of a window. Use a larger maxLength.`,
+  );
+  const found: Pieces[] = [];
+  for (let shift = 0; found.length === 0 || overflow; shift += length - stride) {
+    const [start, end] =
+      side === "right"
+        ? [shift, Math.min(shift + length, total)]
+        : [Math.max(total - shift - length, 0), total - shift];
+    found.push(slice(pieces, start, end));
+    if (side === "right" ? end === total : start === 0) break;
+  }
+  return found;
 }
+
+const slice = ({ ids, offsets, words }: Pieces, start: number, end: number): Pieces => ({
+  ids: ids.slice(start, end),
+  offsets: offsets.slice(2 * start, 2 * end),
+  words: words.slice(start, end),
+});
