@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { AutoModelForSequenceClassification, type BertForSequenceClassification } from "@gpugrad/bert";
+import { AutoModelForSequenceClassification, type Heads } from "@gpugrad/bert";
 import {
   accuracyScore,
   Dataset,
@@ -80,8 +80,8 @@ function rowsOf(dir: string): { train: Dataset; evaluation: Dataset; tokenizer: 
 }
 
 interface Played {
-  trainer: Trainer;
-  model: BertForSequenceClassification;
+  trainer: Trainer<Heads["sequenceClassification"]>;
+  model: Heads["sequenceClassification"];
   steps: { lr: number; clipped_grad_norm: number }[];
 }
 
@@ -194,7 +194,7 @@ function callbacksOf(state: Record<string, unknown>): TrainerCallback[] {
 }
 
 /** What the arguments come to; `optim` is the same optimizer under another name, and there is one device alone. */
-function resolvedChecks(trainer: Trainer, want: Record<string, unknown>): Check[] {
+function resolvedChecks(trainer: Pick<Trainer, "args">, want: Record<string, unknown>): Check[] {
   const got = Object.fromEntries(Object.entries(trainer.args).map(([name, value]) => [snakeCase(name), value]));
   return Object.entries(want)
     .filter(([name]) => name !== "optim" && name !== "average_tokens_across_devices")
@@ -236,7 +236,7 @@ function sorted(value: unknown): unknown {
   );
 }
 
-async function weightChecks(model: BertForSequenceClassification, file: string): Promise<Check[]> {
+async function weightChecks(model: Heads["sequenceClassification"], file: string): Promise<Check[]> {
   const checks: Check[] = [];
   await withTensors(file, async (golden, keys) => {
     const got = new Map(model.namedTensors());
@@ -257,7 +257,7 @@ interface Resumed {
 export async function resumeTrainer(dir: string, path: string): Promise<Check[]> {
   const { options, float32 } = readJson<Resumed>(join(path, "run.json"));
   const output = mkdtempSync(join(tmpdir(), "parity-resume-"));
-  const bytesOf = async (model: BertForSequenceClassification): Promise<string[]> =>
+  const bytesOf = async (model: Heads["sequenceClassification"]): Promise<string[]> =>
     Promise.all(model.parameters().map(async (p) => Buffer.from(await p.bytes()).toString("base64")));
   try {
     const whole = await trainerFor(dir, { ...options, output_dir: join(output, "whole") });

@@ -5,16 +5,39 @@ export {
   AutoConfig,
   AutoModel,
   AutoModelForMaskedLM,
+  AutoModelForMultipleChoice,
+  AutoModelForNextSentencePrediction,
+  AutoModelForPreTraining,
+  AutoModelForQuestionAnswering,
   AutoModelForSequenceClassification,
+  AutoModelForTokenClassification,
 } from "./models/auto.ts";
 export { BertConfig } from "./models/bert/bert-config.ts";
-export { BertForMaskedLM, BertForSequenceClassification } from "./models/bert/bert-heads.ts";
+export {
+  BertForMaskedLM,
+  BertForMultipleChoice,
+  BertForNextSentencePrediction,
+  BertForPreTraining,
+  BertForQuestionAnswering,
+  BertForSequenceClassification,
+  BertForTokenClassification,
+} from "./models/bert/bert-heads.ts";
 export { BertModel, BertPreTrainedModel } from "./models/bert/bert.ts";
-export { family, type Family, type HeadName } from "./models/family.ts";
+export {
+  family,
+  type AnswerPositions,
+  type BaseModel,
+  type Family,
+  type HeadName,
+  type Heads,
+  type Labels,
+} from "./models/family.ts";
 export * as configFields from "./models/fields.ts";
 export type { Field, Fields, ValuesOf } from "./models/fields.ts";
 export { maskedLMLoss } from "./models/heads/masked-lm.ts";
+export { questionAnsweringLoss } from "./models/heads/question-answering.ts";
 export { sequenceClassificationLoss } from "./models/heads/sequence-classification.ts";
+export { tokenClassificationLoss } from "./models/heads/token-classification.ts";
 export { checkInputs, prepareInputs, type ArrayInput, type ModelInputs, type PreparedInputs } from "./models/inputs.ts";
 export {
   LayerStack,
@@ -23,7 +46,13 @@ export {
   type StackOptions,
   type StackOutput,
 } from "./models/layer-stack.ts";
-export type { BaseModelOutput, HeadOutput, OutputOptions } from "./models/outputs.ts";
+export type {
+  BaseModelOutput,
+  HeadOutput,
+  OutputOptions,
+  PreTrainingOutput,
+  QuestionAnsweringOutput,
+} from "./models/outputs.ts";
 export {
   PretrainedConfig,
   sizesOf,

@@ -3,18 +3,28 @@ import { check } from "@gpugrad/tensor";
 import { openFolder } from "#platform";
 import type { HubOptions } from "../hub/settings.ts";
 import { bert } from "./bert/bert-heads.ts";
-import { architecturesOf, type AnyFamily, type HeadName } from "./family.ts";
-import { configOf, readConfigFile, type ConfigValues } from "./pretrained-config.ts";
-import type { ConfigOf, FromPretrainedOptions, ModelClass, PreTrainedModel } from "./pretrained.ts";
+import { architecturesOf, type AnyModelClass, type BaseModel, type Family, type Heads } from "./family.ts";
+import {
+  configOf,
+  readConfigFile,
+  type CommonSizes,
+  type ConfigValues,
+  type PretrainedConfig,
+} from "./pretrained-config.ts";
+import { PreTrainedModel, type FromPretrainedOptions, type ModelClass } from "./pretrained.ts";
+
+/** Values of a configuration of any family. */
+type AnyConfigValues = ConfigValues<PretrainedConfig> & CommonSizes & Record<string, unknown>;
+type AutoOptions = Omit<FromPretrainedOptions, "config"> & {
+  /** Values that come before those of config.json, such as `{ num_labels: 3 }`. */
+  config?: AnyConfigValues;
+};
 
 /** The families that are known here. */
-const families = [bert] as const;
-type Known = (typeof families)[number];
-type KnownModel = InstanceType<Known["Model"]>;
-type KnownHead<Name extends HeadName> = InstanceType<NonNullable<Known["heads"][Name]>>;
+const families: readonly Family[] = [bert];
 
 /** The family that a config.json belongs to. Old files have no `model_type`, but an architecture that begins as the family's do. */
-function familyOf(values: Record<string, unknown>, folder: string): Known {
+function familyOf(values: Record<string, unknown>, folder: string): Family {
   const [architecture] = [values["architectures"]].flat();
   const isBegun = (prefix: string) => typeof architecture === "string" && architecture.startsWith(prefix);
   const modelType = values["model_type"];
@@ -42,9 +52,9 @@ export const AutoConfig = {
    */
   async fromPretrained(
     idOrFolder: string | Folder,
-    overrides: ConfigValues<ConfigOf<KnownModel>> = {},
+    overrides: AnyConfigValues = {},
     options: HubOptions = {},
-  ): Promise<ConfigOf<KnownModel>> {
+  ): Promise<PretrainedConfig & CommonSizes> {
     const folder = await open(idOrFolder, options);
     const values = await readConfigFile(folder);
     return configOf(familyOf(values, folder.name).Config, folder.name, values, overrides);
@@ -53,42 +63,74 @@ export const AutoConfig = {
 
 /** Opens a checkpoint as the class that fits its `model_type` and the task. */
 interface AutoClass<M extends PreTrainedModel> {
+  /** A model with fresh weights. @throws when the model type is not known here, or has no such head */
+  fromConfig(config: PretrainedConfig): M;
   /** @throws when the model type is not known here, or as the class's own `fromPretrained` does */
-  fromPretrained(idOrFolder: string | Folder, options?: FromPretrainedOptions<ConfigOf<M>>): Promise<M>;
+  fromPretrained(idOrFolder: string | Folder, options?: AutoOptions): Promise<M>;
 }
 
 function auto<M extends PreTrainedModel>(
   name: string,
-  classOf: (family: AnyFamily) => ModelClass<M> | undefined,
+  classOf: (family: Family) => AnyModelClass<M> | undefined,
 ): AutoClass<M> {
+  const headOf = (family: Family, of: string): AnyModelClass<M> => {
+    const found = classOf(family);
+    check(found, () => {
+      const known = families.filter((other) => classOf(other)).map(({ modelType }) => modelType);
+      return `${name}: ${of} is a ${family.modelType}; known here: ${known.join(", ")}.`;
+    });
+    return found;
+  };
   return {
+    fromConfig(config) {
+      const values = { model_type: config.model_type };
+      return PreTrainedModel.fromConfig.call(headOf(familyOf(values, name), "the configuration"), config) as M;
+    },
     async fromPretrained(idOrFolder, options = {}) {
       const folder = await open(idOrFolder, options);
       const family = familyOf(await readConfigFile(folder), folder.name);
-      const found = classOf(family);
-      check(found, () => {
-        const known = families.filter((other) => classOf(other)).map(({ modelType }) => modelType);
-        return `${name}: ${folder.name} is a ${family.modelType}; known here: ${known.join(", ")}.`;
-      });
-      // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-member-access -- a static method that takes its class as `this`
-      return (found as any).fromPretrained(folder, options) as Promise<M>;
+      return PreTrainedModel.fromPretrained.call(headOf(family, folder.name), folder, options) as Promise<M>;
     },
   };
 }
 
 /** The model without a head. */
-export const AutoModel = auto<KnownModel>("AutoModel", ({ Model }) => Model);
+export const AutoModel = auto<BaseModel>("AutoModel", ({ Model }) => Model);
 
-/** The model with a classifier. */
-export const AutoModelForSequenceClassification = auto<KnownHead<"sequenceClassification">>(
+/** The model that classifies whole texts. */
+export const AutoModelForSequenceClassification = auto<Heads["sequenceClassification"]>(
   "AutoModelForSequenceClassification",
   ({ heads }) => heads.sequenceClassification,
 );
-
+/** The model that classifies tokens. */
+export const AutoModelForTokenClassification = auto<Heads["tokenClassification"]>(
+  "AutoModelForTokenClassification",
+  ({ heads }) => heads.tokenClassification,
+);
+/** The model that finds answers in a text. */
+export const AutoModelForQuestionAnswering = auto<Heads["questionAnswering"]>(
+  "AutoModelForQuestionAnswering",
+  ({ heads }) => heads.questionAnswering,
+);
+/** The model that chooses one of several continuations. */
+export const AutoModelForMultipleChoice = auto<Heads["multipleChoice"]>(
+  "AutoModelForMultipleChoice",
+  ({ heads }) => heads.multipleChoice,
+);
 /** The model that guesses masked words. */
-export const AutoModelForMaskedLM = auto<KnownHead<"maskedLM">>("AutoModelForMaskedLM", ({ heads }) => heads.maskedLM);
+export const AutoModelForMaskedLM = auto<Heads["maskedLM"]>("AutoModelForMaskedLM", ({ heads }) => heads.maskedLM);
+/** The model that tells whether one text follows another. */
+export const AutoModelForNextSentencePrediction = auto<Heads["nextSentencePrediction"]>(
+  "AutoModelForNextSentencePrediction",
+  ({ heads }) => heads.nextSentencePrediction,
+);
+/** The model as the family was first trained; one that guesses masked words where that was all. */
+export const AutoModelForPreTraining = auto<Heads["preTraining"]>(
+  "AutoModelForPreTraining",
+  ({ heads }) => heads.preTraining ?? heads.maskedLM,
+);
 
 /** Model classes by the name that config.json has for them in `architectures`. */
-export const architectures: Readonly<Record<string, ModelClass<KnownModel | KnownHead<HeadName>>>> = Object.fromEntries(
+export const architectures: Readonly<Record<string, ModelClass<PreTrainedModel>>> = Object.fromEntries(
   families.flatMap((family) => architecturesOf(family)),
 );

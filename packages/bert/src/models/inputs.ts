@@ -1,4 +1,5 @@
 import { check, fromArray, reshape, Tensor, zeros, type NestedArray } from "@gpugrad/tensor";
+import { sizesOf, type PretrainedConfig } from "./pretrained-config.ts";
 
 /** Ids, masks or labels: nested arrays, a flat typed array with its shape, or a tensor that is on the device already. */
 export type ArrayInput = Tensor | NestedArray | { data: ArrayLike<number>; shape: readonly number[] };
@@ -27,9 +28,13 @@ export function toDevice(name: string, input: ArrayInput, dtype: "i32" | "f32"):
     );
     return { tensor: input, values: undefined };
   }
-  const { data, shape } = typeof input === "object" && "data" in input ? input : flatten(name, input);
+  const { data, shape } = arrayOf(name, input);
   return { tensor: fromArray(data, shape, dtype), values: data };
 }
+
+/** The numbers of an input on the host, in one row, with their shape. @throws when rows differ in length */
+export const arrayOf = (name: string, input: Exclude<ArrayInput, Tensor>): Exclude<ArrayInput, Tensor | NestedArray> =>
+  typeof input === "object" && "data" in input ? input : flatten(name, input);
 
 function flatten(name: string, nested: NestedArray): { data: number[]; shape: number[] } {
   const shape: number[] = [];
@@ -42,17 +47,11 @@ function flatten(name: string, nested: NestedArray): { data: number[]; shape: nu
   return { data, shape };
 }
 
-/** The numbers of a config that inputs have to stay below, where it has them. */
-interface Bounds {
-  vocab_size?: number;
-  type_vocab_size?: number;
-  num_labels?: number;
-}
-
 /** What an encoder computes with. */
 export interface PreparedInputs {
   ids: Tensor; // i32 [B, T]
-  types: Tensor; // i32 [B, T]
+  /** i32 [B, T]; all 0 for a model without token types. */
+  types: Tensor;
   /** bool [B, 1, 1, T], true where there is a token; undefined where there is no padding. */
   mask: Tensor | undefined;
 }
@@ -64,9 +63,9 @@ export interface PreparedInputs {
  */
 export function prepareInputs(
   { input_ids, attention_mask, token_type_ids }: ModelInputs,
-  config: Bounds & { max_position_embeddings: number },
+  config: PretrainedConfig,
 ): PreparedInputs {
-  const { max_position_embeddings: most } = config;
+  const { maxLength: most } = config;
   const { tensor: ids, values } = toDevice("input_ids", input_ids, "i32");
   check(
     ids.rank === 2,
@@ -97,16 +96,17 @@ function maskToDevice(attention_mask: ArrayInput, [B, T]: [number, number]): Ten
  * @throws when an id, a token type or a class is beyond what the config allows
  */
 export function checkInputs(
-  config: Bounds,
+  config: PretrainedConfig,
   { ids, types, classes }: Partial<Record<"ids" | "types" | "classes", ArrayLike<number> | undefined>>,
 ): void {
-  const bad = ids && outOfRange(ids, config.vocab_size);
+  const { vocab_size, type_vocab_size } = sizesOf(config);
+  const bad = ids && outOfRange(ids, vocab_size);
   check(
     !bad,
-    () => `input_ids: ${bad}, but the vocabulary has ${config.vocab_size} entries. Is it another model's tokenizer?`,
+    () => `input_ids: ${bad}, but the vocabulary has ${vocab_size} entries. Is it another model's tokenizer?`,
   );
-  const badType = types && outOfRange(types, config.type_vocab_size);
-  check(!badType, () => `token_type_ids: ${badType}, but the model has ${config.type_vocab_size} types.`);
+  const badType = types && outOfRange(types, type_vocab_size);
+  check(!badType, () => `token_type_ids: ${badType}, but the model has ${type_vocab_size} types.`);
   const badClass = classes && outOfRange(classes, config.num_labels, -100);
   check(
     !badClass,

@@ -37,8 +37,8 @@ export interface CommonSizes {
   hidden_size?: number;
   num_hidden_layers?: number;
   num_attention_heads?: number;
-  /** The longest sequence. */
   max_position_embeddings?: number;
+  type_vocab_size?: number;
   /** Standard deviation of fresh weights. */
   initializer_range?: number;
 }
@@ -97,6 +97,11 @@ export abstract class PretrainedConfig {
     );
     this.id2label = defaultLabels(count);
     this.label2id = inverse(this.id2label);
+  }
+
+  /** Tokens in the longest input; Infinity where nothing limits it. */
+  get maxLength(): number {
+    return sizesOf(this).max_position_embeddings ?? Infinity;
   }
 
   /**
@@ -271,7 +276,7 @@ const defaultLabels = (count: number): Record<number, string> =>
 const inverse = (id2label: Record<number, string>): Record<string, number> =>
   Object.fromEntries(Object.entries(id2label).map(([id, label]) => [label, Number(id)]));
 
-type Methods = "model_type" | "toJSON" | "toString" | "savePretrained" | "validate" | typeof others;
+type Methods = "model_type" | "maxLength" | "toJSON" | "toString" | "savePretrained" | "validate" | typeof others;
 
 /** Values of a configuration by name; `num_labels` is short for that many default labels. */
 export type ConfigValues<C extends PretrainedConfig> = Partial<Omit<C, Methods>>;

@@ -132,7 +132,8 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
       const plan = planLoad({
         expected: new Map([...tensors].map(([key, t]) => [key, t.shape])),
         found: new Map(weights.keys().map((key) => [key, weights.info(key).shape])),
-        prefix: this.baseModelPrefix in model ? this.baseModelPrefix : "", // a model without a head has no such part
+        prefix: this.baseModelPrefix,
+        isBase: !(this.baseModelPrefix in model),
         tied: model.tiedKeys(),
       });
       const report = formatLoadReport(plan, { architecture: this.architecture, from: folder.name });

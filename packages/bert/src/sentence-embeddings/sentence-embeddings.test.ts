@@ -6,6 +6,7 @@ import { folderOf, serializeSafetensors, type Folder } from "@gpugrad/nn";
 import { destroy, fromArray, init, scope } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
+import { sizesOf } from "../models/pretrained-config.ts";
 import { AutoModel } from "../models/auto.ts";
 import { AutoTokenizer } from "../tokenizer/auto-tokenizer.ts";
 import { padRows } from "../tokenizer/padding.ts";
@@ -153,7 +154,7 @@ describe("all-MiniLM-L6-v2", () => {
         name: folder.name,
         open: (file) => (file === "1_Pooling/config.json" ? folderOf({ [file]: JSON.stringify({ pooling_mode: mode }) }) : folder).open(file), // prettier-ignore
       };
-      const settings = await readSentenceSettings(changed, model.config.hidden_size);
+      const settings = await readSentenceSettings(changed, sizesOf(model.config).hidden_size!);
       expect([settings.maxLength, settings.normalize]).toEqual([256, true]);
       const { read } = scope(() => ({
         read: noGrad(() =>

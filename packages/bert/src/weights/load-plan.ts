@@ -22,24 +22,26 @@ const buffers = /(^|\.)embeddings\.(position_ids|token_type_ids)$/;
  * Matches the tensors of a checkpoint with the parameters of a model, as `from_pretrained` of Transformers does:
  * `LayerNorm.gamma` and `beta` are `weight` and `bias`; a missing or superfluous prefix (`bert.`) is corrected.
  *
- * @param prefix Under which a model with a head holds its base model; "" for the base model itself.
+ * @param prefix Under which the family's models with a head hold their base model.
+ * @param isBase Whether the model is the base model itself.
  * @param tied Groups of keys that stand for one parameter.
  */
 export function planLoad({
   expected,
   found,
   prefix,
+  isBase = false,
   tied = [],
 }: {
   expected: Shapes;
   found: Shapes;
   prefix: string;
+  isBase?: boolean;
   tied?: readonly (readonly string[])[];
 }): LoadPlan {
   const modelKeyOf = (key: string): string | undefined => {
-    const bare = key.slice(key.indexOf(".") + 1);
-    const hasPrefix = prefix === "" || key.startsWith(`${prefix}.`);
-    return [key, `${prefix}.${key}`, ...(hasPrefix ? [bare] : [])].find((candidate) => expected.has(candidate));
+    const other = !isBase ? `${prefix}.${key}` : key.startsWith(`${prefix}.`) ? key.slice(prefix.length + 1) : key;
+    return [key, other].find((candidate) => expected.has(candidate));
   };
 
   const fileKeys = new Map<string, string>(); // by model key

@@ -1,12 +1,19 @@
-import { AutoModel, poolTokens, readSentenceSettings, type BertModel, type SentenceSettings } from "@gpugrad/bert";
+import {
+  AutoModel,
+  poolTokens,
+  readSentenceSettings,
+  sizesOf,
+  type BaseModel,
+  type SentenceSettings,
+} from "@gpugrad/bert";
 import { Command } from "commander";
 import { refuseMissing } from "../text/missing-weights.ts";
 import { textCommand } from "../text/text-command.ts";
 
 /** A model with what its folder says about embeddings. */
 interface Embedder {
-  readonly config: BertModel["config"];
-  readonly model: BertModel;
+  readonly config: BaseModel["config"];
+  readonly model: BaseModel;
   readonly settings: SentenceSettings;
 }
 
@@ -26,7 +33,7 @@ export function embed(args: string[]): Promise<number> {
       const model = refuseMissing(await AutoModel.fromPretrained(folder, { onReport: options.say }), options, {
         unused: /^pooler\./,
       });
-      const settings = await readSentenceSettings(folder, model.config.hidden_size);
+      const settings = await readSentenceSettings(folder, sizesOf(model.config).hidden_size!);
       normalize = settings.normalize;
       return { config: model.config, model, settings };
     },

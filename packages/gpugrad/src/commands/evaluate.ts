@@ -70,7 +70,7 @@ export function evaluate(args: string[]): Promise<number> {
       if (all.length === 0) throw new GpugradError(`${all.name}: no rows to evaluate on.`);
       const rows = cleaned(picked(all, options.maxEvalSamples, options.seed), options);
       const { perDeviceEvalBatchSize, maxLength = Infinity } = options;
-      const longest = Math.min(model.config.max_position_embeddings, tokenizer.modelMaxLength, maxLength);
+      const longest = Math.min(model.config.maxLength, tokenizer.modelMaxLength, maxLength);
       const trainer = new Trainer({
         ...{ model, tokenizer, callbacks: [progress] },
         args: { perDeviceEvalBatchSize, maxLength: longest },

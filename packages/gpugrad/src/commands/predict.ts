@@ -1,4 +1,4 @@
-import type { BertConfig } from "@gpugrad/bert";
+import type { PretrainedConfig } from "@gpugrad/bert";
 import { csvCell, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "@gpugrad/train";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isFinite } from "../text/finite.ts";
@@ -45,7 +45,7 @@ function topK(text: string): number {
   }
 }
 
-function output({ topK, functionToApply, json, csv }: Options, config: BertConfig): Output {
+function output({ topK, functionToApply, json, csv }: Options, config: PretrainedConfig): Output {
   /** The best classes, without names where there is nothing to compare. */
   const best = (logits: Float32Array): { label: string | null; score: number | null }[] => {
     const scores = scoresOf(logits, config, functionToApply).slice(0, topK ?? 1);

@@ -1,5 +1,11 @@
 import "@gpugrad/autograd";
-import { AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
+import {
+  AutoModelForSequenceClassification,
+  BertConfig,
+  BertForSequenceClassification,
+  sizesOf,
+  type Heads,
+} from "@gpugrad/bert";
 import {
   autocast,
   destroy,
@@ -63,7 +69,7 @@ export function profile(args: string[]): Promise<number> {
   });
 }
 
-async function open({ model: id, seqLength }: Options): Promise<BertForSequenceClassification> {
+async function open({ model: id, seqLength }: Options): Promise<Heads["sequenceClassification"]> {
   const size = sizes[id.toLowerCase()];
   if (!size) return AutoModelForSequenceClassification.fromPretrained(id, { dtype: "f32" });
   const [hidden_size, num_hidden_layers, num_attention_heads, intermediate_size] = size;
@@ -75,10 +81,11 @@ async function open({ model: id, seqLength }: Options): Promise<BertForSequenceC
 
 /** Takes steps as the trainer does. What the host does in them is told as spans. */
 async function measure(
-  model: BertForSequenceClassification,
+  model: Heads["sequenceClassification"],
   { batchSize, seqLength, steps, fp16 }: Options,
 ): Promise<{ dispatches: DispatchTime[]; spans: Span[] }> {
-  const { vocab_size, num_labels } = model.config;
+  const { num_labels } = model.config;
+  const { vocab_size = 1 } = sizesOf(model.config);
   const shape = [batchSize, seqLength];
   const ids = Int32Array.from({ length: batchSize * seqLength }, (_, i) => (i * 7919) % vocab_size);
   const labels = Int32Array.from({ length: batchSize }, (_, i) => i % num_labels);

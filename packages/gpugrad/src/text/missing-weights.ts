@@ -1,4 +1,4 @@
-import type { BertConfig, LoadPlan } from "@gpugrad/bert";
+import type { PretrainedConfig, LoadPlan } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
 import { Option } from "commander";
 
@@ -18,7 +18,7 @@ export const allowMissingWeights = (): Option =>
 const LISTED = 6;
 
 interface Loaded {
-  readonly config: Pick<BertConfig, "architectures">;
+  readonly config: Pick<PretrainedConfig, "architectures">;
   readonly loadPlan?: LoadPlan | undefined;
   readonly nameOrPath?: string | undefined;
   dispose(): void;

@@ -1,4 +1,4 @@
-import type { BertConfig } from "@gpugrad/bert";
+import type { PretrainedConfig } from "@gpugrad/bert";
 import { destroy, init } from "@gpugrad/tensor";
 import { formatRate, progressLine } from "@gpugrad/train";
 import { Option, type Command } from "commander";
@@ -34,10 +34,10 @@ const NAMED_ROWS = 10;
  * A command that runs a model over texts, those given or the rows of a file or of standard input, and prints a line for each, in
  * their order. Input may be without end: memory is constant, and reading waits for whoever reads the output.
  */
-export function textCommand<M extends { readonly config: BertConfig }, O extends object>(
+export function textCommand<M extends { readonly config: PretrainedConfig }, O extends object>(
   command: Command,
   args: string[],
-  task: Task<M> & { output: (options: O, config: BertConfig) => Output },
+  task: Task<M> & { output: (options: O, config: PretrainedConfig) => Output },
 ): Promise<number> {
   command
     .argument("<model>", "a folder or a hub id")

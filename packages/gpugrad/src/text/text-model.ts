@@ -3,8 +3,8 @@ import {
   AutoModelForSequenceClassification,
   AutoTokenizer,
   openFolder,
-  type BertConfig,
-  type BertForSequenceClassification,
+  type Heads,
+  type PretrainedConfig,
   type Folder,
   type Tokenizer,
 } from "@gpugrad/bert";
@@ -28,7 +28,7 @@ export interface Encoded extends Tokens {
 }
 
 /** How to open a model, and what to compute with it. */
-export interface Task<M extends { readonly config: BertConfig }> {
+export interface Task<M extends { readonly config: PretrainedConfig }> {
   open: (folder: Folder, options: LoadOptions) => Promise<M>;
   /** A row of numbers for each text, [B, …]. */
   compute: (model: M, inputs: Arrays) => Tensor;
@@ -44,7 +44,7 @@ export interface TextSettings {
 }
 
 /** A classifier with all its weights. @throws where some are missing, or its head is another one */
-export async function openClassifier(folder: Folder, options: LoadOptions): Promise<BertForSequenceClassification> {
+export async function openClassifier(folder: Folder, options: LoadOptions): Promise<Heads["sequenceClassification"]> {
   const model = await AutoModelForSequenceClassification.fromPretrained(folder, {
     ...{ dtype: options.dtype ?? "auto", onReport: options.say },
   });
@@ -52,14 +52,14 @@ export async function openClassifier(folder: Folder, options: LoadOptions): Prom
 }
 
 /** Logits of each text's classes. */
-export const sequenceClassification: Task<BertForSequenceClassification> = {
+export const sequenceClassification: Task<Heads["sequenceClassification"]> = {
   open: openClassifier,
   compute: (model, inputs) => model.forward(inputs).logits,
 };
 
 /** A model with its tokenizer: from texts to a row of numbers each. */
 export interface TextModel {
-  readonly config: BertConfig;
+  readonly config: PretrainedConfig;
   /** Tokens per text; longer ones are cut. */
   readonly maxLength: number;
   /** Whether the device that it is on works: if not, the next batch opens it again on a new one. */
@@ -86,7 +86,7 @@ export interface TextModelOptions extends Omit<LoadOptions, "dtype"> {
 }
 
 /** Opens a model and its tokenizer. @throws as their `fromPretrained` do */
-export async function openTextModel<M extends { readonly config: BertConfig }>(
+export async function openTextModel<M extends { readonly config: PretrainedConfig }>(
   id: string,
   { open, compute, texts }: Task<M>,
   { maxLength = Infinity, threads = 0, ...options }: TextModelOptions,
@@ -99,7 +99,7 @@ export async function openTextModel<M extends { readonly config: BertConfig }>(
   let rebuilding: Promise<void> | undefined;
   const { config } = model;
   const { maxLength: own = tokenizer.modelMaxLength, prepare } = texts?.(model, tokenizer) ?? {};
-  const limit = Math.min(config.max_position_embeddings, own, maxLength);
+  const limit = Math.min(config.maxLength, own, maxLength);
   const workers = threads > 0 ? await tokenizeThreads(tokenizer, threads, limit) : undefined;
 
   async function rebuild(): Promise<void> {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { sizesOf } from "@gpugrad/bert";
 import type { AdapterInfo } from "@gpugrad/tensor";
 import {
   createOptimizer,
@@ -130,7 +131,7 @@ type Line = [name: string, text: string];
 /** What will be done, in words: adapter, model, data, training and output, a line each. */
 export function describeRun(
   { title, model }: Task,
-  trainer: Trainer,
+  trainer: Trainer<Task["model"]>,
   data: DataSummary,
   adapter: AdapterInfo,
   { unit, maxLength, warnings }: { unit: string; maxLength: number; warnings: readonly string[] },
@@ -151,7 +152,7 @@ export function describeRun(
     ["adapter", `${adapter.description}${adapter.cpu ? ", which is the CPU: a GPU is far faster" : ""}`],
     [
       "model",
-      `${config.num_hidden_layers} layers of ${config.hidden_size}, ${millions(model.numParameters())} parameters` +
+      `${sizesOf(config).num_hidden_layers} layers of ${sizesOf(config).hidden_size}, ${millions(model.numParameters())} parameters` +
         `${frozen > 0 ? ` (${millions(frozen)} of them frozen)` : ""}, ${trainer.task.output}`,
     ],
     [
@@ -193,7 +194,12 @@ export interface Totals {
   update_bytes: number;
 }
 
-export function totalsOf({ model }: Task, trainer: Trainer, data: DataSummary, maxLength: number): Totals {
+export function totalsOf(
+  { model }: Task,
+  trainer: Trainer<Task["model"]>,
+  data: DataSummary,
+  maxLength: number,
+): Totals {
   const { args, totalSteps } = trainer;
   const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps;
   const epochs = args.maxSteps > 0 ? (args.maxSteps * rowsPerUpdate) / data.train_rows : args.numTrainEpochs;
@@ -223,7 +229,7 @@ export function totalsOf({ model }: Task, trainer: Trainer, data: DataSummary, m
 /** What is better known before a run than after it. */
 export async function warningsOf(
   task: Task,
-  { args, totalSteps }: Trainer,
+  { args, totalSteps }: Trainer<Task["model"]>,
   { maxLength, askedLength }: { maxLength: number; askedLength: number | undefined },
 ): Promise<string[]> {
   const warnings = await unlearnt(task);

@@ -1,12 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  AutoModelForSequenceClassification,
-  AutoTokenizer,
-  BertConfig,
-  BertForSequenceClassification,
-} from "@gpugrad/bert";
+import { AutoTokenizer, BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { destroy, init } from "@gpugrad/tensor";
 import { Dataset, Trainer, trainWordPiece } from "@gpugrad/train";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -82,7 +77,7 @@ test("a classifier that is trained on predicts what it did, where an update chan
   const tokenizer = await AutoTokenizer.fromPretrained(model);
   const reviews = Array.from({ length: 24 }, (_, i) => ({ text: `${texts[i % 4]} ${texts[(i >> 2) % 4]}` }));
   const predict = async (from: string) => {
-    const classifier = await AutoModelForSequenceClassification.fromPretrained(from);
+    const classifier = await BertForSequenceClassification.fromPretrained(from);
     const { predictions } = await new Trainer({ model: classifier, tokenizer }).predict(Dataset.fromRows(reviews));
     const margins = reviews.map((_, i) => predictions[2 * i]! - predictions[2 * i + 1]!);
     return { classifier, margins, names: margins.map((margin) => classifier.config.id2label[margin > 0 ? 0 : 1]) };

@@ -3,10 +3,10 @@ import {
   AutoConfig,
   AutoModelForSequenceClassification,
   AutoTokenizer,
-  BertForSequenceClassification,
   openFile,
   SafetensorsFile,
-  type BertConfig,
+  type Heads,
+  type PretrainedConfig,
   type Tokenizer,
 } from "@gpugrad/bert";
 import {
@@ -26,7 +26,7 @@ import type { TrainOptions } from "./options.ts";
 /** What is trained, on what. */
 export interface Task {
   title: string;
-  model: BertForSequenceClassification;
+  model: Heads["sequenceClassification"];
   tokenizer: Tokenizer;
   train: Dataset;
   /** What evaluations are made on. */
@@ -66,7 +66,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
     }),
   };
   const model = options.fromScratch
-    ? BertForSequenceClassification.fromConfig(await AutoConfig.fromPretrained(options.model, config))
+    ? AutoModelForSequenceClassification.fromConfig(await AutoConfig.fromPretrained(options.model, config))
     : await AutoModelForSequenceClassification.fromPretrained(options.model, {
         ...{ dtype: "f32", config, onReport: note },
         ignoreMismatchedSizes: options.ignoreMismatchedSizes === true,
@@ -76,7 +76,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
 }
 
 /** The classes of a model by id; undefined where nobody named them. */
-function modelClasses({ id2label }: Pick<BertConfig, "id2label">): string[] | undefined {
+function modelClasses({ id2label }: Pick<PretrainedConfig, "id2label">): string[] | undefined {
   const names = Object.values(id2label);
   return names.every((name, id) => name === `LABEL_${id}`) ? undefined : names;
 }
@@ -155,15 +155,15 @@ function notEmpty(rows: Dataset): Dataset {
 }
 
 /** Replaces the fresh classifier by the one in `file`, so that two programs can start at the same point. */
-async function startFrom(model: BertForSequenceClassification, file: string): Promise<void> {
+async function startFrom(model: Heads["sequenceClassification"], file: string): Promise<void> {
   const weights = await SafetensorsFile.open(await openFile(file));
   try {
-    for (const name of ["weight", "bias"] as const) {
-      const parameter = model.classifier[name];
-      const { bytes, dtype, shape } = await weights.read(`classifier.${name}`);
+    for (const [name, parameter] of model.namedParameters()) {
+      if (!name.startsWith("classifier.")) continue;
+      const { bytes, dtype, shape } = await weights.read(name);
       if (dtype !== "F32" || shape.join() !== parameter.shape.join()) {
         throw new Error(
-          `${file}: classifier.${name} is ${dtype} [${shape.join()}], the model's is F32 [${parameter.shape.join()}].`,
+          `${file}: ${name} is ${dtype} [${shape.join()}], the model's is F32 [${parameter.shape.join()}].`,
         );
       }
       parameter.writeBytes(bytes);

@@ -60,7 +60,7 @@ export interface TrainCommand<Extra extends object = object> extends TrainPreset
 /** What the steps of a run share. */
 interface Run {
   task: Task;
-  trainer: Trainer;
+  trainer: Trainer<Task["model"]>;
   options: TrainOptions;
   args: TrainingArguments;
   adapter: AdapterInfo;
@@ -160,7 +160,7 @@ export async function trainCommand<Extra extends object = object>(
 
 /** Tokens per row at most: what was asked for, and no more than model and tokenizer take. */
 const maxLengthOf = ({ model, tokenizer }: Task, args: TrainingArguments): number =>
-  Math.min(args.maxLength, tokenizer.modelMaxLength, model.config.max_position_embeddings);
+  Math.min(args.maxLength, tokenizer.modelMaxLength, model.config.maxLength);
 
 /** Prints the whole configuration and what it comes to. */
 function dryRun({ task, trainer, options, args, print, emit }: Run, data: DataSummary): number {

@@ -103,13 +103,13 @@ describe("saving", () => {
 
   test("sixteen bits stay sixteen bits, unless f32 is asked for", async () => {
     const out = mkdtempSync(join(tmpdir(), "gpugrad-"));
-    const half = await AutoModelForSequenceClassification.fromPretrained(folder, { dtype: "f16" });
+    const half = await BertForSequenceClassification.fromPretrained(folder, { dtype: "f16" });
     await half.savePretrained(out);
     const config = () => JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as object;
     expect(config()).toMatchObject({ dtype: "float16", architectures: ["BertForSequenceClassification"] });
-    const again = await AutoModelForSequenceClassification.fromPretrained(out);
+    const again = await BertForSequenceClassification.fromPretrained(out);
     expect(again.classifier.weight.dtype).toBe("f16");
-    const wide = await AutoModelForSequenceClassification.fromPretrained(out, { dtype: "f32" });
+    const wide = await BertForSequenceClassification.fromPretrained(out, { dtype: "f32" });
     expect(wide.classifier.weight.dtype).toBe("f32");
     const [a, b] = scope(() => [again, wide].map((m) => noGrad(() => m.forward(inputs)).logits.data()));
     expect(await a).toEqual(await b); // every op computes in f32
@@ -130,7 +130,7 @@ describe("saving", () => {
     await expect(AutoModelForSequenceClassification.fromPretrained(folder, quiet)).rejects.toThrow(
       /classifier.weight +\| MISMATCH/,
     );
-    const model = await AutoModelForSequenceClassification.fromPretrained(folder, {
+    const model = await BertForSequenceClassification.fromPretrained(folder, {
       ...quiet,
       ignoreMismatchedSizes: true,
     });

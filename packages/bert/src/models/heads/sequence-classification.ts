@@ -1,5 +1,6 @@
 import { bceWithLogits, crossEntropy, mseLoss, reshape, type Tensor } from "@gpugrad/tensor";
 import { areClasses, checkInputs, toDevice, type ArrayInput } from "../inputs.ts";
+import type { HeadOutput, States } from "../outputs.ts";
 import type { PretrainedConfig, ProblemType } from "../pretrained-config.ts";
 
 /**
@@ -18,6 +19,17 @@ export function sequenceClassificationLoss(config: PretrainedConfig, logits: Ten
   const { tensor } = toDevice("labels", labels, "f32");
   if (problem === "multi_label_classification") return bceWithLogits(logits, tensor);
   return mseLoss(reshape(logits, tensor.shape), tensor);
+}
+
+/** What a classifier of whole texts gives: its logits [B, num_labels], and the loss when there are labels. */
+export function classified<S extends States>(
+  config: PretrainedConfig,
+  logits: Tensor,
+  labels: ArrayInput | undefined,
+  states: S,
+): HeadOutput & S {
+  const loss = labels === undefined ? undefined : sequenceClassificationLoss(config, logits, labels);
+  return { logits, ...(loss && { loss }), ...states };
 }
 
 /** Hugging Face's rule: one label is a number to hit; whole numbers are classes; anything else several labels. */
