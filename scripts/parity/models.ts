@@ -1,20 +1,17 @@
 import { readFileSync } from "node:fs";
 import { noGrad } from "@gpugrad/autograd";
+import * as bert from "@gpugrad/bert";
 import {
   architectures,
-  AutoModel,
-  AutoModelForMaskedLM,
-  AutoModelForSequenceClassification,
-  BertForMaskedLM,
-  BertModel,
-  type ArrayInput,
   type BaseModelOutput,
   type FromPretrainedOptions,
   type HeadOutput,
   type ModelInputs,
+  type OutputOptions,
   type PreTrainedModel,
 } from "@gpugrad/bert";
-import { add, mul, scope, sum, type NestedArray, type Tensor } from "@gpugrad/tensor";
+import { Linear, type Module } from "@gpugrad/nn";
+import { add, mul, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { exists, join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, mismatch, same, type Check, type Values } from "./tolerance.ts";
@@ -26,32 +23,16 @@ interface Reference {
   tensors?: Record<string, { atol: number }>;
 }
 
+/** What any model takes, and what any model gives. */
+type Inputs = ModelInputs & Record<string, unknown>;
+type Output = Partial<BaseModelOutput & HeadOutput>;
 /** A model of any class here, as it is called. */
-export type Model = PreTrainedModel & {
-  forward(inputs: ModelInputs & { labels?: ArrayInput }, options?: object): Partial<BaseModelOutput & HeadOutput>;
-};
+export type Model = PreTrainedModel & { forward(inputs: Inputs, options?: OutputOptions): Output };
 /** A class, or an Auto class, that opens folders. */
 export type Opens = { fromPretrained(folder: string, options?: FromPretrainedOptions): Promise<PreTrainedModel> };
 
 /** "If a kernel sums in another order…, widen atol, not rtol": the rule of the folders' README. */
 const RTOL = 1e-4;
-
-/**
- * For an architecture that is not here: what others, of the same `model_type`, can tell of it. Their outputs by the reference's
- * names.
- */
-const parts: Record<
-  string,
-  { opens: typeof BertModel | typeof BertForMaskedLM; of?: string; names: Record<string, string> }[]
-> = {
-  bert: [
-    {
-      opens: BertModel,
-      names: { last_hidden_state: "last_hidden_state", pooler_output: "pooler_output", states: "" },
-    },
-    { opens: BertForMaskedLM, of: "BertForPreTraining", names: { prediction_logits: "logits" } },
-  ],
-};
 
 /** Every folder of a model: states, attentions, logits, loss and gradients, and the report of every way to open it. */
 export async function* models(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
@@ -75,32 +56,22 @@ interface Planned {
 
 function* casesOf(dir: string, name: string): Generator<Planned> {
   const folder = join(dir, name);
-  const config = join(folder, "config.json");
-  const type = exists(config) ? readJson<{ model_type?: string }>(config).model_type : undefined;
   const reference = join(folder, "reference.json");
   if (exists(reference)) {
     const { architecture, ...rest } = readJson<Reference>(reference);
-    const found =
-      architecture === undefined ? undefined : (architectures[architecture] as unknown as Opens | undefined);
+    const found = classOf(architecture ?? "");
     if (!found)
       yield {
         name: architecture ?? "",
         notCovered: `no such architecture here: ${architecture ?? "several in one folder"}`,
       };
     else yield { name: architecture!, run: () => wholeModel(folder, found, rest) };
-    for (const { opens, of, names } of (!found && parts[type ?? ""]) || []) {
-      if (of !== undefined && of !== architecture) continue;
-      yield {
-        name: `${architecture} opened as ${opens.architecture}`,
-        run: () => partOfModel(folder, opens, names, rest),
-      };
-    }
   }
   const loads = join(folder, "expected-load.json");
   if (!exists(loads)) return;
   for (const load of readJson<Load[]>(loads)) {
     const given = Object.keys(load.arguments).length > 0 ? ` ${JSON.stringify(load.arguments)}` : "";
-    yield { name: `load as ${load.open_as}${given}`, ...planLoad(folder, name, type, load) };
+    yield { name: `load as ${load.open_as}${given}`, ...planLoad(folder, name, load) };
   }
 }
 
@@ -124,7 +95,10 @@ const wholeModel = (
       const inputs = readInputs(join(folder, "inputs.json"));
       const got = new Map<string, Values>();
       await scope(async () => {
+        const classifierInput = watchClassifier(model);
         const out = model.forward(inputs, { outputHiddenStates: true });
+        const entered = classifierInput();
+        if (entered) got.set("classifier_input", await valuesOf(entered));
         (out.loss ?? (await weightedLoss(out, golden)))?.backward();
         await collect(got, out);
         // Attention probabilities come by the plain formula: forward only, so that the gradients are those of fused attention.
@@ -143,42 +117,28 @@ const wholeModel = (
     }),
   );
 
-/** Compares only what this model can tell: see {@link parts}. */
-const partOfModel = (
-  folder: string,
-  opens: Opens,
-  names: Record<string, string>,
-  { tensors = {} }: Reference,
-): Promise<Check[]> =>
-  opened(folder, opens, (model) =>
-    withTensors(join(folder, "reference.safetensors"), async (golden) => {
-      const inputs = readInputs(join(folder, "inputs.json"));
-      delete inputs.labels;
-      const all = new Map<string, Values>();
-      await scope(async () => {
-        const out = noGrad(() => model.forward(inputs, { outputHiddenStates: true, outputAttentions: true }));
-        await collect(all, out);
-      });
-      const got = new Map<string, Values>();
-      for (const [name, own] of Object.entries(names)) if (all.has(own)) got.set(name, all.get(own)!);
-      if ("states" in names) {
-        for (const [name, values] of all)
-          if (/^(embedding_output|hidden_states|attentions)/.test(name)) got.set(name, values);
-      }
-      const known = Object.fromEntries(Object.entries(tensors).filter(([name]) => got.has(name)));
-      return compareAll(got, known, golden);
-    }),
-  );
-
 /** Everything a model put out, by the reference's names. */
-async function collect(got: Map<string, Values>, out: Partial<BaseModelOutput & HeadOutput>): Promise<void> {
+async function collect(got: Map<string, Values>, out: Output): Promise<void> {
   const { hidden_states = [], attentions = [], ...single } = out;
   for (const [i, x] of hidden_states.entries()) got.set(`hidden_states.${i}`, await valuesOf(x));
   for (const [i, x] of attentions.entries()) got.set(`attentions.${i}`, await valuesOf(x));
+  if (hidden_states.length > 0) {
+    got.set("embedding_output", got.get("hidden_states.0")!);
+    got.set("last_hidden_state", got.get(`hidden_states.${hidden_states.length - 1}`)!);
+  }
   for (const [name, x] of Object.entries(single)) got.set(name, await valuesOf(x));
-  if (hidden_states.length > 0) got.set("embedding_output", got.get("hidden_states.0")!);
-  // Without dropout, what enters a classifier is what the pooler put out.
-  if (got.has("pooler_output") && got.has("logits")) got.set("classifier_input", got.get("pooler_output")!);
+}
+
+/** What enters the last linear layer in the next forward: PyTorch's hook on `classifier`, or its `out_proj`. */
+function watchClassifier(model: Model): () => Tensor | undefined {
+  const { classifier } = model as { classifier?: Module & { out_proj?: Module } };
+  const last = classifier?.out_proj ?? classifier;
+  let entered: Tensor | undefined;
+  if (last instanceof Linear) {
+    const forward = last.forward.bind(last);
+    last.forward = (x, ...rest) => forward((entered = x), ...rest);
+  }
+  return () => entered;
 }
 
 async function compareAll(
@@ -196,7 +156,7 @@ async function compareAll(
 }
 
 /** The loss of a model without a head: Σ output · loss_weight.output. */
-async function weightedLoss(out: Partial<BaseModelOutput & HeadOutput>, golden: Golden): Promise<Tensor | undefined> {
+async function weightedLoss(out: Output, golden: Golden): Promise<Tensor | undefined> {
   let loss: Tensor | undefined;
   for (const name of ["last_hidden_state", "pooler_output"] as const) {
     const weight = await golden(`loss_weight.${name}`);
@@ -208,21 +168,14 @@ async function weightedLoss(out: Partial<BaseModelOutput & HeadOutput>, golden: 
   return loss;
 }
 
-/** inputs.json; [B, choices, T] as [B · choices, T]. Numbers with a point are float labels, though they may be whole. */
-export function readInputs(path: string): ModelInputs & { labels?: ArrayInput } {
+/** inputs.json. Labels with a point in one of them are floats, though they may be whole. */
+export function readInputs(path: string): Inputs {
   const text = readFileSync(path, "utf8");
-  const inputs = JSON.parse(text) as Record<string, NestedArray>;
-  const rows = (x: NestedArray): NestedArray =>
-    Array.isArray((x as NestedArray[][])[0]?.[0]) ? (x as NestedArray[]).flat() : x;
-  for (const name of ["input_ids", "attention_mask", "token_type_ids"])
-    if (inputs[name]) inputs[name] = rows(inputs[name]);
+  const inputs = JSON.parse(text) as Inputs & { labels?: number[] | number[][] };
   const { labels } = inputs;
-  const floats = /"labels":[^"]*\d\.\d/.test(text);
-  if (!floats || labels === undefined) return inputs as unknown as ModelInputs & { labels?: ArrayInput };
-  const shape = Array.isArray((labels as NestedArray[])[0])
-    ? [(labels as NestedArray[]).length, ((labels as NestedArray[])[0] as NestedArray[]).length]
-    : [(labels as NestedArray[]).length];
-  return { ...inputs, labels: { data: Float32Array.from((labels as number[]).flat()), shape } } as never;
+  if (labels === undefined || !/"labels":[^"]*\d\.\d/.test(text)) return inputs;
+  const shape = Array.isArray(labels[0]) ? [labels.length, labels[0].length] : [labels.length];
+  return { ...inputs, labels: { data: Float32Array.from(labels.flat()), shape } };
 }
 
 /** A way to open a folder, and what Transformers says then. */
@@ -238,13 +191,15 @@ interface Load {
   printed: string[];
 }
 
-const autos: Record<string, Opens> = { AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification };
+/** A class of this library by Transformers' name for it: an Auto class, or that of an architecture. */
+const classOf = (name: string): Opens | undefined =>
+  (name.startsWith("Auto") ? (bert as Record<string, unknown>)[name] : architectures[name]) as Opens | undefined;
+
 const dtypes: Record<string, "f32" | "f16" | "bf16"> = { float32: "f32", float16: "f16", bfloat16: "bf16" };
 
-function planLoad(folder: string, name: string, type: string | undefined, load: Load): Omit<Planned, "name"> {
-  const opens = autos[load.open_as] ?? (architectures[load.open_as] as unknown as Opens | undefined);
+function planLoad(folder: string, name: string, load: Load): Omit<Planned, "name"> {
+  const opens = classOf(load.open_as);
   if (!opens) return { notCovered: `no such architecture here: ${load.open_as}` };
-  if (!(type! in parts)) return { notCovered: `no such model type here: ${type}` };
   const { dtype, num_labels, ignore_mismatched_sizes, ...unknown } = load.arguments;
   if (Object.keys(unknown).length > 0)
     return { notCovered: `arguments not known here: ${Object.keys(unknown).join(", ")}` };

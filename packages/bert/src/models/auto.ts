@@ -8,6 +8,7 @@ import {
   configOf,
   readConfigFile,
   type CommonSizes,
+  type ConfigClass,
   type ConfigValues,
   type PretrainedConfig,
 } from "./pretrained-config.ts";
@@ -57,7 +58,8 @@ export const AutoConfig = {
   ): Promise<PretrainedConfig & CommonSizes> {
     const folder = await open(idOrFolder, options);
     const values = await readConfigFile(folder);
-    return configOf(familyOf(values, folder.name).Config, folder.name, values, overrides);
+    const Config = familyOf(values, folder.name).Config as ConfigClass<PretrainedConfig>;
+    return configOf(Config, folder.name, values, overrides);
   },
 };
 
