@@ -69,7 +69,7 @@ export { Encoding, type EncodeBatchOptions, type EncodeOptions, type TokenizerIn
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
 export { type TruncationStrategy } from "./tokenizer/truncation.ts";
 
-export { poolTokens } from "./sentence-embeddings/pooling.ts";
+export { normalizeVectors, poolTokens } from "./sentence-embeddings/pooling.ts";
 export { readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-embeddings/settings.ts";
 export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
 export { formatLoadReport } from "./weights/load-report.ts";

@@ -76,7 +76,9 @@ export {
 } from "./optim/grad-scaler.ts";
 export {
   accuracyScore,
+  balancedAccuracyScore,
   classificationReport,
+  cohenKappaScore,
   confusionMatrix,
   matthewsCorrcoef,
   precisionRecallF1,
@@ -95,6 +97,21 @@ export {
   type RocPoint,
 } from "./metrics/ranking.ts";
 export {
+  entitiesOf,
+  entityF1,
+  entityScores,
+  isEntityTag,
+  tagAccuracy,
+  TAG_SCHEMES,
+  type Entity,
+  type EntityOptions,
+  type EntityScores,
+  type TagScheme,
+  type TagSequences,
+} from "./metrics/entities.ts";
+export {
+  hammingLoss,
+  labelRankingAveragePrecision,
   multiLabelF1,
   multiLabelScores,
   subsetAccuracy,
@@ -102,7 +119,16 @@ export {
   type MultiLabelAverage,
 } from "./metrics/multi-label.ts";
 export { plainMetrics } from "./metrics/table.ts";
-export { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./metrics/regression.ts";
+export { kendallTau, meanAbsoluteError, meanSquaredError, pearsonr, r2Score, spearmanr } from "./metrics/regression.ts";
+export { SIMILARITIES, similarityMetrics, type SimilarityName } from "./metrics/similarity.ts";
+export {
+  answerScores,
+  normalizeAnswer,
+  squadV1,
+  squadV2,
+  type AnsweredQuestion,
+  type AnswerScores,
+} from "./metrics/squad.ts";
 export { Adafactor, type AdafactorOptions } from "./optim/adafactor.ts";
 export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
 export { clipFactor, clipGradNorm, clipGradValue, type ClipFactorOptions, type NormOptions } from "./optim/clip.ts";
@@ -121,6 +147,38 @@ export {
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { saveTokenizer, startWorkers } from "#files";
+export {
+  maskTokens,
+  wholeWordsOf,
+  wordsOfTokens,
+  type MaskableTokens,
+  type MaskingOptions,
+  type MaskVocabulary,
+} from "./tasks/masked-lm/mask-tokens.ts";
+export {
+  bestAnswers,
+  type AnswerCandidate,
+  type AnswerWindow,
+  type BestAnswers,
+  type BestAnswersOptions,
+} from "./tasks/question-answering/best-answers.ts";
+export {
+  contrastiveLoss,
+  cosentLoss,
+  cosineSimilarityLoss,
+  multipleNegativesRankingLoss,
+  tripletLoss,
+  type DistanceName,
+  type RankingOptions,
+} from "./tasks/sentence-embeddings/losses.ts";
+export {
+  AGGREGATION_STRATEGIES,
+  entitiesInText,
+  type AggregationStrategy,
+  type TextEntity,
+  type TokenNames,
+  type TokenWindow,
+} from "./tasks/token-classification/entities-in-text.ts";
 export { labelConfig } from "./tasks/label-config.ts";
 export { multiLabelClassification, type MultiLabelOptions } from "./tasks/multi-label/multi-label.ts";
 export { regression } from "./tasks/regression/regression.ts";
@@ -151,7 +209,7 @@ export { textClassification } from "./tasks/text-classification/text-classificat
 export { ProgressCallback, type ProgressOptions } from "./trainer/progress-callback.ts";
 export { progressLine, type ProgressLine, type ProgressStream } from "./progress.ts";
 export { safeName } from "./checkpoint/safe-name.ts";
-export { shuffledIndices } from "./random.ts";
+export { shuffledIndices, splitMix64, type Random } from "./random.ts";
 export { bagOfWordsBaseline, type BagOfWordsResult } from "./sample/bag-of-words.ts";
 export { generateReviews, REVIEW_LABELS, type Review } from "./sample/reviews.ts";
 export { SAMPLE_RECIPE } from "./sample/sample.ts";

@@ -1,5 +1,19 @@
 import { activation } from "@gpugrad/nn";
-import { concat, fromArray, linear, matmul, max, reshape, where, type Tensor } from "@gpugrad/tensor";
+import {
+  concat,
+  fromArray,
+  linear,
+  matmul,
+  max,
+  maximum,
+  mul,
+  reshape,
+  rsqrt,
+  square,
+  sum,
+  where,
+  type Tensor,
+} from "@gpugrad/tensor";
 import type { SentenceSettings } from "./settings.ts";
 
 /**
@@ -52,3 +66,7 @@ export function poolTokens(
 
 /** float32's lowest, for what a maximum leaves out. */
 const lowest = -3.4028234663852886e38;
+
+/** Vectors [B, C] scaled to length 1: divided by max(length, 1e-12), as `torch.nn.functional.normalize`. */
+export const normalizeVectors = (x: Tensor): Tensor =>
+  mul(x, rsqrt(maximum(sum(square(x), { dim: 1, keepdim: true }), 1e-24)));

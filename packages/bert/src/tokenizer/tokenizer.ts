@@ -22,6 +22,7 @@ import {
   type SpecialToken,
 } from "./tokenizer-json.ts";
 import { LibraryTokenizer } from "./tokenizer-library.ts";
+import { tokensToString, type TokensToString } from "./tokens-to-string.ts";
 import { truncatedPieces } from "./truncation.ts";
 
 /** Transformers writes 10³⁰ where a tokenizer has no limit. */
@@ -48,6 +49,7 @@ export class Tokenizer {
   readonly #special: Readonly<Record<SpecialToken, string | undefined>>;
   /** Ids that decoding may leave out. */
   readonly #specialIds: ReadonlySet<number>;
+  readonly #tokensToString: TokensToString;
   readonly #single: Slot[];
   readonly #pair: Slot[];
 
@@ -74,6 +76,7 @@ export class Tokenizer {
       }),
     ) as Record<SpecialToken, string | undefined>;
     this.#specialIds = new Set(complete.added_tokens.filter(({ special }) => special).map(({ id }) => id));
+    this.#tokensToString = tokensToString(complete["decoder"] as Json | null | undefined);
     [this.#single, this.#pair] = templatesOf(complete["post_processor"], (token) => this.#idOf(token));
   }
 
@@ -117,6 +120,16 @@ export class Tokenizer {
   }
   idToToken(id: number): string | undefined {
     return this.#library.idToToken(id);
+  }
+
+  /** The text that tokens stand for, however they came together. */
+  convertTokensToString(tokens: readonly string[]): string {
+    return this.#tokensToString(tokens);
+  }
+  /** Whether tokens that continue a word are marked, as WordPiece's `##`. */
+  get marksContinuation(): boolean {
+    const { continuing_subword_prefix: mark } = this.#json["model"] as Json;
+    return typeof mark === "string" && mark !== "";
   }
 
   /**

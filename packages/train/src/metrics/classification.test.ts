@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   accuracyScore,
+  balancedAccuracyScore,
+  cohenKappaScore,
   classificationReport,
   confusionMatrix,
   matthewsCorrcoef,
@@ -108,4 +110,12 @@ describe.skipIf(cases.length === 0)(`scikit-learn's values (skipped when ${golde
       expect(classificationReport(labels, predictions, { ...subset, ...targetNames, digits })).toBe(text);
     }
   });
+});
+
+test("balanced accuracy and Cohen's kappa are scikit-learn's", () => {
+  const [actual, guess] = [[0, 2, 1, 2, 0, 1, 2, 2, 0, 1], [0, 1, 1, 2, 0, 2, 2, 2, 1, 1]]; // prettier-ignore
+  expect(balancedAccuracyScore(actual, guess)).toBeCloseTo(0.6944444444444443, 14);
+  expect(balancedAccuracyScore([0, 0, 1], [0, 2, 1])).toBe(0.75); // class 2 is in no label
+  expect(cohenKappaScore(actual, guess)).toBeCloseTo(0.5454545454545454, 14);
+  expect(cohenKappaScore([1, 1], [1, 1])).toBeNaN();
 });

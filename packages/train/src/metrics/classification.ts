@@ -191,6 +191,30 @@ export function matthewsCorrcoef(labels: ClassIds, predictions: ClassIds): numbe
 }
 
 /**
+ * The mean recall of the classes that samples truly have: accuracy as if all classes were of one size.
+ *
+ * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.balanced_accuracy_score.html
+ */
+export function balancedAccuracyScore(labels: ClassIds, predictions: ClassIds): number {
+  const present = countClasses("balancedAccuracyScore", labels, predictions).filter((c) => c.actual !== 0);
+  return ratio(sum(present.map((c) => scoresOf(c).recall)), present.length);
+}
+
+/**
+ * Cohen's kappa: how far the agreement lies above the agreement by chance, in [-1, 1]; NaN where both sides have one and the same class only.
+ *
+ *     (n·c − Σ aₖpₖ) / (n² − Σ aₖpₖ)     c right, n samples, aₖ actual, pₖ predicted of class k
+ *
+ * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.cohen_kappa_score.html
+ */
+export function cohenKappaScore(labels: ClassIds, predictions: ClassIds): number {
+  const counts = countClasses("cohenKappaScore", labels, predictions);
+  const n = labels.length;
+  const byChance = sum(counts.map((c) => c.actual * c.predicted));
+  return (n * sum(counts.map((c) => c.tp)) - byChance) / (n * n - byChance);
+}
+
+/**
  * `value` with `digits` decimals as Python's `format(value, ".2f")` rounds: a value exactly halfway goes to the even digit
  * (0.625 → "0.62"), where `toFixed` rounds up.
  */

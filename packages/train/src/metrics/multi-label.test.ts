@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { multiLabelF1, multiLabelScores, subsetAccuracy } from "./multi-label.ts";
+import {
+  hammingLoss,
+  labelRankingAveragePrecision,
+  multiLabelF1,
+  multiLabelScores,
+  subsetAccuracy,
+} from "./multi-label.ts";
 
 // Seven rows of four classes, the last class in no row, two rows without any; the numbers are scikit-learn 1.9.1's, zero_division=0.
 const labels = [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]].flat(); // prettier-ignore
@@ -28,4 +34,14 @@ test("each class by itself, and the share of rows that are all right", () => {
 test("what isn't rows of so many classes is refused", () => {
   expect(() => subsetAccuracy([1, 0, 1], [1, 0, 1], 2)).toThrow(/subsetAccuracy: .*rows of 2 classes: 3 · 3 values/);
   expect(() => multiLabelF1([1, 0], [1], { classes: 2, average: "micro" })).toThrow(/2 · 1 values/);
+});
+
+test("the weighted average, hamming loss and label ranking are scikit-learn's", () => {
+  const { precision, recall, f1 } = multiLabelF1(labels, predicted, { classes, average: "weighted" });
+  expect([precision, recall, f1]).toEqual(
+    [0.7916666666666666, 0.75, 0.75].map((value) => expect.closeTo(value, 14) as unknown),
+  );
+  expect(hammingLoss(labels, predicted, classes)).toBeCloseTo(0.17857142857142858, 14);
+  const scores = Array.from({ length: 28 }, (_, i) => Math.round(10 * Math.sin(1.7 * i)) / 10); // two of them are equal
+  expect(labelRankingAveragePrecision(labels, scores, classes)).toBeCloseTo(0.7341269841269841, 14);
 });

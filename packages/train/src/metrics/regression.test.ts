@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { meanAbsoluteError, meanSquaredError, pearsonr, spearmanr } from "./regression.ts";
+import { kendallTau, meanAbsoluteError, meanSquaredError, pearsonr, r2Score, spearmanr } from "./regression.ts";
 
 // Expected values: scikit-learn 1.9 and SciPy on the same numbers.
 const labels = Array.from({ length: 40 }, (_, k) => Math.sin(k * 0.7) * 3);
@@ -32,4 +32,10 @@ test("a constant has no correlation; nothing can't be scored", () => {
   expect(pearsonr([1, 1], [1, 2])).toBeNaN();
   expect(() => meanSquaredError([], [])).toThrow("0 labels and 0 predictions");
   expect(() => spearmanr([1], [1, 2])).toThrow("1 labels and 2 predictions");
+});
+
+test("R² and Kendall's τ are scikit-learn's and SciPy's", () => {
+  expect(r2Score(labels, predictions)).toBeCloseTo(0.8854404328805671, 12);
+  expect(kendallTau(labels.map(Math.floor), predictions.map(Math.floor))).toBeCloseTo(0.8153631355348744, 12);
+  expect([r2Score([2, 2], [2, 2]), r2Score([2, 2], [2, 3]), kendallTau([1, 1], [1, 2])]).toEqual([1, 0, NaN]);
 });

@@ -31,6 +31,21 @@ export function meanAbsoluteError(labels: ArrayLike<number>, predictions: ArrayL
 }
 
 /**
+ * The share of the labels' variance that the predictions explain, 1 − Σ (p − y)² / Σ (y − ȳ)²; of constant labels 1 where all are hit, else 0.
+ * @throws when the lengths differ or are 0
+ * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.r2_score.html
+ */
+export function r2Score(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkPairs("r2Score", labels, predictions);
+  const mean = meanOf(labels);
+  const [error, spread] = [
+    meanOf(labels, (label, i) => (predictions[i]! - label) ** 2),
+    meanOf(labels, (label) => (label - mean) ** 2),
+  ];
+  return spread === 0 ? Number(error === 0) : 1 - error / spread;
+}
+
+/**
  * Pearson's correlation Σ (x − x̄)(y − ȳ) / √(Σ (x − x̄)² Σ (y − ȳ)²), in [−1, 1]; NaN where either side is constant.
  * @throws when the lengths differ or are 0
  * @see https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.pearsonr.html
@@ -51,6 +66,26 @@ export function pearsonr(labels: ArrayLike<number>, predictions: ArrayLike<numbe
 export function spearmanr(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
   checkPairs("spearmanr", labels, predictions);
   return pearsonr(ranksOf(labels), ranksOf(predictions));
+}
+
+/**
+ * Kendall's τ-b: (pairs in the same order − pairs in opposite order) / √(pairs untied in labels · pairs untied in predictions); NaN where either side
+ * is constant. It looks at each pair of samples.
+ * @throws when the lengths differ or are 0
+ * @see https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.kendalltau.html
+ */
+export function kendallTau(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkPairs("kendallTau", labels, predictions);
+  let [agreement, x, y] = [0, 0, 0];
+  for (let i = 0; i < labels.length; i++) {
+    for (let j = 0; j < i; j++) {
+      const [a, b] = [Math.sign(labels[i]! - labels[j]!), Math.sign(predictions[i]! - predictions[j]!)];
+      agreement += a * b;
+      x += Math.abs(a);
+      y += Math.abs(b);
+    }
+  }
+  return x === 0 || y === 0 ? NaN : agreement / Math.sqrt(x * y);
 }
 
 function ranksOf(values: ArrayLike<number>): Float64Array {
