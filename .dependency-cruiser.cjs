@@ -40,6 +40,13 @@ module.exports = {
       to: { path: "^packages/([^/]+)/", pathNot: "^packages/[^/]+/src/index\\.ts$|^packages/$1/" },
     },
     {
+      name: "models-know-no-hub",
+      comment: "How a repository is opened is handed to them: bert/src/opener.ts.",
+      severity: "error",
+      from: { path: "^packages/bert/src/(models|tokenizer|weights|sentence-embeddings)/", pathNot: testing },
+      to: { path: "^packages/bert/src/hub/" },
+    },
+    {
       name: "no-tests-in-sources",
       severity: "error",
       from: { path: "^packages/[^/]+/src/", pathNot: testing },

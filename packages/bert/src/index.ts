@@ -1,3 +1,6 @@
+import { openFolder } from "#platform";
+import { opener } from "./opener.ts";
+
 export { HubError, notHere, type HubErrorCode } from "./hub/errors.ts";
 
 export {
@@ -75,11 +78,11 @@ export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
 export { formatLoadReport } from "./weights/load-report.ts";
 export { openWeights } from "./weights/open-weights.ts";
 
+export type { DownloadProgress, HubOptions, OnProgress } from "./opener.ts";
 export { globMatcher } from "./hub/glob.ts";
 export { repoId } from "./hub/names.ts";
-export type { DownloadProgress, OnProgress } from "./hub/progress.ts";
 export type { PushOptions, PushResult, RepoOptions } from "./hub/push.ts";
-export type { HubOptions, HubRepo } from "./hub/settings.ts";
+export type { HubRepo } from "./hub/settings.ts";
 export { holdsNoTexts, shareable, shareableFile } from "./hub/shareable.ts";
 export {
   clearOldCommits,
@@ -123,3 +126,5 @@ export {
   type TensorInfo,
   type TensorToWrite,
 } from "@gpugrad/nn";
+
+opener.open = openFolder;

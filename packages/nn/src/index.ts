@@ -27,7 +27,7 @@ export {
   type TransformerEncoderLayerCall,
   type TransformerEncoderLayerOptions,
 } from "./layers/transformer-encoder-layer.ts";
-export { openFile, writeFileAside } from "#files";
+export { localFolder, openFile, writeFileAside } from "#files";
 export { byteSource, folderOf, type ByteSource, type Folder } from "./files/folder.ts";
 export { decodeText, isObject, parseJson, parseJsonObject, readJson, readText, type Json } from "./files/json.ts";
 export { toFloat32, toInt32 } from "./safetensors/convert.ts";

@@ -1,7 +1,7 @@
 import type { RemoteFile } from "./api.ts";
 import { HubError } from "./errors.ts";
 import { backoffMs, chunksOf, reasonOf, sleep, type HubFetch } from "./fetch.ts";
-import type { OnProgress } from "./progress.ts";
+import type { OnProgress } from "../opener.ts";
 
 /** A file that is being downloaded, kept for the next try when it is broken off. */
 export interface PartialFile {

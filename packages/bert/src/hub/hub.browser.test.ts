@@ -3,7 +3,7 @@ import { readJson, type Folder } from "@gpugrad/nn";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { blobIdOf, startFakeHub } from "../../test/fake-hub.ts";
 import { clearOldCommits, openFolder } from "./hub.browser.ts";
-import type { DownloadProgress } from "./progress.ts";
+import type { DownloadProgress } from "../opener.ts";
 
 const weights = Buffer.alloc(
   9_000_000,

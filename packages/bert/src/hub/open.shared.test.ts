@@ -10,8 +10,7 @@ import { openWeights } from "../weights/open-weights.ts";
 import { shared } from "../../test/shared.ts";
 import type { HubError } from "./errors.ts";
 import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
-import type { DownloadProgress } from "./progress.ts";
-import type { HubOptions } from "./settings.ts";
+import type { DownloadProgress, HubOptions } from "../opener.ts";
 
 interface Faults {
   failEvery: number;

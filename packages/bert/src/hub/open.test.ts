@@ -8,8 +8,7 @@ import { readJson } from "@gpugrad/nn";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { HubError } from "./errors.ts";
 import { fetchFolder, fetchFromHub, listHubFiles, openFolder } from "./open.ts";
-import type { DownloadProgress } from "./progress.ts";
-import type { HubOptions } from "./settings.ts";
+import type { DownloadProgress, HubOptions } from "../opener.ts";
 
 const commit = "c0ffee".padEnd(40, "0");
 const config = Buffer.from('{"hidden_size": 8}\n');

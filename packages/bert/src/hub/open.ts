@@ -1,6 +1,4 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import { openFile, type Folder } from "@gpugrad/nn";
+import { localFolder, openFile, type Folder } from "@gpugrad/nn";
 import { folderStore } from "./cache-folder.ts";
 import { notHere } from "./errors.ts";
 import { globMatcher } from "./glob.ts";
@@ -42,7 +40,7 @@ export async function fetchFolder(
   idOrFolder: string,
   { type = "model", files = modelFiles, ...options }: Omit<HubRepo, "repo"> & { files?: readonly string[] } = {},
 ): Promise<string> {
-  if (await isFolder(idOrFolder)) return idOrFolder;
+  if (await localFolder(idOrFolder)) return idOrFolder;
   const hub = openRepo({ repo: repoId(idOrFolder), type, ...options });
   const matchers = files.map((pattern) => globMatcher(pattern.replaceAll("*", "**")));
   const wanted = (await hub.list().catch(notHere(idOrFolder))).filter((path) =>
@@ -60,11 +58,8 @@ export async function fetchFolder(
 
 /** A local folder, or a repository of the Hub whose files are downloaded when they are opened. */
 export async function openFolder(idOrFolder: string, options: Omit<HubRepo, "repo"> = {}): Promise<Folder> {
-  if (await isFolder(idOrFolder))
-    return {
-      name: idOrFolder,
-      open: async (file) => ((await isFile(join(idOrFolder, file))) ? openFile(join(idOrFolder, file)) : undefined),
-    };
+  const local = await localFolder(idOrFolder);
+  if (local) return local;
   const hub = openRepo({ repo: repoId(idOrFolder), ...options });
   return {
     name: idOrFolder,
@@ -84,9 +79,6 @@ export const clearOldCommits = (repo: HubRepo): Promise<string[]> => openRepo(re
 
 /** The paths of all files of a repository; offline, of those in the cache. */
 export const listHubFiles = (repo: HubRepo): Promise<string[]> => openRepo(repo).list();
-
-const isFile = (path: string) => stat(path).then((s) => s.isFile(), () => false); // prettier-ignore
-const isFolder = (path: string) => stat(path).then((s) => s.isDirectory(), () => false); // prettier-ignore
 
 /** A repository whose files are kept in the cache on disk. */
 function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {

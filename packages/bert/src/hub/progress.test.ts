@@ -1,6 +1,7 @@
 import { Writable } from "node:stream";
 import { describe, expect, it, vi } from "vitest";
-import { progressOnStderr, type DownloadProgress } from "./progress.ts";
+import type { DownloadProgress } from "../opener.ts";
+import { progressOnStderr } from "./progress.ts";
 
 type Step = [loaded: number, status: DownloadProgress["status"], message?: string];
 

@@ -1,19 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
-
-/** What a download or upload tells: when it starts, as bytes arrive, and how it ends. */
-export interface DownloadProgress {
-  readonly repo: string;
-  /** Path in the repository; empty in a note about the repository as a whole. */
-  readonly file: string;
-  /** Bytes. A resumed download starts above 0; one that starts over goes back. */
-  readonly loaded: number;
-  readonly total: number;
-  readonly status: "downloading" | "uploading" | "done" | "failed" | "note";
-  /** Says what happened, in a note: a broken connection, a damaged file. */
-  readonly message?: string;
-}
-
-export type OnProgress = (progress: DownloadProgress) => void;
+import type { OnProgress } from "../opener.ts";
 
 export const formatSize = (bytes: number): string =>
   bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;

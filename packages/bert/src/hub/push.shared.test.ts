@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { shared } from "../../test/shared.ts";
 import type { HubError } from "./errors.ts";
-import type { DownloadProgress } from "./progress.ts";
+import type { DownloadProgress } from "../opener.ts";
 import { createRepo, pushToHub, type PushOptions } from "./push.ts";
 
 interface LocalHub {

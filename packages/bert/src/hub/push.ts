@@ -10,7 +10,8 @@ import { FileBlob } from "./file-blob.ts";
 import { hashFile, hashFor } from "./hash.ts";
 import { isInnerPath, pageOf, repoId, revisionName } from "./names.ts";
 import { formatSize, progressOnStderr } from "./progress.ts";
-import { hubSettings, isTrue, type HubOptions } from "./settings.ts";
+import type { HubOptions } from "../opener.ts";
+import { hubSettings, isTrue } from "./settings.ts";
 import { holdsNoTexts, shareableFile } from "./shareable.ts";
 
 /** A repository to be written to, and how. */

@@ -4,7 +4,7 @@ import { download, type PartialFile } from "./download.ts";
 import { HubError } from "./errors.ts";
 import { hubFetch } from "./fetch.ts";
 import { isCommit, isInnerPath, pageOf, repoId, revisionName } from "./names.ts";
-import type { OnProgress } from "./progress.ts";
+import type { OnProgress } from "../opener.ts";
 
 /** Where files of a repository are kept, by commit: a folder, or a browser's Cache Storage. `Place` is what a file is there. */
 export interface HubStore<Place> {

@@ -1,7 +1,6 @@
 import type { Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { openFolder } from "#platform";
-import type { HubOptions } from "../hub/settings.ts";
+import { openByName, type HubOptions } from "../opener.ts";
 import { bert } from "./bert/bert-heads.ts";
 import { architecturesOf, type AnyModelClass, type BaseModel, type Family, type Heads } from "./family.ts";
 import {
@@ -41,9 +40,6 @@ function familyOf(values: Record<string, unknown>, folder: string): Family {
   return found;
 }
 
-const open = async (idOrFolder: string | Folder, options: HubOptions): Promise<Folder> =>
-  typeof idOrFolder === "string" ? openFolder(idOrFolder, options) : idOrFolder;
-
 export const AutoConfig = {
   /**
    * Reads `config.json` of a folder or a repository of the Hub into the class that its `model_type` names.
@@ -56,7 +52,7 @@ export const AutoConfig = {
     overrides: AnyConfigValues = {},
     options: HubOptions = {},
   ): Promise<PretrainedConfig & CommonSizes> {
-    const folder = await open(idOrFolder, options);
+    const folder = await openByName(idOrFolder, options);
     const values = await readConfigFile(folder);
     const Config = familyOf(values, folder.name).Config as ConfigClass<PretrainedConfig>;
     return configOf(Config, folder.name, values, overrides);
@@ -89,7 +85,7 @@ function auto<M extends PreTrainedModel>(
       return PreTrainedModel.fromConfig.call(headOf(familyOf(values, name), "the configuration"), config) as M;
     },
     async fromPretrained(idOrFolder, options = {}) {
-      const folder = await open(idOrFolder, options);
+      const folder = await openByName(idOrFolder, options);
       const family = familyOf(await readConfigFile(folder), folder.name);
       return PreTrainedModel.fromPretrained.call(headOf(family, folder.name), folder, options) as Promise<M>;
     },

@@ -1,7 +1,6 @@
 import { isObject, readJson, writeFileAside, type Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { openFolder } from "#platform";
-import type { HubOptions } from "../hub/settings.ts";
+import { openByName, type HubOptions } from "../opener.ts";
 import { nullable, oneOf, unchecked, type Fields, type ValuesOf } from "./fields.ts";
 
 /** Which loss a sequence classifier computes; decided by the first labels when it is not set. */
@@ -156,7 +155,7 @@ export abstract class PretrainedConfig {
     overrides: ConfigValues<C> = {},
     options: HubOptions = {},
   ): Promise<C> {
-    const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, options) : idOrFolder;
+    const folder = await openByName(idOrFolder, options);
     return configOf(this, folder.name, await readConfigFile(folder), overrides);
   }
 

@@ -11,8 +11,7 @@ import {
   type Folder,
 } from "@gpugrad/nn";
 import { check, GpugradError, showShape, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
-import { openFolder } from "#platform";
-import type { HubOptions } from "../hub/settings.ts";
+import { openByName, type HubOptions } from "../opener.ts";
 import { planLoad, type LoadPlan } from "../weights/load-plan.ts";
 import { formatLoadReport } from "../weights/load-report.ts";
 import { openWeights } from "../weights/open-weights.ts";
@@ -108,7 +107,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
       ...hub
     } = options;
     check(this.Config, () => `fromPretrained: ${this.name} has no static Config, the class of its configuration.`);
-    const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, hub) : idOrFolder;
+    const folder = await openByName(idOrFolder, hub);
     const config = configOf(this.Config, folder.name, await readConfigFile(folder), overrides);
     const weights = await openWeights(folder);
     try {

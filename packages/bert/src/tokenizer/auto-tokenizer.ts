@@ -1,6 +1,6 @@
 import { isObject, readJson, readText, type Folder, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { openFolder } from "#platform";
+import { openByName, type HubOptions } from "../opener.ts";
 import { bertTokens, contentOf, tokenizerOfVocabulary } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
@@ -21,11 +21,8 @@ export const AutoTokenizer = {
    *
    * @throws {@link GpugradError} when there is neither tokenizer.json nor vocab.txt, or a file is not what it should be.
    */
-  async fromPretrained(
-    idOrFolder: string | Folder,
-    options: Parameters<typeof openFolder>[1] = {},
-  ): Promise<Tokenizer> {
-    const folder = typeof idOrFolder === "string" ? await openFolder(idOrFolder, options) : idOrFolder;
+  async fromPretrained(idOrFolder: string | Folder, options: HubOptions = {}): Promise<Tokenizer> {
+    const folder = await openByName(idOrFolder, options);
     const json = await readJson(folder, "tokenizer.json");
     const vocab = json ? undefined : await readText(folder, "vocab.txt");
     check(

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { check, GpugradError } from "@gpugrad/tensor";
-import type { ByteSource } from "./folder.ts";
+import type { ByteSource, Folder } from "./folder.ts";
 
 /** Opens a file on disk. @throws {@link GpugradError} when it is not there or no file. */
 export async function openFile(path: string): Promise<ByteSource> {
@@ -33,6 +33,20 @@ export async function openFile(path: string): Promise<ByteSource> {
     close: () => file.close(),
   };
 }
+
+/** A folder on disk; undefined where there is none. */
+export async function localFolder(path: string): Promise<Folder | undefined> {
+  if (!(await kindOf(path))?.isDirectory()) return undefined;
+  return {
+    name: path,
+    async open(file) {
+      const inside = join(path, file);
+      return (await kindOf(inside))?.isFile() ? openFile(inside) : undefined;
+    },
+  };
+}
+
+const kindOf = (path: string) => stat(path).catch(() => undefined);
 
 /**
  * Writes a file beside `path` and renames it when all of it is on disk: `path` holds the old file or the whole new one.

@@ -8,4 +8,5 @@ const noFileSystem = (what: string) => (): never => {
 };
 
 export const openFile: typeof node.openFile = noFileSystem("open");
+export const localFolder: typeof node.localFolder = () => Promise.resolve(undefined);
 export const writeFileAside: typeof node.writeFileAside = noFileSystem("write");
