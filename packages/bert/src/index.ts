@@ -57,6 +57,7 @@ export type {
   QuestionAnsweringOutput,
 } from "./models/outputs.ts";
 export {
+  dropoutNames,
   PretrainedConfig,
   sizesOf,
   type CommonSizes,

@@ -4,6 +4,7 @@ export interface Field<T> {
   readonly problem: (value: unknown) => string | undefined;
   /** Whether Python reads it as a float, and refuses `1`. */
   readonly isFloat?: boolean;
+  readonly isDropout?: boolean;
 }
 
 /** The fields of a configuration, by the names that they have in config.json. */
@@ -26,6 +27,7 @@ export const probability = (initial: number): Field<number> => ({
   initial,
   problem: (value) =>
     typeof value === "number" && value >= 0 && value < 1 ? undefined : "is not a probability below 1",
+  isDropout: true,
 });
 
 /** A number of at least 0. */
@@ -45,6 +47,12 @@ export const oneOf = <T extends string>(initial: T, names: readonly T[]): Field<
   initial,
   problem: (value) => (names.includes(value as T) ? undefined : `is unknown. Known: ${names.join(", ")}`),
 });
+
+/** The same fields with other defaults, for a family that differs in them. */
+export const withDefaults = <F extends Fields>(fields: F, defaults: Partial<ValuesOf<F>>): F =>
+  Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => [key, key in defaults ? { ...field, initial: defaults[key] } : field]),
+  ) as F;
 
 /** Another field, or null, with which it begins. */
 export const nullable = <T>(field: Field<T>): Field<T | null> => ({

@@ -220,6 +220,12 @@ export abstract class PretrainedConfig {
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-object-type -- see above
 export interface PretrainedConfig extends ValuesOf<typeof commonFields> {}
 
+/** The names of all dropout probabilities of a configuration. */
+export const dropoutNames = (config: PretrainedConfig): string[] =>
+  Object.entries(fieldsOf(config))
+    .filter(([, { isDropout }]) => isDropout)
+    .map(([name]) => name);
+
 /** The sizes of a configuration of any family. */
 export const sizesOf = (config: PretrainedConfig): CommonSizes => config as CommonSizes;
 

@@ -3,6 +3,7 @@ import {
   AutoConfig,
   AutoModelForSequenceClassification,
   AutoTokenizer,
+  dropoutNames,
   openFile,
   SafetensorsFile,
   type Heads,
@@ -59,11 +60,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   const tokenizer = await AutoTokenizer.fromPretrained(options.model);
   const config = {
     ...labels,
-    ...(dropout !== undefined && {
-      hidden_dropout_prob: dropout,
-      attention_probs_dropout_prob: dropout,
-      classifier_dropout: dropout,
-    }),
+    ...(dropout !== undefined && Object.fromEntries(dropoutNames(known).map((name) => [name, dropout]))),
   };
   const model = options.fromScratch
     ? AutoModelForSequenceClassification.fromConfig(await AutoConfig.fromPretrained(options.model, config))

@@ -9,7 +9,7 @@ import {
   type AttendOptions,
 } from "@gpugrad/nn";
 import type { Tensor } from "@gpugrad/tensor";
-import type { EncoderConfig } from "../encoder-config.ts";
+import type { LayersConfig } from "../encoder-config.ts";
 
 /**
  * Multi-head attention of a sequence to itself: softmax(q kᵀ / √D) v for each of H heads.
@@ -22,7 +22,7 @@ export class SelfAttention extends Module {
   readonly dropout: Dropout;
   readonly #heads: number;
 
-  constructor(config: EncoderConfig) {
+  constructor(config: LayersConfig) {
     super();
     const { hidden_size: C } = config;
     this.#heads = config.num_attention_heads;
@@ -61,7 +61,7 @@ export class ResidualOutput extends Module {
   readonly LayerNorm: LayerNorm;
   readonly dropout: Dropout;
 
-  constructor(inFeatures: number, config: EncoderConfig) {
+  constructor(inFeatures: number, config: LayersConfig) {
     super();
     this.dense = new Linear(inFeatures, config.hidden_size);
     this.LayerNorm = new LayerNorm(config.hidden_size, config.layer_norm_eps);
@@ -78,7 +78,7 @@ export class Attention extends Module {
   readonly self: SelfAttention;
   readonly output: ResidualOutput;
 
-  constructor(config: EncoderConfig) {
+  constructor(config: LayersConfig) {
     super();
     this.self = new SelfAttention(config);
     this.output = new ResidualOutput(config.hidden_size, config);

@@ -1,10 +1,20 @@
 import { areOwn, Dropout, Embedding, LayerNorm, Linear, Module } from "@gpugrad/nn";
 import { add, arange, bertEmbeddingsNorm, select, tanh, type Tensor } from "@gpugrad/tensor";
+import type { EncoderConfig } from "../encoder-config.ts";
 import { prepareInputs, type ModelInputs } from "../inputs.ts";
 import type { BaseModelOutput, OutputOptions } from "../outputs.ts";
 import { PreTrainedModel } from "../pretrained.ts";
+import { runEncoder } from "../run-encoder.ts";
 import { BertConfig } from "./bert-config.ts";
 import { Encoder } from "./encoder.ts";
+
+/** How embeddings differ from BERT's. */
+export interface EmbeddingsOptions {
+  /** Width of the tables, where it isn't `hidden_size`. */
+  size?: number;
+  /** The position whose embedding gets no gradient. */
+  paddingPosition?: number | undefined;
+}
 
 /**
  * The sum of word, position and token type embeddings, then layer norm and dropout.
@@ -17,24 +27,24 @@ export class BertEmbeddings extends Module {
   readonly LayerNorm: LayerNorm;
   readonly dropout: Dropout;
 
-  constructor(config: BertConfig) {
+  constructor(config: EncoderConfig, { size: C = config.hidden_size, paddingPosition }: EmbeddingsOptions = {}) {
     super();
-    const C = config.hidden_size;
     this.word_embeddings = new Embedding(config.vocab_size, C, config.pad_token_id ?? undefined);
-    this.position_embeddings = new Embedding(config.max_position_embeddings, C);
+    this.position_embeddings = new Embedding(config.max_position_embeddings, C, paddingPosition);
     this.token_type_embeddings = new Embedding(config.type_vocab_size, C);
     this.LayerNorm = new LayerNorm(C, config.layer_norm_eps);
     this.dropout = new Dropout(config.hidden_dropout_prob);
   }
 
-  /** @param ids [B, T] @param types [B, T] @returns [B, T, C] */
-  forward(ids: Tensor, types: Tensor): Tensor {
-    const { word_embeddings: words, position_embeddings: positions, token_type_embeddings: typesTable } = this;
-    const tables = [words, positions, typesTable].map((table) => [table, Embedding] as const);
+  /** @param ids [B, T] @param types [B, T] @param positions [B, T]; 0, 1, 2, … unless given @returns [B, T, C] */
+  forward(ids: Tensor, types: Tensor, positions?: Tensor): Tensor {
+    const { word_embeddings: words, position_embeddings: places, token_type_embeddings: kinds } = this;
+    const tables = [words, places, kinds].map((table) => [table, Embedding] as const);
     const { weight, bias, eps } = this.LayerNorm;
-    if (!areOwn(...tables, [this.LayerNorm, LayerNorm], [this.dropout, Dropout]) || !weight || !bias) {
-      const places = arange(0, ids.shape[1], 1, { dtype: "i32" });
-      const sum = add(add(words.forward(ids), typesTable.forward(types)), positions.forward(places));
+    const own = areOwn(...tables, [this.LayerNorm, LayerNorm], [this.dropout, Dropout]);
+    if (positions || !own || !weight || !bias) {
+      const numbers = positions ?? arange(0, ids.shape[1], 1, { dtype: "i32" });
+      const sum = add(add(words.forward(ids), kinds.forward(types)), places.forward(numbers));
       return this.dropout.forward(this.LayerNorm.forward(sum));
     }
     return bertEmbeddingsNorm(
@@ -54,7 +64,7 @@ export class BertEmbeddings extends Module {
 export class BertPooler extends Module {
   readonly dense: Linear;
 
-  constructor(config: BertConfig) {
+  constructor(config: EncoderConfig) {
     super();
     this.dense = new Linear(config.hidden_size, config.hidden_size);
   }
@@ -89,19 +99,8 @@ export class BertModel extends BertPreTrainedModel {
   }
 
   /** @throws when ids, types or the length are beyond what the config allows */
-  forward(
-    inputs: ModelInputs,
-    { outputHiddenStates = false, outputAttentions = false }: OutputOptions = {},
-  ): BaseModelOutput {
+  forward(inputs: ModelInputs, options: OutputOptions = {}): BaseModelOutput {
     const { ids, types, mask } = prepareInputs(inputs, this.config);
-    const embedded = this.embeddings.forward(ids, types);
-    const keep = { hiddenStates: outputHiddenStates, attentions: outputAttentions };
-    const { last, hiddenStates, attentions } = this.encoder.forward(embedded, mask, keep);
-    return {
-      last_hidden_state: last,
-      ...(this.pooler && { pooler_output: this.pooler.forward(last) }),
-      hidden_states: hiddenStates,
-      attentions,
-    };
+    return runEncoder(this.encoder, this.embeddings.forward(ids, types), mask, options, this.pooler);
   }
 }

@@ -1,6 +1,6 @@
 import { denseActivation, Linear, Module } from "@gpugrad/nn";
 import type { Tensor } from "@gpugrad/tensor";
-import type { EncoderConfig } from "../encoder-config.ts";
+import type { LayersConfig } from "../encoder-config.ts";
 import { LayerStack, type StackedLayer } from "../layer-stack.ts";
 import { Attention, ResidualOutput } from "./attention.ts";
 
@@ -9,7 +9,7 @@ class Intermediate extends Module {
   readonly dense: Linear;
   readonly #act: string;
 
-  constructor(config: EncoderConfig) {
+  constructor(config: LayersConfig) {
     super();
     this.dense = new Linear(config.hidden_size, config.intermediate_size);
     this.#act = config.hidden_act;
@@ -26,7 +26,7 @@ export class EncoderLayer extends Module implements StackedLayer {
   readonly intermediate: Intermediate;
   readonly output: ResidualOutput;
 
-  constructor(config: EncoderConfig) {
+  constructor(config: LayersConfig) {
     super();
     this.attention = new Attention(config);
     this.intermediate = new Intermediate(config);
@@ -52,7 +52,7 @@ export class EncoderLayer extends Module implements StackedLayer {
 export class Encoder extends LayerStack<EncoderLayer> {
   readonly layer: EncoderLayer[];
 
-  constructor(config: EncoderConfig) {
+  constructor(config: LayersConfig) {
     super();
     this.layer = Array.from({ length: config.num_hidden_layers }, () => new EncoderLayer(config));
   }
