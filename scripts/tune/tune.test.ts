@@ -4,8 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { destroy, device, init } from "@gpugrad/tensor";
-import { matmulKernels } from "../../packages/tensor/src/ops/matmul/ladder.ts";
-import { force } from "../../packages/tensor/src/ops/matmul/choose.ts";
+import { ladders } from "../../packages/tensor/src/ops/ladders.ts";
 import { layer, tuneShape } from "./tune.ts";
 
 afterEach(destroy);
@@ -19,15 +18,16 @@ test("the products of a layer are timed, whatever is transposed; what computes w
     expect(times.map((t) => t.choice.split("/")[0])).toContain(usual);
     expect([...times].sort((x, y) => x.ms - y.ms)).toEqual(times);
   }
-  const honest = matmulKernels.registers.compute;
+  const { registers } = ladders.matmul.rungs;
+  const honest = registers.compute;
   try {
-    matmulKernels.registers.compute = () => {};
+    registers.compute = () => {};
     const { wrong } = await tuneShape(layer(40, 33, 48)[0]!, "f32");
     if (cpu) expect(wrong).toEqual(["registers"]);
   } finally {
-    matmulKernels.registers.compute = honest;
+    registers.compute = honest;
   }
-  expect(force.kernel).toBeUndefined();
+  expect(ladders.matmul.forced).toBeUndefined();
 });
 
 test("pnpm tune keeps what it measured where init() finds it", async () => {

@@ -1,8 +1,7 @@
-import { autocast, device, fromArray, matmul, type Tensor } from "@gpugrad/tensor";
-import { choiceFrom, chooseMatmul, tuningKey } from "../../packages/tensor/src/ops/matmul/choose.ts";
-import { matmulKernels } from "../../packages/tensor/src/ops/matmul/ladder.ts";
-import { type MatmulKernel, type MatmulSizes } from "../../packages/tensor/src/ops/matmul/task.ts";
-import { force } from "../../packages/tensor/src/ops/matmul/choose.ts";
+import { autocast, device, fromArray, matmul, withRung, type Tensor } from "@gpugrad/tensor";
+import { ladders } from "../../packages/tensor/src/ops/ladders.ts";
+import { chooseMatmul, tuningKey } from "../../packages/tensor/src/ops/matmul/choose.ts";
+import { type MatmulSizes } from "../../packages/tensor/src/ops/matmul/task.ts";
 
 /** A product as a layer has it: M × K by K × N, of which A or B lies transposed in memory. */
 export interface Shape {
@@ -34,19 +33,14 @@ export const layer = (tokens: number, inputs: number, outputs: number): Shape[] 
   { M: outputs, N: inputs, K: tokens, transposeA: true, transposeB: false },
 ];
 
-type KernelName = keyof typeof matmulKernels;
-
-/** What may be fastest where. Those for GPUs can take k in parts. */
-const forCpus: KernelName[] = ["subgroup", "registers"];
-const forGpus: KernelName[] = ["tiled", "tiledLarge", "matrixSmall", "matrixMedium", "matrixLarge", "matrixHalves"];
-
-/** All that suits, as a tuning names it. */
+/** All that may be fastest here, as a tuning names it. */
 function candidates(sizes: MatmulSizes): string[] {
   const { adapter } = device();
-  const suits = (name: KernelName): boolean => matmulKernels[name].suits(adapter, sizes);
   const splits = SPLITS.filter((s) => s === 1 || sizes.K / s >= 128);
-  const inParts = (name: KernelName): string[] => splits.map((s) => `${name}/${s}`);
-  const tiles = adapter.cpu ? forCpus.filter(suits) : forGpus.filter(suits).flatMap(inParts);
+  const tiles = Object.values(ladders.matmul.rungs)
+    .filter(({ fastOn }) => fastOn === (adapter.cpu ? "cpu" : "gpu"))
+    .filter((rung) => rung.suits(adapter, sizes))
+    .flatMap(({ name }) => (adapter.cpu ? name : splits.map((s) => `${name}/${s}`)));
   return Math.min(sizes.M, sizes.N) <= 32 ? [...tiles, "naive"] : tiles; // smaller than a tile
 }
 
@@ -62,31 +56,28 @@ export async function tuneShape(shape: Shape, precision: MatmulSizes["precision"
   const check = sampleOf(shape, aValues, bValues, precision);
 
   const usual = chooseMatmul(device().adapter, sizes);
-  const isUsual = (choice: string): boolean => choice.split("/")[0] === nameOf(usual);
+  const isUsual = (choice: string): boolean => choice.split("/")[0] === usual.name;
   const names = candidates(sizes);
-  const measured: Measured = { key: tuningKey(sizes), usual: nameOf(usual), times: [], wrong: [] };
+  const measured: Measured = { key: tuningKey(sizes), usual: usual.name, times: [], wrong: [] };
   const results: Tensor[] = []; // kept until all are checked: memory that is used again holds what is right
   const right: string[] = [];
   for (const choice of names) {
-    Object.assign(force, choiceFrom(choice));
-    const y = product(); // compiles
+    const y = withRung("matmul", choice, product); // compiles
     results.push(y);
     (check(await y.data()) ? right : measured.wrong).push(choice);
   }
   for (const y of results) y.dispose();
   for (const choice of right.sort((x, y) => Number(isUsual(y)) - Number(isUsual(x)))) {
     const best = Math.min(...measured.times.map((t) => t.ms));
-    Object.assign(force, choiceFrom(choice));
-    measured.times.push({ choice, ms: await time(product, best, BUDGET / names.length) });
+    measured.times.push({
+      choice,
+      ms: await withRung("matmul", choice, () => time(product, best, BUDGET / names.length)),
+    });
   }
-  Object.assign(force, { kernel: undefined, splits: undefined });
   for (const t of [a, b]) t.dispose();
   measured.times.sort((x, y) => x.ms - y.ms);
   return measured;
 }
-
-const nameOf = (kernel: MatmulKernel): string =>
-  Object.entries<MatmulKernel>(matmulKernels).find(([, other]) => other === kernel)![0];
 
 /** The least time of a run, in milliseconds: runs are counted up until they take a while together, or the budget is spent. Hopeless ones run twice. */
 async function time(work: () => Tensor, best: number, budget: number): Promise<number> {

@@ -4,10 +4,8 @@ import "@gpugrad/autograd";
 import * as gg from "@gpugrad/tensor";
 import { empty, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
 import { Adafactor, Adam, AdamW, clipFactor, clipGradNorm, clipGradValue, GradScaler, SGD } from "@gpugrad/train";
-import { attentionVariants } from "../../packages/tensor/src/ops/attention/ladder.ts";
-import { matmulKernels } from "../../packages/tensor/src/ops/matmul/ladder.ts";
-import { type MatmulKernel } from "../../packages/tensor/src/ops/matmul/task.ts";
-import { force } from "../../packages/tensor/src/ops/matmul/choose.ts";
+import type { Rung } from "../../packages/tensor/src/ops/ladder.ts";
+import { ladders, type LadderName, type RungOf } from "../../packages/tensor/src/ops/ladders.ts";
 
 /** Lengths of rows: odd ones, whole vec4s, and those on either side of a choice. */
 const LENGTHS = [
@@ -26,6 +24,13 @@ function both(shapes: Shape[], op: (...tensors: Tensor[]) => Tensor): void {
   for (const t of tensors) t.requiresGrad = true;
   const y = op(...tensors);
   y.backward({ gradient: empty(y.shape) });
+}
+
+/** Does `work` with each rung of a ladder that this adapter can run. */
+function withEachRung<L extends LadderName>(name: L, sizes: Parameters<RungOf<L>["suits"]>[1], work: () => void): void {
+  for (const rung of Object.values<Rung<typeof sizes>>(ladders[name].rungs)) {
+    if (rung.suits(gg.device().adapter, sizes)) gg.withRung(name, rung.name, work);
+  }
 }
 
 /** Everything, room by room; a room that fails is told, the others go on. */
@@ -217,17 +222,12 @@ export const rooms: Record<string, () => void> = {
       both([[2048, 768], [3072, 768], [3072]], gg.linear);
       both([[2048, 3072], [768, 3072], [768]], gg.linear);
     };
-    // Whatever of the table can run here, and not only what is chosen.
-    const { adapter } = gg.device();
+    // Whatever of the ladder can run here, and not only what is chosen.
     const usual = { M: 128, N: 128, K: 128, batches: 1 };
     for (const precision of ["f32", "f16"] as const) {
-      const kernels = Object.values(matmulKernels as Record<string, MatmulKernel>);
-      for (const kernel of [undefined, ...kernels.filter((k) => k.suits(adapter, { ...usual, precision }))]) {
-        force.kernel = kernel;
-        gg.autocast(products, { dtype: precision });
-      }
+      gg.autocast(products, { dtype: precision });
+      withEachRung("matmul", { ...usual, precision }, () => gg.autocast(products, { dtype: precision }));
     }
-    force.kernel = undefined;
   },
 
   attention() {
@@ -237,16 +237,16 @@ export const rooms: Record<string, () => void> = {
     const every = [{}, keys, scores]
       .flatMap((o) => [o, { ...o, isCausal: true }])
       .flatMap((o) => [o, { ...o, dropoutP: 0.1 }]);
-    for (const variant of Object.keys(attentionVariants) as (keyof typeof attentionVariants)[]) {
-      for (const headDim of HEAD_DIMS.filter((D) => attentionVariants[variant].suits(D, gg.device().adapter))) {
+    for (const headDim of HEAD_DIMS) {
+      withEachRung("attention", { headDim }, () => {
         for (const options of headDim === 64 ? every : [most]) {
           const shape = [2, 3, 40, headDim];
           const call = (): void =>
-            both([shape, shape, shape], (q, k, v) => gg.scaledDotProductAttention(q, k, v, { ...options, variant }));
+            both([shape, shape, shape], (q, k, v) => gg.scaledDotProductAttention(q, k, v, options));
           call();
           if (headDim === 64) gg.autocast(call);
         }
-      }
+      });
     }
     const mask = floats(2, 1, 40, 40);
     mask.requiresGrad = true;

@@ -1,11 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { autocast, computeType } from "./autocast.ts";
 import { f16Bits, f16Value } from "./dtype.ts";
-import { matmulKernels } from "./ops/matmul/ladder.ts";
-import { type MatmulKernel } from "./ops/matmul/task.ts";
+import { ladders, withRung } from "./ops/ladders.ts";
 import { matmul } from "./ops/matmul/matmul.ts";
 import { matmulReference } from "./ops/matmul/matmul.reference.ts";
-import { force } from "./ops/matmul/choose.ts";
 import { device } from "./runtime/init.ts";
 import { scope } from "./scope.ts";
 import { fromArray } from "./factories.ts";
@@ -32,19 +30,18 @@ describe("autocast", () => {
     const wantDa = matmulReference(ndArray([M, N], rounded(dy)), ndArray([K, N], rounded(b)), {
       transposeB: true,
     }).data;
-    for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
-      if (!kernel.suits(device().adapter, { M, N, K, batches: 1, precision: "f16" })) continue;
-      force.kernel = kernel;
-      const [y, da] = scope(() => {
+    for (const rung of Object.values(ladders.matmul.rungs)) {
+      if (!rung.suits(device().adapter, { M, N, K, batches: 1, precision: "f16" })) continue;
+      const both = () => {
         const { output, saved } = autocast(() => matmul.definition.forward(fromArray(a, [M, K]), fromArray(b, [K, N])));
         const { backward } = matmul.definition;
         if (typeof backward !== "function") throw new Error("matmul has a gradient");
-        return [output, backward(saved, fromArray(dy, [M, N]), { a: true, b: false }).a!];
-      });
-      force.kernel = undefined;
+        return [output, backward(saved, fromArray(dy, [M, N]), { a: true, b: false }).a!] as const;
+      };
+      const [y, da] = withRung("matmul", rung.name, () => scope(both));
       const tolerance = { rtol: 1e-5, atol: 2e-5 };
-      expectClose(await y.data(), want, tolerance, kernel.name);
-      expectClose(await da.data(), wantDa, tolerance, `${kernel.name}, gradient of a`);
+      expectClose(await y.data(), want, tolerance, rung.kernel);
+      expectClose(await da.data(), wantDa, tolerance, `${rung.kernel}, gradient of a`);
       y.dispose();
       da.dispose();
     }

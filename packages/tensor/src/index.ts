@@ -43,6 +43,7 @@ export { hooks, type Backward, type Call, type NotDifferentiable, type Recorder 
 export { provenance } from "./provenance.ts";
 export { numerics } from "./debug.ts";
 
+export { withRung } from "./ops/ladders.ts";
 export { clone } from "./ops/clone/clone.ts";
 export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";

@@ -1,4 +1,7 @@
+import type { Rung } from "../ops/ladder.ts";
+import { ladders, withRung, type LadderName, type RungOf } from "../ops/ladders.ts";
 import type { Backward } from "../recorder.ts";
+import { device } from "../runtime/init.ts";
 import { sizeOf, type Shape } from "../shape.ts";
 import { fromArray } from "../factories.ts";
 import type { Tensor } from "../tensor.ts";
@@ -18,7 +21,7 @@ export interface BenchCase {
   /** Too much for a CPU adapter. */
   gpuOnly?: boolean;
   /** The ladder: other ways to compute the same, the simplest first. */
-  rungs?: readonly Pick<Rung, "name" | "idea" | "suits">[];
+  rungs?: readonly Pick<BenchRung, "name" | "idea" | "suits">[];
   /** Makes the inputs, `sets` times; the workload then runs the op, or the rung with this index. */
   prepare(sets?: number, rung?: number): Workload;
 }
@@ -30,17 +33,32 @@ export interface Workload {
   verify(result: Tensor | readonly Tensor[]): Promise<void>;
 }
 
-/** A rung of a ladder: a kernel, and the one idea it adds. */
-export interface Rung<A extends readonly unknown[] = Tensor[], R = Tensor> {
+/** Another way to compute what the op does: with a rung of a ladder, or by other ops. */
+export interface BenchRung {
   /** Its WGSL file: `softmax-rows.wgsl`. */
   name: string;
   /** What is new in it, in one line. */
   idea: string;
-  /** What the op does, with this kernel; called with the same tensors. */
-  run: (...args: A) => R;
   /** Whether this adapter can run it; each can, unless said otherwise. */
   suits?: () => boolean;
+  /** Does the op's work so. */
+  inside?: <T>(work: () => T) => T;
+  /** What is called instead of the op, with the same tensors. */
+  run?: (...tensors: Tensor[]) => Tensor;
 }
+
+/** The rungs of a ladder for the sizes of a case. `suffix`: of the kernels of a backward. */
+export const rungsOf = <L extends LadderName>(
+  name: L,
+  sizes: Parameters<RungOf<L>["suits"]>[1],
+  suffix = "",
+): BenchRung[] =>
+  Object.values<Rung<typeof sizes>>(ladders[name].rungs).map((rung) => ({
+    name: rung.kernel.replace(/^\S+/, `$&${suffix}.wgsl`),
+    idea: rung.idea,
+    suits: () => rung.suits(device().adapter, sizes),
+    inside: (work) => withRung(name, rung.name, work),
+  }));
 
 /** What passes: |got − want| ≤ atol + rtol · |want|; 1e-4 each unless said otherwise. */
 export interface Tolerance {
@@ -79,11 +97,12 @@ export interface OpBench extends Inputs {
   reference: (...arrays: NdArray[]) => NdArray;
   /** What op and rungs get instead of the tensors; made of them once, and not timed. */
   setup?: (...tensors: Tensor[]) => Tensor[];
-  rungs?: readonly Rung[];
+  rungs?: readonly BenchRung[];
   tolerance?: Tolerance;
 }
 
 const SLICES = 16;
+const atOnce = <T>(work: () => T): T => work();
 
 /** A case of one op. */
 export function benchOp(name: string, spec: OpBench): BenchCase {
@@ -99,9 +118,9 @@ export function benchOp(name: string, spec: OpBench): BenchCase {
     prepare(sets = 1, rung) {
       const values = valuesOf(spec);
       const inputs = Array.from({ length: sets }, () => setup(...values.map((v, i) => upload(v, shapes[i]!))));
-      const run = rung === undefined ? op : rungs[rung]!.run;
+      const { run = op, inside = atOnce } = rung === undefined ? {} : rungs[rung]!;
       return {
-        run: (set) => run(...inputs[set % sets]!),
+        run: (set) => inside(() => run(...inputs[set % sets]!)),
         async verify(result) {
           const got = await (result as Tensor).data();
           const { arrays, rows, count } = slicesOf(spec, values);
@@ -130,9 +149,7 @@ export interface BackwardBench extends Inputs {
   reference: (...arrays: NdArray[]) => NdArray;
   /** The inputs, by their names in the op, that get a gradient; all unless said otherwise. */
   needs?: string[];
-  /** Each gets what forward saved, and dy; gives the gradients that are needed, in the order of the op's inputs. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each op saves something else, and the rung knows what
-  rungs?: readonly Rung<[saved: any, dy: Tensor], Tensor[]>[];
+  rungs?: readonly BenchRung[];
   /** Largest error of a gradient, as a share of its norm; 1e-3 unless said otherwise. */
   tolerance?: number;
   /** Surrounds forward: `autocast`, say. */
@@ -144,7 +161,7 @@ export interface BackwardBench extends Inputs {
  * step there makes to Σ y · dy in float64. dy is 0 there but for the slices that the reference computes.
  */
 export function benchBackward(name: string, spec: BackwardBench): BenchCase {
-  const { shapes, op, args = [], reference, rungs = [], flops = 0, tolerance = 1e-3, inside = (work) => work() } = spec;
+  const { shapes, op, args = [], reference, rungs = [], flops = 0, tolerance = 1e-3, inside = atOnce } = spec;
   const resultShape = spec.result ?? shapes[0]!;
   const forward = (tensors: Tensor[]) => inside(() => op.definition.forward(...([...tensors, ...args] as never[])));
 
@@ -175,8 +192,8 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
       type Set = ReturnType<typeof makeSet>;
       const made = Array.from({ length: sets }, makeSet);
       const gradients = ({ saved, needs, names }: Set, dy: Tensor): Tensor[] => {
-        if (rung !== undefined) return rungs[rung]!.run(saved, dy);
-        const byName = (op.definition.backward as Backward)(saved as never, dy, needs);
+        const { inside: within = atOnce } = rung === undefined ? {} : rungs[rung]!;
+        const byName = within(() => (op.definition.backward as Backward)(saved as never, dy, needs));
         return names.map((key) => byName[key]!);
       };
       return {

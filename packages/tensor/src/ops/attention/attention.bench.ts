@@ -1,30 +1,13 @@
 import { Generator, uniformFloat } from "../../random.ts";
-import { device } from "../../runtime/init.ts";
-import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
+import { benchBackward, benchOp, rungsOf, type BenchCase } from "../../testing/bench-op.ts";
 import type { NdArray } from "../../testing/nd-array.ts";
 import { attentionReference } from "./attention.reference.ts";
 import { attention, scaledDotProductAttention, type AttentionOptions } from "./attention.ts";
-import { attentionVariants, type AttentionVariant } from "./ladder.ts";
 
 const shapesOf = (B: number, H: number, T: number, D: number) => Array.from({ length: 3 }, () => [B, H, T, D]);
 
 /** Two products of Tq × Tk × D each; backward makes the first of them again, and four more. */
 const flopsOf = (B: number, H: number, T: number, D: number): number => 4 * B * H * T * T * D;
-
-const rung = (variant: AttentionVariant, name: string, idea: string): Rung => ({
-  name,
-  idea,
-  suits: () => attentionVariants[variant].suits(64, device().adapter),
-  run: (q, k, v) => scaledDotProductAttention(q, k, v, { variant }),
-});
-
-const rungs = [
-  rung("naive", "attention-naive.wgsl", "one invocation per query, two passes over the keys"),
-  rung("online", "attention-online.wgsl", "online softmax: one pass"),
-  rung("tiled", "attention-tiled.wgsl", "tiles in workgroup memory, 4 × 4 blocks in registers"),
-  rung("registers", "attention-registers.cpu.wgsl", "the same blocks without workgroup memory"),
-  rung("subgroup", "attention-subgroup.cpu.wgsl", "eight lanes share their loads"),
-];
 
 const forward = (B: number, H: number, T: number, D: number): BenchCase =>
   benchOp(`sdpa_B${B}H${H}S${T}D${D}`, {
@@ -33,7 +16,7 @@ const forward = (B: number, H: number, T: number, D: number): BenchCase =>
     reference: (q, k, v) => attentionReference(q, k, v, undefined),
     sliced: 3,
     flops: flopsOf(B, H, T, D),
-    rungs: T === 128 && B === 4 ? rungs : [],
+    rungs: T === 128 && B === 4 ? rungsOf("attention", { headDim: D }) : [],
   });
 
 /** Keys of each text that its mask lets through: the least there is to compute. */

@@ -24,7 +24,10 @@ import {
   scaledDotProductAttentionWithLse,
   type AttentionOptions,
 } from "./attention.ts";
-import { attentionVariants, type AttentionVariant } from "./ladder.ts";
+import { withRung } from "../ladders.ts";
+import { attentionLadder } from "./ladder.ts";
+
+type RungName = keyof typeof attentionLadder.rungs;
 
 const LOWEST = -3.4028234663852886e38;
 
@@ -33,7 +36,7 @@ interface Case extends Pick<AttentionOptions, "isCausal" | "scale" | "dropoutP" 
   size: readonly [number, number, number, number, number];
   mask?: { shape: Shape; dtype: "bool" | "f32"; value: (b: number, h: number, i: number, j: number) => number };
   /** The kernels that run it; all that can, unless said otherwise. */
-  only?: readonly AttentionVariant[];
+  only?: readonly RungName[];
 }
 
 const padding = (lengths: number[], Tk: number): NonNullable<Case["mask"]> => ({
@@ -43,8 +46,8 @@ const padding = (lengths: number[], Tk: number): NonNullable<Case["mask"]> => ({
 });
 
 /** CPU drivers take seconds to compile the others, so those get few cases, which do several things at once. */
-const light: readonly AttentionVariant[] = ["naive", "online", "subgroup"];
-const short: readonly AttentionVariant[] = [...light, "registers"];
+const light: readonly RungName[] = ["naive", "online", "subgroup"];
+const short: readonly RungName[] = [...light, "registers"];
 
 const additive = (B: number, Tq: number, Tk: number): NonNullable<Case["mask"]> => ({
   shape: [B, 1, Tq, Tk],
@@ -134,8 +137,17 @@ const backward = attention.definition.backward as (
 
 const toDevice = (x: NdArray): Tensor => fromArray(Float32Array.from(x.data), x.shape);
 
+/** Forward with this rung, which backward takes as well. */
+const forwardWith = (
+  rung: RungName,
+  [q, k, v]: [NdArray, NdArray, NdArray],
+  mask?: Tensor,
+  options?: AttentionOptions,
+) =>
+  withRung("attention", rung, () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, options));
+
 /** Compares forward and all gradients with float64; `exact` false where factors are rounded on the way. */
-async function compare(variant: AttentionVariant, c: Case, { f16 = false, large = false } = {}): Promise<void> {
+async function compare(rung: RungName, c: Case, { f16 = false, large = false } = {}): Promise<void> {
   const before = undisposed();
   const { q, k, v, dy, full, small, dropout } = inputsOf(c);
   const { isCausal, scale, layout, dropoutP } = c;
@@ -151,8 +163,8 @@ async function compare(variant: AttentionVariant, c: Case, { f16 = false, large 
 
   const got = scope(() => {
     const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-    const call = { ...options, variant, generator: sameAgain(), ...(dropoutP !== undefined && { dropoutP }) };
-    const forward = () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
+    const call = { ...options, generator: sameAgain(), ...(dropoutP !== undefined && { dropoutP }) };
+    const forward = () => forwardWith(rung, [q, k, v], mask, call);
     const { output, saved } = f16 ? autocast(forward) : forward();
     const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true, mask: true });
     return { y: output, ...gradients };
@@ -194,7 +206,7 @@ const small: Record<string, Case> = {
  * Puts a NaN into the first, a middle and the last element of each input: y and the gradients have to be NaN where the formula is, but
  * for what comes of hidden keys, which some kernels skip.
  */
-async function compareNaN(variant: AttentionVariant, c: Case, { f16 = false } = {}): Promise<void> {
+async function compareNaN(rung: RungName, c: Case, { f16 = false } = {}): Promise<void> {
   const { q, k, v, dy, full, small, dropout } = inputsOf(c);
   const { isCausal = false, dropoutP = 0 } = c;
   const settings = { isCausal, boolean: c.mask?.dtype === "bool", ...(dropout && { dropout }) };
@@ -206,8 +218,8 @@ async function compareNaN(variant: AttentionVariant, c: Case, { f16 = false } = 
       const least = attentionReferenceWithGradients(q, k, v, full, { ...settings, skipsHidden: true }, dy);
       const got = scope(() => {
         const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-        const call = { isCausal, dropoutP, variant, generator: sameAgain() };
-        const forward = () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), mask, call);
+        const call = { isCausal, dropoutP, generator: sameAgain() };
+        const forward = () => forwardWith(rung, [q, k, v], mask, call);
         const { output, saved } = f16 ? autocast(forward) : forward();
         const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true });
         return { y: output, dq: gradients.q!, dk: gradients.k!, dv: gradients.v! };
@@ -239,18 +251,18 @@ const roundedToF16 = ({ shape, data }: NdArray): NdArray =>
     }),
   );
 
-describe.each(Object.keys(attentionVariants) as AttentionVariant[])("attention, %s kernels", (variant) => {
+describe.each(Object.keys(attentionLadder.rungs) as RungName[])("attention, %s kernels", (rung) => {
   withDevice();
   const runs = ({ size, only }: Case) =>
-    (!only || only.includes(variant)) && attentionVariants[variant].suits(size[4], device().adapter);
+    (!only || only.includes(rung)) && attentionLadder.rungs[rung].suits(device().adapter, { headDim: size[4] });
   test.each(cases)("%j", async (c) => {
-    if (runs(c)) await compare(variant, c); // otherwise another's case, or another adapter's kernels
+    if (runs(c)) await compare(rung, c); // otherwise another's case, or another adapter's kernels
   });
 
   test.each(Object.entries(small))("%s: float64's numbers, and NaN stays NaN", async (_name, c) => {
     if (!runs(c)) return;
-    await compare(variant, c);
-    await compareNaN(variant, c);
+    await compare(rung, c);
+    await compareNaN(rung, c);
   });
 
   // The formula gives dp − δ = 0 where a query sees one key, so any difference in rounding between the kernels shows.
@@ -258,7 +270,7 @@ describe.each(Object.keys(attentionVariants) as AttentionVariant[])("attention, 
     const c: Case = { size: [1, 2, 7, 1, 8] };
     if (!runs(c)) return;
     const { q, k, v, dy } = inputsOf(c);
-    const forward = () => attention.definition.forward(toDevice(q), toDevice(k), toDevice(v), undefined, { variant });
+    const forward = () => forwardWith(rung, [q, k, v]);
     const { output, saved } = f16 ? autocast(forward) : forward();
     const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: false });
     const value = f16 ? roundedToF16(v) : v;
@@ -270,7 +282,7 @@ describe.each(Object.keys(attentionVariants) as AttentionVariant[])("attention, 
 
   test("autocast rounds the factors to f16", async () => {
     const c: Case = { size: [2, 1, 5, 67, 8], mask: padding([67, 30], 67), layout: "BTHD" };
-    if (runs(c)) await compare(variant, c, { f16: true });
+    if (runs(c)) await compare(rung, c, { f16: true });
   });
 });
 

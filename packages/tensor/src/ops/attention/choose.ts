@@ -1,9 +1,13 @@
+import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
-import { variantOf, type AttentionVariant } from "./ladder.ts";
+import { attentionLadder, type AttentionRung, type AttentionSizes } from "./ladder.ts";
 
-/** Which rung for which device and head dimension: the first that suits. */
-export function chooseAttention(headDim: number): AttentionVariant {
-  const { adapter } = device();
-  const order: AttentionVariant[] = adapter.cpu ? ["subgroup", "registers"] : ["tiled"];
-  return order.find((name) => variantOf(name).suits(headDim, adapter)) ?? "online";
+/** Which rung for which device and head dimension, by rule: the first that suits. */
+export function chooseAttention(adapter: AdapterInfo, sizes: AttentionSizes): AttentionRung {
+  const { online, subgroup, registers, tiled } = attentionLadder.rungs;
+  const order = adapter.cpu ? [subgroup, registers] : [tiled];
+  return order.find((rung) => rung.suits(adapter, sizes)) ?? online;
 }
+
+export const choose = (sizes: AttentionSizes): AttentionRung =>
+  attentionLadder.forced?.rung ?? chooseAttention(device().adapter, sizes);

@@ -1,7 +1,9 @@
-import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
-import { kernel, type Kernel, type Params } from "../../runtime/kernel.ts";
+import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
+import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
+import type { Tensor } from "../../tensor.ts";
+import { ladder, type Rung, type Unnamed } from "../ladder.ts";
 import dkvNaiveCode from "./attention-dkv-naive.wgsl";
 import dkvSubgroupCode from "./attention-dkv-subgroup.cpu.wgsl";
 import dkvRegistersCode from "./attention-dkv-registers.cpu.wgsl";
@@ -15,6 +17,7 @@ import onlineCode from "./attention-online.wgsl";
 import registersCode from "./attention-registers.cpu.wgsl";
 import subgroupCode from "./attention-subgroup.cpu.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
+import { dropping, paramsOf, type Plan } from "./plan.ts";
 
 export type Pass = "forward" | "dq" | "dkv";
 
@@ -23,20 +26,45 @@ interface Tuning {
   /** Values of its constants. */
   consts?: Record<string, number>;
   overrides?: Record<string, number>;
-  /** Fields of Params that only this variant has. */
+  /** Fields of Params that only these kernels have. */
   params?: Params;
   /** Queries (keys for dk and dv) that a workgroup takes. */
   rows: number;
 }
 
-/** A rung of the ladder: three kernels. All rungs give the same results, up to rounding. */
-export interface Variant {
+/** What a choice of kernels depends on. */
+export type AttentionSizes = Pick<Plan, "headDim">;
+
+/** One of the three passes of a call, over `tokens` rows of each head. */
+export interface AttentionTask extends Plan {
+  pass: Pass;
+  tokens: number;
+  tensors: Record<string, Tensor>;
+}
+
+export type AttentionRung = Rung<AttentionSizes, AttentionTask>;
+
+/** Three kernels, and how they are started. */
+interface Passes extends Pick<AttentionRung, "kernel" | "idea" | "suits"> {
   kernels: Record<Pass, Kernel>;
-  /** Whether this device can run it. */
-  suits: (headDim: number, adapter: AdapterInfo) => boolean;
   /** Elements behind one index of a binding. */
   width: 1 | 4;
   tuning: (pass: Pass, headDim: number) => Tuning;
+}
+
+function rungOf({ kernels, width, tuning, ...rest }: Passes): Unnamed<AttentionRung> {
+  return {
+    ...rest,
+    compute(task) {
+      const { pass, headDim, batchHeads, tokens, tensors } = task;
+      const { consts, overrides, params, rows } = tuning(pass, headDim);
+      const code = consts ? specialize(kernels[pass], consts) : kernels[pass];
+      run(dropping(code, task, width === 4 ? "kept_four" : "kept"), tensors, paramsOf(task, params, width), {
+        workgroups: batchHeads * ceilDiv(tokens, rows),
+        overrides: { ...task.overrides, ...overrides },
+      });
+    },
+  };
 }
 
 /** Bytes of workgroup memory that the tiled kernels take, of which the forward one takes most: left, right and parts. */
@@ -53,39 +81,33 @@ const plain = {
   suits: () => true,
   width: 1,
   tuning: (_pass, headDim) => ({ params: { head_dim: headDim }, rows: 64 }),
-} satisfies Omit<Variant, "kernels">;
+} satisfies Partial<Passes>;
 
-/** The ladder: the same result from ever fewer reads. */
-export const attentionVariants = {
-  /** Two passes over the keys for each query. */
-  naive: {
+/** The same result from ever fewer reads. */
+const rungs = {
+  naive: rungOf({
+    kernel: "attention-naive",
+    idea: "one invocation per query, two passes over the keys",
     ...plain,
     kernels: { forward: kernel("ops/attention/attention-naive.wgsl", naiveCode), ...naiveBackward },
-  },
-  /** One pass: online softmax. Backward has no softmax to make, so it is the naive one. */
-  online: {
+  }),
+  // Backward has no softmax to make, so it is the naive one.
+  online: rungOf({
+    kernel: "attention-online",
+    idea: "online softmax: one pass",
     ...plain,
     kernels: { forward: kernel("ops/attention/attention-online.wgsl", onlineCode), ...naiveBackward },
-  },
-  /** Blocks in registers: for CPUs without fast subgroups. */
-  registers: {
-    kernels: {
-      forward: kernel("ops/attention/attention-registers.cpu.wgsl", registersCode),
-      dq: kernel("ops/attention/attention-dq-registers.cpu.wgsl", dqRegistersCode),
-      dkv: kernel("ops/attention/attention-dkv-registers.cpu.wgsl", dkvRegistersCode),
-    },
-    suits: (headDim, { cpu }) => cpu && headDim % 4 === 0 && headDim <= 256,
-    width: 4,
-    tuning: (_pass, headDim) => ({ consts: { VECTORS: headDim / 4 }, params: { vectors: headDim / 4 }, rows: 32 }),
-  },
-  /** Tiles in workgroup memory: for GPUs. */
-  tiled: {
+  }),
+  // For GPUs.
+  tiled: rungOf({
+    kernel: "attention-tiled",
+    idea: "tiles in workgroup memory, 4 × 4 blocks in registers",
     kernels: {
       forward: kernel("ops/attention/attention-tiled.wgsl", tiledCode),
       dq: kernel("ops/attention/attention-dq-tiled.wgsl", dqTiledCode),
       dkv: kernel("ops/attention/attention-dkv-tiled.wgsl", dkvTiledCode),
     },
-    suits: (headDim, { workgroupBytes }) =>
+    suits: ({ workgroupBytes }, { headDim }) =>
       headDim % 4 === 0 && headDim <= 128 && tiledBytes("forward", headDim, 1) <= workgroupBytes,
     width: 4,
     tuning(pass, headDim) {
@@ -97,15 +119,30 @@ export const attentionVariants = {
       const consts = { VECTORS, OWN: ceilDiv(VECTORS, 8), DEPTH, RUNS };
       return { consts, overrides: { UNROLL: cpu ? 0 : 1 }, params: { one: 1 }, rows: 64 };
     },
-  },
-  /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
-  subgroup: {
+  }),
+  // For CPUs without fast subgroups.
+  registers: rungOf({
+    kernel: "attention-registers.cpu",
+    idea: "the same blocks without workgroup memory",
+    kernels: {
+      forward: kernel("ops/attention/attention-registers.cpu.wgsl", registersCode),
+      dq: kernel("ops/attention/attention-dq-registers.cpu.wgsl", dqRegistersCode),
+      dkv: kernel("ops/attention/attention-dkv-registers.cpu.wgsl", dkvRegistersCode),
+    },
+    suits: ({ cpu }, { headDim }) => cpu && headDim % 4 === 0 && headDim <= 256,
+    width: 4,
+    tuning: (_pass, headDim) => ({ consts: { VECTORS: headDim / 4 }, params: { vectors: headDim / 4 }, rows: 32 }),
+  }),
+  // For CPUs with fast subgroups.
+  subgroup: rungOf({
+    kernel: "attention-subgroup.cpu",
+    idea: "eight lanes share their loads",
     kernels: {
       forward: kernel("ops/attention/attention-subgroup.cpu.wgsl", subgroupCode),
       dq: kernel("ops/attention/attention-dq-subgroup.cpu.wgsl", dqSubgroupCode),
       dkv: kernel("ops/attention/attention-dkv-subgroup.cpu.wgsl", dkvSubgroupCode),
     },
-    suits: (headDim, { cpu, subgroupSize: [min, max] }) =>
+    suits: ({ cpu, subgroupSize: [min, max] }, { headDim }) =>
       cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
     width: 4,
     tuning(pass, headDim) {
@@ -118,9 +155,7 @@ export const attentionVariants = {
           : { VECTORS, ROWS: own, KEYS: step };
       return { consts, params: { vectors: VECTORS * own }, rows: 8 * own };
     },
-  },
-} satisfies Record<string, Variant>;
+  }),
+} satisfies Record<string, Unnamed<AttentionRung>>;
 
-export type AttentionVariant = keyof typeof attentionVariants;
-
-export const variantOf = (name: AttentionVariant): Variant => attentionVariants[name];
+export const attentionLadder = ladder<AttentionRung, keyof typeof rungs>(rungs);

@@ -1,8 +1,7 @@
-import { benchBackward, benchOp, type BenchCase } from "../../testing/bench-op.ts";
+import { benchBackward, benchOp, rungsOf, type BenchCase } from "../../testing/bench-op.ts";
 import { linear, linearGelu } from "../matmul/linear.ts";
 import { linearGeluReference } from "../matmul/linear.reference.ts";
 import { geluReference } from "./elementwise.reference.ts";
-import { geluKernels } from "./gelu-kernels.ts";
 import { gelu, type GeluOptions } from "./unary.ts";
 
 type Which = NonNullable<GeluOptions["approximate"]>;
@@ -12,16 +11,7 @@ const geluOf = (shape: number[], approximate: Which = "none"): BenchCase =>
     shapes: [shape],
     op: (x) => gelu(x, { approximate }),
     reference: (x) => geluReference(x, { approximate }),
-    ...(approximate === "none" && {
-      rungs: [
-        { name: "gelu-naive.wgsl", idea: "one invocation per element", run: (x) => geluKernels.naive.compute(x) },
-        {
-          name: "unary.wgsl",
-          idea: "four elements per invocation: 16-byte reads and writes",
-          run: (x) => geluKernels.fours.compute(x),
-        },
-      ],
-    }),
+    rungs: approximate === "none" ? rungsOf("gelu", {}) : [],
   });
 
 const backwardOf = (shape: number[], approximate: Which = "none"): BenchCase =>

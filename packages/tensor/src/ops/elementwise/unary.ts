@@ -1,10 +1,11 @@
 import { defineOp } from "../../define-op.ts";
 import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
-import type { Tensor } from "../../tensor.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { applyBinary, applyUnary, applyUnaryBackward, type Operand, type UnaryFunction } from "./apply.ts";
 import { filled } from "./fill.ts";
+import { geluLadder } from "./ladder.ts";
 import { inDType, promote } from "./promote.ts";
 
 // Results are f32 of x's shape. i32 and u32 keep their dtype where the function has whole results; else they become f32 first,
@@ -109,6 +110,13 @@ export function geluFunction({ approximate = "none" }: GeluOptions): "gelu" | "g
   return approximate === "tanh" ? "gelu_tanh" : "gelu";
 }
 
+function exactGelu(given: Tensor): Tensor {
+  const x = isFloat(given.dtype) ? given : cast(given, "f32");
+  const y = empty(x.shape);
+  (geluLadder.forced?.rung ?? geluLadder.rungs.fours).compute({ x, y });
+  return y;
+}
+
 /**
  * GELU: x Φ(x), with Φ the share of the standard normal distribution below x. `approximate: "tanh"` takes
  * x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))) instead, as GPT-2 and Transformers' `gelu_new` do.
@@ -118,7 +126,11 @@ export const gelu = defineOp("gelu", {
   takes: { x: "tensor", options: geluTakes },
   forward(x: Tensor, options: GeluOptions = {}) {
     const fn = geluFunction(options);
-    return { output: forward(fn, x), inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x, fn } as const };
+    return {
+      output: fn === "gelu" ? exactGelu(x) : forward(fn, x),
+      inputs: { x: isFloat(x.dtype) ? x : undefined },
+      saved: { x, fn } as const,
+    };
   },
   backward: ({ x, fn }, dy) => ({ x: applyUnaryBackward(fn, x, dy) }),
 });

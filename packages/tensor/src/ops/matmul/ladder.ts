@@ -5,13 +5,14 @@ import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import type { Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
+import { ladder, type Unnamed } from "../ladder.ts";
 import storeGeluVectorsCode from "./epilogue-gelu-store-vectors.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
 import subgroupMatrixCode from "./matmul-subgroup-matrix.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
 import tiledCode from "./matmul-tiled.wgsl";
-import { aligned, bindings, inPlace, placesOf, rounding, sizesOf, stridesOf, type MatmulKernel } from "./task.ts";
+import { aligned, bindings, inPlace, placesOf, rounding, sizesOf, stridesOf, type MatmulRung } from "./task.ts";
 import {
   computePacked,
   computeTiles,
@@ -29,15 +30,15 @@ const subgroupKernels = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", sub
 const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode, storeGeluVectorsCode);
 
 /**
- * The ladder: the same product, computed with ever fewer reads.
+ * The same product, computed with ever fewer reads.
  *
- * The last three fuse a gelu, which saves reading C back. On lavapipe (two cores) x [2048, 384], weight [1536, 384] takes 41.0 ms so, and
- * 42.3 ms with a pass of its own, but the further pipeline 0.6 s to compile, once.
+ * Tiles in registers of a subgroup or workgroup fuse a gelu, which saves reading C back. On lavapipe (two cores) x [2048, 384], weight
+ * [1536, 384] takes 41.0 ms so, and 42.3 ms with a pass of its own, but the further pipeline 0.6 s to compile, once.
  */
-export const matmulKernels = {
-  /** One invocation per element: for small products, and for readers. */
+const rungs = {
   naive: {
-    name: "matmul-naive",
+    kernel: "matmul-naive",
+    idea: "one invocation per element: two loads for every multiply-add", // for small products, and for readers
     suits: () => true,
     fusesGelu: false,
     compute: (task) =>
@@ -46,50 +47,53 @@ export const matmulKernels = {
         overrides: rounding(task),
       }),
   },
-  /** Nothing but registers: for CPUs without fast subgroups. */
-  registers: {
-    name: "matmul-registers",
-    suits: (_adapter, sizes) => fits(sizes),
-    fusesGelu: false,
-    compute: (task) => computePacked({ plain: registersKernel }, task, 64, 64),
-  },
-  /** One subgroup of eight lanes per tile: for CPUs with fast subgroups. */
-  subgroup: {
-    name: "matmul-subgroup.cpu",
-    suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
-    fusesGelu: true,
-    compute: (task) => computePacked(subgroupKernels, task, 64, 32),
-  },
-  /** A tile in workgroup memory, an element per invocation: for readers. */
   workgroupTile: {
-    name: "matmul-workgroup-tile",
+    kernel: "matmul-workgroup-tile",
+    idea: "a tile in workgroup memory is shared: sixteen times fewer loads", // for readers
     suits: (_adapter, { M, N, batches }) => Math.max(batches, M / 16, N / 16) <= 65535,
     fusesGelu: false,
     compute: (task) => computeWorkgroupTile(task),
   },
-  /** Tiles of 64 × 64 in workgroup memory, 8 × 8 in registers: for GPUs. */
-  tiled: tiled(1),
-  /** The same with tiles of 128 × 128: half the reads, a quarter of the workgroups. */
-  tiledLarge: tiled(2),
-  /** Matrix units, for products of f16: 64 × 64 of C where a matrix is 16 × 16. */
-  matrixSmall: subgroupMatrix("small", { SUBGROUPS_M: 1, SUBGROUPS_N: 2 }),
-  /** 128 × 64. */
-  matrixMedium: subgroupMatrix("medium", { SUBGROUPS_M: 2, SUBGROUPS_N: 2 }),
-  /** 128 × 128. */
-  matrixLarge: subgroupMatrix("large", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }),
-  /** The same after a pass that makes A and B f16 in memory: half the bytes for each read. Not chosen by rule: an H200 gains 3 %, less than the pass costs. */
-  matrixHalves: subgroupMatrix("large, halves", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { halves: true }),
-} satisfies Record<string, MatmulKernel>;
+  tiled: tiled(1, "8 × 8 elements in the registers of an invocation, 16-byte loads, the next block fetched ahead"),
+  tiledLarge: tiled(2, "tiles of 128 × 128: half the reads, a quarter of the workgroups"),
+  registers: {
+    kernel: "matmul-registers",
+    idea: "operands packed into panels, 8 × 8 elements in registers, no workgroup memory", // for CPUs without fast subgroups
+    suits: (_adapter, sizes) => fits(sizes),
+    fusesGelu: false,
+    fastOn: "cpu",
+    compute: (task) => computePacked({ plain: registersKernel }, task, 64, 64),
+  },
+  subgroup: {
+    kernel: "matmul-subgroup.cpu",
+    idea: "a subgroup of eight lanes shares its loads by broadcasts: for CPUs",
+    suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
+    fusesGelu: true,
+    fastOn: "cpu",
+    compute: (task) => computePacked(subgroupKernels, task, 64, 32),
+  },
+  // For products of f16, on GPUs that have matrix units. Tiles are as large as said where a matrix is 16 × 16.
+  matrixSmall: subgroupMatrix("small", { SUBGROUPS_M: 1, SUBGROUPS_N: 2 }, { idea: "matrix units: a subgroup multiplies whole matrices, tiles of 64 × 64" }), // prettier-ignore
+  matrixMedium: subgroupMatrix("medium", { SUBGROUPS_M: 2, SUBGROUPS_N: 2 }, { idea: "tiles of 128 × 64" }),
+  matrixLarge: subgroupMatrix("large", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { idea: "tiles of 128 × 128" }),
+  // Not chosen by rule: an H200 gains 3 %, less than the pass costs that makes the copies.
+  matrixHalves: subgroupMatrix("large, halves", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { idea: "of operands copied to f16 first: half the bytes for each read", halves: true }), // prettier-ignore
+} satisfies Record<string, Unnamed<MatmulRung>>;
 
-function tiled(side: 1 | 2): MatmulKernel {
+export const matmulLadder = ladder<MatmulRung, keyof typeof rungs>(rungs);
+
+/** Tiles of 64 × 64 in workgroup memory, or of 128 × 128: for GPUs. */
+function tiled(side: 1 | 2, idea: string): Unnamed<MatmulRung> {
   const tile = side * 64;
   return {
-    name: `matmul-tiled ${tile}×${tile}`,
+    kernel: `matmul-tiled ${tile}×${tile}`,
+    idea,
     suits: ({ workgroupBytes }, { M, N, batches }) =>
       Math.max(batches, M / tile, N / tile) <= 65535 && workgroupBytes >= (side === 1 ? 4352 : 16640),
     fusesGelu: true,
-    compute(task, splits = splitsFor(task, tile)) {
-      const { M, N, K, a, b } = task;
+    fastOn: "gpu",
+    compute(task) {
+      const { M, N, K, a, b, splits = splitsFor(task, tile) } = task;
       const overrides = {
         ...{ SIDE: side, BLOCKS: side * side, UNROLL: Number(!device().adapter.cpu) },
         A_ALIGNED: Number(aligned(a, a.transposed ? M : K)),
@@ -137,8 +141,8 @@ function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
 export function subgroupMatrix(
   name: string,
   tuning: MatrixTuning,
-  { halves = false, code = subgroupMatrixCode }: { halves?: boolean; code?: string } = {},
-): MatmulKernel {
+  { idea = "", halves = false, code = subgroupMatrixCode }: { idea?: string; halves?: boolean; code?: string } = {},
+): Unnamed<MatmulRung> {
   const file = "ops/matmul/matmul-subgroup-matrix.wgsl";
   const made = new WeakMap<AdapterInfo, Epilogues>();
   /** The kernels for this adapter's matrices. */
@@ -159,11 +163,13 @@ export function subgroupMatrix(
     return kernels;
   };
   return {
-    name: `matmul-subgroup-matrix ${name}`,
+    kernel: `matmul-subgroup-matrix ${name}`,
+    idea,
     suits: (adapter, { M, N, batches, precision }) =>
       precision === "f16" && Math.max(batches, M / 16, N / 16) <= 65535 && matricesFit(adapter, tuning),
     fusesGelu: true,
-    compute(task, splits) {
+    fastOn: "gpu",
+    compute(task) {
       const { adapter } = device();
       check(adapter.subgroupMatrix, "matmul-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
       const { a, b, M, N, K } = task;
@@ -175,9 +181,9 @@ export function subgroupMatrix(
       };
       const params = { ...sizesOf(task), ...placesOf(task) };
       const { rows, cols } = matrixTile(adapter, tuning);
-      const parts = splits ?? splitsFor(task, Math.sqrt(rows * cols));
+      const splits = task.splits ?? splitsFor(task, Math.sqrt(rows * cols));
       const copies = halves ? { a: inHalves(a.tensor), b: inHalves(b.tensor) } : undefined;
-      const how = { tensors: { ...bindings(task), ...copies }, params, overrides, rows, cols, splits: parts };
+      const how = { tensors: { ...bindings(task), ...copies }, params, overrides, rows, cols, splits };
       computeTiles(kernelsFor(adapter), task, how);
       copies?.a.dispose();
       copies?.b.dispose();
@@ -188,13 +194,13 @@ export function subgroupMatrix(
 const inHalves = (x: Tensor): Tensor => cast.definition.forward(x, "f16").output;
 
 trials.subgroupMatrix = async () => {
-  const { matrixSmall, matrixMedium, matrixLarge } = matmulKernels;
+  const { matrixSmall, matrixMedium, matrixLarge } = matmulLadder.rungs;
   const one = { transposeA: false, transposeB: false, M: 33, N: 35, K: 37 };
   // Forms differ in their loads, sizes only in counts: all forms are tried with the largest tiles that fit, one with the others.
   let tried = forms;
-  for (const kernel of [matrixLarge, matrixMedium, matrixSmall]) {
-    if (!kernel.suits(device().adapter, { ...one, batches: 1, precision: "f16" })) continue;
-    await tryMatmul(kernel, tried);
+  for (const rung of [matrixLarge, matrixMedium, matrixSmall]) {
+    if (!rung.suits(device().adapter, { ...one, batches: 1, precision: "f16" })) continue;
+    await tryMatmul(rung, tried);
     tried = tried === forms ? forms.slice(-1) : [one];
   }
 };

@@ -1,12 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { destroy, init } from "../../runtime/init.ts";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { fromArray } from "../../factories.ts";
-import { matmulKernels } from "./ladder.ts";
-import { type MatmulKernel } from "./task.ts";
+import { forceRung } from "../ladders.ts";
+import { matmulLadder } from "./ladder.ts";
 import { linear, linearGelu } from "./linear.ts";
 import { linearGeluReference, linearReference } from "./linear.reference.ts";
-import { force } from "./choose.ts";
 
 const shapes = [
   [[1, 1], [1, 1], [1]],
@@ -43,10 +42,9 @@ checkOp(linearGelu, linearGeluReference, {
 
 const { adapter } = await init();
 await destroy();
-for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
-  describe.skipIf(!kernel.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }))(kernel.name, () => {
-    beforeAll(() => void (force.kernel = kernel));
-    afterAll(() => void (force.kernel = undefined));
+for (const rung of Object.values(matmulLadder.rungs)) {
+  describe.skipIf(!rung.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }))(rung.kernel, () => {
+    beforeAll(() => forceRung("matmul", rung.name));
     checkOp(linear, linearReference, {
       cases: [[67, 70, 131] as const, [64, 32, 128] as const].map(([rows, inputs, outputs]) => ({
         shapes: [[rows, inputs], [outputs, inputs], [outputs]],

@@ -1,46 +1,10 @@
 import { autocast } from "../../autocast.ts";
-import { device } from "../../runtime/init.ts";
-import { benchBackward, benchOp, type BenchCase, type Rung, type Tolerance } from "../../testing/bench-op.ts";
+import { benchBackward, benchOp, rungsOf, type BenchCase, type Tolerance } from "../../testing/bench-op.ts";
 import type { Tensor } from "../../tensor.ts";
-import { matmulKernels } from "./ladder.ts";
-import { type MatmulSizes } from "./task.ts";
 import { linear, linearGelu } from "./linear.ts";
 import { linearGeluReference, linearReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
-import { force } from "./choose.ts";
-
-const ideas: Record<keyof typeof matmulKernels, string> = {
-  naive: "one invocation per element: two loads for every multiply-add",
-  workgroupTile: "a tile in workgroup memory is shared: sixteen times fewer loads",
-  tiled: "8 × 8 elements in the registers of an invocation, 16-byte loads, the next block fetched ahead",
-  tiledLarge: "tiles of 128 × 128: half the reads, a quarter of the workgroups",
-  registers: "operands packed into panels, 8 × 8 elements in registers, no workgroup memory",
-  subgroup: "a subgroup of eight lanes shares its loads by broadcasts: for CPUs",
-  matrixSmall: "matrix units: a subgroup multiplies whole matrices, tiles of 64 × 64",
-  matrixMedium: "tiles of 128 × 64",
-  matrixLarge: "tiles of 128 × 128",
-  matrixHalves: "of operands copied to f16 first: half the bytes for each read",
-};
-
-/** All kernels that can compute a product of these sizes, the simplest first. */
-const rungsFor = (sizes: MatmulSizes, run: (...tensors: Tensor[]) => Tensor): Rung[] =>
-  (Object.keys(ideas) as (keyof typeof matmulKernels)[]).map((key) => {
-    const kernel = matmulKernels[key];
-    return {
-      name: kernel.name.replace(/^\S+/, "$&.wgsl"),
-      idea: ideas[key],
-      suits: () => kernel.suits(device().adapter, sizes),
-      run(...tensors) {
-        force.kernel = kernel;
-        try {
-          return run(...tensors);
-        } finally {
-          force.kernel = undefined;
-        }
-      },
-    };
-  });
 
 /** How sums of K products of numbers up to 3 may differ from those in float64: factors of f16 have eleven bits. */
 const toleranceFor = (K: number, f16: boolean): Tolerance =>
@@ -62,7 +26,7 @@ function square(n: number, { f16 = false, gpuOnly = false }: Options = {}): Benc
     reference: (a, b) => matmulReference(a, b),
     flops: 2 * n ** 3,
     gpuOnly,
-    rungs: rungsFor({ M: n, N: n, K: n, batches: 1, precision: f16 ? "f16" : "f32" }, (a, b) => op(a, b)),
+    rungs: rungsOf("matmul", { M: n, N: n, K: n, batches: 1, precision: f16 ? "f16" : "f32" }),
     tolerance: toleranceFor(n, f16),
     arithmetic: f16 ? "f16" : "f32",
   });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { destroy, init } from "../../runtime/init.ts";
 import { traceDispatches } from "../../runtime/profile.ts";
@@ -6,13 +6,12 @@ import { sizeOf } from "../../shape.ts";
 import { fromArray } from "../../factories.ts";
 import { adapterKey, choicesFor, TUNING_VERSION, type Tuning } from "../../runtime/tuning.ts";
 import { chooseMatmul, tunedMatmul, tuningKey } from "./choose.ts";
-import { matmulKernels } from "./ladder.ts";
-import { type MatmulKernel } from "./task.ts";
+import { forceRung, withRung } from "../ladders.ts";
+import { matmulLadder } from "./ladder.ts";
 import { linearGelu } from "./linear.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
 import { matmulReference } from "./matmul.reference.ts";
-import { force } from "./choose.ts";
 
 const flips = [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }];
 const size = (batch: number[], rows: number, cols: number, flip: boolean | undefined) =>
@@ -63,10 +62,9 @@ const cases: OpCase[] = [
 
 const { adapter } = await init();
 await destroy();
-for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
-  describe.skipIf(!kernel.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }))(kernel.name, () => {
-    beforeAll(() => void (force.kernel = kernel));
-    afterAll(() => void (force.kernel = undefined));
+for (const rung of Object.values(matmulLadder.rungs)) {
+  describe.skipIf(!rung.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }))(rung.kernel, () => {
+    beforeAll(() => forceRung("matmul", rung.name)); // until what it returns is called, after all
     checkOp(matmul, matmulReference, { cases });
     test.skipIf(!adapter.features.includes("timestamp-query"))("traceDispatches counts its operations", async () => {
       await init();
@@ -76,8 +74,7 @@ for (const kernel of Object.values<MatmulKernel>(matmulKernels)) {
           [5, 70],
           [70, 8],
         ].map((shape) => fromArray(new Float32Array(sizeOf([...batch, ...shape])), [...batch, ...shape]));
-        force.splits = splits;
-        const dispatches = await traceDispatches(() => matmul(a!, b!)).finally(() => (force.splits = undefined));
+        const dispatches = await withRung("matmul", { rung, splits }, () => traceDispatches(() => matmul(a!, b!)));
         return dispatches.flatMap(({ flops }) => flops ?? []);
       };
       expect(await flopsOf([])).toEqual([5600]); // 2 · 5 · 8 · 70
@@ -97,10 +94,9 @@ const splitCases: OpCase[] = [
   ...forms([], [], 132, 100, 68, { gradient: false, atol: 4e-5, note: "whole vectors" }),
   { shapes: [[7, 3072], [3072, 5]], gradient: false, atol: 2e-4, note: "a long sum" }, // prettier-ignore
 ];
-for (const kernel of [matmulKernels.tiled, matmulKernels.tiledLarge]) {
-  describe.each([1, 2, 7])(`${kernel.name}, k in %i parts`, (splits) => {
-    beforeAll(() => void Object.assign(force, { kernel, splits }));
-    afterAll(() => void Object.assign(force, { kernel: undefined, splits: undefined }));
+for (const rung of [matmulLadder.rungs.tiled, matmulLadder.rungs.tiledLarge]) {
+  describe.each([1, 2, 7])(`${rung.kernel}, k in %i parts`, (splits) => {
+    beforeAll(() => forceRung("matmul", `${rung.name}/${splits}`));
     checkOp(matmul, matmulReference, { cases: splitCases });
     checkOp(linearGelu, linearGeluReference, {
       cases: [
@@ -150,7 +146,7 @@ describe("the choice of kernel", () => {
     ["lavapipe", lavapipe, product(4096, 3072, 768), "matmul-subgroup.cpu"],
     ["SwiftShader", swiftShader, product(4096, 3072, 768), "matmul-registers"],
   ])("%s", (_, on, sizes, name) => {
-    expect(chooseMatmul(on, sizes).name).toBe(name);
+    expect(chooseMatmul(on, sizes).kernel).toBe(name);
   });
 
   test("follows a tuning of this adapter and version, if it names what is there", () => {
@@ -164,7 +160,7 @@ describe("the choice of kernel", () => {
         },
         of,
       );
-    expect(choose({})).toEqual({ kernel: matmulKernels.tiled, splits: 4 });
+    expect(choose({})).toEqual({ rung: matmulLadder.rungs.tiled, splits: 4 });
     expect(choose({}, product(768, 768, 4095))).toBeUndefined();
     expect(choose({}, product(1, 1, 1))).toBeUndefined();
     expect(choose({ version: TUNING_VERSION + 1 })).toBeUndefined();

@@ -57,8 +57,8 @@ export function multiply(product: Product): void {
   const empty = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
   const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
   const sizes = { M, N, K: empty ? 0 : K, batches: inner.size, precision };
-  const { kernel, splits } = choose(sizes);
-  const fused = kernel.fusesGelu;
+  const { rung, splits } = choose(sizes);
+  const fused = rung.fusesGelu;
   for (const outer of offsets(moving)) {
     for (const [index, term] of terms.entries()) {
       const task = {
@@ -69,8 +69,9 @@ export function multiply(product: Product): void {
         bias: index === 0 ? bias : undefined,
         accumulate: index > 0,
         gelu: fused && index === terms.length - 1 ? gelu : undefined,
+        splits,
       };
-      kernel.compute(task, splits);
+      rung.compute(task);
     }
   }
   if (gelu && !fused) applyUnary(gelu.fn, c, undefined, gelu.y);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { autocast } from "../../autocast.ts";
 import { f16Bits, f16Value } from "../../dtype.ts";
 import { type AdapterInfo } from "../../runtime/adapter.ts";
@@ -9,14 +9,14 @@ import { tensor } from "../../factories.ts";
 import { add } from "../elementwise/binary.ts";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { chooseMatmul } from "./choose.ts";
-import { matmulKernels, subgroupMatrix } from "./ladder.ts";
-import { type MatmulKernel } from "./task.ts";
+import { forceRung } from "../ladders.ts";
+import { matmulLadder, subgroupMatrix } from "./ladder.ts";
+import { type MatmulRung } from "./task.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { linearGelu } from "./linear.ts";
 import { matmulReference } from "./matmul.reference.ts";
 import { matmul } from "./matmul.ts";
 import code from "./matmul-subgroup-matrix.wgsl";
-import { force } from "./choose.ts";
 import { forms, tryMatmul } from "./trial.ts";
 
 /**
@@ -110,9 +110,8 @@ const linearCases: OpCase[] = [
   { shapes: [[70, 40], [66, 40], [66]], args: [{ approximate: "tanh" }], ...exact, note: "rows of C not aligned" },
 ];
 
-function check(matmulKernel: MatmulKernel, products = cases, layers = linearCases): void {
-  beforeAll(() => void (force.kernel = matmulKernel));
-  afterAll(() => void (force.kernel = undefined));
+function check(rung: MatmulRung, products = cases, layers = linearCases): void {
+  beforeAll(() => forceRung("matmul", { rung }));
   checkOp(inHalf(matmul), matmulReference, { cases: products });
   if (layers.length > 0) checkOp(inHalf(linearGelu), linearGeluReference, { cases: layers });
 }
@@ -145,7 +144,7 @@ describe("matrix units, emulated", () => {
         subgroupSize: [lanes, most],
       };
       beforeEach(() => void Object.assign(device().adapter, info));
-      const emulation = subgroupMatrix(name, { SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) });
+      const emulation = { ...subgroupMatrix(name, { SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) }), name };
       if (which) check(emulation, which, []);
       else check(emulation, enough);
     });
@@ -153,29 +152,29 @@ describe("matrix units, emulated", () => {
 });
 
 for (const name of ["matrixSmall", "matrixMedium", "matrixLarge", "matrixHalves"] as const) {
-  describe.skipIf(!adapter.subgroupMatrix)(`matrix units of this adapter: ${matmulKernels[name].name}`, () => {
-    check(matmulKernels[name]);
+  describe.skipIf(!adapter.subgroupMatrix)(`matrix units of this adapter: ${matmulLadder.rungs[name].kernel}`, () => {
+    check(matmulLadder.rungs[name]);
   });
 }
 
 describe("the trial at the start", () => {
   withDevice();
-  const { tiled } = matmulKernels;
+  const { tiled } = matmulLadder.rungs;
 
   test("passes a kernel that computes right", async () => {
     expect(await problemWith(() => tryMatmul(tiled, forms))).toBeUndefined();
   });
 
   test("says what is wrong with one that does not", async () => {
-    const wrong: MatmulKernel = {
+    const wrong: MatmulRung = {
       ...tiled,
-      name: "wrong",
+      kernel: "wrong",
       compute: (task) => tiled.compute({ ...task, bias: undefined }),
     };
     expect(await problemWith(() => tryMatmul(wrong, forms))).toMatch(
       /^wrong computes wrongly here: element \[0, 0, 0\]/,
     );
-    const idle: MatmulKernel = { ...tiled, name: "idle", compute: () => undefined };
+    const idle: MatmulRung = { ...tiled, kernel: "idle", compute: () => undefined };
     expect(await problemWith(() => tryMatmul(idle, forms))).toMatch(/^idle computes wrongly here: .* is NaN/);
   });
 
@@ -193,7 +192,7 @@ describe("the trial at the start", () => {
     const gpu: AdapterInfo = { ...adapter, cpu: false, subgroupSize: [32, 32], subgroupMatrix: undefined };
     const offered = { M: 16, N: 16, K: 16, problem: undefined };
     const chosen = (subgroupMatrix: AdapterInfo["subgroupMatrix"], precision: "f16" | "f32" = "f16") =>
-      chooseMatmul({ ...gpu, subgroupMatrix }, { ...sizes, precision }).name;
+      chooseMatmul({ ...gpu, subgroupMatrix }, { ...sizes, precision }).kernel;
     expect(chosen(offered)).toContain("matmul-subgroup-matrix");
     expect(chosen(offered, "f32")).toContain("matmul-tiled");
     expect(chosen({ ...offered, problem: "wrong" })).toContain("matmul-tiled");

@@ -1,8 +1,8 @@
 import type { ComputeType } from "../../autocast.ts";
-import { type AdapterInfo } from "../../runtime/adapter.ts";
 import type { Params } from "../../runtime/kernel.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { UnaryFunction } from "../elementwise/apply.ts";
+import type { Rung } from "../ladder.ts";
 
 // What a product is, and how its kernels are given it.
 
@@ -34,19 +34,17 @@ export interface MatmulTask {
   precision: ComputeType;
   /** Asked only of kernels that fuse it. */
   gelu: Gelu | undefined;
+  /** In how many parts k is taken, by rungs that can; by their own rule unless given. */
+  splits?: number | undefined;
 }
 
 export type MatmulSizes = Pick<MatmulTask, "M" | "N" | "K" | "batches" | "precision">;
 
-/** A way to compute it. All give the same result, up to rounding. */
-export interface MatmulKernel {
-  readonly name: string;
-  /** Whether it can compute this here at all. */
-  suits(adapter: AdapterInfo, sizes: MatmulSizes): boolean;
+export interface MatmulRung extends Rung<MatmulSizes, MatmulTask> {
   /** Whether it can write gelu(C) along with C; for the others that is a pass of its own. */
   readonly fusesGelu: boolean;
-  /** `splits`: in how many parts it takes k, if it can; by its own rule unless said. */
-  compute(task: MatmulTask, splits?: number): void;
+  /** Where it may be the fastest, so that `pnpm tune` tries it: on GPUs also with k in parts. */
+  readonly fastOn?: "cpu" | "gpu";
 }
 
 /** Parameters of the kernels that read A and B where they are, transposed or not: a matter of strides. */

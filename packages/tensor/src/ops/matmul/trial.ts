@@ -1,7 +1,7 @@
 import { f16Bits, f16Value } from "../../dtype.ts";
 import { check } from "../../errors.ts";
 import { fromArray } from "../../factories.ts";
-import { type MatmulKernel } from "./task.ts";
+import { type MatmulRung } from "./task.ts";
 
 /** A product to try: which operands lie transposed, and the sizes. */
 export interface MatmulForm {
@@ -18,11 +18,11 @@ export const forms: MatmulForm[] = [false, true].flatMap((transposeA) =>
 );
 
 /**
- * Tries a kernel where its precision or its instructions can't be taken for granted: two products each, of factors that f16 holds
+ * Tries a rung where its precision or its instructions can't be taken for granted: two products each, of factors that f16 holds
  * exactly, with a bias, against sums in float64.
  * @throws when one is wrong
  */
-export async function tryMatmul(kernel: MatmulKernel, tried: readonly MatmulForm[]): Promise<void> {
+export async function tryMatmul(rung: MatmulRung, tried: readonly MatmulForm[]): Promise<void> {
   for (const { transposeA, transposeB, M, N, K } of tried) {
     const batches = 2;
     const [a, b, bias] = [numbers(batches * M * K, 1), numbers(batches * K * N, 2), numbers(N, 3)];
@@ -33,7 +33,7 @@ export async function tryMatmul(kernel: MatmulKernel, tried: readonly MatmulForm
       c: fromArray(new Float32Array(batches * M * N).fill(NaN), [batches, M, N]), // whatever isn't written is noticed
     };
     try {
-      kernel.compute({
+      rung.compute({
         ...{ M, N, K, batches, precision: "f16", accumulate: false, gelu: undefined, bias: tensors.bias },
         a: { tensor: tensors.a, first: 0, step: M * K, transposed: transposeA },
         b: { tensor: tensors.b, first: 0, step: K * N, transposed: transposeB },
@@ -50,7 +50,7 @@ export async function tryMatmul(kernel: MatmulKernel, tried: readonly MatmulForm
         check(
           Math.abs(Number(c[at]) - sum) <= 1e-4, // sums in f16 would be off by 1e-2
           () =>
-            `${kernel.name} computes wrongly here: element [${batch}, ${i}, ${j}] of ${transposeA ? "Aᵀ" : "A"} · ${transposeB ? "Bᵀ" : "B"} ` +
+            `${rung.kernel} computes wrongly here: element [${batch}, ${i}, ${j}] of ${transposeA ? "Aᵀ" : "A"} · ${transposeB ? "Bᵀ" : "B"} ` +
             `(M ${M}, N ${N}, K ${K}) is ${c[at]}, not ${sum}.`,
         );
       }

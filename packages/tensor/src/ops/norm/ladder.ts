@@ -1,9 +1,9 @@
-import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
 import { kernel, replaceFunction, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { ladder, type Rung, type Unnamed } from "../ladder.ts";
 import { lanesOf } from "../lanes.ts";
 import droppedCode from "../dropout/dropped.wgsl";
 import philoxCode from "../dropout/philox.wgsl";
@@ -20,7 +20,7 @@ import workgroupCode from "./norm-workgroup.wgsl";
 export type Pass = "forward" | "backward";
 
 /** Rows to normalize, or whose gradient to compute. */
-export interface NormTask {
+export interface NormSizes {
   pass: Pass;
   rows: number;
   cols: number;
@@ -36,16 +36,12 @@ export interface NormTask {
   drop: Drop | undefined;
 }
 
-/** What forward and backward read and write: all of the names in norm-rows.wgsl or norm-rows-backward.wgsl. */
-export type NormTensors = Record<string, Tensor>;
-
-/** A way to normalize rows, and to compute dx. All give the same result, up to rounding. */
-export interface NormKernel {
-  readonly name: string;
-  /** Whether it can compute this here at all. */
-  suits(adapter: AdapterInfo, task: NormTask): boolean;
-  compute(tensors: NormTensors, task: NormTask): void;
+/** With what forward and backward read and write: all of the names in norm-rows.wgsl or norm-rows-backward.wgsl. */
+export interface NormTask extends NormSizes {
+  tensors: Record<string, Tensor>;
 }
+
+export type NormRung = Rung<NormSizes, NormTask>;
 
 const kernels = (name: string, forward: string, backward: string): Record<Pass, Kernel> => ({
   forward: kernel(`ops/norm/${name}.wgsl`, forward),
@@ -79,7 +75,7 @@ export function teamFor(cols: number, smallestSubgroup: number) {
 }
 
 /** Parameters and overrides of a kernel of either pass; the naive ones have fewer. */
-function settingsOf({ pass, rows, cols, eps, center, residual, weight, bias, drop }: NormTask) {
+function settingsOf({ pass, rows, cols, eps, center, residual, weight, bias, drop }: NormSizes) {
   const dropping = { ...(drop ?? noDrop) };
   return pass === "forward"
     ? {
@@ -95,15 +91,15 @@ const dropCode = philoxCode + droppedCode;
 const dropping = (base: Kernel, drop: Drop | undefined): Kernel =>
   drop ? replaceFunction(base, "dropped", dropCode) : base;
 
-/** The ladder: the same norm, with ever fewer and wider reads. */
-export const normKernels = {
-  /** One invocation per row, element by element: for readers. */
+/** The same norm, with ever fewer and wider reads. */
+const rungs = {
   naive: {
-    name: "norm-naive",
+    kernel: "norm-naive",
+    idea: "one invocation per row, element by element",
     suits: (_adapter, { pass, center, residual, weight, bias, drop }) =>
       center && weight && !drop && (pass === "backward" || (!residual && bias)),
-    compute(tensors, { pass, rows, cols, eps }) {
-      const { x, dy, h, weight, bias, y, dh, stats } = tensors as Record<string, Tensor>;
+    compute({ pass, rows, cols, eps, tensors }) {
+      const { x, dy, h, weight, bias, y, dh, stats } = tensors;
       if (pass === "forward") {
         run(naiveKernels.forward, { x: x!, weight: weight!, bias: bias!, y: y!, stats: stats! }, { rows, cols, eps }, { threads: rows }); // prettier-ignore
       } else {
@@ -111,41 +107,46 @@ export const normKernels = {
       }
     },
   },
-  /** One invocation per row, by vec4 where rows are whole ones: for CPUs, and for short rows on GPUs without subgroups. */
   rows: {
-    name: "norm-rows",
+    kernel: "norm-rows",
+    idea: "reads of 16 bytes", // for CPUs, and for short rows on GPUs without subgroups
     suits: () => true,
-    compute(tensors, task) {
+    compute(task) {
       const { params, overrides } = settingsOf(task);
       const code = specialize(rowsKernels[task.pass], lanesOf(widthOf(task.cols)));
-      run(dropping(code, task.drop), tensors, params, { threads: task.rows, overrides });
+      run(dropping(code, task.drop), task.tensors, params, { threads: task.rows, overrides });
     },
   },
-  /** A workgroup per row, which reads it side by side: for GPUs without subgroups, and rows that registers don't hold. */
   workgroup: {
-    name: "norm-workgroup",
+    kernel: "norm-workgroup",
+    idea: "a workgroup per row: neighbours read neighbours, a tree adds up", // for rows that registers don't hold, and GPUs without subgroups
     suits: () => true,
-    compute(tensors, task) {
+    compute(task) {
       const { params, overrides } = settingsOf(task);
       const code = specialize(workgroupKernels[task.pass], lanesOf(widthOf(task.cols)));
       const SIZE = workgroupFor(task.cols);
-      run(dropping(code, task.drop), tensors, params, { workgroups: task.rows, overrides: { ...overrides, SIZE } });
+      run(dropping(code, task.drop), task.tensors, params, {
+        workgroups: task.rows,
+        overrides: { ...overrides, SIZE },
+      });
     },
   },
-  /** The row in registers, read once: for GPUs with subgroups. */
   subgroup: {
-    name: "norm-subgroup",
+    kernel: "norm-subgroup",
+    idea: "the row stays in registers: read once, sums by swapping registers", // for GPUs with subgroups
     suits: (adapter, { cols }) =>
       adapter.features.includes("subgroups") &&
       cols > 0 &&
       teamFor(cols, adapter.subgroupSize[0]).consts.VECTORS <= HELD,
-    compute(tensors, task) {
+    compute(task) {
       const { params, overrides } = settingsOf(task);
       const team = teamFor(task.cols, device().adapter.subgroupSize[0]);
-      run(dropping(specialize(subgroupKernels[task.pass], team.consts), task.drop), tensors, params, {
+      run(dropping(specialize(subgroupKernels[task.pass], team.consts), task.drop), task.tensors, params, {
         workgroups: ceilDiv(task.rows, team.rowsPerGroup),
         overrides: { ...overrides, ...team.overrides },
       });
     },
   },
-} satisfies Record<string, NormKernel>;
+} satisfies Record<string, Unnamed<NormRung>>;
+
+export const normLadder = ladder<NormRung, keyof typeof rungs>(rungs);

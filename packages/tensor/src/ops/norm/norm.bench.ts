@@ -1,25 +1,13 @@
 import { Generator } from "../../random.ts";
-import { benchBackward, benchOp, type BenchCase, type Rung } from "../../testing/bench-op.ts";
-import type { Tensor } from "../../tensor.ts";
-import { normKernels, type NormKernel } from "./ladder.ts";
+import { benchBackward, benchOp, rungsOf, type BenchCase } from "../../testing/bench-op.ts";
+import type { NormSizes, Pass } from "./ladder.ts";
 import { addLayerNorm, layerNorm } from "./layer-norm.ts";
 import { addLayerNormReference, layerNormReference } from "./norm.reference.ts";
-import { inputGradient, normalize, type SavedNorm } from "./norm.ts";
 
-const ideas: Record<keyof typeof normKernels, string> = {
-  naive: "one invocation per row, element by element",
-  rows: "reads of 16 bytes",
-  workgroup: "a workgroup per row: neighbours read neighbours, a tree adds up",
-  subgroup: "the row stays in registers: read once, sums by swapping registers",
-};
-
-/** The ladder with what each kernel does. */
-const rungsOf = <R extends Rung<never[], unknown>["run"]>(run: (kernel: NormKernel) => R, suffix = "") =>
-  Object.entries(normKernels).map(([key, kernel]) => ({
-    name: `${kernel.name}${suffix}.wgsl`,
-    idea: ideas[key as keyof typeof normKernels],
-    run: run(kernel),
-  }));
+/** What a choice depends on in the cases below that show the ladder. */
+const sizesOf = (pass: Pass, rows: number, cols: number): NormSizes => ({
+  ...{ pass, rows, cols, eps: 1e-5, center: true, residual: false, weight: true, bias: true, drop: undefined },
+});
 
 const shapesOf = (rows: number, cols: number) => [[rows, cols], [cols], [cols]];
 
@@ -28,10 +16,7 @@ const forward = (rows: number, cols: number): BenchCase =>
     shapes: shapesOf(rows, cols),
     op: (x, weight, bias) => layerNorm(x, weight, bias),
     reference: (x, weight, bias) => layerNormReference(x, weight, bias),
-    rungs: rungsOf(
-      (kernel) => (x: Tensor, weight: Tensor, bias: Tensor) =>
-        normalize({ x, weight, bias, cols, center: true }, 1e-5, kernel).y,
-    ),
+    rungs: rungsOf("norm", sizesOf("forward", rows, cols)),
   });
 
 const backward = (rows: number, cols: number, needs: "x" | "weights"): BenchCase =>
@@ -42,11 +27,7 @@ const backward = (rows: number, cols: number, needs: "x" | "weights"): BenchCase
     needs: needs === "x" ? ["x"] : ["weight", "bias"],
     bytes: 4 * rows * cols * (needs === "x" ? 3 : 2), // dy and x are read; dx written
     ...(needs === "x" && {
-      rungs: rungsOf(
-        (kernel) =>
-          ({ norm }: { norm: SavedNorm }, dy: Tensor) => [inputGradient(norm, dy, kernel).dx],
-        "-backward",
-      ),
+      rungs: rungsOf("norm", sizesOf("backward", rows, cols), "-backward"),
     }),
   });
 

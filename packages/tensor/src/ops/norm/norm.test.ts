@@ -18,7 +18,8 @@ import { drawDrop } from "../dropout/draw.ts";
 import { dropout } from "../dropout/dropout.ts";
 import { addLayerNorm, layerNorm } from "./layer-norm.ts";
 import { chooseNorm } from "./choose.ts";
-import { normKernels, type NormKernel, type Pass } from "./ladder.ts";
+import { withRung } from "../ladders.ts";
+import { normLadder, type NormRung, type Pass } from "./ladder.ts";
 import {
   addLayerNormReference,
   keptReference,
@@ -85,8 +86,8 @@ check(() => true);
 withGpuKernels(() => check(({ shapes: [x] }) => x!.at(-1)! !== 257)); // many numbers in float64 differences
 
 /** Forward and backward of a kernel, where it suits, against float64. */
-async function checkKernel(
-  kernel: NormKernel,
+async function checkRung(
+  rung: NormRung,
   rows: number,
   cols: number,
   { residual = false, dropoutP = 0, offset = 0, spread = 1, eps = 1e-12, atol = 4e-6 } = {},
@@ -110,7 +111,7 @@ async function checkKernel(
 
   const on = (a: NdArray, shape: number[]) => fromArray(a.data, shape);
   const suits = (pass: Pass): boolean =>
-    kernel.suits(device().adapter, {
+    rung.suits(device().adapter, {
       ...{ pass, rows, cols, eps, center: true, residual, weight: true, bias: true },
       drop: drawDrop("test", 4, dropoutP, new Generator(1)),
     });
@@ -120,12 +121,13 @@ async function checkKernel(
       ...{ x: on(x, [rows, cols]), weight: on(weight, [cols]), bias: on(bias, [cols]), cols, center: true, drop },
       ...(residual && { residual: on(other, [rows, cols]) }),
     };
-    const { y, saved } = normalize(norm, eps, suits("forward") ? kernel : normKernels.rows);
+    const name = (pass: Pass): string => (suits(pass) ? rung : normLadder.rungs.rows).name;
+    const { y, saved } = withRung("norm", name("forward"), () => normalize(norm, eps));
     const given = on(dy, [rows, cols]);
-    const { dx, dh } = inputGradient(saved, given, suits("backward") ? kernel : normKernels.rows);
+    const { dx, dh } = withRung("norm", name("backward"), () => inputGradient(saved, given));
     return { y, gradients: { dx, dh, ...weightGradients(saved, given, [cols]) } };
   });
-  const what = `${kernel.name} [${rows}, ${cols}]`;
+  const what = `${rung.kernel} [${rows}, ${cols}]`;
   const { dx, dh, weight: dweight, bias: dbias } = gradients;
   // A gradient is as large as rstd, which is large where rows are nearly constant. In rows of one it is what rounding leaves of g − g, times
   // rstd: nothing, unless the compiler makes a multiply-add of one g = w dy, as GPUs' do.
@@ -145,23 +147,23 @@ async function checkKernel(
 
 const widths = [1, 3, 4, 5, 32, 36, 384, 768, 1000, 1023, 4096, 5000];
 
-describe.each(Object.values<NormKernel>(normKernels))("$name", (kernel) => {
+describe.each(Object.values(normLadder.rungs))("$kernel", (rung) => {
   withDevice();
 
   test.each(widths)("rows of %i", async (cols) => {
-    await checkKernel(kernel, 5, cols);
+    await checkRung(rung, 5, cols);
   });
   test.each([3, 4, 36, 768, 5000])("with a residual, and with dropout, rows of %i", async (cols) => {
-    await checkKernel(kernel, 5, cols, { residual: true });
-    await checkKernel(kernel, 5, cols, { residual: true, dropoutP: drawnNear(0.3, sameAgain().words(5 * cols)) });
+    await checkRung(rung, 5, cols, { residual: true });
+    await checkRung(rung, 5, cols, { residual: true, dropoutP: drawnNear(0.3, sameAgain().words(5 * cols)) });
   });
   test("more than 65,535 rows", async () => {
-    const sum = kernel === normKernels.naive ? {} : { residual: true, dropoutP: 0.1 };
-    await checkKernel(kernel, 65_600, 4, { ...sum, eps: 1e-5, atol: 2e-5 });
+    const sum = rung === normLadder.rungs.naive ? {} : { residual: true, dropoutP: 0.1 };
+    await checkRung(rung, 65_600, 4, { ...sum, eps: 1e-5, atol: 2e-5 });
   });
   test("a mean far larger than the spread", async () => {
-    await checkKernel(kernel, 3, 768, { offset: 1e4, spread: 0.01, atol: 4e-5 });
-    await checkKernel(kernel, 3, 1023, { offset: 1e4, spread: 0.01, atol: 4e-5 });
+    await checkRung(rung, 3, 768, { offset: 1e4, spread: 0.01, atol: 4e-5 });
+    await checkRung(rung, 3, 1023, { offset: 1e4, spread: 0.01, atol: 4e-5 });
   });
 });
 
@@ -171,7 +173,7 @@ describe("norm-subgroup at smaller subgroups", () => {
     test(`of ${span}`, async ({ skip }) => {
       if (device().adapter.subgroupSize[0] < span) skip("this adapter's are smaller");
       Object.assign(device().adapter, { subgroupSize: [span, span] });
-      for (const cols of [3, 100, 1028]) await checkKernel(normKernels.subgroup, 5, cols);
+      for (const cols of [3, 100, 1028]) await checkRung(normLadder.rungs.subgroup, 5, cols);
     });
   }
 });
@@ -192,7 +194,7 @@ describe("layer norm", () => {
     const adapter = { ...device().adapter, cpu: false, features: ["subgroups"], subgroupSize: [32, 32] as const };
     const task = { pass: "forward", rows: 9, eps: 0, center: true, residual: false, weight: true, bias: true } as const;
     const choice = (cols: number, more = {}) =>
-      chooseNorm({ ...adapter, ...more }, { ...task, cols, drop: undefined }).name;
+      chooseNorm({ ...adapter, ...more }, { ...task, cols, drop: undefined }).kernel;
     expect([3, 384, 768, 1003, 8192].map((cols) => choice(cols))).toEqual(new Array(5).fill("norm-subgroup"));
     expect([choice(8196), choice(768, { features: [] })]).toEqual(new Array(2).fill("norm-workgroup"));
     expect([choice(768, { cpu: true }), choice(31, { features: [] })]).toEqual(new Array(2).fill("norm-rows"));

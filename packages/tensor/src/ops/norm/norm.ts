@@ -7,8 +7,8 @@ import { empty, type Tensor } from "../../tensor.ts";
 import type { Drop } from "../dropout/draw.ts";
 import { applyDrop } from "../dropout/dropout.ts";
 import { lanesOf } from "../lanes.ts";
-import { chooseNorm } from "./choose.ts";
-import { widthOf, type NormKernel } from "./ladder.ts";
+import { choose } from "./choose.ts";
+import { widthOf, type NormTask } from "./ladder.ts";
 import weightBackwardCode from "./norm-weight-backward.wgsl";
 import weightSumCode from "./norm-weight-sum.wgsl";
 
@@ -64,8 +64,10 @@ export function checkRow(op: string, name: string, tensor: Tensor | undefined, n
 /** Kernels draw random numbers for four elements at once; other rows get their dropout in a pass of its own, with the same result. */
 const dropsInside = (cols: number): boolean => cols % 4 === 0;
 
-/** Normalizes the rows of x, or of x + residual. `using` is for tests and measurements. */
-export function normalize(norm: Norm, eps: number, using?: NormKernel): { y: Tensor; saved: SavedNorm } {
+const compute = (task: NormTask): void => choose(task).compute(task);
+
+/** Normalizes the rows of x, or of x + residual. */
+export function normalize(norm: Norm, eps: number): { y: Tensor; saved: SavedNorm } {
   const { residual, weight, bias, cols, center } = norm;
   const drop = dropsInside(cols) ? norm.drop : undefined;
   const apart = norm.drop && !drop ? norm.drop : undefined;
@@ -79,13 +81,13 @@ export function normalize(norm: Norm, eps: number, using?: NormKernel): { y: Ten
     ...({ pass: "forward", rows, cols, eps, center, drop } as const),
     ...{ residual: !!residual, weight: !!weight, bias: !!bias },
   };
-  (using ?? chooseNorm(device().adapter, task)).compute(tensors, task);
+  compute({ ...task, tensors });
   const saved = { h: residual ? h : x, weight, cols, center, stats, drop: residual && norm.drop };
   return { y: apart && !residual ? applyDrop(y, apart) : y, saved };
 }
 
 /** dh, the gradient of what was normalized, so of the residual; and dx, which is the same unless x had dropout. */
-export function inputGradient(saved: SavedNorm, dy: Tensor, using?: NormKernel): { dx: Tensor; dh: Tensor } {
+export function inputGradient(saved: SavedNorm, dy: Tensor): { dx: Tensor; dh: Tensor } {
   const { h, weight, cols, center, stats } = saved;
   const drop = dropsInside(cols) ? saved.drop : undefined;
   const rows = stats.shape[0]!;
@@ -95,7 +97,7 @@ export function inputGradient(saved: SavedNorm, dy: Tensor, using?: NormKernel):
     ...({ pass: "backward", rows, cols, eps: 0, center, drop } as const),
     ...{ residual: false, weight: !!weight, bias: false },
   };
-  (using ?? chooseNorm(device().adapter, task)).compute({ dy, h, weight: weight ?? h, stats, dh, dx }, task);
+  compute({ ...task, tensors: { dy, h, weight: weight ?? h, stats, dh, dx } });
   return { dx: drop ? dx : saved.drop ? applyDrop(dh, saved.drop) : dh, dh };
 }
 

@@ -1,9 +1,9 @@
-import { type Device } from "../../runtime/device.ts";
 import { device } from "../../runtime/init.ts";
-import { kernel, specialize, type Kernel } from "../../runtime/kernel.ts";
+import { kernel, specialize, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { ladder, type Rung, type Unnamed } from "../ladder.ts";
 import { lanesOf } from "../lanes.ts";
 import naiveCode from "./softmax-naive.wgsl";
 import rowsBackwardCode from "./softmax-rows-backward.wgsl";
@@ -23,16 +23,17 @@ export interface Lines {
 export type Pass = "forward" | "backward";
 
 /** What a choice of kernels depends on. */
-export type Capabilities = Pick<Device, "adapter" | "gpu">;
-
-/** A way to compute softmax or log-softmax of lines, and the gradients. All give the same result, up to rounding. */
-export interface SoftmaxKernel {
-  readonly name: string;
-  /** Whether it can compute this here at all. */
-  suits(pass: Pass, lines: Lines, capabilities: Capabilities): boolean;
-  /** Forward takes tensors x and y, backward y, dy and dx. */
-  compute(pass: Pass, tensors: Record<string, Tensor>, lines: Lines, log: boolean): void;
+export interface SoftmaxSizes extends Lines {
+  pass: Pass;
 }
+
+/** Softmax or log-softmax of lines, or the gradients. Forward takes tensors x and y, backward y, dy and dx. */
+export interface SoftmaxTask extends SoftmaxSizes {
+  log: boolean;
+  tensors: Record<string, Tensor>;
+}
+
+export type SoftmaxRung = Rung<SoftmaxSizes, SoftmaxTask>;
 
 /** Elements that can be read at once along lines of this length. */
 export const widthOf = ({ cols, inner }: Lines): 1 | 4 => (inner === 1 && cols % 4 === 0 ? 4 : 1);
@@ -80,44 +81,46 @@ const subgroupKernels = {
   backward: kernel("ops/softmax/softmax-subgroup-backward.wgsl", subgroupBackwardCode),
 };
 
-/** The ladder: the same softmax, with ever fewer reads of memory. */
-export const softmaxKernels = {
-  /** One invocation per line, three passes, element by element: for readers, and for CPUs where lines aren't whole vec4s. */
+const linesOf = ({ rows, cols, inner }: SoftmaxTask): Params => ({ rows, cols, inner });
+
+/** The same softmax, with ever fewer reads of memory. */
+const rungs = {
   naive: {
-    name: "softmax-naive",
-    suits: (pass) => pass === "forward",
-    compute: (_pass, tensors, lines, log) =>
-      run(naiveKernel, tensors, { ...lines }, { threads: lines.rows, overrides: { LOG: +log } }),
+    kernel: "softmax-naive",
+    idea: "one invocation per line, three passes, element by element", // also for CPUs, where lines aren't whole vec4s
+    suits: (_adapter, { pass }) => pass === "forward",
+    compute: (task) =>
+      run(naiveKernel, task.tensors, linesOf(task), { threads: task.rows, overrides: { LOG: +task.log } }),
   },
-  /** One invocation per line, two passes, by vec4 where it can: for CPUs, and on GPUs for lines whose elements lie apart. */
   rows: {
-    name: "softmax-rows",
+    kernel: "softmax-rows",
+    idea: "one invocation per line, maximum and sum in one pass, reads of 16 bytes", // for CPUs, and for lines whose elements lie apart
     suits: () => true,
-    compute(pass, tensors, lines, log) {
-      const code: Kernel = specialize(rowsKernels[pass], lanesOf(widthOf(lines)));
-      run(code, tensors, { ...lines }, { threads: lines.rows, overrides: { LOG: +log } });
+    compute(task) {
+      const code = specialize(rowsKernels[task.pass], lanesOf(widthOf(task)));
+      run(code, task.tensors, linesOf(task), { threads: task.rows, overrides: { LOG: +task.log } });
     },
   },
-  /** A workgroup for each row, maximum and sum in one pass: for rows that don't fit into registers, and for GPUs without subgroups. */
   workgroup: {
-    name: "softmax-workgroup",
-    suits: (_pass, { inner }) => inner === 1,
-    compute(pass, tensors, lines, log) {
+    kernel: "softmax-workgroup",
+    idea: "a workgroup per row: neighbours read neighbours, a tree adds up", // for rows that registers don't hold, and GPUs without subgroups
+    suits: (_adapter, { inner }) => inner === 1,
+    compute({ pass, log, tensors, ...lines }) {
       const width = widthOf(lines);
       const params = { rows: lines.rows, vectors: lines.cols / width };
       const overrides = { LOG: +log, SIZE: workgroupFor(lines.cols) };
       run(specialize(workgroupKernels[pass], lanesOf(width)), tensors, params, { workgroups: lines.rows, overrides });
     },
   },
-  /** Rows in registers, read once: for GPUs with subgroups. */
   subgroup: {
-    name: "softmax-subgroup",
-    suits: (pass, lines, { adapter, gpu }) =>
+    kernel: "softmax-subgroup",
+    idea: "the row stays in registers: read once, joined by swapping registers", // for GPUs with subgroups
+    suits: (adapter, { pass, ...lines }) =>
       lines.inner === 1 &&
       lines.cols > 0 &&
       adapter.features.includes("subgroups") &&
-      teamFor(pass, lines, adapter.subgroupSize[0]).overrides.SIZE <= gpu.limits.maxComputeInvocationsPerWorkgroup,
-    compute(pass, tensors, lines, log) {
+      teamFor(pass, lines, adapter.subgroupSize[0]).overrides.SIZE <= adapter.workgroupInvocations,
+    compute({ pass, log, tensors, ...lines }) {
       const { consts, overrides, vectors, rowsPerGroup } = teamFor(pass, lines, device().adapter.subgroupSize[0]);
       const workgroups = ceilDiv(lines.rows, rowsPerGroup);
       const params = { rows: lines.rows, vectors };
@@ -127,4 +130,6 @@ export const softmaxKernels = {
       });
     },
   },
-} satisfies Record<string, SoftmaxKernel>;
+} satisfies Record<string, Unnamed<SoftmaxRung>>;
+
+export const softmaxLadder = ladder<SoftmaxRung, keyof typeof rungs>(rungs);

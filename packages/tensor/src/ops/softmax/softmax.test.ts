@@ -3,11 +3,11 @@ import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import { fromArray, tensor } from "../../factories.ts";
-import { empty } from "../../tensor.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, randomNormal, withDevice, withGpuKernels } from "../../testing/check-op.ts";
 import { ndArray } from "../../testing/nd-array.ts";
 import { chooseSoftmax } from "./choose.ts";
-import { softmaxKernels, type Pass, type SoftmaxKernel } from "./ladder.ts";
+import { softmaxLadder, type Pass, type SoftmaxRung } from "./ladder.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 import { logSoftmaxReference, softmaxReference } from "./softmax.reference.ts";
 
@@ -35,24 +35,25 @@ withGpuKernels(checkAll);
 const tolerance = { rtol: 1e-5, atol: 2e-6 };
 
 /** Forward and backward of a kernel, where it suits, against float64. */
-async function checkKernel(kernel: SoftmaxKernel, rows: number, cols: number, log: boolean): Promise<void> {
+async function checkRung(rung: SoftmaxRung, rows: number, cols: number, log: boolean): Promise<void> {
   const lines = { rows, cols, inner: 1 };
   const x = ndArray([rows, cols], Float32Array.from(randomNormal(rows * cols, cols)));
   for (let r = 1; r < rows; r += 2) x.data[r * cols + ((7 * r) % cols)]! += 200; // exp() of it alone overflows
   const dy = Float32Array.from(randomNormal(rows * cols, 99));
   const want = (log ? logSoftmaxReference : softmaxReference)(x).data;
-  const what = `${kernel.name} [${rows}, ${cols}]${log ? " log" : ""}`;
+  const what = `${rung.kernel} [${rows}, ${cols}]${log ? " log" : ""}`;
+  const suits = (pass: Pass): boolean => rung.suits(device().adapter, { pass, ...lines });
   const { y, dx } = scope(() => {
     const y = empty(x.shape);
-    if (kernel.suits("forward", lines, device()))
-      kernel.compute("forward", { x: fromArray(x.data, x.shape), y }, lines, log);
-    if (!kernel.suits("backward", lines, device())) return { y, dx: undefined };
+    if (suits("forward"))
+      rung.compute({ pass: "forward", ...lines, log, tensors: { x: fromArray(x.data, x.shape), y } });
+    if (!suits("backward")) return { y, dx: undefined };
     const dx = empty(x.shape);
     const given = { y: fromArray(Float32Array.from(want), x.shape), dy: fromArray(dy, x.shape), dx };
-    kernel.compute("backward", given, lines, log);
+    rung.compute({ pass: "backward", ...lines, log, tensors: given });
     return { y, dx };
   });
-  if (kernel.suits("forward", lines, device())) expectClose(await y.data(), want, tolerance, `${what} forward`);
+  if (suits("forward")) expectClose(await y.data(), want, tolerance, `${what} forward`);
   y.dispose();
   if (!dx) return;
   const slopes = Float64Array.from(dy);
@@ -67,23 +68,23 @@ async function checkKernel(kernel: SoftmaxKernel, rows: number, cols: number, lo
 
 const smallest = (): number => device().adapter.subgroupSize[0];
 
-describe.each(Object.values<SoftmaxKernel>(softmaxKernels))("$name", (kernel) => {
+describe.each(Object.values(softmaxLadder.rungs))("$kernel", (rung) => {
   withDevice();
 
   test.each([1, 3, 4, 5, 31, 32, 33, 64, 128, 256, 1000, 1023, 1024, 1025, 5000, 30_522])(
     "rows of %i",
     async (cols) => {
-      await checkKernel(kernel, 5, cols, false);
+      await checkRung(rung, 5, cols, false);
     },
   );
 
   test.each([1, 3, 33, 64, 1025, 5000])("logarithms of rows of %i", async (cols) => {
-    await checkKernel(kernel, 5, cols, true);
+    await checkRung(rung, 5, cols, true);
   });
 
   test("more than 65,535 rows", async () => {
-    await checkKernel(kernel, 70_001, 3, false);
-    await checkKernel(kernel, 66_001, 8, false);
+    await checkRung(rung, 70_001, 3, false);
+    await checkRung(rung, 66_001, 8, false);
   });
 
   test("infinities and NaN are as in PyTorch", async () => {
@@ -96,21 +97,23 @@ describe.each(Object.values<SoftmaxKernel>(softmaxKernels))("$name", (kernel) =>
       [-inf, -inf, -inf, -inf],
     ];
     const want = rows.map((row) => Array.from(softmaxReference(ndArray([4], row)).data));
+    const forward = (x: Tensor, y: Tensor, rows: number) =>
+      rung.compute({ pass: "forward", rows, cols: x.size / rows, inner: 1, log: false, tensors: { x, y } });
     const y = empty([5, 4]);
-    kernel.compute("forward", { x: tensor(rows), y }, { rows: 5, cols: 4, inner: 1 }, false);
-    expectClose(await y.data(), want.flat(), tolerance, kernel.name);
+    forward(tensor(rows), y, 5);
+    expectClose(await y.data(), want.flat(), tolerance, rung.name);
     const wide = empty([5, 64]); // each row 16 times, so that several invocations share it
     const repeated = rows.map((row) => Array.from({ length: 16 }, () => row).flat());
-    kernel.compute("forward", { x: tensor(repeated), y: wide }, { rows: 5, cols: 64, inner: 1 }, false);
+    forward(tensor(repeated), wide, 5);
     expectClose(
       await wide.data(),
       want.flatMap((row) => Array.from({ length: 16 }, () => row.map((p) => p / 16)).flat()),
       tolerance,
-      kernel.name,
+      rung.kernel,
     );
     for (const bad of [inf, NaN]) {
       const one = empty([4]);
-      kernel.compute("forward", { x: tensor([1, 2, bad, 3]), y: one }, { rows: 1, cols: 4, inner: 1 }, false);
+      forward(tensor([1, 2, bad, 3]), one, 1);
       const found = Array.from(await one.data(), Number.isNaN);
       expect(found).toContain(true); // WGSL leaves open what exp(∞ − ∞) is
       if (Number.isNaN(bad)) expect(found).not.toContain(false);
@@ -124,7 +127,7 @@ describe("softmax-subgroup at smaller subgroups", () => {
     test(`of ${span}`, async ({ skip }) => {
       if (smallest() < span) skip("this adapter's are smaller");
       Object.assign(device().adapter, { subgroupSize: [span, span] } satisfies Partial<AdapterInfo>);
-      for (const cols of [3, 32, 100, 1025]) await checkKernel(softmaxKernels.subgroup, 5, cols, false);
+      for (const cols of [3, 32, 100, 1025]) await checkRung(softmaxLadder.rungs.subgroup, 5, cols, false);
     });
   }
 });
@@ -133,28 +136,25 @@ describe("softmax", () => {
   withDevice();
 
   test("takes registers on GPUs, workgroup memory for what they don't hold, and single invocations for lines apart", () => {
-    const gpu = device().gpu;
     const adapter = { ...device().adapter, cpu: false, features: ["subgroups"], subgroupSize: [32, 32] as const };
     const choice = (cols: number, inner = 1, features = adapter.features) =>
-      chooseSoftmax("forward", { rows: 9, cols, inner }, { gpu, adapter: { ...adapter, features } }).name;
+      chooseSoftmax({ ...adapter, features }, { pass: "forward", rows: 9, cols, inner }).kernel;
     expect([2, 128, 4096].map((cols) => choice(cols))).toEqual(new Array(3).fill("softmax-subgroup"));
     expect([choice(1e6), choice(512, 1, [])]).toEqual(new Array(2).fill("softmax-workgroup"));
     expect([choice(512, 3), choice(2, 1, [])]).toEqual(new Array(2).fill("softmax-rows"));
   });
 
   test("takes workgroup memory on GPUs without subgroups from 32 columns on", () => {
-    const { gpu, adapter } = device();
-    const choice = (cols: number): string =>
-      chooseSoftmax("forward", { rows: 9, cols, inner: 1 }, { gpu, adapter: { ...adapter, cpu: false, features: [] } })
-        .name;
+    const gpu: AdapterInfo = { ...device().adapter, cpu: false, features: [] };
+    const choice = (cols: number): string => chooseSoftmax(gpu, { pass: "forward", rows: 9, cols, inner: 1 }).kernel;
     expect([31, 32].map(choice)).toEqual(["softmax-rows", "softmax-workgroup"]);
   });
 
   test("shares rows on CPUs among a whole subgroup of 8 with four or more vec4s each", () => {
-    const { gpu, adapter } = device();
+    const { adapter } = device();
     const choices = (pass: Pass, span: number, widths: number[]): string[] => {
       const cpu: AdapterInfo = { ...adapter, cpu: true, features: ["subgroups"], subgroupSize: [span, span] };
-      return widths.map((cols) => chooseSoftmax(pass, { rows: 9, cols, inner: 1 }, { gpu, adapter: cpu }).name);
+      return widths.map((cols) => chooseSoftmax(cpu, { pass, rows: 9, cols, inner: 1 }).kernel);
     };
     const [naive, rows, subgroup] = ["softmax-naive", "softmax-rows", "softmax-subgroup"];
     expect(choices("forward", 8, [64, 128, 256, 260])).toEqual([rows, subgroup, subgroup, rows]);

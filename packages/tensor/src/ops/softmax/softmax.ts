@@ -1,9 +1,8 @@
 import { defineOp } from "../../define-op.ts";
-import { device } from "../../runtime/init.ts";
 import { resolveDim, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { chooseSoftmax } from "./choose.ts";
-import { type Lines } from "./ladder.ts";
+import { choose } from "./choose.ts";
+import { type Lines, type SoftmaxTask } from "./ladder.ts";
 
 /** Along which dimension; the last unless said otherwise. */
 export interface SoftmaxOptions {
@@ -17,6 +16,8 @@ export function linesAlong(op: string, shape: Shape, dim: number): Lines {
   return { rows: cols === 0 ? 0 : sizeOf(shape) / cols, cols, inner: sizeOf(shape.slice(axis + 1)) };
 }
 
+const compute = (task: SoftmaxTask): void => choose(task).compute(task);
+
 /** softmax and log-softmax differ by one override; both save only y, from which dx follows without x. */
 function define(name: string, log: boolean) {
   return defineOp(name, {
@@ -24,12 +25,12 @@ function define(name: string, log: boolean) {
     forward(x: Tensor, { dim = -1 }: SoftmaxOptions = {}) {
       const lines = linesAlong(name, x.shape, dim);
       const y = empty(x.shape);
-      chooseSoftmax("forward", lines, device()).compute("forward", { x, y }, lines, log);
+      compute({ pass: "forward", ...lines, log, tensors: { x, y } });
       return { output: y, inputs: { x }, saved: { y, lines } };
     },
     backward({ y, lines }, dy) {
       const dx = empty(y.shape);
-      chooseSoftmax("backward", lines, device()).compute("backward", { y, dy, dx }, lines, log);
+      compute({ pass: "backward", ...lines, log, tensors: { y, dy, dx } });
       return { x: dx };
     },
   });

@@ -1,0 +1,121 @@
+import { computeType } from "../../autocast.ts";
+import { check } from "../../errors.ts";
+import { defaultGenerator, type Generator } from "../../random.ts";
+import { replaceFunction, type Kernel, type Params } from "../../runtime/kernel.ts";
+import { broadcastStrides, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
+import type { Tensor } from "../../tensor.ts";
+import philoxCode from "../dropout/philox.wgsl";
+import keptCode from "./kept.wgsl";
+
+// What one call of attention is, and how its kernels are given it.
+
+/** Options of `scaledDotProductAttention`. */
+export interface AttentionOptions {
+  /**
+   * Broadcastable to [B, H, Tq, Tk]. `bool`: true attends. f32: added to the scaled scores; −∞ hides a key, and float32's lowest
+   * in a whole row spreads attention evenly over all its keys.
+   */
+  mask?: Tensor;
+  /** Query i sees keys 0 … i only, whatever Tq and Tk. */
+  isCausal?: boolean;
+  /** What q·k is multiplied by; 1/√D unless said otherwise. */
+  scale?: number;
+  /** The probability of an attention weight to be dropped. */
+  dropoutP?: number;
+  /** Where dropout's random numbers come from. */
+  generator?: Generator;
+  /** Order of the dimensions of q, k, v and the result: heads before tokens, or tokens before heads. */
+  layout?: "BHTD" | "BTHD";
+}
+
+/** Sizes and strides of one call, as the kernels' Params and overrides take them. */
+export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
+  const { layout = "BHTD", isCausal = false, dropoutP = 0 } = options;
+  const name = "scaledDotProductAttention";
+  for (const [which, x] of Object.entries({ q, k, v })) {
+    check(
+      x.rank === 4 && x.dtype === "f32",
+      () =>
+        `${name}: ${which} is ${showShape(x.shape)} of ${x.dtype}. It has to be [${[...layout].join(", ")}] of a float type.`,
+    );
+  }
+  const [tokens, heads] = layout === "BHTD" ? [2, 1] : [1, 2];
+  const [B, H, Tq, D, Tk] = [q.shape[0]!, q.shape[heads]!, q.shape[tokens]!, q.shape[3]!, k.shape[tokens]!];
+  const keyShape = layout === "BHTD" ? [B, H, Tk, D] : [B, Tk, H, D];
+  check(
+    sameShape(k.shape, keyShape) && sameShape(v.shape, keyShape),
+    () =>
+      `${name}: q ${showShape(q.shape)}, k ${showShape(k.shape)} and v ${showShape(v.shape)} (layout ${layout}) don't belong together: ` +
+      `k and v may differ from q only in their number of tokens.`,
+  );
+  check(
+    dropoutP >= 0 && dropoutP <= 1,
+    () => `${name}: dropoutP is ${dropoutP}, but a probability lies between 0 and 1.`,
+  );
+  const full: Shape = [B, H, Tq, Tk];
+  if (mask) {
+    check(
+      mask.dtype === "bool" || mask.dtype === "f32",
+      () =>
+        `${name}: the mask is ${mask.dtype}; bool says which keys attend, f32 is added. Cast it to the one that is meant.`,
+    );
+    check(
+      mask.rank <= 4 && mask.shape.every((n, i) => n === 1 || n === full[4 - mask.rank + i]),
+      () => `${name}: the mask ${showShape(mask.shape)} doesn't broadcast to [B, H, Tq, Tk] = ${showShape(full)}.`,
+    );
+  }
+  const strides = (T: number): number[] => (layout === "BHTD" ? [H * T * D, T * D, D, T] : [T * H * D, D, H * D, T]);
+  const maskStrides = mask ? broadcastStrides(mask.shape, full) : [0, 0, 0, 0];
+  const masking = !mask ? 0 : mask.dtype === "bool" ? 1 : 2;
+  return {
+    full,
+    headDim: D,
+    batchHeads: B * H,
+    qStrides: strides(Tq),
+    kStrides: strides(Tk),
+    maskStrides,
+    maskShape: [...new Array<number>(4 - (mask?.rank ?? 0)).fill(1), ...(mask?.shape ?? [])],
+    scale: options.scale ?? 1 / Math.sqrt(D),
+    overrides: {
+      MASK: masking,
+      KEY_MASK: masking > 0 && maskStrides[2] === 0 ? 1 : 0,
+      CAUSAL: isCausal ? 1 : 0,
+      DROPOUT: dropoutP > 0 ? 1 : 0,
+      F16: computeType() === "f16" ? 1 : 0,
+    },
+    dropout: {
+      ...(dropoutP > 0
+        ? (options.generator ?? defaultGenerator).draw(sizeOf(full))
+        : { key: [0, 0], counter: [0, 0, 0, 0] }),
+      threshold: Math.round(dropoutP * 2 ** 24),
+      rescale: dropoutP < 1 ? 1 / (1 - dropoutP) : 0, // at 1 nothing is kept
+    },
+  };
+}
+
+export type Plan = ReturnType<typeof plan>;
+
+/** Strides in units of `width` elements; the last is T. */
+export const inUnits = (strides: readonly number[], width: number): number[] =>
+  strides.map((n, dim) => (dim < 3 ? n / width : n));
+
+/** The Params that the kernels have in common, and those of one rung. */
+export const paramsOf = (plan: Plan, own: Params | undefined, width: number): Params => ({
+  q_strides: inUnits(plan.qStrides, width),
+  k_strides: inUnits(plan.kStrides, width),
+  mask_strides: plan.maskStrides,
+  ...plan.dropout,
+  batch_heads: plan.batchHeads,
+  heads: plan.full[1]!,
+  scale: plan.scale,
+  ...own,
+});
+
+const drawCode = philoxCode + keptCode;
+
+/** The kernel with the kept(), or kept_four(), of kept.wgsl where there is dropout. */
+export const dropping = (
+  base: Kernel,
+  { overrides }: Pick<Plan, "overrides">,
+  decides: "kept" | "kept_four",
+): Kernel => (overrides.DROPOUT ? replaceFunction(base, decides, drawCode) : base);

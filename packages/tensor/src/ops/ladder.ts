@@ -1,0 +1,42 @@
+import type { AdapterInfo } from "../runtime/adapter.ts";
+
+/** One of several ways to compute something. All rungs of a ladder give the same result, up to rounding. */
+export interface Rung<Sizes = never, Task = never> {
+  /** What its ladder, tunings and command lines call it: `tiledLarge`. */
+  readonly name: string;
+  /** The kernel, with what tells it from others of the same file: `matmul-tiled 128×128`. */
+  readonly kernel: string;
+  /** What is new in it, in one line. */
+  readonly idea: string;
+  /** Whether it can compute this here at all. */
+  suits(adapter: AdapterInfo, sizes: Sizes): boolean;
+  compute(this: void, task: Task): void;
+}
+
+/** A rung, and in how many parts it takes a long sum, if not by its own rule. */
+export interface Choice<R extends Rung = Rung> {
+  readonly rung: R;
+  readonly splits?: number | undefined;
+}
+
+/** The rungs of a room by name, the simplest first. */
+export interface Ladder<R extends Rung = Rung, Name extends string = string> {
+  readonly rungs: Readonly<Record<Name, R>>;
+  /** What is taken instead of the room's own choice: see `withRung` in ladders.ts. */
+  forced: Choice<R> | undefined;
+}
+
+/** A rung before its ladder has named it. */
+export type Unnamed<R extends Rung> = Omit<R, "name">;
+
+export function ladder<R extends Rung, Name extends string>(rungs: Record<Name, Unnamed<R>>): Ladder<R, Name> {
+  const named = Object.entries<Unnamed<R>>(rungs).map(([name, rung]) => [name, { ...rung, name }]);
+  return { rungs: Object.fromEntries(named) as Record<Name, R>, forced: undefined };
+}
+
+/** A choice as a tuning writes it: `tiledLarge`, or `tiledLarge/8`. Undefined if there is no such rung. */
+export function choiceFrom<R extends Rung>({ rungs }: Ladder<R>, text: string): Choice<R> | undefined {
+  const [name, splits] = text.split("/");
+  if (!Object.hasOwn(rungs, name!)) return undefined;
+  return { rung: rungs[name!]!, splits: splits === undefined ? undefined : Number(splits) };
+}

@@ -1,0 +1,58 @@
+import { didYouMean } from "../did-you-mean.ts";
+import { GpugradError } from "../errors.ts";
+import { attentionLadder } from "./attention/ladder.ts";
+import { geluLadder } from "./elementwise/ladder.ts";
+import { choiceFrom, type Choice, type Ladder } from "./ladder.ts";
+import { matmulLadder } from "./matmul/ladder.ts";
+import { normLadder } from "./norm/ladder.ts";
+import { softmaxLadder } from "./softmax/ladder.ts";
+
+/** Every ladder there is: what `pnpm bench`, `pnpm tune` and `pnpm xray` list rungs by. */
+export const ladders = {
+  attention: attentionLadder,
+  gelu: geluLadder,
+  matmul: matmulLadder,
+  norm: normLadder,
+  softmax: softmaxLadder,
+};
+
+export type LadderName = keyof typeof ladders;
+export type RungOf<L extends LadderName> = (typeof ladders)[L] extends Ladder<infer R> ? R : never;
+
+/**
+ * Takes this rung of a ladder from now on, whatever the device and the sizes, until the function that it returns is called.
+ * @param rung its name, as a tuning writes it (`tiled`, or `tiled/4`), or a choice
+ * @throws when the ladder has no such rung
+ */
+export function forceRung<L extends LadderName>(name: L, rung: string | Choice<RungOf<L>>): () => void {
+  const ladder: Ladder | undefined = Object.hasOwn(ladders, name) ? (ladders[name]) : undefined;
+  if (!ladder) throw unknown("withRung: there is no ladder", name, ladders);
+  const choice = typeof rung === "string" ? choiceFrom(ladder, rung) : rung;
+  if (!choice) throw unknown(`withRung: ${name} has no rung`, rung as string, ladder.rungs);
+  const before = ladder.forced;
+  ladder.forced = choice;
+  return () => void (ladder.forced = before);
+}
+
+function unknown(what: string, given: string, known: object): GpugradError {
+  const names = Object.keys(known);
+  return new GpugradError(`${what} ${given}; there are ${names.join(", ")}.${didYouMean(given, names)}`);
+}
+
+/**
+ * Does `work`, asynchronous or not, with one rung of a ladder: `withRung("matmul", "naive", () => matmul(a, b))`. For tests, measurements
+ * and readers: kernels are chosen by device and sizes otherwise. A rung may not be able to compute what it is asked for: ask its `suits`.
+ */
+export function withRung<L extends LadderName, T>(name: L, rung: string | Choice<RungOf<L>>, work: () => T): T {
+  const end = forceRung(name, rung);
+  let result: T;
+  try {
+    result = work();
+  } catch (error) {
+    end();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(end) as T;
+  end();
+  return result;
+}
