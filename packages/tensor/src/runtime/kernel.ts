@@ -114,6 +114,13 @@ function uniformLayout(file: string, body: string): { fields: Field[]; bytes: nu
   return { fields, bytes: Math.ceil(bytes / 16) * 16 };
 }
 
+/** The number that a kernel gives a name, in its declarations: `const GELU_TANH = 14u;` for `gelu_tanh`. */
+export function constantOf({ file, constants }: Kernel, name: string): number {
+  const value = constants.get(name.toUpperCase());
+  check(value !== undefined, () => `${file}: no const ${name.toUpperCase()} with a whole number.`);
+  return value;
+}
+
 /** Values for `struct Params`, by field name. */
 export type Params = Record<string, number | readonly number[]>;
 

@@ -22,6 +22,7 @@ import {
   type Tensor,
   zeros,
 } from "../index.ts";
+import { constantOf } from "./kernel.ts";
 import { totalsOf } from "./timestamps.ts";
 
 beforeEach(async () => void (await init()));
@@ -99,6 +100,13 @@ describe("a kernel's own declarations", () => {
     );
     expect(() => kernel("test/nine.wgsl", nine)).toThrow(/9 storage buffers, but WebGPU promises 8/);
   });
+});
+
+test("a kernel's functions have names: those of its constants", () => {
+  const named = kernel("test/named.wgsl", `const GELU_TANH = 14u;\nconst HALF = 0.5;\n${source()}`);
+  expect(constantOf(named, "gelu_tanh")).toBe(14);
+  expect(() => constantOf(named, "gelu")).toThrow("test/named.wgsl: no const GELU with a whole number.");
+  expect(() => constantOf(named, "half")).toThrow("no const HALF");
 });
 
 test("70,000 workgroups are folded into two dimensions, and each element is met once", async () => {

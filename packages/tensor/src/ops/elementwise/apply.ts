@@ -1,6 +1,6 @@
 import { GpugradError, check } from "../../errors.ts";
 import { wholeNumber, type DType } from "../../dtype.ts";
-import { kernel, specialize } from "../../runtime/kernel.ts";
+import { constantOf, kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { broadcastStrides, ceilDiv, showShape, sizeOf, stridesOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -15,53 +15,49 @@ const unaryKernel = kernel("ops/elementwise/unary.wgsl", unaryCode);
 const unaryBackwardKernel = kernel("ops/elementwise/unary-backward.wgsl", unaryBackwardCode);
 const binaryKernel = kernel("ops/elementwise/binary.wgsl", binaryCode);
 
-/** The functions of unary.wgsl and unary-backward.wgsl, in the order of their numbers there. */
-const unaryFunctions = [
-  "neg",
-  "abs",
-  "square",
-  "reciprocal",
-  "sqrt",
-  "rsqrt",
-  "exp",
-  "log",
-  "sin",
-  "cos",
-  "tanh",
-  "sigmoid",
-  "relu",
-  "gelu",
-  "gelu_tanh",
-  "erf",
-  "silu",
-  "floor",
-  "ceil",
-  "round",
-  "sign",
-  "clamp",
-] as const;
-export type UnaryFunction = (typeof unaryFunctions)[number];
+/** The functions of unary.wgsl, by the names of their numbers there; most are in unary-backward.wgsl, too. */
+export type UnaryFunction =
+  | "neg"
+  | "abs"
+  | "square"
+  | "reciprocal"
+  | "sqrt"
+  | "rsqrt"
+  | "exp"
+  | "log"
+  | "sin"
+  | "cos"
+  | "tanh"
+  | "sigmoid"
+  | "relu"
+  | "gelu"
+  | "gelu_tanh"
+  | "erf"
+  | "silu"
+  | "floor"
+  | "ceil"
+  | "round"
+  | "sign"
+  | "clamp";
 
-/** The functions of binary.wgsl, in the order of their numbers there. */
-const binaryFunctions = [
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "pow",
-  "maximum",
-  "minimum",
-  "eq",
-  "ne",
-  "lt",
-  "le",
-  "gt",
-  "ge",
-  "logical_and",
-  "logical_or",
-  "share_of_max",
-] as const;
-export type BinaryFunction = (typeof binaryFunctions)[number];
+/** The functions of binary.wgsl. */
+export type BinaryFunction =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "pow"
+  | "maximum"
+  | "minimum"
+  | "eq"
+  | "ne"
+  | "lt"
+  | "le"
+  | "gt"
+  | "ge"
+  | "logical_and"
+  | "logical_or"
+  | "share_of_max";
 
 const isTrueOrFalse = (fn: BinaryFunction): boolean => /^(eq|ne|lt|le|gt|ge|logical_.*)$/.test(fn);
 
@@ -82,7 +78,7 @@ export function applyUnary(fn: UnaryFunction, x: Tensor, bounds = unbounded, y =
     unaryKernel,
     { x, y },
     { vectors, ...bounds },
-    { threads: vectors, overrides: { FN: unaryFunctions.indexOf(fn) } },
+    { threads: vectors, overrides: { FN: constantOf(unaryKernel, fn) } },
   );
   return y;
 }
@@ -95,7 +91,7 @@ export function applyUnaryBackward(fn: UnaryFunction, s: Tensor, dy: Tensor, bou
     unaryBackwardKernel,
     { s, dy, dx },
     { vectors, ...bounds },
-    { threads: vectors, overrides: { FN: unaryFunctions.indexOf(fn) } },
+    { threads: vectors, overrides: { FN: constantOf(unaryBackwardKernel, fn) } },
   );
   return dx;
 }
@@ -139,7 +135,7 @@ export function applyBinary(fn: BinaryFunction, a: Operand, b: Operand, shape: S
     {
       threads: vectors,
       overrides: {
-        ...{ FN: binaryFunctions.indexOf(fn), FLOAT: Number(T === "f32"), A: left.mode, B: right.mode },
+        ...{ FN: constantOf(binaryKernel, fn), FLOAT: Number(T === "f32"), A: left.mode, B: right.mode },
         ...{ A_RANK: left.sizes.length, B_RANK: right.sizes.length },
       },
     },

@@ -7,7 +7,10 @@
 alias T = f32;        // f32, i32 or u32
 alias AT = vec4<f32>; // what is read of a at once: vec4<T> or T
 alias BT = vec4<f32>; // and of b
-override FN: u32 = 0; // the index in `binaryFunctions` of apply.ts
+override FN: u32 = 0; // one of these
+const ADD = 0u; const SUB = 1u; const MUL = 2u; const DIV = 3u; const POW = 4u; const MAXIMUM = 5u; const MINIMUM = 6u; const EQ = 7u;
+const NE = 8u; const LT = 9u; const LE = 10u; const GT = 11u; const GE = 12u; const LOGICAL_AND = 13u; const LOGICAL_OR = 14u;
+const SHARE_OF_MAX = 15u;
 override FLOAT: bool = true; // T is f32
 override A: u32 = 0;  // 0 like y, 1 one element, 2 number, 3 broadcast by fours, 4 broadcast
 override B: u32 = 0;
@@ -105,28 +108,28 @@ fn nonzero(v: vec4<T>) -> vec4<bool> {
 
 fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
   switch FN {
-    case 0u: { return bitcast<vec4u>(v + w); }
-    case 1u: { return bitcast<vec4u>(v - w); }
-    case 2u: { return bitcast<vec4u>(v * w); }
-    case 3u: { return bitcast<vec4u>(v / w); }
-    case 4u: { return bitcast<vec4u>(power(vec4f(v), vec4f(w))); }
-    case 5u, 6u: { // maximum, minimum; -1 in bits is a NaN, but not for whole numbers
-      let best = bitcast<vec4u>(select(w, v, select(v <= w, v >= w, FN == 5u)));
+    case ADD: { return bitcast<vec4u>(v + w); }
+    case SUB: { return bitcast<vec4u>(v - w); }
+    case MUL: { return bitcast<vec4u>(v * w); }
+    case DIV: { return bitcast<vec4u>(v / w); }
+    case POW: { return bitcast<vec4u>(power(vec4f(v), vec4f(w))); }
+    case MAXIMUM, MINIMUM: { // -1 in bits is a NaN, but not for whole numbers
+      let best = bitcast<vec4u>(select(w, v, select(v <= w, v >= w, FN == MAXIMUM)));
       if (FLOAT) {
         let v_bits = bitcast<vec4u>(v);
         return select(select(best, bitcast<vec4u>(w), is_nan(bitcast<vec4u>(w))), v_bits, is_nan(v_bits));
       }
       return best;
     }
-    case 7u: { return vec4u((v == w) & !unordered(v, w)); }
-    case 8u: { return vec4u((v != w) | unordered(v, w)); }
-    case 9u: { return vec4u((v < w) & !unordered(v, w)); }
-    case 10u: { return vec4u((v <= w) & !unordered(v, w)); }
-    case 11u: { return vec4u((v > w) & !unordered(v, w)); }
-    case 12u: { return vec4u((v >= w) & !unordered(v, w)); }
-    case 13u: { return vec4u(nonzero(v) & nonzero(w)); }
-    case 14u: { return vec4u(nonzero(v) | nonzero(w)); }
-    default: { // v's share of the gradient of max(v, w); where one is NaN, both get all of it
+    case EQ: { return vec4u((v == w) & !unordered(v, w)); }
+    case NE: { return vec4u((v != w) | unordered(v, w)); }
+    case LT: { return vec4u((v < w) & !unordered(v, w)); }
+    case LE: { return vec4u((v <= w) & !unordered(v, w)); }
+    case GT: { return vec4u((v > w) & !unordered(v, w)); }
+    case GE: { return vec4u((v >= w) & !unordered(v, w)); }
+    case LOGICAL_AND: { return vec4u(nonzero(v) & nonzero(w)); }
+    case LOGICAL_OR: { return vec4u(nonzero(v) | nonzero(w)); }
+    default: { // SHARE_OF_MAX: v's share of the gradient of max(v, w); where one is NaN, both get all of it
       return bitcast<vec4u>(select(select(vec4f(), vec4f(0.5), v == w), vec4f(1.0), (v > w) | unordered(v, w)));
     }
   }

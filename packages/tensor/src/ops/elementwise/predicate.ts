@@ -1,6 +1,6 @@
 import { isFloat } from "../../dtype.ts";
 import { defineOp } from "../../define-op.ts";
-import { kernel } from "../../runtime/kernel.ts";
+import { constantOf, kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -9,16 +9,14 @@ import code from "./predicate.wgsl";
 
 const predicateKernel = kernel("ops/elementwise/predicate.wgsl", code);
 
-/** The questions of predicate.wgsl, in the order of their numbers there. */
-const predicates = ["isnan", "isinf", "isfinite", "logical_not"] as const;
-
-function define(name: (typeof predicates)[number]) {
+/** @param name of one of the questions of predicate.wgsl */
+function define(name: "isnan" | "isinf" | "isfinite" | "logical_not") {
   return defineOp(name === "logical_not" ? "logicalNot" : name, {
     takes: { x: "tensor" },
     forward(x: Tensor) {
       const y = empty(x.shape, "bool");
       const vectors = ceilDiv(x.size, 4);
-      const overrides = { FN: predicates.indexOf(name), FLOAT: Number(isFloat(x.dtype)) };
+      const overrides = { FN: constantOf(predicateKernel, name), FLOAT: Number(isFloat(x.dtype)) };
       run(predicateKernel, { x, y }, { vectors }, { threads: vectors, overrides });
       return { output: y, inputs: {}, saved: {} };
     },

@@ -2,7 +2,10 @@
 //
 // exp_exact and tail are those of unary.wgsl, where they are explained. Infinite derivatives (√ and ln at 0) come out infinite.
 // Mapping: one invocation per four elements; buffers are padded. Traffic: s and dy are read once, dx written once.
-override FN: u32 = 0; // the index in `unaryFunctions` of apply.ts
+override FN: u32 = 1; // one of these, numbered as in unary.wgsl
+const ABS = 1u; const SQUARE = 2u; const RECIPROCAL = 3u; const SQRT = 4u; const RSQRT = 5u; const EXP = 6u; const LOG = 7u;
+const TANH = 10u; const SIGMOID = 11u; const RELU = 12u; const GELU = 13u; const GELU_TANH = 14u; const ERF = 15u; const SILU = 16u;
+const CLAMP = 21u;
 
 struct Params { vectors: u32, low: f32, high: f32 } // vectors: elements / 4, rounded up; low and high: of clamp
 
@@ -45,24 +48,24 @@ fn gated_derivative(x: vec4f, w: vec4f, dw: vec4f) -> vec4f {
 
 fn derivative(v: vec4f) -> vec4f {
   switch FN {
-    case 1u: { return sign(v); }                // abs, from x
-    case 2u: { return 2.0 * v; }                // square, from x
-    case 3u: { return -v * v; }                 // reciprocal, from y
-    case 4u: { return 0.5 / v; }                // sqrt, from y
-    case 5u: { return -0.5 * v * v * v; }       // rsqrt, from y
-    case 6u: { return v; }                      // exp, from y
-    case 7u: { return 1.0 / v; }                // log, from x
-    case 10u: { return 1.0 - v * v; }           // tanh, from y
-    case 11u: { return v * (1.0 - v); }         // sigmoid, from y
-    case 12u: { return select(vec4f(1.0), vec4f(), (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) == vec4u()); } // relu, from y ≥ 0: 0 at 0, 1 at NaN
-    case 13u: { return gelu_derivative(v); }    // from x
-    case 14u: {                                 // gelu_tanh, from x: w = 2 √(2/π) (x + 0.044715 x³)
+    case ABS: { return sign(v); }             // from x
+    case SQUARE: { return 2.0 * v; }          // from x
+    case RECIPROCAL: { return -v * v; }       // from y
+    case SQRT: { return 0.5 / v; }            // from y
+    case RSQRT: { return -0.5 * v * v * v; }  // from y
+    case EXP: { return v; }                   // from y
+    case LOG: { return 1.0 / v; }             // from x
+    case TANH: { return 1.0 - v * v; }        // from y
+    case SIGMOID: { return v * (1.0 - v); }   // from y
+    case RELU: { return select(vec4f(1.0), vec4f(), (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) == vec4u()); } // from y ≥ 0: 0 at 0, 1 at NaN
+    case GELU: { return gelu_derivative(v); } // from x
+    case GELU_TANH: { // from x: w = 2 √(2/π) (x + 0.044715 x³)
       let c = clamp(v, vec4f(-20.0), vec4f(20.0));
       return gated_derivative(c, 1.59576912 * (c + 0.044715 * c * c * c), 1.59576912 * (1.0 + 0.134145 * c * c));
     }
-    case 15u: { return 1.12837917 * exp_exact(-min(v * v, vec4f(200.0))); } // erf, from x
-    case 16u: { return gated_derivative(v, v, vec4f(1.0)); }                // silu, from x
-    default: { return select(vec4f(), vec4f(1.0), (v > vec4f(params.low)) & (v < vec4f(params.high))); } // clamp, from x: 0 at a bound
+    case ERF: { return 1.12837917 * exp_exact(-min(v * v, vec4f(200.0))); } // from x
+    case SILU: { return gated_derivative(v, v, vec4f(1.0)); } // from x
+    default: { return select(vec4f(), vec4f(1.0), (v > vec4f(params.low)) & (v < vec4f(params.high))); } // CLAMP, from x: 0 at a bound
   }
 }
 
@@ -71,7 +74,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let i = id.x + id.y * workgroups.x * 64u;
   if (i >= params.vectors) { return; }
   let v = s[i];
-  let straight = FN == 1u || FN == 12u || FN == 21u; // abs, relu and clamp, which have a slope at NaN too
+  let straight = FN == ABS || FN == RELU || FN == CLAMP; // they have a slope at NaN too
   let nan = (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
   dx[i] = dy[i] * select(derivative(v), v, nan & vec4<bool>(!straight));
 }

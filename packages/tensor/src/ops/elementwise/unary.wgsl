@@ -5,7 +5,10 @@
 // Compilers may take NaN and infinity for absent, so these are recognized and made by their bits.
 // Mapping: one invocation per four elements; buffers are padded, so the last four may reach beyond the tensor.
 // Traffic: x is read once, y written once.
-override FN: u32 = 0; // the index in `unaryFunctions` of apply.ts
+override FN: u32 = 0; // one of these
+const NEG = 0u; const ABS = 1u; const SQUARE = 2u; const RECIPROCAL = 3u; const SQRT = 4u; const RSQRT = 5u; const EXP = 6u; const LOG = 7u;
+const SIN = 8u; const COS = 9u; const TANH = 10u; const SIGMOID = 11u; const RELU = 12u; const GELU = 13u; const GELU_TANH = 14u;
+const ERF = 15u; const SILU = 16u; const FLOOR = 17u; const CEIL = 18u; const ROUND = 19u; const SIGN = 20u; const CLAMP = 21u;
 
 struct Params { vectors: u32, low: f32, high: f32 } // vectors: elements / 4, rounded up; low and high: of clamp
 
@@ -152,28 +155,28 @@ fn sine(v: vec4f, turn: u32) -> vec4f {
 
 fn apply(v: vec4f) -> vec4f {
   switch FN {
-    case 0u: { return -v; }
-    case 1u: { return abs(v); }
-    case 2u: { return v * v; }
-    case 3u: { return 1.0 / v; }
-    case 4u: { return sqrt(v); }
-    case 5u: { return 1.0 / sqrt(v); }
-    case 6u: { return exp_exact(v); }
-    case 7u: { return log_exact(v); }
-    case 8u: { return sine(v, 0u); }
-    case 9u: { return sine(v, 1u); }
-    case 10u: { return tanh_exact(v); }
-    case 11u: { return sigmoid(v); }
-    case 12u: { return select(v, vec4f(), v < vec4f()); } // relu
-    case 13u: { return v * normal_share(v); } // gelu
-    case 14u: { return gelu_tanh(v); }
-    case 15u: { return erf(v); }
-    case 16u: { return v * sigmoid(v); }      // silu
-    case 17u: { return floor(v); }
-    case 18u: { return ceil(v); }
-    case 19u: { return round(v); }            // halves go to the even neighbour
-    case 20u: { return sign(v); }
-    default: { return min(max(v, vec4f(params.low)), vec4f(params.high)); } // in this order: low > high gives high
+    case NEG: { return -v; }
+    case ABS: { return abs(v); }
+    case SQUARE: { return v * v; }
+    case RECIPROCAL: { return 1.0 / v; }
+    case SQRT: { return sqrt(v); }
+    case RSQRT: { return 1.0 / sqrt(v); }
+    case EXP: { return exp_exact(v); }
+    case LOG: { return log_exact(v); }
+    case SIN: { return sine(v, 0u); }
+    case COS: { return sine(v, 1u); }
+    case TANH: { return tanh_exact(v); }
+    case SIGMOID: { return sigmoid(v); }
+    case RELU: { return select(v, vec4f(), v < vec4f()); }
+    case GELU: { return v * normal_share(v); }
+    case GELU_TANH: { return gelu_tanh(v); }
+    case ERF: { return erf(v); }
+    case SILU: { return v * sigmoid(v); }
+    case FLOOR: { return floor(v); }
+    case CEIL: { return ceil(v); }
+    case ROUND: { return round(v); } // halves go to the even neighbour
+    case SIGN: { return sign(v); }
+    default: { return min(max(v, vec4f(params.low)), vec4f(params.high)); } // CLAMP, in this order: low > high gives high
   }
 }
 

@@ -1,6 +1,6 @@
 import type { DType } from "../../dtype.ts";
 import { device } from "../../runtime/init.ts";
-import { kernel, specialize } from "../../runtime/kernel.ts";
+import { constantOf, kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -13,9 +13,8 @@ import workgroupCode from "./reduce-workgroup.wgsl";
 const workgroupKernel = kernel("ops/reduce/reduce-workgroup.wgsl", workgroupCode);
 const reduceKernel = kernel("ops/reduce/reduce.wgsl", code);
 
-/** The ways to combine, in the order of their numbers in reduce.wgsl. */
-const combinations = ["sum", "prod", "max", "min"] as const;
-export type Combination = (typeof combinations)[number];
+/** The ways to combine, by the names of their numbers in reduce.wgsl and reduce-workgroup.wgsl. */
+export type Combination = "sum" | "prod" | "max" | "min";
 
 /** Elements that one invocation combines, at most; as vectors of four where they can be read so. */
 export const SEGMENT = 256;
@@ -68,7 +67,7 @@ function vectors(dtype: DType, lanes: number): Record<string, string> {
 }
 
 const overridesOf = (fn: Combination, dtype: DType, times: Tensor | undefined, LANES: number) => ({
-  FN: combinations.indexOf(fn),
+  FN: constantOf(reduceKernel, fn),
   FLOAT: Number(dtype === "f32"),
   TIMES: Number(times !== undefined),
   LANES,

@@ -9,7 +9,8 @@
 alias E = f32; // f32, i32 or u32
 alias V = f32; // E or vec4<E>
 alias U = u32; // as wide as V
-override FN: u32 = 0; // 0 sum, 1 product, 2 maximum, 3 minimum
+override FN: u32 = 0; // one of these
+const SUM = 0u; const PROD = 1u; const MAX = 2u; const MIN = 3u;
 override FLOAT: bool = true; // E is f32
 override TIMES: bool = false;
 override LANES: u32 = 1;  // of V
@@ -48,15 +49,15 @@ fn combine(p: Partial, q: Partial) -> Partial {
   let a = p.value;
   let b = q.value;
   switch FN {
-    case 0u: {
+    case SUM: {
       if (!FLOAT) { return Partial(a + b, V()); }
       let sum = opaque(a + b);
       let b_part = opaque(sum - a);
       return Partial(sum, p.lost + q.lost + ((a - (sum - b_part)) + (b - b_part)));
     }
-    case 1u: { return Partial(a * b, V()); }
+    case PROD: { return Partial(a * b, V()); }
     default: {
-      let best = select(min(a, b), max(a, b), FN == 2u);
+      let best = select(min(a, b), max(a, b), FN == MAX);
       if (!FLOAT) { return Partial(best, V()); }
       return Partial(select(select(best, b, size(b) > U(0x7f800000u)), a, size(a) > U(0x7f800000u)), V()); // NaN wins
     }
@@ -65,7 +66,7 @@ fn combine(p: Partial, q: Partial) -> Partial {
 
 /// A sum with what it lost; an infinite one has lost nothing that can be known.
 fn rounded(p: Partial) -> V {
-  if (FN != 0u || !FLOAT) { return p.value; }
+  if (FN != SUM || !FLOAT) { return p.value; }
   return select(p.value, p.value + p.lost, size(p.value + p.lost) < U(0x7f800000u));
 }
 
