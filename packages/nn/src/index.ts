@@ -5,6 +5,7 @@ export {
   constant,
   initialize,
   parameter,
+  setValue,
   withoutValues,
   type Deferred,
   type Initializer,

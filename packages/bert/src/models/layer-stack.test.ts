@@ -7,7 +7,13 @@ beforeAll(async () => void (await init()));
 afterAll(destroy);
 
 const config = {
-  ...{ hidden_size: 16, num_hidden_layers: 3, num_attention_heads: 2, intermediate_size: 32, hidden_act: "gelu" as const },
+  ...{
+    hidden_size: 16,
+    num_hidden_layers: 3,
+    num_attention_heads: 2,
+    intermediate_size: 32,
+    hidden_act: "gelu" as const,
+  },
   ...{ hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1, layer_norm_eps: 1e-12 },
 };
 

@@ -108,7 +108,13 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
     } = options;
     check(this.Config, () => `fromPretrained: ${this.name} has no static Config, the class of its configuration.`);
     const folder = await openByName(idOrFolder, hub);
-    const config = configOf(this.Config, folder.name, await readConfigFile(folder), overrides);
+    const { model_type: savedType, ...values } = await readConfigFile(folder);
+    const { modelType } = this.Config;
+    if (savedType !== undefined && savedType !== modelType)
+      console.warn(
+        `${folder.name}: this is a ${String(savedType)}, opened as a ${modelType}: not all weights may fit.`,
+      );
+    const config = configOf(this.Config, folder.name, values, overrides);
     const weights = await openWeights(folder);
     try {
       const fileDtype = weights
