@@ -95,10 +95,9 @@ const wholeModel = (
       const inputs = readInputs(join(folder, "inputs.json"));
       const got = new Map<string, Values>();
       await scope(async () => {
-        const classifierInput = watchClassifier(model);
+        const watched = watch(model);
         const out = model.forward(inputs, { outputHiddenStates: true });
-        const entered = classifierInput();
-        if (entered) got.set("classifier_input", await valuesOf(entered));
+        for (const [name, x] of watched) got.set(name, await valuesOf(x));
         (out.loss ?? (await weightedLoss(out, golden)))?.backward();
         await collect(got, out);
         // Attention probabilities come by the plain formula: forward only, so that the gradients are those of fused attention.
@@ -122,23 +121,28 @@ async function collect(got: Map<string, Values>, out: Output): Promise<void> {
   const { hidden_states = [], attentions = [], ...single } = out;
   for (const [i, x] of hidden_states.entries()) got.set(`hidden_states.${i}`, await valuesOf(x));
   for (const [i, x] of attentions.entries()) got.set(`attentions.${i}`, await valuesOf(x));
-  if (hidden_states.length > 0) {
-    got.set("embedding_output", got.get("hidden_states.0")!);
-    got.set("last_hidden_state", got.get(`hidden_states.${hidden_states.length - 1}`)!);
-  }
+  if (hidden_states.length > 0) got.set("last_hidden_state", got.get(`hidden_states.${hidden_states.length - 1}`)!);
   for (const [name, x] of Object.entries(single)) got.set(name, await valuesOf(x));
 }
 
-/** What enters the last linear layer in the next forward: PyTorch's hook on `classifier`, or its `out_proj`. */
-function watchClassifier(model: Model): () => Tensor | undefined {
-  const { classifier } = model as { classifier?: Module & { out_proj?: Module } };
-  const last = classifier?.out_proj ?? classifier;
-  let entered: Tensor | undefined;
-  if (last instanceof Linear) {
-    const forward = last.forward.bind(last);
-    last.forward = (x, ...rest) => forward((entered = x), ...rest);
+/** What passes through parts of a model in the forwards to come, as PyTorch's hooks on them see it. */
+function watch(model: Model): Map<string, Tensor> {
+  const watched = new Map<string, Tensor>();
+  type Part = Module & { forward(x: Tensor, ...rest: unknown[]): Tensor };
+  for (const [path, part] of model.namedModules()) {
+    const isEmbeddings = /^([^.]+\.)?embeddings$/.test(path);
+    const isClassifier = /^classifier(\.out_proj)?$/.test(path) && part instanceof Linear;
+    if (!isEmbeddings && !isClassifier) continue;
+    const own = part as Part;
+    const forward = own.forward.bind(own);
+    own.forward = (x, ...rest) => {
+      const y = forward(x, ...rest);
+      if (isEmbeddings) watched.set("embedding_output", y);
+      else watched.set("classifier_input", x);
+      return y;
+    };
   }
-  return () => entered;
+  return watched;
 }
 
 async function compareAll(

@@ -26,6 +26,20 @@ export {
   BertForTokenClassification,
 } from "./models/bert/bert-heads.ts";
 export { BertModel, BertPreTrainedModel } from "./models/bert/bert.ts";
+export { AlbertConfig } from "./models/albert/albert-config.ts";
+export * from "./models/albert/albert-heads.ts";
+export { AlbertModel } from "./models/albert/albert.ts";
+export * from "./models/camembert/camembert.ts";
+export { DistilBertConfig } from "./models/distilbert/distilbert-config.ts";
+export * from "./models/distilbert/distilbert-heads.ts";
+export { DistilBertModel } from "./models/distilbert/distilbert.ts";
+export { ElectraConfig } from "./models/electra/electra-config.ts";
+export * from "./models/electra/electra-heads.ts";
+export { ElectraModel } from "./models/electra/electra.ts";
+export { RobertaConfig } from "./models/roberta/roberta-config.ts";
+export * from "./models/roberta/roberta-heads.ts";
+export { RobertaModel } from "./models/roberta/roberta.ts";
+export * from "./models/xlm-roberta/xlm-roberta.ts";
 export {
   family,
   type AnswerPositions,

@@ -1,9 +1,11 @@
 import type { Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
 import { openByName, type HubOptions } from "../opener.ts";
+import { albert } from "./albert/albert-heads.ts";
 import { bert } from "./bert/bert-heads.ts";
 import { camembert } from "./camembert/camembert.ts";
 import { distilbert } from "./distilbert/distilbert-heads.ts";
+import { electra } from "./electra/electra-heads.ts";
 import { roberta } from "./roberta/roberta-heads.ts";
 import { xlmRoberta } from "./xlm-roberta/xlm-roberta.ts";
 import { architecturesOf, type AnyModelClass, type BaseModel, type Family, type Heads } from "./family.ts";
@@ -25,7 +27,7 @@ type AutoOptions = Omit<FromPretrainedOptions, "config"> & {
 };
 
 /** The families that are known here. */
-const families: readonly Family[] = [bert, distilbert, roberta, xlmRoberta, camembert];
+const families: readonly Family[] = [bert, distilbert, roberta, xlmRoberta, camembert, electra, albert];
 
 /** The family that a config.json belongs to. Old files have no `model_type`, but an architecture that begins as the family's do. */
 function familyOf(values: Record<string, unknown>, folder: string): Family {

@@ -1,4 +1,3 @@
-import type { Module } from "@gpugrad/nn";
 import type { Tensor } from "@gpugrad/tensor";
 import type { LayerStack, Shared, StackedLayer } from "./layer-stack.ts";
 import type { BaseModelOutput, OutputOptions } from "./outputs.ts";
@@ -9,7 +8,7 @@ export function runEncoder<S extends Shared>(
   embedded: Tensor,
   shared: S,
   { outputHiddenStates = false, outputAttentions = false }: OutputOptions,
-  pooler?: Module & { forward(x: Tensor): Tensor },
+  pooler?: { forward(x: Tensor): Tensor },
 ): BaseModelOutput {
   const keep = { hiddenStates: outputHiddenStates, attentions: outputAttentions };
   const { last, hiddenStates, attentions } = encoder.forward(embedded, shared, keep);
