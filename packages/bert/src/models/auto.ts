@@ -6,6 +6,8 @@ import { bert } from "./bert/bert-heads.ts";
 import { camembert } from "./camembert/camembert.ts";
 import { distilbert } from "./distilbert/distilbert-heads.ts";
 import { electra } from "./electra/electra-heads.ts";
+import { modernbert } from "./modernbert/modernbert-heads.ts";
+import { mpnet } from "./mpnet/mpnet-heads.ts";
 import { roberta } from "./roberta/roberta-heads.ts";
 import { xlmRoberta } from "./xlm-roberta/xlm-roberta.ts";
 import { architecturesOf, type AnyModelClass, type BaseModel, type Family, type Heads } from "./family.ts";
@@ -27,7 +29,17 @@ type AutoOptions = Omit<FromPretrainedOptions, "config"> & {
 };
 
 /** The families that are known here. */
-const families: readonly Family[] = [bert, distilbert, roberta, xlmRoberta, camembert, electra, albert];
+const families: readonly Family[] = [
+  bert,
+  distilbert,
+  roberta,
+  xlmRoberta,
+  camembert,
+  electra,
+  albert,
+  mpnet,
+  modernbert,
+];
 
 /** The family that a config.json belongs to. Old files have no `model_type`, but an architecture that begins as the family's do. */
 function familyOf(values: Record<string, unknown>, folder: string): Family {

@@ -48,7 +48,9 @@ export type LayersConfig = Pick<
 >;
 
 /** Values that only make sense together. @throws {@link GpugradError} naming the first that don't */
-export function checkEncoderConfig(config: PretrainedConfig & EncoderConfig): void {
+export function checkEncoderConfig(
+  config: PretrainedConfig & Pick<EncoderConfig, "hidden_size" | "num_attention_heads" | "pad_token_id" | "vocab_size">,
+): void {
   const { hidden_size, num_attention_heads } = config;
   check(
     hidden_size % num_attention_heads === 0,

@@ -5,6 +5,8 @@ export interface Field<T> {
   /** Whether Python reads it as a float, and refuses `1`. */
   readonly isFloat?: boolean;
   readonly isDropout?: boolean;
+  /** The same of keys inside of it. */
+  readonly floats?: readonly string[];
 }
 
 /** The fields of a configuration, by the names that they have in config.json. */

@@ -206,8 +206,11 @@ export abstract class PretrainedConfig {
 
   /** The text of config.json. */
   toString(): string {
-    const floats = Object.entries(fieldsOf(this)).filter(([, { isFloat }]) => isFloat);
-    const names = floats.map(([key]) => key).join("|");
+    const floats = Object.entries(fieldsOf(this)).flatMap(([key, { isFloat, floats = [] }]) => [
+      ...(isFloat ? [key] : []),
+      ...floats,
+    ]);
+    const names = floats.join("|");
     const json = JSON.stringify(this, null, 2);
     return `${json.replace(new RegExp(`("(?:${names})": -?\\d+)(,?)$`, "gm"), "$1.0$2")}\n`;
   }

@@ -64,9 +64,9 @@ export class BertEmbeddings extends Module {
 export class BertPooler extends Module {
   readonly dense: Linear;
 
-  constructor(config: EncoderConfig) {
+  constructor({ hidden_size: C }: Pick<EncoderConfig, "hidden_size">) {
     super();
-    this.dense = new Linear(config.hidden_size, config.hidden_size);
+    this.dense = new Linear(C, C);
   }
 
   forward(x: Tensor): Tensor {

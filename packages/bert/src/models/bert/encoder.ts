@@ -5,7 +5,7 @@ import { LayerStack, type StackedLayer } from "../layer-stack.ts";
 import { Attention, ResidualOutput } from "./attention.ts";
 
 /** The first half of the feed-forward: act(x · Wᵀ + b), [.., C] → [.., F]. */
-class Intermediate extends Module {
+export class Intermediate extends Module {
   readonly dense: Linear;
   readonly #act: string;
 

@@ -4,7 +4,7 @@
 // Mapping: one invocation per element of the table. Traffic: dy is read once, the gradient written once.
 override COLUMNS: bool = false;
 
-struct Params { size: u32, length: u32, width: u32, first: u32, middle: u32, scale: f32 }
+struct Params { size: u32, length: u32, width: u32, first: u32, middle: u32, scale: f32, numbered: u32 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;          // [N, T, T]
 @group(0) @binding(1) var<storage, read> ranges: array<vec2i>;    // [numbers]: where they begin and end, the end not among them
@@ -18,7 +18,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let length = i32(params.length);
   let t = i32(e / params.width % params.length);
   let matrix = i32(e / (params.width * params.length)) * length * length;
-  let range = ranges[params.first + e % params.width] - i32(params.middle); // distances i − j
+  let number = params.first + e % params.width;
+  var range = vec2i();
+  if (number < params.numbered) { range = ranges[number] - i32(params.middle); } // distances i − j
   var sum = 0.0;
   if (COLUMNS) {
     for (var i = max(t + range.x, 0); i < min(t + range.y, length); i++) { sum += dy[matrix + i * length + t]; }

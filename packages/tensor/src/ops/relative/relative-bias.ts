@@ -102,7 +102,7 @@ export const relativeBias = defineOp("relativeBias", {
       run(
         backwardKernel,
         { dy, ranges, dtable },
-        { size: dtable.size, ...params },
+        { size: dtable.size, ...params, numbered: ranges.shape[0]! },
         { threads: dtable.size, overrides: { COLUMNS } },
       );
       return dtable;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { zeros } from "../create/create.ts";
-import { rotary, rotaryAngles } from "./rotary.ts";
+import { countUp, rotary, rotaryAngles } from "./rotary.ts";
 import { rotaryAnglesReference, rotaryReference } from "./rotary.reference.ts";
 
 checkOp(rotary, rotaryReference, {
@@ -31,6 +31,13 @@ describe("rotaryAngles", () => {
       return !(Math.abs(c[e]! - w.cosine) <= atol && Math.abs(s[e]! - w.sine) <= atol);
     });
     if (wrong >= 0) expect.fail(`element ${wrong}: ${c[wrong]} ${s[wrong]}, not ${JSON.stringify(want[wrong])}`);
+  });
+
+  test("countUp", async () => {
+    expect(await countUp(4).toArray()).toEqual([0, 1, 2, 3]);
+    expect(await countUp(0).toArray()).toEqual([]);
+    const many = await countUp(5000).data();
+    expect(many.findIndex((v, i) => v !== i)).toBe(-1);
   });
 
   test("errors", () => {

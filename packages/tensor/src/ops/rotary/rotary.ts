@@ -20,8 +20,10 @@ export interface RotaryAngles {
   sine: Tensor;
 }
 
-/** 0, 1, … n − 1 as f32, made on the device, so that recorded work may ask for it. */
-const countUp = (n: number): Tensor => sub(cumsum(ones([n]), { dim: 0 }), 1);
+/** 0, 1, … n − 1 as f32, made on the device: unlike `arange` it uploads nothing, so recorded work may call it. */
+export const countUp = checked("countUp", { n: "number" }, (n: number): Tensor =>
+  sub(cumsum(ones([n]), { dim: 0 }), 1),
+);
 
 /**
  * cos and sin of t · theta^(−2d / D) for tokens t and pairs d of a head.
