@@ -24,8 +24,8 @@ const kindness: Task<Shares, { share: number; label: number | undefined }> = {
     compute: ({ logits }, labels) => bceWithLogits(reshape(logits, labels.shape), labels),
     dependsOn: () => "", // on nothing that changes: updates may be recorded
   }),
-  decode: ({ data }, { arrays }) =>
-    Array.from(data, (logit, i) => ({ share: 1 / (1 + Math.exp(-logit)), label: arrays["labels"]?.data[i] })),
+  decode: ({ logits }, { arrays }) =>
+    Array.from(logits!.data, (logit, i) => ({ share: 1 / (1 + Math.exp(-logit)), label: arrays["labels"]?.data[i] })),
   gather(rows) {
     const labels = rows.flatMap(({ label }) => label ?? []);
     return { shares: rows.map(({ share }) => share), labels: labels.length === rows.length ? labels : undefined };

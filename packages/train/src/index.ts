@@ -14,6 +14,7 @@ export {
   padTokens,
   type Arrays,
   type Batch,
+  type BatchPlace,
   type BatchTokenizer,
   type Collate,
   type EncodedRow,
@@ -32,8 +33,10 @@ export {
   labelsAs,
   loadDataset,
   loadDatasetDict,
+  openTables,
   type DataFiles,
   type LoadOptions,
+  type Tables,
 } from "./data/load-dataset.ts";
 export { namedError } from "./data/named.ts";
 export { shownList, shownText, shownValue } from "./data/shown.ts";
@@ -171,6 +174,13 @@ export {
   type DistanceName,
   type RankingOptions,
 } from "./tasks/sentence-embeddings/losses.ts";
+export { holdsTags, taggedDataset, type TaggedOptions, type TaggedRow } from "./tasks/token-classification/dataset.ts";
+export {
+  tokenClassification,
+  type SentenceTags,
+  type TagPredictions,
+  type TokenClassificationOptions,
+} from "./tasks/token-classification/token-classification.ts";
 export {
   AGGREGATION_STRATEGIES,
   entitiesInText,
@@ -193,7 +203,7 @@ export {
   type RowPrediction,
 } from "./tasks/sequence-classification/predictions.ts";
 export { SCORE_FUNCTIONS, scoresOf, type Score, type ScoreFunction } from "./tasks/sequence-classification/scores.ts";
-export { taskFor } from "./tasks/task-for.ts";
+export { taskFor, taskOf } from "./tasks/task-for.ts";
 export type {
   Evaluated,
   Found,

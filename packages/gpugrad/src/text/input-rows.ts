@@ -18,10 +18,10 @@ import { addAbortSignal, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 
 /** A text, or a pair of texts. */
-export interface TextRow {
+export type TextRow = {
   text: string;
   text_pair?: string;
-}
+};
 
 /** What stands in a row's place when it can't be read: what is wrong, with file and line. */
 export interface BadRow {

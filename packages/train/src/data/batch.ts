@@ -31,6 +31,8 @@ export interface Batch {
   readonly arrays: Arrays;
   /** Which rows of the dataset these are. */
   readonly rows: readonly number[];
+  /** The rows as tokens, not padded: what a task makes of a model's output may need them. */
+  readonly encoded?: readonly EncodedRow[];
 }
 
 /** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */
@@ -58,19 +60,29 @@ export interface BatchTokenizer extends Padder {
 }
 
 /** The tokens of a row, special ones included. */
-export interface Tokens {
+export type Tokens = {
   readonly input_ids: ArrayLike<number>;
   /** Left out: 0. */
   readonly token_type_ids?: ArrayLike<number>;
   /** Left out: all of them are tokens. */
   readonly attention_mask?: ArrayLike<number>;
-}
+};
 
 /** A row of a dataset as tokens, with what it has beside its texts. */
-export type EncodedRow = Tokens & Omit<Row, "text" | "text_pair">;
+export type EncodedRow = Tokens & Pick<Row, "label" | "labels"> & { readonly [column: string]: unknown };
+
+/** Which rows of the dataset a batch is made of, and in which epoch: what draws at random goes by these alone, so that a run can be continued. */
+export interface BatchPlace {
+  rows: readonly number[];
+  epoch: number;
+}
 
 /** Makes arrays of rows: pads their tokens with `pad`, and adds what the loss needs. */
-export type Collate = (rows: readonly EncodedRow[], pad: (rows: readonly Tokens[]) => Arrays) => Arrays;
+export type Collate = (
+  rows: readonly EncodedRow[],
+  pad: (rows: readonly Tokens[]) => Arrays,
+  place?: BatchPlace,
+) => Arrays;
 
 /** Rows with their texts, or pairs of texts, as tokens: at most `maxLength` each, not padded. A row without a second text is encoded as it is without its neighbours. */
 export function encodeRows(
@@ -108,9 +120,10 @@ export function padTokens(rows: readonly Tokens[], tokenizer: Padder, options?: 
   };
 }
 
-/** Tokens of each row of a batch, without padding. */
+/** Tokens of each row of a batch, or of each choice of a row, without padding. */
 export function lengthsOf({ input_ids, attention_mask }: Arrays): number[] {
-  const [B, T] = input_ids.shape as [number, number];
+  const T = input_ids.shape.at(-1)!;
+  const B = input_ids.data.length / T;
   const lengths = new Array<number>(B).fill(attention_mask ? 0 : T);
   attention_mask?.data.forEach((isToken, i) => (lengths[Math.floor(i / T)]! += isToken));
   return lengths;

@@ -8,7 +8,9 @@ import {
   type Batch,
   type BatchTokenizer,
   type Collate,
+  type Arrays,
   type EncodedRow,
+  type Tokens,
 } from "./batch.ts";
 import type { Dataset, Row } from "./dataset.ts";
 import { lengthGroupedIndices, windowedIndices } from "./sampling.ts";
@@ -36,13 +38,14 @@ export function collate(
 ): Batch {
   const { maxLength = maxLengthOf(tokenizer), regression = false } = options;
   const make = withLabels(regression ? "f32" : "i32");
-  const arrays = make(encodeRows(tokenizer, rows, maxLength), (some) =>
-    padTokens(some, tokenizer, { ...options, maxLength }),
-  );
+  const pad = (some: readonly Tokens[]): Arrays => padTokens(some, tokenizer, { ...options, maxLength });
+  const arrays = make(encodeRows(tokenizer, rows, maxLength), pad, { rows: numbers, epoch: 0 });
   return { arrays, rows: numbers };
 }
 
 export type DataLoaderOptions = CollateOptions & {
+  /** Makes tokens of rows. Default: of their texts. */
+  encode?: (rows: readonly Row[], tokenizer: BatchTokenizer, maxLength: number) => EncodedRow[];
   /** Makes batches of rows. Default: tokens, and the labels as the dataset has them. */
   collate?: Collate;
   /** Whether `collate` takes more of a row than its label: with `tokenized`, rows are then read as well (default false). */
@@ -150,7 +153,7 @@ export class DataLoader {
       while (next < this.length && pending.length <= prefetch) {
         const k = next++;
         // In a task of its own: the caller first submits its work to the GPU, and tokenizing overlaps with it.
-        const batch = new Promise((resolve) => setTimeout(resolve)).then(() => this.#batch(order, k));
+        const batch = new Promise((resolve) => setTimeout(resolve)).then(() => this.#batch(order, k, epoch));
         batch.catch(() => {}); // it is thrown where the batch is awaited
         pending.push(batch);
       }
@@ -162,17 +165,19 @@ export class DataLoader {
     return this.epoch(0);
   }
 
-  async #batch(order: Int32Array, k: number): Promise<Batch> {
+  async #batch(order: Int32Array, k: number, epoch: number): Promise<Batch> {
     const numbers = Array.from(order.subarray(k * this.#batchSize, (k + 1) * this.#batchSize));
     const { tokenized, collate = collatorFor(this.dataset.labels) } = this.#options;
     const options = { ...this.#options, maxLength: this.#maxLength };
     const rows = tokenized ? await this.#read(numbers, tokenized) : await this.#encode(numbers);
-    return { arrays: collate(rows, (some) => padTokens(some, this.#tokenizer, options)), rows: numbers };
+    const pad = (some: readonly Tokens[]): Arrays => padTokens(some, this.#tokenizer, options);
+    return { arrays: collate(rows, pad, { rows: numbers, epoch }), rows: numbers, encoded: rows };
   }
 
   async #encode(numbers: readonly number[]): Promise<EncodedRow[]> {
     const rows = await Promise.all(numbers.map((i) => this.dataset.row(i)));
-    return encodeRows(this.#tokenizer, rows, this.#maxLength);
+    const { encode = (some) => encodeRows(this.#tokenizer, some, this.#maxLength) } = this.#options;
+    return encode(rows, this.#tokenizer, this.#maxLength);
   }
 
   async #read(numbers: readonly number[], tokenized: TokenizedDataset): Promise<EncodedRow[]> {

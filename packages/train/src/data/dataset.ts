@@ -9,6 +9,8 @@ export type Row = {
   label?: number;
   /** The ids of its classes, where a row may have several. */
   labels?: readonly number[];
+  /** What only a task knows: the tags of words, answers, choices. */
+  readonly [column: string]: unknown;
 };
 
 /** Rows that were left out since they were malformed. */

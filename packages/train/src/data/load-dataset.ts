@@ -47,7 +47,7 @@ export async function loadDataset(
   idOrPath: string | DataFolder | DataFiles,
   options: LoadOptions & { split: string },
 ): Promise<Dataset> {
-  const { open } = await splitsAt(idOrPath, options);
+  const { open } = await openTables(idOrPath, options);
   return tableDataset(await open(options.split), options);
 }
 
@@ -60,7 +60,7 @@ export async function loadDatasetDict(
   idOrPath: string | DataFolder | DataFiles,
   options: LoadOptions & { splits?: readonly string[] } = {},
 ): Promise<Record<string, Dataset>> {
-  const { list, open } = await splitsAt(idOrPath, options);
+  const { list, open } = await openTables(idOrPath, options);
   const wanted = options.splits?.map(splitName) ?? (await list());
   const loaded = new Map<string, Dataset>();
   let labels: LoadOptions = {};
@@ -86,12 +86,14 @@ export async function getDatasetSplitNames(
   idOrPath: string | DataFolder | DataFiles,
   options: LoadOptions = {},
 ): Promise<string[]> {
-  return (await splitsAt(idOrPath, options)).list();
+  return (await openTables(idOrPath, options)).list();
 }
 
-type Splits = { list: () => Promise<string[]>; open: (split: string) => Promise<Table> };
+/** The splits of a dataset: their names, and each as a table. */
+export type Tables = { list: () => Promise<string[]>; open: (split: string) => Promise<Table> };
 
-async function splitsAt(from: string | DataFolder | DataFiles, options: LoadOptions): Promise<Splits> {
+/** The tables of a dataset by split, as files have them. */
+export async function openTables(from: string | DataFolder | DataFiles, options: LoadOptions): Promise<Tables> {
   if (typeof from !== "string" && typeof from["open"] !== "function") {
     const files = Object.entries(from as DataFiles).map(
       ([split, paths]) => [splitName(split), [paths].flat()] as const,

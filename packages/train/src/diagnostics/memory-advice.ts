@@ -108,7 +108,8 @@ function inputsFor({ collate }: Pick<Task, "collate">, { batchSize, length }: St
     ...{ input_ids: zeros, token_type_ids: zeros, label: 0, labels: [] },
     attention_mask: new Int32Array(length).fill(1, b === 0 ? 1 : 0),
   }));
-  return collate(rows, (some) => padTokens(some, {}));
+  const place = { rows: [...rows.keys()], epoch: 0 };
+  return collate(rows, (some) => padTokens(some, {}), place);
 }
 
 /** A change that makes an update fit. */

@@ -4,9 +4,16 @@ import { multiLabelClassification } from "./multi-label/multi-label.ts";
 import { regression } from "./regression/regression.ts";
 import type { LabelConfig } from "./sequence-classification/names.ts";
 import type { Predictions, RowPrediction } from "./sequence-classification/predictions.ts";
-import type { TrainableModel } from "./task.ts";
-import type { Task } from "./task.ts";
+import type { Found, Task, TrainableModel } from "./task.ts";
+import { tokenClassification } from "./token-classification/token-classification.ts";
 import { textClassification } from "./text-classification/text-classification.ts";
+
+/** The task that a model's head is for. @throws for a model whose task needs more than the model says: give one */
+export function taskOf(model: TrainableModel, dataset: Dataset | undefined): Task<Found> {
+  const { architecture = "" } = model.constructor as { architecture?: string };
+  if (architecture.endsWith("ForTokenClassification")) return tokenClassification(model.config);
+  return taskFor(model, dataset);
+}
 
 /**
  * The task that a sequence classifier was made for: as `problem_type` says, else by Transformers' rule, a regression with one label, several

@@ -1,19 +1,20 @@
 import type { PreTrainedModel } from "@gpugrad/bert";
 import type { Tensor } from "@gpugrad/tensor";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
-import type { Arrays, Batch, Collate, Inputs, NamedArray } from "../data/batch.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Arrays, Batch, BatchTokenizer, Collate, EncodedRow, Inputs, NamedArray } from "../data/batch.ts";
+import type { Dataset, Row } from "../data/dataset.ts";
 import type { Findings } from "../report/findings.ts";
 
-/** What a model gives; with labels among its inputs, the mean loss of the batch, too. */
+/** What a model gives, by the names it has for it: `logits` of most heads; with labels among its inputs, the mean loss of the batch, too. */
 export interface ModelOutput {
   logits: Tensor;
   loss?: Tensor;
+  readonly [name: string]: Tensor | readonly Tensor[] | undefined;
 }
 
 /** A model that the Trainer can train. */
 export interface TrainableModel extends PreTrainedModel {
-  forward(inputs: Inputs): ModelOutput;
+  forward(inputs: Inputs): { readonly loss?: Tensor | undefined };
 }
 
 /** How the loss of a batch is made where it isn't the model's own, for one run or one evaluation. */
@@ -72,7 +73,7 @@ export interface TaskCard {
  * const lengths: Task<{ predictions: number[]; labels: number[] | undefined }, [number, number | undefined]> = {
  *   name: "length",
  *   collate: (rows, pad) => ({ ...pad(rows), labels: { data: Float32Array.from(rows, (row) => row.input_ids.length), shape: [rows.length], dtype: "f32" } }),
- *   decode: (logits, { arrays }) => Array.from(logits.data, (value, i) => [value, arrays["labels"]?.data[i]]),
+ *   decode: ({ logits }, { arrays }) => Array.from(logits.data, (value, i) => [value, arrays["labels"]?.data[i]]),
  *   gather: (found) => ({ predictions: found.map(([value]) => value), labels: found.map(([, label]) => label!) }),
  *   metrics: ({ predictions, labels }) => ({ mae: meanAbsoluteError(labels, predictions) }),
  * };
@@ -81,8 +82,12 @@ export interface TaskCard {
 export interface Task<F extends Found = Found, P = unknown> {
   /** `text-classification`, … */
   readonly name: string;
-  /** Makes a batch of rows: tokens, padded by `pad`, and what the loss needs. Without `labels` there is no loss. */
+  /** Rows as tokens, where that takes more than their texts; tokens are then not made ahead. */
+  encode?(rows: readonly Row[], tokenizer: BatchTokenizer, maxLength: number): EncodedRow[];
+  /** Makes a batch of rows: tokens, padded by `pad`, and what the loss needs. Without {@link labelNames} there is no loss. */
   collate: Collate;
+  /** The arrays without which there is nothing to learn. Default `labels`. */
+  readonly labelNames?: readonly string[];
   /** Whether `collate` takes more of a row than its label: where tokens were made ahead, rows are then read again. */
   readonly readsRows?: boolean;
   /** Looks at what goes to the device unseen by the model. @throws for values that the model would refuse */
@@ -91,8 +96,12 @@ export interface Task<F extends Found = Found, P = unknown> {
   createLoss?(setting: LossSetting): Loss | Promise<Loss>;
   /** What is wrong with the arguments of a run; undefined where all is well. */
   problemWith?(args: TrainingArguments): string | undefined;
-  /** The predictions for the rows of a batch, with what is known of them, from the model's logits. */
-  decode(logits: NamedArray, batch: Batch): P[];
+  /** What a batch counts in the mean over the batches of one update, such as its labelled tokens. Default: as its loss says. */
+  weightOf?(batch: Batch): number;
+  /** What is read back of a model's output, by name; it may be computed on the device. Default: its logits. */
+  read?(output: ModelOutput): Readonly<Record<string, Tensor>>;
+  /** The predictions for the rows of a batch, with what is known of them, from what was read. */
+  decode(read: Readonly<Record<string, NamedArray>>, batch: Batch): P[];
   /** The predictions for all rows of a dataset, in their order. */
   gather(predictions: readonly P[]): F;
   /** Where all rows have labels. */

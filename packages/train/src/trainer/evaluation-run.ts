@@ -1,5 +1,5 @@
 import { noGrad } from "@gpugrad/autograd";
-import { scope } from "@gpugrad/tensor";
+import { scope, type Tensor } from "@gpugrad/tensor";
 import type { NamedArray } from "../data/batch.ts";
 import type { DataLoader } from "../data/data-loader.ts";
 import type { Evaluated, Found, Labelled, Task, TrainableModel } from "../tasks/task.ts";
@@ -44,16 +44,16 @@ export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>):
       row += batch.rows.length;
       const read = scope(() =>
         noGrad(() => {
-          const { logits, loss: mean } = inMode(model, false, () => loss.forward(model, batch.arrays));
-          return { shape: logits.shape, logits: logits.data(), mean: mean?.item() };
+          const output = inMode(model, false, () => loss.forward(model, batch.arrays));
+          const arrays = Object.entries(task.read?.(output) ?? { logits: output.logits });
+          return { arrays: Promise.all(arrays.map(arrayOf)), mean: output.loss?.item() };
         }),
       );
       const evaluation = { batch: batches, totalBatches: loader.length };
       const weight = loss.weightOf(batch);
-      const taken = Promise.all([read.logits, read.mean]).then(async ([values, mean]) => {
-        const logits: NamedArray = { data: values as Float32Array, shape: read.shape, dtype: "f32" };
-        predictions[number] = task.decode(logits, batch);
-        for (const b of nonFiniteOf(logits)) nonFinite.push(first + b);
+      const taken = Promise.all([read.arrays, read.mean]).then(async ([arrays, mean]) => {
+        predictions[number] = task.decode(Object.fromEntries(arrays), batch);
+        for (const b of nonFiniteOf(arrays)) nonFinite.push(first + b);
         lossSum += (mean ?? 0) * weight;
         weightSum += weight;
         await events.emit("onPredictionStep", { evaluation });
@@ -86,10 +86,20 @@ export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>):
   return { evaluated, nonFinite: nonFinite.sort((a, b) => a - b) };
 }
 
-/** The rows of a batch of which a logit is NaN or infinite. */
-function nonFiniteOf({ data, shape }: NamedArray): Set<number> {
-  const width = data.length / shape[0]!;
+/** A tensor's values, once the device has them. */
+async function arrayOf([name, tensor]: [string, Tensor]): Promise<[name: string, array: NamedArray]> {
+  const { shape } = tensor;
+  const data = await tensor.data();
+  if (data instanceof Float32Array) return [name, { data, shape, dtype: "f32" }];
+  return [name, { data: Int32Array.from(data), shape, dtype: "i32" }];
+}
+
+/** The rows of a batch of which a number is NaN or infinite. */
+function nonFiniteOf(arrays: readonly (readonly [name: string, array: NamedArray])[]): Set<number> {
   const rows = new Set<number>();
-  data.forEach((logit, i) => void (Number.isFinite(logit) || rows.add(Math.floor(i / width))));
+  for (const [, { data, shape }] of arrays) {
+    const width = data.length / shape[0]!;
+    data.forEach((logit, i) => void (Number.isFinite(logit) || rows.add(Math.floor(i / width))));
+  }
   return rows;
 }

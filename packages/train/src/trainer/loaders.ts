@@ -52,8 +52,12 @@ export class Loaders {
 
   async train(): Promise<DataLoader> {
     void this.batchesPerEpoch; // says what is missing
-    const { args, trainDataset, trainIndices, tokenizer } = this.#parts;
+    const { args, trainDataset, trainIndices, tokenizer, task } = this.#parts;
     const groupByLength = args.trainSamplingStrategy === "group_by_length";
+    if (task.encode && (groupByLength || args.dataloaderNumWorkers > 0))
+      throw new GpugradError(
+        `Trainer: ${task.name} makes its tokens batch by batch, but ${groupByLength ? "trainSamplingStrategy is group_by_length" : "dataloaderNumWorkers is not 0"}, which needs them ahead. Leave it out.`,
+      );
     const tokenized = groupByLength || args.dataloaderNumWorkers > 0 ? await this.#tokensOf(trainDataset!) : undefined;
     return new DataLoader(trainDataset!, tokenizer, {
       ...this.#common(tokenized),
@@ -68,8 +72,8 @@ export class Loaders {
 
   /** @param options.repeats whether the run reads it again: its tokens are then kept */
   async evaluation(dataset: Dataset, { repeats }: { repeats: boolean }): Promise<DataLoader> {
-    const { args, tokenizer } = this.#parts;
-    const tokenized = repeats && tokenizer.savePretrained ? await this.#tokensOf(dataset) : undefined;
+    const { args, tokenizer, task } = this.#parts;
+    const tokenized = repeats && tokenizer.savePretrained && !task.encode ? await this.#tokensOf(dataset) : undefined;
     return new DataLoader(dataset, tokenizer, { ...this.#common(tokenized), batchSize: args.perDeviceEvalBatchSize });
   }
 
@@ -78,6 +82,7 @@ export class Loaders {
     return {
       ...{ maxLength: this.maxLength, padding: args.padding, prefetch: args.dataloaderPrefetch },
       ...{ collate: task.collate, readsRows: task.readsRows === true },
+      ...(task.encode && { encode: task.encode.bind(task) }),
       ...(tokenized && { tokenized }),
     };
   }

@@ -11,27 +11,34 @@ export type ComputeLoss = (output: HeadOutput, labels: Tensor) => Tensor;
 export interface LossFunction {
   /** With labels there is a loss. */
   forward(model: TrainableModel, inputs: Inputs): ModelOutput;
-  /** What the mean of a batch counts in a mean over several. */
+  /** What the mean of a batch counts in a mean over several: in an evaluation, its rows, as in Transformers. */
   weightOf(batch: Batch): number;
+  /** The same for the batches of one update. */
+  shareOf(batch: Batch): number;
   /** What decides on the host how `forward` works, as a text; undefined where that can't be known. */
   dependsOn(): string | undefined;
   dispose(): void;
 }
 
 /** The model's own loss, or the one in its place. */
-export const lossFunction = (args: TrainingArguments, loss: Loss): LossFunction => ({
+export const lossFunction = (
+  args: TrainingArguments,
+  loss: Loss,
+  shareOf = (batch: Batch): number => loss.weightOf?.(batch) ?? batch.rows.length,
+): LossFunction => ({
   forward: (model, inputs) =>
     autocast(
       () => {
         const { labels, ...others } = inputs;
-        if (!loss.compute || labels === undefined) return model.forward(inputs);
-        const output = model.forward({ ...others, input_ids: inputs.input_ids });
+        if (!loss.compute || labels === undefined) return model.forward(inputs) as ModelOutput;
+        const output = model.forward({ ...others, input_ids: inputs.input_ids }) as ModelOutput;
         const placed = labels instanceof Tensor ? labels : fromArray(labels.data, labels.shape, labels.dtype);
         return { ...output, loss: loss.compute(output, placed) };
       },
       { dtype: args.fp16 ? "f16" : "f32" },
     ),
   weightOf: (batch) => loss.weightOf?.(batch) ?? batch.rows.length,
+  shareOf,
   dependsOn() {
     const own = loss.dependsOn?.() ?? (loss.compute ? undefined : "");
     return own === undefined ? undefined : `${args.fp16} ${own}`;
@@ -47,7 +54,7 @@ export function sharesOf(
 ): number[] {
   if (how === "sum") return batches.map(() => 1);
   if (how === "mean") return batches.map(() => 1 / batches.length);
-  const weights = batches.map((batch) => loss.weightOf(batch));
+  const weights = batches.map((batch) => loss.shareOf(batch));
   const sum = weights.reduce((a, b) => a + b, 0);
   return weights.map((weight) => weight / sum);
 }

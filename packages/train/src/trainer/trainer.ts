@@ -21,7 +21,7 @@ import { freeze } from "../optim/layers.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { createScheduler } from "../schedule/create-scheduler.ts";
 import type { Predictions } from "../tasks/sequence-classification/predictions.ts";
-import { taskFor } from "../tasks/task-for.ts";
+import { taskOf } from "../tasks/task-for.ts";
 import type { Evaluated, Found, Loss, Task, TrainableModel } from "../tasks/task.ts";
 import { callbackStates, loadCallbackStates } from "./callback-states.ts";
 import type { CallbackFunction, TrainerCallback } from "./callbacks.ts";
@@ -82,7 +82,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     const { model, tokenizer, trainDataset, evalDataset, computeLoss, computeMetrics } = options;
     this.model = model;
     this.args = trainingArguments(options.args);
-    this.task = options.task ?? (taskFor(model, trainDataset ?? evalDataset) as unknown as Task<F>);
+    this.task = options.task ?? (taskOf(model, trainDataset ?? evalDataset) as unknown as Task<F>);
     this.#options = options;
     this.#services = { ...services, ...options.services };
     const { args, task } = this;
@@ -99,7 +99,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     }));
     this.#evaluations = new Evaluations({
       ...{ args, model, task, loaders, events, use, ...datasets },
-      ...(computeLoss && { loss: { compute: computeLoss as Loss["compute"] } }),
+      ...(computeLoss && { loss: { compute: computeLoss as unknown as Loss["compute"] } }),
       ...(computeMetrics && { computeMetrics }),
     });
     for (const callback of [...(options.callbacks ?? []), ...this.#reporters()]) events.add(callback);

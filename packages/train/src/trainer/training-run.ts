@@ -163,13 +163,14 @@ export class TrainingRun implements RunView {
   /** The updates of an epoch that are left. False if `stop()` ended it before the last of them: then it has not ended. */
   async #epoch(): Promise<boolean> {
     const { loader, args, signal } = this.#parts;
+    const { labelNames = ["labels"] } = this.#parts.task;
     const { epochs, updates } = this.#place;
     let batchesDone = Math.min(updates * args.gradientAccumulationSteps, loader.length);
     let batches: Batch[] = [];
     if (this.#isOver()) return true;
     for await (const batch of loader.epoch(epochs, { skip: batchesDone })) {
       if (signal.aborted) return false;
-      if (!batch.arrays["labels"]) throw await noLabelError(batch, loader.dataset);
+      if (labelNames.some((name) => !batch.arrays[name])) throw await noLabelError(batch, loader.dataset);
       batches.push(batch);
       batchesDone++;
       const isFull = batches.length === args.gradientAccumulationSteps || batchesDone === loader.length;

@@ -108,7 +108,18 @@ export function concatTables(name: string, all: readonly Table[]): Table {
 }
 
 /** The formats that `openTable` reads, by the end of the file's name; each of the text formats also as `.gz`. */
-export const TABLE_EXTENSIONS = ["parquet", "jsonl", "ndjson", "json", "csv", "tsv"] as const;
+export const TABLE_EXTENSIONS = [
+  "parquet",
+  "jsonl",
+  "ndjson",
+  "json",
+  "csv",
+  "tsv",
+  "conll",
+  "bio",
+  "iob",
+  "iob2",
+] as const;
 
 /** The format of a file by its name; undefined for anything else. */
 export function tableFormat(file: string): (typeof TABLE_EXTENSIONS)[number] | undefined {
@@ -133,6 +144,8 @@ export async function withSource<T>(open: OpenSource, use: (source: ByteSource) 
 export type ReadLimits = {
   /** Bytes that a `.gz` file may have when it is unpacked (default 1 GiB). Flag: `--max_unpacked_bytes`. */
   maxUnpackedBytes?: number;
+  /** What a `.txt` file holds: a text per line, or sentences in CoNLL's format. Default: it is no table. */
+  textFiles?: "lines" | "conll";
 };
 
 const MAX_UNPACKED = 2 ** 30;

@@ -25,12 +25,14 @@ const MAX_COLUMNS = 10_000;
 export async function recordTable(
   name: string,
   file: OpenSource,
-  format: "jsonl" | "csv" | "tsv",
+  format: "jsonl" | "csv" | "tsv" | "lines",
   limits?: ReadLimits,
 ): Promise<Table> {
   const open = await seekable(name, file, limits);
   const layout: RecordFormat =
-    format === "jsonl" ? { quotes: false } : { delimiter: format === "csv" ? "," : "\t", quotes: format === "csv" };
+    format === "jsonl" || format === "lines"
+      ? { quotes: false }
+      : { delimiter: format === "csv" ? "," : "\t", quotes: format === "csv" };
   const { starts, ends, lines } = await withSource(open, async (source) => {
     await checkIsText(name, source);
     return findRecords({ ...source, name }, layout);
@@ -55,7 +57,7 @@ export async function recordTable(
       return found;
     });
 
-  const first = format === "jsonl" ? 0 : 1; // the record of row 0
+  const first = layout.delimiter === undefined ? 0 : 1; // the record of row 0
   const length = Math.max(starts.length - first, 0);
   const where = (i: number) => `${name}, line ${lines[i + first]}`;
   const blockNumber = (i: number) => Math.floor(starts[i + first]! / BLOCK);
@@ -68,7 +70,10 @@ export async function recordTable(
 
   let parse: (text: string, where: string) => Cells | DataError = parseObject;
   const columns: string[] = [];
-  if (format === "jsonl") {
+  if (format === "lines") {
+    columns.push("text");
+    parse = (text) => ({ text: text.replace(/\r$/, "") });
+  } else if (format === "jsonl") {
     const keys = new Set<string>();
     let problem: DataError | undefined; // of the first row that has one
     for (let start = 0; start < length;) {

@@ -26,7 +26,7 @@ function found(options?: Parameters<typeof multiLabelClassification>[1]) {
   const ids = { data: new Int32Array(7), shape: [7, 1], dtype: "i32" } as const;
   const batch: Batch = { arrays: task.collate(rows, () => ({ input_ids: ids })), rows: [...rows.keys()] };
   const data = Float32Array.from(logits.flat());
-  const all = task.gather(task.decode({ data, shape: [7, 4], dtype: "f32" }, batch));
+  const all = task.gather(task.decode({ logits: { data, shape: [7, 4], dtype: "f32" } }, batch));
   return { task, batch, all: { ...all, labels: all.labels! } };
 }
 

@@ -32,11 +32,14 @@ export interface RowPrediction {
 }
 
 /** The logits and labels of a batch, row by row. */
-export function rowsOf(logits: NamedArray, { arrays: { labels }, rows }: Batch): RowPrediction[] {
+export function rowsOf(
+  { logits }: Readonly<Record<string, NamedArray>>,
+  { arrays: { labels }, rows }: Batch,
+): RowPrediction[] {
   const rowOf = <T extends NamedArray["data"]>(data: T, b: number): T =>
     data.subarray((b * data.length) / rows.length, ((b + 1) * data.length) / rows.length) as T;
   return rows.map((_, b) => ({
-    logits: rowOf(logits.data as Float32Array, b),
+    logits: rowOf(logits!.data as Float32Array, b),
     labels: labels && rowOf(labels.data, b),
   }));
 }
