@@ -12,7 +12,7 @@ import { bundle, textOf, unbundle, type Target } from "./target.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const outcome = (read: Target["read"]) => outcomeOf({ name: "x", seeds: [], dictionary: [], read }, bytes("input"));
 
-test("errors of the project are no failures, all others are", async () => {
+test("errors of the project are not failures, all others are", async () => {
   for (const error of [new GpugradError("a"), new DataError("b")]) {
     expect(await outcome(() => Promise.reject(error))).toBeUndefined();
     expect(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/gpu-day.sh RESULTS [STEP…]: what to run on a GPU that is at hand for a few minutes. Each step has a time limit and writes its
-# own files into the folder RESULTS as it ends; the most telling come first. Without STEP all of them; the names are below. The variable
+# own files into the folder RESULTS as it ends; the most informative come first. Without STEP all of them; the names are below. The variable
 # TORCH_BERT names a Python program that times the same cases in PyTorch, where there is one.
 set -uo pipefail
 cd "$(dirname "$0")/.."

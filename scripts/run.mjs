@@ -21,7 +21,7 @@ const child = spawn(
 );
 // A signal may come to us alone, or (Ctrl-C) to the whole process group: the program decides what to do, and we wait for it.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
-// pnpm that is told to end ends the shell between us, and not us: then our parent is another.
+// pnpm that is asked to end ends the shell between us, and not us: then our parent is another.
 if (process.env.npm_lifecycle_event) {
   const parent = process.ppid;
   const watch = setInterval(() => {

@@ -27,7 +27,7 @@ export function compare(before: Run, after: Run): Change[] {
   });
 }
 
-/** What stands between two runs, if they are to be compared: another device, another pace of the machine. */
+/** What makes two runs hard to compare: another device, another pace of the machine. */
 export function caveats(before: Run, after: Run): string[] {
   const notes: string[] = [];
   if (before.device !== after.device) notes.push(`another device: ${before.device} then, ${after.device} now`);

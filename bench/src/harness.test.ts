@@ -87,7 +87,7 @@ describe("measure", () => {
     expect(seen).toEqual(new Set([0, 1, 2]));
   });
 
-  test("reads the device's timestamps where it is told to", async (context) => {
+  test("reads the device's timestamps where asked to", async (context) => {
     if (!device().adapter.features.includes("timestamp-query")) context.skip();
     const x = ones([1 << 20]);
     const [byDevice, byWall] = [

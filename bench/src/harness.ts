@@ -212,7 +212,7 @@ export function statistics(samples: readonly number[]): { best: number; median: 
   return { best: sorted[0]!, median, spread: (quantile(0.75) - quantile(0.25)) / median };
 }
 
-/** Runs `work`, and tells which kernels it dispatched, how often, and in how many submits, the last one included. */
+/** Runs `work`, and reports which kernels it dispatched, how often, and in how many submits, the last one included. */
 export function watch<T>(work: () => T): { result: T; kernels: string[]; dispatches: number; submits: number } {
   const { queue } = device();
   const before = { dispatched: queue.dispatched, batch: queue.batch };

@@ -6,7 +6,7 @@ import { facts, isText, limitsLine, sections, type Table } from "./report.ts";
 
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 
-// Mid tones, to be told apart on white and on black.
+// Mid tones, distinguishable on white and on black.
 const COLORS = [
   "#3a86c8",
   "#e07b28",

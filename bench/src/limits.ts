@@ -81,7 +81,7 @@ export function measureLimits(): Promise<Limits> {
   });
 }
 
-/** Whether timestamps tell about what the clock on the wall tells of work that takes long. */
+/** Whether timestamps agree with wall-clock time, for work that takes long. */
 async function timestampsArePlausible(work: () => void, wallMs: number): Promise<boolean> {
   if (!device().adapter.features.includes("timestamp-query")) return false;
   const repeats = 10;
@@ -92,7 +92,7 @@ async function timestampsArePlausible(work: () => void, wallMs: number): Promise
   return ms > 0.5 * wallMs && ms < 1.1 * wallMs;
 }
 
-/** Bytes of the CPU's largest cache, as Linux tells; 64 MiB elsewhere. */
+/** Bytes of the CPU's largest cache, as Linux reports it; 64 MiB elsewhere. */
 function lastLevelCache(): number {
   const folder = "/sys/devices/system/cpu/cpu0/cache";
   try {

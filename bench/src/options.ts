@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 
-/** An option's text as a regular expression. @throws what commander tells as wrong usage */
+/** An option's text as a regular expression. @throws as commander reports wrong usage */
 export function toRegExp(text: string): RegExp {
   try {
     return new RegExp(text);

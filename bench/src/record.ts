@@ -37,7 +37,7 @@ export function recordOf(command: string, limits: Limits): Run {
   };
 }
 
-/** Writes a record, to `bench/results/` unless said otherwise, and tells where. */
+/** Writes a record, to `bench/results/` unless said otherwise, and says where. */
 export function save(record: Run, file?: string): string {
   const name = record.device.toLowerCase().replace(/[^a-z0-9]+/g, "-").split("-").slice(0, 3).join("-"); // prettier-ignore
   const path = file ?? join(root, "bench/results", `${record.date.slice(0, 10)}-${name}.json`);
@@ -46,7 +46,7 @@ export function save(record: Run, file?: string): string {
   return path;
 }
 
-/** @throws when the file is no saved record */
+/** @throws when the file is not a saved record */
 export function load(file: string): Run {
   const record = JSON.parse(readFileSync(file, "utf8")) as Partial<Run>;
   if (!Array.isArray(record.rows) || !record.limits) throw new Error(`${file} is not a run that --save wrote.`);

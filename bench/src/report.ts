@@ -121,7 +121,7 @@ export function changesReport(changes: readonly Change[]): string {
   return `${toMarkdown({ header: ["case", "ms before", "ms now", "change", "noise", "verdict"], rows })}\n${same}`;
 }
 
-/** Columns of words; the others are numbers, and stand to the right. */
+/** Columns of words; the others are numbers, and are aligned to the right. */
 export const isText = (heading: string): boolean =>
   ["case", "kernel", "JavaScript", "rung", "idea", "verdict"].includes(heading);
 

@@ -56,7 +56,7 @@ async function main(): Promise<number> {
       const own = files.filter((file) => file.startsWith(`packages/${name}/`));
       const sample = <T>(all: T[]): T[] => shuffled(all, seed).slice(0, places);
       let count: Record<"changes" | "noticed", number>;
-      const tell = ({ file, line, change, noticed, why }: Outcome): void => {
+      const report = ({ file, line, change, noticed, why }: Outcome): void => {
         count.changes++;
         if (noticed) count.noticed++;
         console.log(`${noticed ? "noticed " : "SURVIVED"} ${file}:${line}: ${change}${why ? ` (${why})` : ""}`);
@@ -74,11 +74,11 @@ async function main(): Promise<number> {
         const tests = allTests
           ? [`packages/${name}/{src,test}/**/*.test.ts`]
           : [...new Set(picked.flatMap(({ file }) => testsOf(copy, file)))];
-        await score("TypeScript", () => mutateTypeScript(copy, picked, tests, tell));
+        await score("TypeScript", () => mutateTypeScript(copy, picked, tests, report));
       }
       if (only !== "ts") {
         const all: Slip[] = own.filter((file) => file.endsWith(".wgsl")).flatMap((file) => slipsIn(root, file));
-        await score("WGSL", () => trySlips(copy, sample(all), tell));
+        await score("WGSL", () => trySlips(copy, sample(all), report));
       }
     }
   } finally {

@@ -19,7 +19,7 @@ interface Mutant {
   location: { start: { line: number; column: number }; end: { line: number; column: number } };
 }
 
-/** Text of a message is no behaviour that a test should pin word by word, and a log line that is empty is not wrong. */
+/** Tests should not pin the text of a message word by word, and a log line that is empty is not wrong. */
 const EXCLUDED = ["StringLiteral"];
 
 /** Lets StrykerJS change what is in `places`, and run those of `tests` that reach it. */
@@ -27,7 +27,7 @@ export async function mutateTypeScript(
   copy: string,
   places: readonly Place[],
   tests: readonly string[],
-  tell: (outcome: Outcome) => void,
+  onOutcome: (outcome: Outcome) => void,
 ): Promise<void> {
   if (places.length === 0) return;
   writeFileSync(
@@ -65,7 +65,7 @@ export async function mutateTypeScript(
       const change = `${textAt(source, location)} → ${replacement.replace(/\s+/g, " ").slice(0, 100)}`;
       const why =
         { NoCoverage: "no test reaches it", Timeout: "it took too long" }[status as string] ?? names.get(test);
-      tell({ file, line: location.start.line, change, noticed: status === "Killed" || status === "Timeout", why });
+      onOutcome({ file, line: location.start.line, change, noticed: status === "Killed" || status === "Timeout", why });
     }
   }
 }

@@ -52,7 +52,11 @@ export function slipsIn(root: string, file: string): Slip[] {
  * Makes each slip in the copy, and runs the tests of its room, which owes one for each kind: those of other rooms would see some of them, much
  * later. A slip that does not compile is not counted.
  */
-export async function trySlips(copy: string, slips: readonly Slip[], tell: (outcome: Outcome) => void): Promise<void> {
+export async function trySlips(
+  copy: string,
+  slips: readonly Slip[],
+  onOutcome: (outcome: Outcome) => void,
+): Promise<void> {
   const limits = new Map<string, number>();
   for (const { file, line, kind, before, after } of slips) {
     const room = dirname(file);
@@ -77,7 +81,7 @@ export async function trySlips(copy: string, slips: readonly Slip[], tell: (outc
     const { result, why } = await run(copy, tests, limit);
     writeFileSync(path, source);
     if (result === "no kernel") continue;
-    tell({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed", why });
+    onOutcome({ file, line, change: `${kind}: ${before} → ${after.trim()}`, noticed: result === "failed", why });
   }
 }
 

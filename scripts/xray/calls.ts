@@ -33,7 +33,7 @@ function withEachRung<L extends LadderName>(name: L, sizes: Parameters<RungOf<L>
   }
 }
 
-/** Everything, room by room; a room that fails is told, the others go on. */
+/** Everything, room by room; a room that fails is reported, the others continue. */
 export const rooms: Record<string, () => void> = {
   elementwise() {
     const unary = [

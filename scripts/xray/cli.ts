@@ -1,4 +1,4 @@
-// pnpm xray [kernel…]: what kernels become on a GPU that is not there. docs/xray.md tells how to read it.
+// pnpm xray [kernel…]: what kernels become on a GPU that is not there. docs/xray.md says how to read it.
 import { kernel } from "@gpugrad/tensor";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -11,7 +11,7 @@ const usage = `pnpm xray [kernel…] [--gpu NAME] [--subgroup-size 32|64] [--set
 
 Shows what kernels become on an AMD GPU, without the GPU: registers, occupancy, and what the hot loop is made of.
 A kernel is a part of a file's name (all that a GPU can get unless given; each at every tuning that can be picked), or a WGSL file
-of your own, which is compiled as it stands. docs/xray.md tells how to read the table.
+of your own, which is compiled as it stands. docs/xray.md says how to read the table.
 
   --gpu NAME            ${Object.entries(gpus)
     .map(([name, generation]) => `${name} (${generation})`)

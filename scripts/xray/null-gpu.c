@@ -2,7 +2,7 @@
 //
 // Mesa's RADV pretends to be any AMD GPU when RADV_FORCE_FAMILY says which: it compiles to machine code, but it has no memory, and
 // crashes when it is to run commands. This layer answers such calls itself: memory is the host's, and commands are "done". All others
-// go on to the driver. Nothing is ever computed: what the driver says of the code it made is all there is.
+// are passed on to the driver. Nothing is ever computed: what the driver says of the code it made is all there is.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

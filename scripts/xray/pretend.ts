@@ -1,4 +1,4 @@
-// The environment in which Dawn sees an AMD GPU that is not there: Mesa's RADV, told which GPU to pretend, and the layer null-gpu.c.
+// The environment in which Dawn sees an AMD GPU that is not there: Mesa's RADV, configured to pretend a GPU, and the layer null-gpu.c.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {

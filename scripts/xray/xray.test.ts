@@ -26,7 +26,7 @@ function kernelFiles(): string[] {
   });
 }
 
-/** WGSL that is no kernel of its own, and one that debugging uses. */
+/** WGSL that is not a kernel of its own, and one that debugging uses. */
 const NOT_CALLED = /epilogue-|dropped\.wgsl$|kept\.wgsl$|philox\.wgsl$|numerics\.wgsl$/;
 
 const reason = reasonToSkip();

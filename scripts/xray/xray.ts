@@ -45,7 +45,7 @@ export async function compile(
     }
     const variant = variants[parseInt(part)]!;
     const statistics = readStatistics(part);
-    if (!statistics) throw new Error(`xray: RADV told nothing about ${variant.file} ${variant.tuning}:\n${part}`);
+    if (!statistics) throw new Error(`xray: RADV reported nothing about ${variant.file} ${variant.tuning}:\n${part}`);
     const disassembly = readDisassembly(part);
     const loop = mixOf(hotLoop(disassembly));
     const { loads, bytesPerLoad } = loop.loads > 0 ? loop : mixOf(disassembly);

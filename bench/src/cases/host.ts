@@ -2,7 +2,7 @@ import { device, scope } from "@gpugrad/tensor";
 import { messageOf, statistics, watch, type Row } from "../harness.ts";
 import { classifier, recorded, trainingStep } from "./training.ts";
 
-/** The step called anew each time, and replayed from a recording, as the Trainer does from the third batch of a shape on. */
+/** The step called afresh each time, and replayed from a recording, as the Trainer does from the third batch of a shape on. */
 export const HOST_CASES = ["host_train_tiny_called", "host_train_tiny_replayed"] as const;
 const SAMPLES = 30;
 

@@ -21,7 +21,7 @@ interface Options {
 }
 
 const toCount = (text: string): number => {
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("It has to be a whole number from 1 on.");
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("It has to be a whole number of at least 1.");
   return Number(text);
 };
 
@@ -42,7 +42,7 @@ const program = new Command("bench:peers")
 
 const note = (text: string): void => void process.stderr.write(`bench:peers: ${text}\n`);
 
-/** Installs the libraries beside their package.json when they are missing. They are no part of the workspace: 700 MB that few need. */
+/** Installs the libraries beside their package.json when they are missing. They are not part of the workspace: 700 MB that few need. */
 function ensureInstalled(): void {
   const folder = fileURLToPath(new URL("../../peers", import.meta.url));
   const installed = join(folder, "node_modules", ".modules.yaml");

@@ -19,7 +19,7 @@ export interface Anomaly {
   readonly name: string;
   /** Which pass the op was part of. */
   readonly direction?: "forward" | "backward";
-  /** Which part of the model it belongs to, as far as parameters around it tell: `bert.encoder.layer.3.attention`. */
+  /** Which part of the model it belongs to, judging by the parameters around it: `bert.encoder.layer.3.attention`. */
   readonly module?: string;
   /** The parameter whose gradient the op was making. */
   readonly parameter?: string;

@@ -185,7 +185,7 @@ function named<T>(name: string, work: () => T): T {
 const hookTakes = { tensor: "tensor", hook: "function" } as const;
 
 /**
- * Calls `hook` with the gradient of `tensor` during backward; what it returns, if anything, goes on instead. Returns a function
+ * Calls `hook` with the gradient of `tensor` during backward; what it returns, if anything, replaces it. Returns a function
  * that takes the hook away again.
  * @throws when `tensor` does not require a gradient
  */

@@ -9,7 +9,7 @@ export const outputGone: AbortSignal = gone.signal;
 /** What a shell reports for a program whose output's reader has gone. */
 export const READER_GONE = 141;
 
-/** Whether the reader of standard output has gone, which is no error of ours. */
+/** Whether the reader of standard output has gone, which is not an error. */
 export const readerIsGone = (): boolean => (outputGone.reason as NodeJS.ErrnoException | undefined)?.code === "EPIPE";
 
 process.stdout.on("error", (error) => gone.abort(error));

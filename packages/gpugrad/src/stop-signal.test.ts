@@ -32,7 +32,7 @@ it("a signal that comes twice within half a second, by the terminal and by the r
   expect(kill.mock.calls).toEqual([[process.pid, "SIGKILL"]]);
 });
 
-it("is heard no more when no signal came", () => {
+it("stops listening when no signal came", () => {
   const forget = onStopSignal(vi.fn());
   expect(listeners()).not.toEqual(before);
   forget();

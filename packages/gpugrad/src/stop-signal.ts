@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 
-/** Ctrl-C comes to a program twice when its runner passes on what the terminal sent to both: within this time it is one. */
+/** Ctrl-C reaches a program twice when its runner passes on what the terminal sent to both: within this time it is one. */
 const SAME_SIGNAL_MS = 500;
 
 /** Ctrl-C, an orderly end, and a terminal that was closed. */

@@ -1,4 +1,4 @@
-// The program of a thread that sends requests to a server until it is told to stop: `honest` clients, who send a text, wait for the
+// The program of a thread that sends requests to a server until it is asked to stop: `honest` clients, who send a text, wait for the
 // answer and send the next, or a `hostile` one. A thread of its own, so that its work doesn't delay what others measure.
 import { once } from "node:events";
 import { request } from "node:http";

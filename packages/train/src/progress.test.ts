@@ -39,7 +39,7 @@ test("a terminal's line is overwritten, cut to its width, and stays at the end",
   expect(text()).toBe("\rstep 1 and more than fi\x1b[K\rstep 3\x1b[K\n\ragain\x1b[K\n");
 });
 
-test("lines of their own stand above the live one", () => {
+test("lines of their own appear above the live one", () => {
   const { stream, text } = recorder(true, 24);
   const line = progressLine(stream);
   line.print("before");

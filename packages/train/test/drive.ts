@@ -4,7 +4,7 @@ import type { TrainableModel } from "../src/tasks/task.ts";
 import type { LogEntry, TrainerState } from "../src/trainer/trainer-state.ts";
 import { trainingArguments, type TrainingArguments } from "../src/arguments/training-arguments.ts";
 
-/** A run without a model to train: it tells callbacks what a Trainer would. */
+/** A run without a model to train: it calls callbacks as a Trainer would. */
 export interface Drive {
   args: TrainingArguments;
   state: TrainerState;
@@ -14,12 +14,12 @@ export interface Drive {
   end(): Promise<void>;
 }
 
-/** @param logHistory what the checkpoint knows that the run goes on from */
+/** @param logHistory what the checkpoint knows that the run continues from */
 export function drive(
   callbacks: readonly TrainerCallback[],
   given: Partial<TrainingArguments>,
   logHistory: readonly LogEntry[] = [],
-  told: Partial<CallbackContext> = {},
+  more: Partial<CallbackContext> = {},
 ): Drive {
   const args = trainingArguments(given);
   const state: TrainerState = {
@@ -37,8 +37,8 @@ export function drive(
     },
   };
   const config = { toJSON: () => ({ model_type: "bert", hidden_size: 4 }) };
-  const task = told.model && taskFor(told.model as TrainableModel, undefined);
-  const context = { model: { config }, ...(task && { task }), ...told } as unknown as CallbackContext;
+  const task = more.model && taskFor(more.model as TrainableModel, undefined);
+  const context = { model: { config }, ...(task && { task }), ...more } as unknown as CallbackContext;
   const reach = (step: number) => Object.assign(state, { globalStep: step, epoch: step / 4 });
   return {
     args,

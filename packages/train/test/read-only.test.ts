@@ -1,4 +1,4 @@
-// Folders that may not be written to. Root may write everywhere: where tests run as root, they go on as another user meanwhile.
+// Folders that may not be written to. Root may write everywhere: where tests run as root, they run as another user meanwhile.
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,7 +62,7 @@ test("no run begins in a folder that can't be written to, and no model is saved 
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test("a folder that becomes read-only ends no run: each save says so, and a later run goes on from the one before", async () => {
+test("a folder that becomes read-only ends no run: each save says so, and a later run continues from the one before", async () => {
   const { trainer, warnings } = watched(folder, makeReadOnly);
   expect(await trainer.train()).toMatchObject({ globalStep: 12, completed: true });
   expect(warnings).toEqual([

@@ -24,13 +24,13 @@ afterAll(async () => {
 const reported = { ...args, maxSteps: 12, saveSteps: 4, saveTotalLimit: 4, reportTo: ["html"] };
 const reportOf = (outputDir: string) => reportIn(readFileSync(join(outputDir, "report.html"), "utf8"))!;
 
-/** A Trainer with a report, and the results that a callback of its own hears; it fails at an update, if one is given. */
+/** A Trainer with a report, and the results that a callback of its own gets; it fails at an update, if one is given. */
 function watched(outputDir: string, failsAt?: number) {
-  const heard = new Map<number, StepEvent>();
+  const results = new Map<number, StepEvent>();
   const callback: TrainerCallback = {
     onStepResult(_args, _state, _control, { result }) {
       if (result!.step === failsAt) throw new Error("the power is out");
-      heard.set(result!.step, result!);
+      results.set(result!.step, result!);
     },
     // Callbacks come before reports: it is the page that a killed run would have left.
     onTrainError: () => copyFileSync(join(outputDir, "report.html"), join(outputDir, "killed.html")),
@@ -39,7 +39,7 @@ function watched(outputDir: string, failsAt?: number) {
     ...{ model: tinyModel(), tokenizer, trainDataset: dataset, evalDataset: dataset, callbacks: [callback] },
     args: { ...reported, outputDir },
   });
-  return { trainer, heard };
+  return { trainer, results };
 }
 
 describe("a run that fails", () => {
@@ -57,14 +57,14 @@ describe("a run that fails", () => {
     await second.trainer.train({ resumeFromCheckpoint: true });
     const { status, history, evaluation } = reportOf(outputDir);
     expect(status).toBe("finished");
-    const told = [1, 2, 3, 4].map((step) => first.heard.get(step)!).concat([...second.heard.values()]);
+    const expected = [1, 2, 3, 4].map((step) => first.results.get(step)!).concat([...second.results.values()]);
     for (const name of ["loss", "gradNorm", "learningRate"] as const) {
       const { points } = history.curves[name];
       expect(points.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
-      const off = points.map(({ mean }, i) => Math.abs(mean - told[i]![name]) / (Math.abs(mean) + 1e-12));
+      const off = points.map(({ mean }, i) => Math.abs(mean - expected[i]![name]) / (Math.abs(mean) + 1e-12));
       expect(Math.max(...off)).toBeLessThan(1e-7); // eight digits are kept
     }
-    const lengths = told.flatMap((result) => result.lengths);
+    const lengths = expected.flatMap((result) => result.lengths);
     expect(history.lengths).toEqual(
       Array.from({ length: Math.max(...lengths) + 1 }, (_, n) => lengths.filter((length) => length === n).length),
     );
@@ -78,7 +78,7 @@ describe("a run that fails", () => {
   });
 });
 
-test("it says where the model is, once that is saved there; callbacks are told, too", async () => {
+test("it says where the model is, once that is saved there; callbacks are called, too", async () => {
   const outputDir = join(folder, "saved");
   const { trainer } = watched(outputDir);
   const folders: string[] = [];
@@ -131,7 +131,7 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
     const before = loads;
     await page.clock.runFor(120_000);
     expect(await status()).toBe("no news for 3 hours");
-    expect(await page.locator("#stale").innerText()).toContain("This page no longer loads itself again.");
+    expect(await page.locator("#stale").innerText()).toContain("This page no longer reloads itself.");
     expect(loads).toBe(before);
   });
 

@@ -1,4 +1,4 @@
-/** A run that is made to be killed: `survive-run.ts FOLDER`. Goes on from the newest checkpoint there, if there is one. */
+/** A run that is made to be killed: `survive-run.ts FOLDER`. Continues from the newest checkpoint there, if there is one. */
 import { readdirSync } from "node:fs";
 import { destroy, init } from "@gpugrad/tensor";
 import { Trainer } from "@gpugrad/train";

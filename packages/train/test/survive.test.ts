@@ -36,14 +36,14 @@ function remains(folder: string): Record<string, unknown> {
     "rng_state.json",
     "progress.json",
   ];
-  const told = checkpoints.map((name) => {
+  const reported = checkpoints.map((name) => {
     const json = readFileSync(join(folder, name, "trainer_state.json"), "utf8").replaceAll(folder, "output");
     const state = JSON.parse(json, (key, value: unknown) =>
       /runtime$|per_second$/.test(key) ? "a time" : value,
     ) as unknown;
     return [name, state, ...files.map((file) => readFileSync(join(folder, name, file)).toString("base64"))];
   });
-  return { checkpoints: told, model: readFileSync(join(folder, "model.safetensors")).toString("base64") };
+  return { checkpoints: reported, model: readFileSync(join(folder, "model.safetensors")).toString("base64") };
 }
 
 const has = (folder: string, name: RegExp): boolean => readdirSync(folder).some((file) => name.test(file));
@@ -57,10 +57,10 @@ async function kill(
   folder: string,
   { updates, delay, saving }: { updates: number; delay: number; saving: boolean },
 ): Promise<boolean> {
-  let told = "";
-  child.stdout!.on("data", (piece: Buffer) => (told += piece.toString()));
+  let reported = "";
+  child.stdout!.on("data", (piece: Buffer) => (reported += piece.toString()));
   const isAlive = (): boolean => child.exitCode === null;
-  while (isAlive() && told.split("\n").length <= updates) await sleep(1);
+  while (isAlive() && reported.split("\n").length <= updates) await sleep(1);
   if (saving) while (isAlive() && !has(folder, /\.tmp$/)) await sleep(0);
   else await sleep(delay);
   const wasAlive = isAlive();
@@ -75,7 +75,7 @@ beforeAll(async () => {
   expect(code, errors).toBe(0);
 });
 
-test("put to sleep in the middle, as a laptop that is closed: it goes on when it wakes", async () => {
+test("put to sleep in the middle, as a laptop that is closed: it continues when it wakes", async () => {
   const folder = join(work, "asleep");
   const child = start(folder);
   await new Promise((resolve) => child.stdout!.once("data", resolve));

@@ -29,7 +29,7 @@ const leastProgress = (missing: number): number => Math.min(missing / 20, 2 ** 2
 /** Whole downloads that are damaged. */
 const maxDamaged = 3;
 
-/** Downloads until `partial` has all bytes of the file and their hash is right, going on after what it has. */
+/** Downloads until `partial` has all bytes of the file and their hash is right, continuing after what it has. */
 export async function download(file: Download, partial: PartialFile): Promise<void> {
   const { repo, path, size, etag, url, fetch, retryMs, onProgress } = file;
   const report = (status: "downloading" | "done" | "failed" | "note", message?: string) =>

@@ -10,7 +10,7 @@ export class FileBlob extends Blob {
   /** Bytes that went out. */
   #sent = 0;
 
-  /** @param onSent Hears how many more bytes went out; fewer than 0 where some have to be sent again. */
+  /** @param onSent Called with how many more bytes were sent; negative where some have to be sent again. */
   constructor(path: string, size: number, onSent: (bytes: number) => void = () => undefined, start = 0) {
     super();
     this.path = path;

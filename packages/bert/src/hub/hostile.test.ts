@@ -66,7 +66,7 @@ describe("what a Hub answers", () => {
     [[fakeCommit]],
     { toString: "x" },
     undefined,
-  ])("is no commit: %j", async (sha) => {
+  ])("is not a commit: %j", async (sha) => {
     hub.lies.revision = { sha };
     const error = await failure(get());
     expect(error.code).toBe("bad-answer");
@@ -88,7 +88,7 @@ describe("what a Hub answers", () => {
     ["a hash of LFS that is a path", [{ ...entry, lfs: { oid: "../x", size: 19 } }]],
     ["a negative size", [{ ...entry, size: -1 }]],
     ["a size that is a word", [{ ...entry, size: "19" }]],
-    ["a size that is no whole number", [{ ...entry, size: 1.5 }]],
+    ["a size that is not a whole number", [{ ...entry, size: 1.5 }]],
     ["an object", { path: "config.json" }],
     ["a list of numbers", [1, 2]],
     ["null", [null]],
@@ -251,7 +251,7 @@ describe("names that become paths", () => {
 });
 
 describe("what lies in the cache", () => {
-  it("is no commit: refs are read again", async () => {
+  it("is not a commit: refs are read again", async () => {
     const ref = put(inCache("refs", "main"), "../../../../outside");
     put(join(root, "outside", "config.json"), "{}");
     expect((await failure(get({ offline: true }))).code).toBe("offline");

@@ -143,7 +143,7 @@ describe.skipIf(!serve)("the local hub", () => {
     expect(error.message).toMatch(/answers 503 Service Unavailable \(tried 5 times\)/);
   });
 
-  it("goes on after kill -9, and lets several processes fetch at once", async () => {
+  it("continues after kill -9, and lets several processes fetch at once", async () => {
     Object.assign(hub.faults, { bandwidth: 8_000_000 }); // seconds are left when it is killed
     const wgslLoader = new URL("../../../../scripts/text-loader.mjs", import.meta.url).href;
     const program = `import { fetchFromHub } from ${JSON.stringify(new URL("./open.ts", import.meta.url).href)};

@@ -26,9 +26,9 @@ function written(isTTY: boolean, steps: Step[], between: () => unknown = () => u
 
 describe("progressOnStderr", () => {
   it("writes few lines where there is no terminal", () => {
-    const out = written(false, [[0, "downloading"], [5, "downloading"], [5, "note", "broken; going on"], [10, "done"]]); // prettier-ignore
+    const out = written(false, [[0, "downloading"], [5, "downloading"], [5, "note", "broken; continuing"], [10, "done"]]); // prettier-ignore
     expect(out).toBe(
-      "Downloading a/b model.safetensors: 0 kB of 10.0 MB\nbroken; going on\nDownloaded a/b model.safetensors: 10.0 MB\n",
+      "Downloading a/b model.safetensors: 0 kB of 10.0 MB\nbroken; continuing\nDownloaded a/b model.safetensors: 10.0 MB\n",
     );
   });
 

@@ -146,8 +146,8 @@ describe.skipIf(!serve)("pushToHub", () => {
     expect(leftOut).toEqual([{ path: "predictions.csv", reason: expect.stringMatching(/texts: true/) as string }]);
     expect(sent).not.toContain("predictions.csv");
     const first = progress.findIndex(({ status }) => status === "uploading");
-    const told = progress.slice(0, first).map(({ message }) => message);
-    expect(told).toContain(
+    const messages = progress.slice(0, first).map(({ message }) => message);
+    expect(messages).toContain(
       `${hub.url}/${options.repo}: uploading 3 files, 4 kB: config.json (1 kB), model.safetensors (3 kB), vocab.txt (1 kB)`,
     );
     const announced: unknown[] = [];
@@ -193,7 +193,7 @@ describe.skipIf(!serve)("pushToHub", () => {
     });
   });
 
-  it("goes on where an upload broke off: a large file that had arrived is not sent again", async () => {
+  it("continues where an upload broke off: a large file that had arrived is not sent again", async () => {
     Object.assign(hub.faults, { status: 403, only: "/commit/" });
     expect((await failure(pushToHub(folder, options))).code).toBe("forbidden");
     Object.assign(hub.faults, { status: 0, only: "" });

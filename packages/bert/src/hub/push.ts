@@ -38,7 +38,7 @@ export interface PushOptions extends RepoOptions, Pick<HubOptions, "onProgress">
   secretPaths?: readonly string[];
   /** Whether files go out that may hold texts of the data: all that {@link holdsNoTexts} doesn't know. Default: of a dataset alone. */
   texts?: boolean;
-  /** Hears before anything is sent what will be, by name and size, and where to. Default: a note to `onProgress`. */
+  /** Called before anything is sent, with what will be, by name and size, and where to. Default: a note to `onProgress`. */
   announce?: (message: string, paths: readonly string[]) => void;
   signal?: AbortSignal;
 }

@@ -62,8 +62,8 @@ it("leaves all else as it is, but for tokens of the Hub", () => {
   });
   const token = "hf_abcdefgh12345678";
   const others = { seed: 1, label2id: { "reset password": 0, secret: 1 }, dataset: "hf_reviews" };
-  const told = { hub_token: "x", hubToken: null, ...others, key: token, url: `https://me:${token}@huggingface.co/x` };
-  expect(shareable(told)).toEqual({ ...others, key: "hf_…", url: "https://me:hf_…@huggingface.co/x" });
+  const config = { hub_token: "x", hubToken: null, ...others, key: token, url: `https://me:${token}@huggingface.co/x` };
+  expect(shareable(config)).toEqual({ ...others, key: "hf_…", url: "https://me:hf_…@huggingface.co/x" });
   expect(shareable(["hf_12345678"])).toEqual(["hf_…"]); // by itself, a short one too
 });
 

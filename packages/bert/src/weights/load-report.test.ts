@@ -7,7 +7,7 @@ const shapes = (keys: Record<string, readonly number[]>) => new Map(Object.entri
 describe("planLoad", () => {
   const expected = shapes({ "bert.LayerNorm.weight": [4], "bert.LayerNorm.bias": [4], "head.weight": [2, 4] });
 
-  it("renames, mends the prefix and drops buffers", () => {
+  it("renames, repairs the prefix and drops buffers", () => {
     const found = shapes({
       "LayerNorm.gamma": [4],
       "bert.LayerNorm.beta": [4],

@@ -29,7 +29,7 @@ test("--json: stdout is one object with adapter, ok and checks", async () => {
   );
 });
 
-test("without an adapter: exit code 1, and how to mend it", async () => {
+test("without an adapter: exit code 1, and how to fix it", async () => {
   vi.stubEnv("GPUGRAD_ADAPTER", "voodoo 3dfx");
   const { code, stdout } = await run();
   expect(code).toBe(1);

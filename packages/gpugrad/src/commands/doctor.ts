@@ -16,7 +16,7 @@ interface Check {
   found: string;
   /** What is lost while it is not ok. */
   cost?: string;
-  /** The command, or the step, that mends it. */
+  /** The command, or the step, that fixes it. */
   fix?: string;
   /** Without it nothing works; the others make things slower or smaller. */
   required?: boolean;
@@ -28,7 +28,7 @@ interface Report {
   checks: Check[];
 }
 
-/** `gpugrad doctor`: what this machine offers, what each missing thing costs, and the command that mends it. */
+/** `gpugrad doctor`: what this machine offers, what each missing thing costs, and the command that fixes it. */
 export function doctor(args: string[]): Promise<number> {
   const command = new Command("gpugrad doctor")
     .description("Looks at Node, drivers and adapter. Exit code 0 when gpugrad can compute here, 1 when it can't.")

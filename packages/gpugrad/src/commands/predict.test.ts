@@ -73,7 +73,7 @@ describe("gpugrad predict", () => {
     }
   });
 
-  it("goes on with a new device when its own is lost", async () => {
+  it("continues with a new device when its own is lost", async () => {
     const rows = Array.from({ length: 300 }, (_, i) => golden[(i * i + i) % 3]!); // in windows of 128
     await writeFile(join(dir, "lost.jsonl"), rows.map(({ row }) => JSON.stringify(row)).join("\n"));
     let writes = 0;
@@ -111,7 +111,7 @@ describe("gpugrad predict", () => {
     expect((await run(["t14 t6", "--top-k", "2"])).out).toBe(`LABEL_0\t${zero}\tLABEL_1\t${one_}\tt14 t6\n`);
   });
 
-  it("reports bad lines, keeps their places, and goes on", async () => {
+  it("reports bad lines, keeps their places, and continues", async () => {
     const lines = ['{"text": "t14 t6"}', "oops", '{"txt": "t5"}', "", '{"text": "t14\\tt6\\n"}'].join("\n");
     const plain = await runOn("bad.jsonl", lines);
     expect(plain.code).toBe(1);

@@ -18,8 +18,8 @@ export function predict(args: string[]): Promise<number> {
   const command = new Command("gpugrad predict")
     .description(
       "Labels texts: those given, the rows of --file, or the lines of standard input. Prints a line for each, in their order: label, " +
-        "score and text, with tabs between them. A row that can't be read is told on standard error; its line has empty fields, or " +
-        "with --json and --csv the error; the others go on, and the exit code is 1. So it is where the model's numbers are NaN or " +
+        "score and text, with tabs between them. A row that can't be read is reported on standard error; its line has empty fields, or " +
+        "with --json and --csv the error; the other rows are processed, and the exit code is 1. The same holds where the model's numbers are NaN or " +
         "infinite: label and score are then empty, with --json null.",
     )
     .option("--top-k <n>", "the best n classes of each text, or all", topK)
@@ -41,7 +41,7 @@ function topK(text: string): number {
   try {
     return wholeNumber(1)(text);
   } catch {
-    throw new InvalidArgumentError("It has to be a whole number from 1 on, or all.");
+    throw new InvalidArgumentError("It has to be a whole number of at least 1, or all.");
   }
 }
 

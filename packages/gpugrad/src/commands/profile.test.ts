@@ -22,7 +22,7 @@ async function run(args: string[]): Promise<{ code: number; out: string }> {
 }
 
 describe("gpugrad profile", () => {
-  it("tells the time of each kernel, and writes a trace with the same dispatches", async () => {
+  it("reports the time of each kernel, and writes a trace with the same dispatches", async () => {
     const file = join(dir, "trace.json");
     const { code, out } = await run([...small, "--json", "--trace", file]);
     expect(code).toBe(0);

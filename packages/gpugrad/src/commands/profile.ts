@@ -79,7 +79,7 @@ async function open({ model: id, seqLength }: Options): Promise<Heads["sequenceC
   return BertForSequenceClassification.fromConfig(config);
 }
 
-/** Takes steps as the trainer does. What the host does in them is told as spans. */
+/** Takes steps as the trainer does. What the host does in them is recorded as spans. */
 async function measure(
   model: Heads["sequenceClassification"],
   { batchSize, seqLength, steps, fp16 }: Options,

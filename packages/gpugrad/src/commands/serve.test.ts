@@ -165,7 +165,7 @@ it("answers as before on a new device when its own is lost, and refuses while th
     for (const listener of process.listeners(name)) if (!before.includes(listener)) process.off(name, listener);
 });
 
-it("waits for a GPU where a GPU was lost, and does not go on with the CPU", async () => {
+it("waits for a GPU where a GPU was lost, and does not continue with the CPU", async () => {
   vi.spyOn(console, "warn").mockReturnValue();
   const { adapter } = await init();
   const { cpu } = adapter;

@@ -57,7 +57,7 @@ describe("gpugrad tokenize", () => {
     const args = ["--tokenizer", dir, "--json"];
     await expect(run(args, ['{"text": "a"}', "oops"])).rejects.toThrow(/line 2: not JSON/);
     await expect(run(args, ['{"txt": "a"}'])).rejects.toThrow(/line 1: no "text"/);
-    await expect(run(args, ['{"text": "a", "text_pair": 3}'])).rejects.toThrow(/line 1: "text_pair" is no string/);
+    await expect(run(args, ['{"text": "a", "text_pair": 3}'])).rejects.toThrow(/line 1: "text_pair" is not a string/);
   });
 
   it("ends with 2 for wrong usage", async () => {

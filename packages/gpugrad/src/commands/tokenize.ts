@@ -75,7 +75,7 @@ function parse(line: string, number: number): Line {
   if (text_pair === undefined || text_pair === null) return { text };
   check(
     typeof text_pair === "string",
-    () => `tokenize: line ${number}: "text_pair" is no string: ${line.slice(0, 80)}`,
+    () => `tokenize: line ${number}: "text_pair" is not a string: ${line.slice(0, 80)}`,
   );
   return { text, text_pair };
 }

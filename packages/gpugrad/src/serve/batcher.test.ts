@@ -92,7 +92,7 @@ describe("batches", () => {
     expect(batches).toEqual([[1], [100, 65, 128], [20, 30], [16], [129]]);
   });
 
-  it("are told with their padding and their members' waiting", async () => {
+  it("are reported with their padding and how long each item waited", async () => {
     const { queue, events, end } = batcher();
     void queue.submit([20]);
     await vi.advanceTimersByTimeAsync(3000);
@@ -125,7 +125,7 @@ it("refuses what has no room, whole, and says for how long", async () => {
 });
 
 describe("whoever goes away", () => {
-  it("leaves the queue, and the others go on", async () => {
+  it("leaves the queue, and the others continue", async () => {
     const { queue, batches, end } = batcher();
     const gone = new AbortController();
     void queue.submit([1]);

@@ -75,7 +75,7 @@ function readParameters(parameters: unknown): Omit<PredictRequest, "rows"> {
   const topK = top_k ?? Infinity;
   if (typeof topK !== "number" || !(topK >= 1) || (topK !== Infinity && !Number.isInteger(topK)))
     throw invalid(
-      `parameters.top_k is ${show(top_k)}. It has to be a whole number from 1 on; without it, all classes are given.`,
+      `parameters.top_k is ${show(top_k)}. It has to be a whole number of at least 1; without it, all classes are given.`,
     );
   const functionToApply = SCORE_FUNCTIONS.find((name) => name === (function_to_apply ?? "default"));
   if (functionToApply === undefined)

@@ -9,7 +9,7 @@ import type { TextModel } from "../text/text-model.ts";
 import { createServer, type ServeOptions } from "./server.ts";
 
 let app: FastifyInstance | undefined;
-/** Lets batches go on that a failed test has left waiting: a server that closes would wait for them. */
+/** Releases batches that a failed test has left waiting: a server that closes would wait for them. */
 let release = (): void => undefined;
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -180,7 +180,7 @@ describe("POST /predict", () => {
     expect(await metric('gpugrad_requests_total{route="/predict",status="429"}')).toBe(1);
   });
 
-  it("answers 500 where the device fails, and goes on", async () => {
+  it("answers 500 where the device fails, and continues", async () => {
     const { post, ask, state } = await start();
     const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
     state.gate = Promise.reject(new Error("the device is lost"));

@@ -51,7 +51,7 @@ describe("lines of text", () => {
 });
 
 describe("JSONL", () => {
-  it("finds texts and pairs by their usual names; empty lines are no rows", async () => {
+  it("finds texts and pairs by their usual names; empty lines are skipped", async () => {
     const lines = ['{"label": 1, "text": "a\\nb"}', "", '{"sentence1": "c", "sentence2": "d"}', '{"review": "e"}'];
     expect(await rowsOf("a.jsonl", lines.join("\n"))).toEqual([
       { text: "a\nb" },

@@ -23,7 +23,7 @@ export type TextRow = {
   text_pair?: string;
 };
 
-/** What stands in a row's place when it can't be read: what is wrong, with file and line. */
+/** In place of a row that can't be read: what is wrong, with file and line. */
 export interface BadRow {
   error: string;
 }
@@ -134,7 +134,7 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** One JSON object per line; empty lines are no rows. */
+/** One JSON object per line; empty lines are skipped. */
 async function* jsonRows(
   name: string,
   bytes: AsyncIterable<Uint8Array>,

@@ -13,7 +13,7 @@ import { openTextModel, type Task } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
 
-/** What stands in the output: a header, and a line for each row. */
+/** What the output consists of: a header, and a line for each row. */
 export interface Output {
   header?: string;
   line: (values: Float32Array, row: TextRow) => string;

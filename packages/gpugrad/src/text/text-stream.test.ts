@@ -5,7 +5,7 @@ import type { BadRow, TextRow } from "./input-rows.ts";
 import { runTexts } from "./text-stream.ts";
 import type { TextModel } from "./text-model.ts";
 
-/** Gives each text its number of words, and tells its batches. */
+/** Gives each text its number of words, and records its batches. */
 function countingModel(batches: number[][] = []): TextModel {
   return {
     config: new BertConfig(),
@@ -77,7 +77,7 @@ it("reads no further ahead than two windows, of rows without end", async () => {
   }
 });
 
-it("stops between batches when it is told to", async () => {
+it("stops between batches when asked to", async () => {
   const stop = new AbortController();
   const batches: number[][] = [];
   const rows = async function* () {

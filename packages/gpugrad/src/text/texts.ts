@@ -30,7 +30,7 @@ export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!Number.isInteger(value) || value < least)
-      throw new InvalidArgumentError(`It has to be a whole number from ${least} on.`);
+      throw new InvalidArgumentError(`It has to be a whole number of at least ${least}.`);
     return value;
   };
 }

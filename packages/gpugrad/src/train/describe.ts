@@ -283,7 +283,7 @@ async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** The whole configuration by its names in snake_case: options first, then the training arguments. A token isn't told. */
+/** The whole configuration by its names in snake_case: options first, then the training arguments. Tokens are left out. */
 export function configurationOf(options: TrainOptions, args: TrainingArguments): Record<string, unknown> {
   const { dryRun: _, json: __, quiet: ___, ...others } = options;
   const named = Object.entries({ ...others, ...args }).map(([name, value]) => [snakeCase(name), value] as const);

@@ -10,7 +10,7 @@ export function stepEntry(event: StepEvent): Record<string, number> {
   };
 }
 
-/** Tells a run as events: `step`, `log`, `evaluate`, `save` and `warning`. */
+/** Reports a run as events: `step`, `log`, `evaluate`, `save` and `warning`. */
 export function eventCallback(emit: (event: object) => void): TrainerCallback {
   let isTraining = false;
   return {

@@ -43,7 +43,7 @@ export interface TrainOptions extends DataOptions {
   json?: boolean;
 }
 
-/** A recipe with a name of its own: values that stand unless a file or the command line say otherwise, and options beside the others. */
+/** A recipe with a name of its own: defaults, which a file or the command line override, and options beside the others. */
 export interface TrainPreset {
   /** What the command is called, and what it says of itself. */
   name: string;
@@ -67,13 +67,13 @@ type Values = Record<string, unknown>;
 
 const probability = (text: string): number => {
   const value = text.trim() === "" ? NaN : Number(text);
-  if (!(value >= 0 && value < 1)) throw new InvalidArgumentError("It has to be from 0 on, and below 1.");
+  if (!(value >= 0 && value < 1)) throw new InvalidArgumentError("It has to be at least 0 and below 1.");
   return value;
 };
 
 const nonNegative = (text: string): number => {
   const value = text.trim() === "" ? NaN : Number(text);
-  if (!(value >= 0 && value < Infinity)) throw new InvalidArgumentError("It has to be a number from 0 on.");
+  if (!(value >= 0 && value < Infinity)) throw new InvalidArgumentError("It has to be a number of at least 0.");
   return value;
 };
 
@@ -117,7 +117,7 @@ function commandOf(preset: TrainPreset): Command {
     .option("--max-eval-samples <n>", "evaluate on n rows, picked by the seed", wholeNumber(1))
     .option("--train-indices <file>", "JSON array of training rows, taken in that order", rowNumbers)
     .option("--eval-indices <file>", "JSON array of rows to evaluate, taken in that order", rowNumbers)
-    .option("--from-scratch", "fresh weights: of the model only its configuration and tokenizer are taken")
+    .option("--from-scratch", "fresh weights: only the configuration and tokenizer of the model are used")
     .option("--dropout <p>", "in place of the model's own", probability)
     .option("--do-regression", "labels are numbers, and not classes; fractions are anyway")
     .option(
@@ -125,7 +125,7 @@ function commandOf(preset: TrainPreset): Command {
       "classes of the model, where the data has fewer (default: those of the data)",
       wholeNumber(2),
     )
-    .option("--ignore-mismatched-sizes", "make parameters anew where the model's files have other shapes")
+    .option("--ignore-mismatched-sizes", "initialize parameters where the model's files have other shapes")
     .option("--init-classifier <file>", "safetensors with classifier.weight and classifier.bias to start from")
     .option("--loss-trace <file>", "write step, loss, grad_norm, learning_rate and epoch, a JSON line a step")
     .option(
@@ -173,7 +173,7 @@ function wordsOf(config: Values): string[] {
   });
 }
 
-/** What a configuration file says. @throws for a name that is no option, with the nearest */
+/** What a configuration file says. @throws for an unknown name, with the nearest */
 function readConfig(file: string, preset: TrainPreset): Values {
   const text = readFileSync(file, "utf8");
   const config: unknown = extname(file) === ".json" ? JSON.parse(text) : parseYaml(text);
@@ -187,9 +187,13 @@ function readConfig(file: string, preset: TrainPreset): Values {
 }
 
 /** What `words` say, by the names of options in camelCase. @throws CommanderError or another, once stderr says what is wrong */
-function read(preset: TrainPreset, words: readonly string[], told: (text: string) => string = (text) => text): Values {
+function read(
+  preset: TrainPreset,
+  words: readonly string[],
+  reword: (text: string) => string = (text) => text,
+): Values {
   const command = commandOf(preset).showSuggestionAfterError(false);
-  command.configureOutput({ outputError: (text, write) => write(told(withHint(text, command))) });
+  command.configureOutput({ outputError: (text, write) => write(reword(withHint(text, command))) });
   command.parse(dashed(words), { from: "user" });
   const values = command.opts<Values>();
   for (const name of NAMES) if (typeof values[name] === "string") values[name] = parseArgument(name, values[name]);
@@ -219,9 +223,9 @@ export function parseTrainOptions<Extra extends object = object>(
     if (typeof given["config"] === "string") {
       file = given["config"];
       // Names in a file have no dashes before them.
-      const told = (text: string): string =>
+      const reword = (text: string): string =>
         `${file}: ${text.replace(/--([\w-]+)/g, (_, name: string) => name.replaceAll("-", "_"))}`;
-      const fromFile = read(preset, wordsOf(readConfig(file, preset)), told);
+      const fromFile = read(preset, wordsOf(readConfig(file, preset)), reword);
       file = undefined;
       given = { ...fromFile, ...given };
     }

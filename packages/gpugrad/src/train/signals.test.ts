@@ -36,7 +36,7 @@ function programThatTakes(seconds: number): { file: string; ended: string } {
 const runner = (file: string): string[] => [join(root, "scripts/run.mjs"), relative(root, file)];
 
 /** Waits until a program has said `text`. */
-function heard({ stdout }: ChildProcess, text: string): Promise<void> {
+function printed({ stdout }: ChildProcess, text: string): Promise<void> {
   let said = "";
   return new Promise((resolve) => {
     stdout!.on("data", (piece: Buffer) => {
@@ -53,9 +53,9 @@ test("a signal to the runner alone lets the work end", async () => {
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     const child = spawn(process.execPath, runner(file));
     const exit = exitOf(child);
-    await heard(child, "working");
+    await printed(child, "working");
     child.kill(signal);
-    await heard(child, `${signal}: stopping after this update`);
+    await printed(child, `${signal}: stopping after this update`);
     expect(await exit).toBe(code);
     expect(existsSync(ended)).toBe(true);
     rmSync(ended);
@@ -66,9 +66,9 @@ test("a second signal ends it at once", async () => {
   const { file, ended } = programThatTakes(60);
   const child = spawn(process.execPath, runner(file));
   const exit = exitOf(child);
-  await heard(child, "working");
+  await printed(child, "working");
   child.kill("SIGINT");
-  await heard(child, "SIGINT: stopping");
+  await printed(child, "SIGINT: stopping");
   await new Promise((resolve) => setTimeout(resolve, 600));
   child.kill("SIGINT");
   expect(await exit).toBe(137);
@@ -81,7 +81,7 @@ test("a package manager's shell that is ended ends the program as SIGTERM does",
   const env = { ...process.env, npm_lifecycle_event: "train" };
   const shell = spawn("/bin/sh", ["-c", `${words}; true`], { env }); // "; true": the shell stays, and doesn't become the runner
   const closed = exitOf(shell);
-  await heard(shell, "working");
+  await printed(shell, "working");
   shell.kill("SIGKILL");
   await closed; // when the program, too, has let go of stdout
   expect(existsSync(ended)).toBe(true);

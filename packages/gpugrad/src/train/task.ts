@@ -99,9 +99,7 @@ async function openData(options: TrainOptions, seed: number, modelLabels: string
     const prepared = prepare(notEmpty(rows), maxEvalSamples);
     const missing = evalIndices?.find((row) => row >= prepared.length);
     if (missing !== undefined) {
-      throw new Error(
-        `--eval_indices: no row ${missing}: there are ${prepared.length} rows to evaluate on, from 0 on.`,
-      );
+      throw new Error(`--eval_indices: no row ${missing}: the rows to evaluate on are 0 to ${prepared.length - 1}.`);
     }
     return evalIndices ? prepared.select(evalIndices) : prepared;
   };

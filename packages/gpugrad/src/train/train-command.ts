@@ -162,7 +162,7 @@ export async function trainCommand<Extra extends object = object>(
 const maxLengthOf = ({ model, tokenizer }: Task, args: TrainingArguments): number =>
   Math.min(args.maxLength, tokenizer.modelMaxLength, model.config.maxLength);
 
-/** Prints the whole configuration and what it comes to. */
+/** Prints the whole configuration and what follows from it. */
 function dryRun({ task, trainer, options, args, print, emit }: Run, data: DataSummary): number {
   const configuration = configurationOf(options, args);
   const totals = totalsOf(task, trainer, data, maxLengthOf(task, args));
@@ -200,7 +200,7 @@ function keepConfiguration(options: TrainOptions, args: TrainingArguments): Trai
   };
 }
 
-/** After a signal: says what is there and how to go on. */
+/** After a signal: says what is there and how to continue. */
 function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: NodeJS.Signals): number {
   const { globalStep } = result;
   const checkpoint = join(args.outputDir!, `checkpoint-${globalStep}`);

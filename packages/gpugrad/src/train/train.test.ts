@@ -47,7 +47,7 @@ afterEach(forget);
 const plain: TrainPreset = { name: "train", description: "Trains.", defaults: () => ({ maxLength: 64 }) };
 
 /** What was written to stdout and stderr while `work` ran, and its result. */
-async function heard<T>(work: () => T | Promise<T>): Promise<{ result: T; stdout: string; stderr: string }> {
+async function captured<T>(work: () => T | Promise<T>): Promise<{ result: T; stdout: string; stderr: string }> {
   const said = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const)
     vi.spyOn(process[name], "write").mockImplementation((text) => ((said[name] += String(text)), true));
@@ -57,7 +57,7 @@ async function heard<T>(work: () => T | Promise<T>): Promise<{ result: T; stdout
 }
 
 const run = (...words: string[]) =>
-  heard(() =>
+  captured(() =>
     trainCommand(
       [
         "--model",
@@ -149,9 +149,9 @@ describe("options", () => {
       [["--no_cuda"], /GPUGRAD_ADAPTER/],
       [["--early_stopping_patience", "2"], /watches evaluations: set --eval_strategy/],
       [["--early_stopping_threshold", "2"], /no effect without --early_stopping_patience/],
-      [["--num_labels", "1"], /whole number from 2/],
+      [["--num_labels", "1"], /whole number of at least 2/],
     ] as const) {
-      const { result, stderr } = await heard(() => parseTrainOptions([...base, ...words], plain));
+      const { result, stderr } = await captured(() => parseTrainOptions([...base, ...words], plain));
       expect(result).toBe(2);
       expect(stderr).toMatch(message);
     }
@@ -210,9 +210,9 @@ test("of a large dataset, texts are looked at in few places", async () => {
 describe("gpugrad train", () => {
   test("bad rows are counted where they may be; --dry-run prints all of the configuration, and makes nothing", async () => {
     const out = join(work, "dry");
-    const told = await run("--output_dir", out);
-    expect(told.result).toBe(1);
-    expect(told.stderr).toMatch(/reviews.csv, line 42: 1 fields for 2 columns/);
+    const failed = await run("--output_dir", out);
+    expect(failed.result).toBe(1);
+    expect(failed.stderr).toMatch(/reviews.csv, line 42: 1 fields for 2 columns/);
     const { result, stdout, stderr } = await run(
       "--output_dir",
       out,
@@ -233,7 +233,7 @@ describe("gpugrad train", () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  test("--json prints events and nothing else; Ctrl-C saves, and the line it gives goes on to the end", async () => {
+  test("--json prints events and nothing else; Ctrl-C saves, and the line it gives continues to the end", async () => {
     const out = join(work, "json");
     const words = [
       "--on_bad_row",
@@ -314,7 +314,7 @@ describe("gpugrad train", () => {
     expect(config).toMatchObject({ id2label: { 0: "bad", 1: "good", 2: "LABEL_2", 3: "LABEL_3" } });
     const folders = join(work, "three.csv");
     writeFileSync(folders, "text,label\na,x\nb,y\nc,z\n");
-    const few = await heard(() =>
+    const few = await captured(() =>
       trainCommand(["--model", model, "--dataset", folders, "--num_labels", "2", "--dry_run"], plain),
     );
     expect([few.result, few.stderr]).toEqual([1, expect.stringMatching(/3 classes, but --num_labels is 2/)]);
@@ -327,7 +327,7 @@ describe("gpugrad train", () => {
       return path;
     };
     const dry = async (...words: string[]) => {
-      const { result, stderr } = await heard(() => trainCommand(["--model", model, "--from_scratch", "--dry_run", ...words], plain)); // prettier-ignore
+      const { result, stderr } = await captured(() => trainCommand(["--model", model, "--from_scratch", "--dry_run", ...words], plain)); // prettier-ignore
       return { result, warned: stderr.split("\n").filter((line) => /, line \d+: class /.test(line)) }; // prettier-ignore
     };
     const train = ["--train_file", file("gap.csv", [0, 1, 5, 0, 1, 5])];
@@ -427,7 +427,7 @@ describe("gpugrad train", () => {
       return [`--${split}_file`, file];
     });
     const words = ["--model", model, "--from_scratch", "--max_steps", "1", "--quiet", "--json", "--report_to", "html"];
-    const { result, stdout, stderr } = await heard(() =>
+    const { result, stdout, stderr } = await captured(() =>
       trainCommand([...words, ...files, "--output_dir", out], plain),
     );
     expect(result, stderr).toBe(0);
@@ -457,7 +457,7 @@ describe("gpugrad train", () => {
       Array.from({ length: 20 }, (_, i) => JSON.stringify({ text: `a film ${i}`, score: i / 20 })).join("\n"),
     );
     const words = ["--model", model, "--from_scratch", "--max_steps", "2", "--quiet", "--save_strategy", "no"];
-    const regression = await heard(() =>
+    const regression = await captured(() =>
       trainCommand([...words, "--dataset", numbers, "--output_dir", join(work, "regression")], plain),
     );
     expect(regression.result, regression.stderr).toBe(0);
@@ -473,7 +473,7 @@ describe("gpugrad train", () => {
           writeFileSync(join(work, "folders", split, label, `${i}.txt`), `a ${label} film ${i}`);
       }
     }
-    const folders = await heard(() =>
+    const folders = await captured(() =>
       trainCommand([...words, "--dataset", join(work, "folders"), "--output_dir", join(work, "classes")], plain),
     );
     expect(folders.result, folders.stderr).toBe(0);

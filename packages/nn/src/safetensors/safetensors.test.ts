@@ -68,8 +68,8 @@ describe("SafetensorsFile", () => {
     ["a header longer than the file", file({}, 0, 1000), /header longer than the file: 1000 bytes in a file of 10/],
     ["an absurd header length", file({}, 0, 2 ** 52), /header longer/],
     ["a header that is not JSON", file('{"a": ', 0), /header: not JSON/],
-    ["a header that is no object", file("[1]", 0), /expected a JSON object/],
-    ["an entry that is no object", file({ a: 3 }, 0), /a: unknown dtype undefined/],
+    ["a header that is not an object", file("[1]", 0), /expected a JSON object/],
+    ["an entry that is not an object", file({ a: 3 }, 0), /a: unknown dtype undefined/],
     ["a truncated file", file({ a: entry(0, 8), b: entry(8, 16) }, 12), /b: ends at byte 16 of 12.*truncated/],
     ["bytes at the end", file({ a: entry(0, 8) }, 12), /4 bytes after the last tensor \(a\)/],
     ["overlapping tensors", file({ a: entry(0, 8), b: entry(4, 12) }, 12), /b: overlaps a: starts at 4, a ends at 8/],
@@ -112,7 +112,7 @@ describe("SafetensorsFile", () => {
       /nested more/,
     ],
     ["metadata that is a list", file({ __metadata__: ["a"] }, 0), /__metadata__ maps names to strings/],
-    ["metadata that is no text", file({ __metadata__: { a: 1 } }, 0), /__metadata__ maps names to strings/],
+    ["metadata that is not text", file({ __metadata__: { a: 1 } }, 0), /__metadata__ maps names to strings/],
   ];
   it.each(malformed)("refuses %s", async (_, bytes, message) => {
     const path = join(dir, "malformed.safetensors");

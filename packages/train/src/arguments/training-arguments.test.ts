@@ -41,7 +41,7 @@ test("both spellings; the nearest name for one that isn't there", () => {
 
 test.each<[Record<string, unknown>, RegExp]>([
   [{ learningRate: -1 }, /learningRate is -1, but it can't be negative/],
-  [{ perDeviceTrainBatchSize: 2.5 }, /perDeviceTrainBatchSize is 2.5, but it has to be a whole number from 1 on/],
+  [{ perDeviceTrainBatchSize: 2.5 }, /perDeviceTrainBatchSize is 2.5, but it has to be a whole number of at least 1/],
   [{ adamBeta2: 1 }, /adamBeta2 is 1, but it has to be below 1/],
   [{ loggingSteps: 2.5 }, /loggingSteps is 2.5, but it has to be a whole number/],
   [{ evalStrategy: "step" }, /evalStrategy is step, but it has to be one of no, steps, epoch\. Did you mean steps\?$/],
@@ -55,7 +55,7 @@ test.each<[Record<string, unknown>, RegExp]>([
   ],
   [
     { loadBestModelAtEnd: true, outputDir: "x", evalStrategy: "steps", evalSteps: 3, saveSteps: 10 },
-    /saveSteps 10 is no multiple of evalSteps 3/,
+    /saveSteps 10 is not a multiple of evalSteps 3/,
   ],
   [{ lrSchedulerType: "greedy" }, /it watches a metric: set evalStrategy/],
   [{ saveStrategy: "best" }, /nothing is evaluated/],
@@ -100,7 +100,7 @@ describe("from a command line", () => {
     ["outputDir", "here", "here"],
   ] as const)("--%s %s", (name, written, value) => expect(parseArgument(name, written)).toEqual(value));
 
-  test("what can't be read is told", () => {
+  test("what can't be read is reported", () => {
     expect(() => parseArgument("learningRate", "fast")).toThrow(/learningRate is fast, but it has to be a number/);
     expect(() => parseArgument("lrSchedulerKwargs", "num_cycles=2")).toThrow(/it has to be JSON/);
   });

@@ -2,7 +2,7 @@ import { GpugradError, showValue } from "@gpugrad/tensor";
 import { didYouMean, optionHint } from "./nearest.ts";
 import { SCHEDULER_NAMES, watchesMetric } from "../schedule/scheduler.ts";
 
-/** An argument: what stands there unless something is said, what may stand there, and what it is for. */
+/** An argument: its default, its allowed values, and what it is for. */
 export interface Argument<T = unknown> {
   readonly default: T;
   /** A sentence for `--help`. */
@@ -11,7 +11,7 @@ export interface Argument<T = unknown> {
   readonly type: "number" | "boolean" | "string" | "list" | "object";
   /** The values there are, if they can be listed. */
   readonly choices?: readonly string[];
-  /** The rule that a value breaks; undefined for one that may stand there. */
+  /** The rule that a value breaks; undefined for one that is allowed. */
   readonly brokenRule: (value: unknown) => string | undefined;
 }
 
@@ -26,7 +26,7 @@ function brokenRange(value: unknown, { from = -Infinity, above = -Infinity, belo
   if (typeof value !== "number" || Number.isNaN(value)) return "it has to be a number";
   if (!Number.isFinite(value)) return "it has to be finite";
   if (whole && !Number.isInteger(value))
-    return `it has to be a whole number${from > -Infinity ? ` from ${from} on` : ""}`;
+    return `it has to be a whole number${from > -Infinity ? ` of at least ${from}` : ""}`;
   if (value < from) return from === 0 ? "it can't be negative" : `it has to be ${from} or more`;
   if (value <= above) return `it has to be above ${above}`;
   if (value >= below) return `it has to be below ${below}`;
@@ -145,7 +145,7 @@ export const TRAINING_ARGUMENTS = {
   loggingStrategy: oneOf(["no", "steps", "epoch"], "steps", "when to log loss, gradient norm and learning rate"),
   loggingSteps: steps(500, "updates between logs; below 1, a share of all"),
   loggingFirstStep: flag(false, "log the first update as well"),
-  loggingNanInfFilter: flag(true, "in the logged loss, the mean so far stands for a loss that is NaN or infinite"),
+  loggingNanInfFilter: flag(true, "in the logged loss, the mean so far replaces a loss that is NaN or infinite"),
   evalStrategy: oneOf(["no", "steps", "epoch"], "no", "when to evaluate"),
   evalSteps: orNull(steps(500, "updates between evaluations; below 1, a share of all (default: loggingSteps)")),
   evalDelay: number(0, "epochs or updates, by evalStrategy, before the first evaluation"),
@@ -190,7 +190,7 @@ export const TRAINING_ARGUMENTS = {
   onNonFinite: oneOf(
     ["stop", "skip", "ignore"],
     "stop",
-    "where a loss or gradient is NaN or infinite: stop and say which op; leave the update out; go on (not in Transformers)",
+    "where a loss or gradient is NaN or infinite: stop and say which op; leave the update out; continue (not in Transformers)",
   ),
 
   reportTo: list("where to report the run: html, jsonl, csv, tensorboard, wandb, all, none", [
@@ -286,7 +286,7 @@ function fillIn(args: TrainingArguments): TrainingArguments {
       refuse(
         "loadBestModelAtEnd",
         true,
-        `saveSteps ${saveSteps} is no multiple of evalSteps ${evalSteps ?? args.loggingSteps}`,
+        `saveSteps ${saveSteps} is not a multiple of evalSteps ${evalSteps ?? args.loggingSteps}`,
       );
   }
   if (saveStrategy === "best" && evalStrategy === "no")

@@ -189,7 +189,7 @@ describe("a sealed folder", () => {
 });
 
 describe("checkpoints", () => {
-  test("the newest whole one is taken, and the others are told of", async () => {
+  test("the newest whole one is used, and the others are named", async () => {
     for (const step of [9, 10, 100]) await save(step);
     appendFileSync(join(checkpointPath(folder, 100), "model.safetensors"), "x");
     const skipped: string[] = [];
@@ -199,7 +199,7 @@ describe("checkpoints", () => {
     expect(await latestCheckpoint(join(folder, "nowhere"))).toBeUndefined();
   });
 
-  test("that are sealed, but lack what a run needs, are no checkpoints", async () => {
+  test("that are sealed, but lack what a run needs, are not checkpoints", async () => {
     await save(1);
     await writeSealedFolder(checkpointPath(folder, 2), (aside) =>
       fs.writeFile(join(aside, "trainer_state.json"), "{}"),

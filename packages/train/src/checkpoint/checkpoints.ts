@@ -42,7 +42,7 @@ export async function problemOfCheckpoint(path: string): Promise<string | undefi
 
 /**
  * The newest checkpoint that is whole; undefined if there is none. Transformers has the same as `get_last_checkpoint`, which looks at names alone.
- * @param onSkipped hears of newer ones that aren't, and why
+ * @param onSkipped is called with newer ones that aren't, and why
  */
 export async function latestCheckpoint(
   outputDir: string,

@@ -171,8 +171,8 @@ describe("eight processes", () => {
   );
 
   test("take turns: never two at a time, and nothing is left", async () => {
-    const told = await Promise.all(racers.map((racer) => ask(racer, { turns: 100, folder })));
-    const all = told.map((text) => JSON.parse(text) as { taken: number; together: number });
+    const counts = await Promise.all(racers.map((racer) => ask(racer, { turns: 100, folder })));
+    const all = counts.map((text) => JSON.parse(text) as { taken: number; together: number });
     expect(all.reduce((sum, { together }) => sum + together, 0)).toBe(0);
     expect(all.reduce((sum, { taken }) => sum + taken, 0)).toBeGreaterThanOrEqual(PROCESSES);
     expect(readdirSync(folder)).toEqual([]);

@@ -11,7 +11,7 @@ interface Owner {
   host: string;
   /** When the lock was taken, in words. */
   since: string;
-  /** When its process started, where the system tells: process numbers are used again. */
+  /** When its process started, where the system says so: process numbers are used again. */
   started?: string | undefined;
   /** No two locks have the same content. */
   id?: string;

@@ -11,7 +11,7 @@ import { readJson, writeJson } from "#files";
 import type { GradScalerStateDict } from "../optim/grad-scaler.ts";
 import type { OptimizerState } from "../optim/optimizer.ts";
 
-/** What a run needs beside the weights to go on from a step exactly. */
+/** What a run needs beside the weights to continue from a step exactly. */
 export interface ResumeState {
   optimizer: OptimizerState;
   scheduler: Record<string, unknown>;

@@ -119,7 +119,7 @@ function sealedFiles(text: string): Map<string, SealedFile> | string {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The files in a folder and its folders, and whatever else is no folder; but those whose name says that they are hidden. */
+/** The files in a folder and its folders, and whatever else is not a folder, except for hidden ones. */
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries

@@ -91,7 +91,7 @@ test("fixed padding, truncation, multiples, dropLast", async () => {
   await expect(shapes({ padToMultipleOf: 8, maxLength: 12 })).rejects.toThrow(/12 is not a multiple of .* 8/);
 });
 
-test("shuffles by epoch, goes on in the middle of one, follows indices", async () => {
+test("shuffles by epoch, continues in the middle of one, follows indices", async () => {
   const loader = new DataLoader(data, tokenizer, { batchSize: 2, shuffle: true, seed: 1 });
   const rowsOf = async (batches: AsyncIterable<Batch>) => (await all(batches)).map((batch) => [...batch.rows]);
   const whole = await rowsOf(loader.epoch(3));
@@ -105,7 +105,7 @@ test("shuffles by epoch, goes on in the middle of one, follows indices", async (
   expect(() => new DataLoader(data, tokenizer, { indices: [7] })).toThrow("no row 7");
 });
 
-test("a shuffle by windows takes rows of few blocks at a time, and goes on in the middle of an epoch", async () => {
+test("a shuffle by windows takes rows of few blocks at a time, and continues in the middle of an epoch", async () => {
   const source = new Dataset({
     name: "blocks",
     length: 100,

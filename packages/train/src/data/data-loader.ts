@@ -52,7 +52,7 @@ export type DataLoaderOptions = CollateOptions & {
   readsRows?: boolean;
   /** Rows per batch (default 8). */
   batchSize?: number;
-  /** A new order for each epoch, told by `seed` and the epoch alone (default false: the dataset's order). */
+  /** A new order for each epoch, given by `seed` and the epoch alone (default false: the dataset's order). */
   shuffle?: boolean;
   /** Default 42, as in the Trainer. */
   seed?: number;
@@ -143,7 +143,7 @@ export class DataLoader {
     return groupByLength ? lengthGroupedIndices(order, tokenized!.lengths, groupSize) : order;
   }
 
-  /** The batches of an epoch; `skip` leaves out so many at the start, unread, to go on in the middle of an epoch. */
+  /** The batches of an epoch; `skip` leaves out so many at the start, unread, to continue in the middle of an epoch. */
   async *epoch(epoch = 0, { skip = 0 }: { skip?: number } = {}): AsyncGenerator<Batch> {
     const order = this.order(epoch);
     const { prefetch = 2 } = this.#options;

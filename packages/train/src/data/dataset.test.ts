@@ -254,7 +254,7 @@ describe("bad rows", () => {
   ];
   const texts = (dataset: Dataset) => rowsOf(dataset).then((rows) => rows.map(({ text, label }) => `${text}${label}`));
 
-  test("are left out, counted and told with file and line", async () => {
+  test("are left out, counted and named with file and line", async () => {
     const path = join(await write({ "train.jsonl": bad.join("\n") }), "train.jsonl");
     const data = await loadDataset(path, { split: "train", onBadRow: "skip" });
     expect(await texts(data)).toEqual(["a1", "d0"]);
@@ -274,7 +274,7 @@ describe("bad rows", () => {
     );
   });
 
-  test("of CSV, JSON and parquet; bytes that are no UTF-8", async () => {
+  test("of CSV, JSON and parquet; bytes that are not UTF-8", async () => {
     const folder = await write({
       "train.csv": Buffer.concat([
         Buffer.from("text,label\na,0\nb,0,1\n"),

@@ -47,7 +47,7 @@ export class Dataset {
   readonly labels: LabelInfo;
   /** Rows of the files that are not here, with `onBadRow: "skip"`. */
   readonly badRows: BadRows;
-  /** What was done to the rows, by name: a model card tells it. */
+  /** What was done to the rows, by name: a model card lists it. */
   readonly changes: readonly string[];
   readonly #source: Source;
 

@@ -48,7 +48,7 @@ export function countLabels(values: readonly number[], what = "labels"): number 
   if (largest >= MAX_CLASSES || (largest >= FEW_CLASSES && 4 * used < largest)) {
     throw new DataError(
       `${what}: whole numbers up to ${largest} (${used} different) are too large for class ids. Numbers to be predicted ` +
-        "need --do_regression (numLabels: 1); classes need names, or ids from 0 on without gaps.",
+        "need --do_regression (numLabels: 1); classes need names, or consecutive ids that start at 0.",
     );
   }
   return largest + 1;

@@ -21,7 +21,7 @@ export function namedError(what: string, error: unknown): Error {
   return new DataError(`${what}: ${reason.replace(/\.?$/, ".")}`);
 }
 
-/** Does something with a file; whatever goes wrong is told with its name. */
+/** Does something with a file; errors begin with its name. */
 export async function named<T>(what: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();

@@ -81,7 +81,7 @@ test.each([
   }
 });
 
-test("groups by length, goes on in the middle of an epoch, and needs the right tokens", async () => {
+test("groups by length, continues in the middle of an epoch, and needs the right tokens", async () => {
   const tokenized = await tokenizeDataset(data, tokenizer, { maxLength: 32, cacheDir: false });
   const options = { batchSize: 10, maxLength: 32, shuffle: true, groupByLength: true, tokenized };
   const loader = new DataLoader(data, tokenizer, options);
@@ -107,7 +107,7 @@ test("what an earlier run kept is found, for the same texts, tokenizer and lengt
     const { counted, texts } = counting(base);
     const tokens = await tokenizeDataset(source, counted, { maxLength, cacheDir });
     await tokens.close();
-    expect(texts()).toBe(tokens.cache!.hit ? 1 : 1 + source.length); // one text tells the program's version
+    expect(texts()).toBe(tokens.cache!.hit ? 1 : 1 + source.length); // one text to identify the program's version
     return tokens.cache!.hit;
   };
   expect(await hit(data, tokenizer)).toBe(false);
@@ -128,7 +128,7 @@ test("what an earlier run kept is found, for the same texts, tokenizer and lengt
     ),
   ).toBe(false);
   expect(await hit(data.take(699), tokenizer)).toBe(false);
-  // Labels are no part of it: other labels, the same tokens.
+  // Labels are not part of it: other labels, the same tokens.
   const relabelled = await tokenizeDataset(
     data.map((row) => ({ ...row, label: 1 })),
     tokenizer,
@@ -255,7 +255,7 @@ test("a bad row is thrown, and leaves no file", async () => {
   expect(await readdir(cacheDir)).toEqual([]);
 });
 
-test("threads give the same tokens, and tell their errors", async () => {
+test("threads give the same tokens, and report their errors", async () => {
   const folder = await newFolder();
   await tokenizer.savePretrained(folder);
   const workers = await startWorkers(folder, 2);

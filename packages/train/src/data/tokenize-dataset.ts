@@ -14,7 +14,7 @@ export type TokenizeOptions = {
   cacheDir?: string | false;
   /** Threads beside this one that tokenize (default 0: this one does). */
   numWorkers?: number;
-  /** Told after every few hundred rows that were tokenized. */
+  /** Called after every few hundred rows that were tokenized. */
   onProgress?: (rows: number, total: number) => void;
 };
 
@@ -42,7 +42,7 @@ const CHUNK = 256;
 /**
  * Tokenizes a dataset before training: in one pass from its first row to its last, so that data that is larger than memory is
  * read as it lies; batches then take their rows from any place. Lengths are known, as grouping by length needs it. The tokens are kept on disk
- * under a key that covers every text, the tokenizer and `maxLength`; a file that is damaged is made anew.
+ * under a key that covers every text, the tokenizer and `maxLength`; a file that is damaged is made again.
  *
  * @example
  * const tokenized = await tokenizeDataset(train, tokenizer, { maxLength: 256, numWorkers: 2 });

@@ -103,9 +103,9 @@ describe("stepMemory is what training takes", () => {
     recording.dispose();
     dispose();
     expect(memory().storages).toBe(0);
-    const told = `estimated ${estimate.peakBytes} and ${estimate.bytes}, measured ${peakBytes} and ${allocatedBytes}`;
-    expect(Math.abs(estimate.peakBytes / peakBytes - 1), told).toBeLessThan(0.05);
-    expect(Math.abs(estimate.bytes / allocatedBytes - 1), told).toBeLessThan(0.05);
+    const message = `estimated ${estimate.peakBytes} and ${estimate.bytes}, measured ${peakBytes} and ${allocatedBytes}`;
+    expect(Math.abs(estimate.peakBytes / peakBytes - 1), message).toBeLessThan(0.05);
+    expect(Math.abs(estimate.bytes / allocatedBytes - 1), message).toBeLessThan(0.05);
   });
 });
 
@@ -185,7 +185,7 @@ describe("training that doesn't fit", () => {
     ["in a forward", limit],
     ["for the optimizer", 5e5],
   ] as const)(
-    "the Trainer's error has the advice for its arguments (%s), and it can go on",
+    "the Trainer's error has the advice for its arguments (%s), and it can continue",
     async ([, memoryLimit]) => {
       await init({ memoryLimit });
       onTestFinished(destroy);

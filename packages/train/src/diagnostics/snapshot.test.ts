@@ -67,7 +67,7 @@ function training(): { model: BertForSequenceClassification; all: [string, Tenso
 
 const flat = (saved: Snapshot): string => [...saved].map(([k, v]) => `${k} ${Buffer.from(v).toString("hex")}`).join();
 
-test("training goes on to the same bytes after its device was lost", async () => {
+test("training continues to the same bytes after its device was lost", async () => {
   const undisturbed = training();
   for (let i = 0; i < 5; i++) undisturbed.step(i).dispose();
   const want = await snapshot(undisturbed.all);
@@ -103,7 +103,7 @@ test("training goes on to the same bytes after its device was lost", async () =>
   expect(model.parameters().every((p) => p.disposed)).toBe(true);
 });
 
-test("all who wait for a lost device hear of it, and what is disposed afterwards does no harm", async () => {
+test("all who wait for a lost device get its error, and what is disposed afterwards does no harm", async () => {
   const x = tensor([1, 2]);
   const { result, recording } = record(() => scope(() => add(x, 1)));
   const old = device();

@@ -19,7 +19,7 @@ export async function snapshot(tensors: NamedTensors): Promise<Snapshot> {
 
 /**
  * Gives the tensors the values they had at the {@link snapshot}: in place, or on the device that `init()` made after theirs was lost. They
- * stay the same objects, so a model goes on working; gradients are forgotten.
+ * stay the same objects, so a model continues working; gradients are forgotten.
  *
  * ```ts
  * const saved = await snapshot(model);

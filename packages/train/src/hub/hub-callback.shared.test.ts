@@ -162,7 +162,7 @@ describe.skipIf(!existsSync(serve))("hubCallback", () => {
     });
   });
 
-  it("training goes on without the Hub, and the user hears once how to upload later", async () => {
+  it("training continues without the Hub, and the user is shown once how to upload later", async () => {
     const refused = start({ hubToken: "hf_reader" });
     await refused.run.begin();
     await soon(() => expect(warn).toHaveBeenCalled());

@@ -9,11 +9,11 @@ import { stage, type Staged } from "./stage.ts";
 export interface HubCallbackOptions {
   outputDir: string;
   args: TrainingArguments;
-  /** Hears what went wrong, and how to upload later. Default: stderr. */
+  /** Called with what went wrong, and how to upload later. Default: stderr. */
   warn?: ((message: string) => void) | undefined;
-  /** Hears what is about to be uploaded, where files are among it that were not before. Default: stderr. */
+  /** Called with what is about to be uploaded, where that includes new files. Default: stderr. */
   say?: ((message: string) => void) | undefined;
-  /** Default: quiet, since training has its own line; `warn` hears of files that are left out. */
+  /** Default: quiet, since training has its own line; `warn` is called with files that are left out. */
   onProgress?: OnProgress | undefined;
   /** Default HF_ENDPOINT, then https://huggingface.co. */
   endpoint?: string | undefined;
@@ -25,7 +25,7 @@ export interface HubCallbackOptions {
 export interface HubCallback extends TrainerCallback {
   /**
    * Waits for the upload under way, then uploads the output folder as it is now.
-   * @returns undefined where that failed, which `warn` has heard of
+   * @returns undefined where that failed, after calling `warn`
    */
   push(commitMessage?: string): Promise<PushResult | undefined>;
 }

@@ -15,7 +15,7 @@ export interface ModelCardOptions {
   hubModelId?: string | null | undefined;
   /** By the Hub's names. Default: that of the model that is fine-tuned. */
   license?: string | undefined;
-  /** Told when it can't be written. Default: stderr. */
+  /** Called when it can't be written. Default: stderr. */
   warn?: ((message: string) => void) | undefined;
 }
 
@@ -54,19 +54,19 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
       tested = undefined;
     },
     onSave: write,
-    async onTrainEnd(...told) {
+    async onTrainEnd(...args) {
       isOver = true;
-      await write(...told);
+      await write(...args);
     },
-    async onEvaluate(...told) {
-      evaluated = told[3].prediction?.dataset;
-      if (isOver) await write(...told);
+    async onEvaluate(...args) {
+      evaluated = args[3].prediction?.dataset;
+      if (isOver) await write(...args);
     },
-    async onPredict(...told) {
-      const { metrics, prediction } = told[3];
+    async onPredict(...args) {
+      const { metrics, prediction } = args[3];
       if (!isOver || !prediction?.labels) return; // nothing was measured
       tested = metrics;
-      await write(...told);
+      await write(...args);
     },
   });
 }
@@ -84,6 +84,6 @@ async function licenseOf(repo: string): Promise<string | undefined> {
     const { license } = (metadata === undefined ? {} : load(metadata)) as { license?: unknown };
     return typeof license === "string" && /^[\w.+-]{1,64}$/.test(license) ? license : undefined;
   } catch {
-    return undefined; // a card is no reason to stop
+    return undefined; // a missing card is not worth stopping a run
   }
 }

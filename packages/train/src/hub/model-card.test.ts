@@ -47,7 +47,7 @@ function cacheBase(): void {
 }
 
 async function train(outputDir: string, { base = "google-bert/bert-base-uncased", data = "stanfordnlp/imdb" } = {}) {
-  const told = {
+  const context = {
     model: classifier(base),
     trainDataset: dataset(`${data} (train)`, 1200),
     evalDataset: dataset(`${data} (test)`, 30),
@@ -59,7 +59,7 @@ async function train(outputDir: string, { base = "google-bert/bert-base-uncased"
     warmupSteps: 0.1,
     loadBestModelAtEnd: false,
   };
-  const run = drive([modelCardCallback({ outputDir, hubModelId: "me/sentiment" })], args, [], told);
+  const run = drive([modelCardCallback({ outputDir, hubModelId: "me/sentiment" })], args, [], context);
   await run.begin();
   await run.log(2, { loss: 0.61, learning_rate: 1e-5 });
   await run.log(2, {
@@ -111,11 +111,11 @@ describe("the model card", () => {
     const outputDir = join(folder, "tested");
     const model = classifier("mine");
     const task = taskFor(model as TrainableModel, undefined);
-    const told = { model, task, trainDataset: dataset("a file", 4), evalDataset: dataset("another", 4) };
+    const context = { model, task, trainDataset: dataset("a file", 4), evalDataset: dataset("another", 4) };
     const callback = modelCardCallback({ outputDir });
-    const run = drive([callback], { outputDir }, [], told);
+    const run = drive([callback], { outputDir }, [], context);
     const predict = (labels: number[] | undefined, metrics: Record<string, number>) =>
-      callback.onPredict!(run.args, run.state, freshControl(), { ...told, metrics, prediction: { labels } } as unknown as CallbackContext); // prettier-ignore
+      callback.onPredict!(run.args, run.state, freshControl(), { ...context, metrics, prediction: { labels } } as unknown as CallbackContext); // prettier-ignore
     await run.begin();
     await run.log(2, { eval_loss: 0.5 });
     await run.end();
@@ -126,7 +126,7 @@ describe("the model card", () => {
     expect(card()).toContain("On the evaluation set it has:\n\n- Loss: 0.5\n\nOn the test set it has:\n\n- Loss: 0.25\n- Roc Auc: NaN\n\n"); // prettier-ignore
   });
 
-  it("tells results, data, hyperparameters, and the table of evaluations", async () => {
+  it("has results, data, hyperparameters, and the table of evaluations", async () => {
     const card = await train(join(folder, "out"));
     expect(card).toContain("# sentiment\n");
     expect(card).toContain(
@@ -158,7 +158,7 @@ describe("the model card", () => {
       expect(card).not.toContain(secret);
   });
 
-  it("of the best model tells that one's results", async () => {
+  it("of the best model has that one's results", async () => {
     const outputDir = join(folder, "out");
     const args = { outputDir, loadBestModelAtEnd: true, evalStrategy: "steps", saveStrategy: "steps" } as const;
     const run = drive([modelCardCallback({ outputDir })], args, [], { model: classifier("gone") });
@@ -174,7 +174,7 @@ describe("the model card", () => {
     expect(card()).toContain("it has:\n\n- Loss: 0.25\n");
   });
 
-  it("leaves a README.md alone that somebody has written, and hears of evaluations afterwards", async () => {
+  it("leaves a README.md alone that somebody has written, and takes in evaluations afterwards", async () => {
     const outputDir = join(folder, "out");
     await train(outputDir);
     const path = join(outputDir, "README.md");
@@ -193,8 +193,12 @@ describe("the model card", () => {
     await run.end();
     await run.log(4, { eval_loss: 0.125, eval_accuracy: 0.5 });
     const model = classifier("gone");
-    const told = { model, task: taskFor(model as TrainableModel, undefined), prediction: { dataset: test } } as never;
-    await callAll([callback], "onEvaluate", run.args, run.state, {} as never, told);
+    const context = {
+      model,
+      task: taskFor(model as TrainableModel, undefined),
+      prediction: { dataset: test },
+    } as never;
+    await callAll([callback], "onEvaluate", run.args, run.state, {} as never, context);
     expect(readFileSync(path, "utf8")).toContain("split: validation");
   });
 
@@ -202,9 +206,9 @@ describe("the model card", () => {
     const outputDir = join(folder, "<b>my`run`");
     const labels = { 0: "a\n---\nlicense: x", 1: "<img src=x onerror=alert(1)>", 2: "[x](javascript:y) | `c`" };
     const data = dataset("rows", 3).map((row) => row, "clean_html");
-    const told = { model: classifier("a: b\n- c", labels), trainDataset: data, evalDataset: data };
+    const context = { model: classifier("a: b\n- c", labels), trainDataset: data, evalDataset: data };
     const args = { outputDir, classWeights: [1, 2, 0.5], evalStrategy: "steps", evalSteps: 7 } as const;
-    const run = drive([modelCardCallback({ outputDir })], args, [], told);
+    const run = drive([modelCardCallback({ outputDir })], args, [], context);
     await run.begin();
     await run.log(2, { loss: 0.5 });
     await run.log(2, { eval_loss: 0.25, "eval_a|b\n## c": 0.5 });

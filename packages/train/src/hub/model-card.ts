@@ -6,7 +6,7 @@ import type { LogEntry, TrainerState } from "../trainer/trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { version } from "../version.ts";
 
-/** What a card tells besides what the run knows itself. */
+/** What a card says beside what the run knows itself. */
 export interface CardInfo {
   /** The repository's name, or the folder's: its last part is the title. */
   name: string;

@@ -36,10 +36,10 @@ describe("optimizers refuse by name", () => {
     ["of another optimizer", make(SGD, { betas: [0.9, 0.9] }), /SGD: there is no option betas/],
     ["of Adafactor", make(Adafactor, { scale_parameter: true }), /Did you mean scaleParameter\?/],
     ["a rate that is a text", make(AdamW, { lr: "1e-3" }), /AdamW: lr is "1e-3", not a number/],
-    ["a negative rate", make(Adam, { lr: -1e-3 }), /Adam: lr is -0.001; it has to be from 0 on/],
+    ["a negative rate", make(Adam, { lr: -1e-3 }), /Adam: lr is -0.001; it has to be at least 0/],
     ["a rate that is NaN", make(SGD, { lr: NaN }), /SGD: lr is NaN/],
     ["an infinite rate", make(SGD, { lr: Infinity }), /SGD: lr is Infinity/],
-    ["a beta of 1", make(AdamW, { betas: [0.9, 1] }), /AdamW: betas is 1; it has to be from 0 on and below 1/],
+    ["a beta of 1", make(AdamW, { betas: [0.9, 1] }), /AdamW: betas is 1; it has to be at least 0 and below 1/],
     ["one beta", make(AdamW, { betas: [0.9] }), /AdamW: betas has 1 of 2 numbers/],
     ["betas that are a number", make(AdamW, { betas: 0.9 }), /AdamW: betas is 0.9, not a list of numbers/],
     ["a negative eps", make(AdamW, { eps: -1 }), /AdamW: eps is -1/],
@@ -106,7 +106,7 @@ describe("so do what works on gradients and parameters, schedules and the scaler
   const steps = { numWarmupSteps: 1, numTrainingSteps: 10 };
   test.each<[string, () => unknown, RegExp]>([
     ["clipGradNorm without a norm", call(clipGradNorm, []), /clipGradNorm: maxNorm is missing/],
-    ["clipGradNorm, NaN", call(clipGradNorm, [], NaN), /clipGradNorm: maxNorm is NaN; it has to be from 0 on/],
+    ["clipGradNorm, NaN", call(clipGradNorm, [], NaN), /clipGradNorm: maxNorm is NaN; it has to be at least 0/],
     [
       "clipGradNorm, norm_type",
       call(clipGradNorm, [], 1, { norm_type: 2 }),

@@ -16,7 +16,7 @@ export function checkRanges(owner: string, options: object, ranges: Readonly<Rec
       throw new GpugradError(`${owner}: ${name} has ${given.length} of ${count} numbers.`);
     for (const value of given) {
       if (value >= from && value < below) continue;
-      const range = `${from > -Infinity ? `from ${from} on` : "finite"}${below < Infinity ? ` and below ${below}` : ""}`;
+      const range = `${from > -Infinity ? `at least ${from}` : "finite"}${below < Infinity ? ` and below ${below}` : ""}`;
       throw new GpugradError(`${owner}: ${name} is ${value}; it has to be ${range}.`);
     }
   }

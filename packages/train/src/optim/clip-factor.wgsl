@@ -47,7 +47,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   norm[0] = total;
   var clip = 1.0;
   if (CLIP) {
-    // WGSL promises nothing for NaN and infinity: the cases are told apart by the bits.
+    // WGSL promises nothing for NaN and infinity: the cases are distinguished by their bits.
     let bits = bitcast<u32>(total) & 0x7fffffffu;
     if (bits > 0x7f800000u) { clip = total; }
     else if (bits == 0x7f800000u) { clip = 0.0; }

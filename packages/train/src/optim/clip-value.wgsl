@@ -1,4 +1,4 @@
-// x ← min(max(x, −bound), bound) in place. NaN stays NaN, told by its bits: WGSL's clamp doesn't promise it.
+// x ← min(max(x, −bound), bound) in place. NaN stays NaN, recognized by its bits: WGSL's clamp doesn't promise it.
 //
 // Mapping: one invocation per four elements; buffers are padded. Traffic: x is read once and written once.
 struct Params { vectors: u32, bound: f32 } // elements / 4, rounded up

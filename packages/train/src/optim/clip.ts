@@ -40,7 +40,7 @@ const checkClipGradValue = argumentCheck("clipGradValue", { parameters: "iterabl
 /** A bound may be infinite: then nothing is clipped. */
 function checkBound(owner: string, bound: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(bound))
-    if (!(value >= 0)) throw new GpugradError(`${owner}: ${name} is ${value}; it has to be from 0 on.`);
+    if (!(value >= 0)) throw new GpugradError(`${owner}: ${name} is ${value}; it has to be at least 0.`);
 }
 
 /** The gradients that parameters have. */

@@ -38,7 +38,7 @@ function parameters(): [name: string, parameter: Tensor][] {
   });
 }
 
-/** Gradients of step t, times `scale`; `bad` stands somewhere in one of them. */
+/** Gradients of step t, times `scale`; `bad` is somewhere in one of them. */
 function setGradients(named: [string, Tensor][], t: number, scale: number, bad?: number): void {
   for (const [k, [, p]] of named.entries()) {
     const g = Float32Array.from({ length: p.size }, (_, i) => scale * Math.fround(Math.cos(i * (k + 2) + t) / 8));
@@ -178,7 +178,7 @@ scopedTest("the loss is scaled, and so are its gradients", async () => {
 });
 
 scopedTest(
-  "with autocast the scale finds its level by itself: it shrinks until gradients fit f16, then training goes on",
+  "with autocast the scale finds its level by itself: it shrinks until gradients fit f16, then training continues",
   async () => {
     manualSeed(1);
     const weights = [randn([16, 8]), randn([2, 16])] as [Tensor, Tensor];
@@ -222,7 +222,7 @@ scopedTest("a late parameter and one that never comes have clocks of their own",
   expect(await never.item()).toBe(1);
 });
 
-scopedTest("stateDict() and loadStateDict() go on where they were", async () => {
+scopedTest("stateDict() and loadStateDict() continue where they were", async () => {
   const p = fromArray([1, 1], [2]).requireGrad();
   p.grad = fromArray([0, 0], [2]);
   const optimizer = new SGD([["p", p]]);

@@ -125,7 +125,7 @@ export class GradScaler {
     )) {
       throw new GpugradError(
         `GradScaler: initScale ${initScale}, growthFactor ${growthFactor}, backoffFactor ${backoffFactor}, growthInterval ` +
-          `${growthInterval}. Needed: scale > 0, growth > 1, backoff between 0 and 1, interval from 1 on.`,
+          `${growthInterval}. Needed: scale > 0, growth > 1, backoff between 0 and 1, interval at least 1.`,
       );
     }
     if (enabled) this.#scalars = { scale: keep(full([], initScale)), tracker: keep(zeros([])), found: keep(zeros([])) };
@@ -232,7 +232,7 @@ export class GradScaler {
     return this.#scalars ? this.#scalars.scale.item() : 1;
   }
 
-  /** All that `loadStateDict` needs to go on from here: waits for the device. */
+  /** All that `loadStateDict` needs to continue from here: waits for the device. */
   async stateDict(): Promise<GradScalerStateDict> {
     const { growthFactor, backoffFactor, growthInterval, initScale } = this.#options;
     const fixed = { growthFactor, backoffFactor, growthInterval };
@@ -245,7 +245,7 @@ export class GradScaler {
     return { ...fixed, scale: now!, growthTracker: growthTracker! };
   }
 
-  /** Goes on where `stateDict` was taken. */
+  /** Continues where `stateDict` was taken. */
   loadStateDict({ scale, growthTracker, ...fixed }: GradScalerStateDict): void {
     const state = { scale, growthTracker, ...fixed };
     checkOptions("GradScaler.loadStateDict", state, { scale: "number", growthTracker: "number", ...TAKES });

@@ -19,7 +19,7 @@ fn main() {
     tracker[0] = good;
   } else {
     let grown = scale[0] * params.growth;
-    if (bitcast<u32>(grown) < 0x7f800000u) { scale[0] = grown; } // finite, told by the bits
+    if (bitcast<u32>(grown) < 0x7f800000u) { scale[0] = grown; } // finite, judged by its bits
     tracker[0] = 0.0;
   }
   found[0] = 0.0;

@@ -303,7 +303,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
   }
 
   /**
-   * All that `loadStateDict` needs to go on from here, byte for byte. Tensors are read when they are asked for their bytes, one by one;
+   * All that `loadStateDict` needs to continue from here, byte for byte. Tensors are read when they are asked for their bytes, one by one;
    * not any more when a step has been taken since. Options are not in it: the constructor has them, and the schedule the rate.
    *
    * ```ts

@@ -1,4 +1,4 @@
-// x ← x · factor in place, the factor read from the device: what clip-factor.wgsl computed never comes to the host.
+// x ← x · factor in place, the factor read from the device: what clip-factor.wgsl computed never reaches the host.
 //
 // Mapping: one invocation per four elements; buffers are padded. Traffic: x is read once and written once.
 struct Params { vectors: u32 } // elements / 4, rounded up

@@ -1,4 +1,4 @@
-// The report of runs whose events are made by hand: its numbers are those that it was told, or known from elsewhere.
+// The report of runs whose events are made by hand: its numbers are those of the events, or known from elsewhere.
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -33,7 +33,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const ATTACK = `</script><script>window.attacked = true</script><img src=x onerror="attacked = true">`;
 
-/** A run that is told to a report event by event. */
+/** A run whose events a report gets one by one. */
 function run(
   outputDir: string,
   { names = ["neg", "pos"], ...given }: Partial<TrainingArguments> & { names?: string[]; runName?: string } = {},
@@ -56,21 +56,21 @@ function run(
     },
     statefulCallbacks: {},
   };
-  const tell = async (
+  const emit = async (
     event: Exclude<keyof TrainerCallback, "state" | "loadState">,
-    told: Partial<CallbackContext> = {},
-  ) => report[event]?.(args, state, {} as TrainerControl, { ...context, ...told });
+    more: Partial<CallbackContext> = {},
+  ) => report[event]?.(args, state, {} as TrainerControl, { ...context, ...more });
   return {
     report: () => reportIn(readFileSync(join(outputDir, "report.html"), "utf8"))!,
     state,
-    begin: () => tell("onTrainBegin"),
-    end: () => tell("onTrainEnd"),
+    begin: () => emit("onTrainBegin"),
+    end: () => emit("onTrainEnd"),
     /** Losses that take at most four digits, so that the page shows all of them. */
-    async step(step: number, told: { loss?: number; lengths?: number[] } = {}) {
-      const { loss = lossAt(step), lengths = [3, 5] } = told;
+    async step(step: number, given: { loss?: number; lengths?: number[] } = {}) {
+      const { loss = lossAt(step), lengths = [3, 5] } = given;
       state.globalStep = step;
       state.epoch = step / 20;
-      await tell("onStepResult", {
+      await emit("onStepResult", {
         result: {
           ...{
             step,
@@ -90,14 +90,14 @@ function run(
       const dataset = Dataset.fromRows(rows, { name: "/home/jane/reviews" });
       state.logHistory.push({ ...metrics, step: state.globalStep, epoch: state.epoch });
       const task = predictions.numLabels === 1 ? regression : textClassification(config);
-      await tell("onEvaluate", { task, metrics, prediction: { ...predictions, dataset, metrics } });
+      await emit("onEvaluate", { task, metrics, prediction: { ...predictions, dataset, metrics } });
     },
     async test(rows: readonly Row[], logits: readonly number[], metrics: Record<string, number>) {
       const labels = rows.flatMap(({ label }) => label ?? []);
       const predictions = predictionsOf(Float32Array.from(logits), logits.length / rows.length, labels);
       const prediction = { ...predictions, labels: labels.length > 0 ? labels : undefined };
       const dataset = Dataset.fromRows(rows, { name: "/home/jane/held-out" });
-      await tell("onPredict", { metrics, prediction: { ...prediction, dataset, metrics } });
+      await emit("onPredict", { metrics, prediction: { ...prediction, dataset, metrics } });
     },
   };
 }
@@ -132,21 +132,21 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
   const tips = (page: Page, title: string): Promise<string[]> =>
     page.locator("figure", { has: page.getByRole("heading", { name: title, exact: true }) }).first().locator("svg title").allTextContents(); // prettier-ignore
 
-  test("a finished run: the numbers it was told, in every chart", async () => {
+  test("a finished run: the numbers of its events, in every chart", async () => {
     const outputDir = newFolder();
-    const told = run(outputDir, { metricForBestModel: "accuracy", hubToken: "hf_verysecret", learningRate: 3e-4 });
-    await told.begin();
+    const events = run(outputDir, { metricForBestModel: "accuracy", hubToken: "hf_verysecret", learningRate: 3e-4 });
+    await events.begin();
     for (let step = 1; step <= 40; step++) {
-      await told.step(step, { lengths: step === 40 ? [7] : [3, 5] });
-      if (step === 20) await told.evaluate(reviews(String), [...logits].reverse(), { eval_loss: 0.9876, eval_accuracy: 0.25 }); // prettier-ignore
+      await events.step(step, { lengths: step === 40 ? [7] : [3, 5] });
+      if (step === 20) await events.evaluate(reviews(String), [...logits].reverse(), { eval_loss: 0.9876, eval_accuracy: 0.25 }); // prettier-ignore
     }
-    Object.assign(told.state, {
+    Object.assign(events.state, {
       bestMetric: 0.75,
       bestGlobalStep: 40,
       bestModelCheckpoint: "/home/jane/checkpoint-40",
     });
-    await told.evaluate(reviews((i) => `Review ${i}`), logits, { eval_loss: 0.4321, eval_accuracy: 0.75 }); // prettier-ignore
-    await told.end();
+    await events.evaluate(reviews((i) => `Review ${i}`), logits, { eval_loss: 0.4321, eval_accuracy: 0.75 }); // prettier-ignore
+    await events.end();
     const page = await open(outputDir);
 
     const steps = Array.from({ length: 40 }, (_, i) => i + 1);
@@ -191,12 +191,12 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
 
   test("texts and names are text, whatever they hold; long ones open", async () => {
     const outputDir = newFolder();
-    const told = run(outputDir, { names: [ATTACK, `"pos" & ${ATTACK}`], runName: ATTACK });
-    await told.begin();
-    await told.step(1);
+    const events = run(outputDir, { names: [ATTACK, `"pos" & ${ATTACK}`], runName: ATTACK });
+    await events.begin();
+    await events.step(1);
     const long = `${ATTACK} ${"word ".repeat(400)}end`;
-    await told.evaluate(reviews(() => long), logits, { eval_loss: 1 }); // prettier-ignore
-    await told.end();
+    await events.evaluate(reviews(() => long), logits, { eval_loss: 1 }); // prettier-ignore
+    await events.end();
     const page = await open(outputDir);
     expect(await page.evaluate(() => "attacked" in window)).toBe(false);
     expect(await page.locator("script").count()).toBe(2);
@@ -211,12 +211,12 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
 
   test("light and dark; no wider than a phone", async () => {
     const outputDir = newFolder();
-    const told = run(outputDir);
-    await told.begin();
-    for (let step = 1; step <= 15; step++) await told.step(step);
+    const events = run(outputDir);
+    await events.begin();
+    for (let step = 1; step <= 15; step++) await events.step(step);
     const word = "unbreakable".repeat(30);
-    await told.evaluate(reviews(() => word), logits, Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`eval_metric_${i}`, i]))); // prettier-ignore
-    await told.end();
+    await events.evaluate(reviews(() => word), logits, Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`eval_metric_${i}`, i]))); // prettier-ignore
+    await events.end();
     const brightness = (page: Page, property: "color" | "backgroundColor"): Promise<number> =>
       page.evaluate((of) => Number(/\d+/.exec(getComputedStyle(document.body)[of])![0]), property);
     for (const colorScheme of ["light", "dark"] as const) {
@@ -231,9 +231,9 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
   test("an open page follows the run and stays where it is", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const outputDir = newFolder();
-    const told = run(outputDir);
-    await told.begin();
-    for (let step = 1; step <= 10; step++) await told.step(step);
+    const events = run(outputDir);
+    await events.begin();
+    for (let step = 1; step <= 10; step++) await events.step(step);
     await written(outputDir, () => vi.advanceTimersByTimeAsync(60_000));
     vi.useRealTimers();
     const page = await open(outputDir, { viewport: { width: 800, height: 600 } });
@@ -241,8 +241,8 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
     await page.locator("#defaults summary").click();
     await page.evaluate(() => scrollTo(0, 700));
 
-    for (let step = 11; step <= 40; step++) await told.step(step);
-    await told.end();
+    for (let step = 11; step <= 40; step++) await events.step(step);
+    await events.end();
     await page.clock.fastForward(6000);
     await page.waitForFunction((name) => document.title === `${name}: finished`, basename(outputDir));
     expect(await page.evaluate(() => Math.round(scrollY))).toBe(700);
@@ -251,10 +251,10 @@ describe.skipIf(!executablePath)("in Chromium (needs chromium: apt-get install c
 
   test("a regression: predicted against true; more classes than a matrix has room for", async () => {
     const regression = newFolder();
-    const told = run(regression, { names: ["score"] });
-    await told.begin();
-    await told.evaluate([{ text: "low", label: 1 }, { text: "high", label: 4 }], [1.5, 2], { eval_pearson: 1 }); // prettier-ignore
-    await told.end();
+    const events = run(regression, { names: ["score"] });
+    await events.begin();
+    await events.evaluate([{ text: "low", label: 1 }, { text: "high", label: 4 }], [1.5, 2], { eval_pearson: 1 }); // prettier-ignore
+    await events.end();
     const page = await open(regression);
     expect(await tips(page, "Predicted against true")).toEqual([
       "label 1\nprediction 1.500",
@@ -287,19 +287,19 @@ async function written(outputDir: string, act: () => Promise<unknown>): Promise<
 
 /** A finished run of three classes that has everything a page can show. */
 async function threeClasses(): Promise<Report> {
-  const told = run(newFolder(), { names: ["good", "bad", "ugly"], metricForBestModel: "accuracy" });
-  await told.begin();
-  for (let step = 1; step <= 20; step++) await told.step(step, { loss: step === 7 ? NaN : lossAt(step) });
+  const events = run(newFolder(), { names: ["good", "bad", "ugly"], metricForBestModel: "accuracy" });
+  await events.begin();
+  for (let step = 1; step <= 20; step++) await events.step(step, { loss: step === 7 ? NaN : lossAt(step) });
   const rows = [0, 1, 2, 2].map((label) => ({ text: "word ".repeat(300), text_pair: "pair", label }));
   const ofRows = [2, 0, 0, 2, 0, 0, 0, 0, 2, 0, 2, 0];
-  Object.assign(told.state, { bestMetric: 0.5, bestGlobalStep: 10, bestModelCheckpoint: "checkpoint-10" });
-  told.state.globalStep = 10;
-  await told.evaluate(rows, ofRows, { eval_loss: 2, eval_accuracy: 0.5 });
-  told.state.globalStep = 20;
-  await told.evaluate(rows, ofRows, { eval_loss: 1, eval_accuracy: 0.5 });
-  await told.end();
-  await told.test(rows, ofRows, { test_loss: 1.5, test_accuracy: 0.5, test_runtime: 3 });
-  return { ...told.report(), checkpoint: "checkpoint-20", hasModel: true, skippedSteps: 1, secondsLeft: 5 };
+  Object.assign(events.state, { bestMetric: 0.5, bestGlobalStep: 10, bestModelCheckpoint: "checkpoint-10" });
+  events.state.globalStep = 10;
+  await events.evaluate(rows, ofRows, { eval_loss: 2, eval_accuracy: 0.5 });
+  events.state.globalStep = 20;
+  await events.evaluate(rows, ofRows, { eval_loss: 1, eval_accuracy: 0.5 });
+  await events.end();
+  await events.test(rows, ofRows, { test_loss: 1.5, test_accuracy: 0.5, test_runtime: 3 });
+  return { ...events.report(), checkpoint: "checkpoint-20", hasModel: true, skippedSteps: 1, secondsLeft: 5 };
 }
 
 test.each([
@@ -338,13 +338,13 @@ test.each([
 
 test("a test's metrics are shown; one without labels measures nothing, and another training forgets them", async () => {
   const outputDir = newFolder();
-  const told = run(outputDir);
-  await told.begin();
-  await told.end();
-  await told.test([{ text: "nobody knows" }], [0, 1], { test_runtime: 1 });
-  expect(told.report().test).toBeUndefined();
-  await told.test(reviews(String), logits, { test_accuracy: 0.75, test_loss: 0.5, test_runtime: 1 });
-  expect(told.report().test).toEqual({ dataset: "held-out", rows: 4, metrics: { test_accuracy: 0.75, test_loss: 0.5, test_runtime: 1 } }); // prettier-ignore
+  const events = run(outputDir);
+  await events.begin();
+  await events.end();
+  await events.test([{ text: "nobody knows" }], [0, 1], { test_runtime: 1 });
+  expect(events.report().test).toBeUndefined();
+  await events.test(reviews(String), logits, { test_accuracy: 0.75, test_loss: 0.5, test_runtime: 1 });
+  expect(events.report().test).toEqual({ dataset: "held-out", rows: 4, metrics: { test_accuracy: 0.75, test_loss: 0.5, test_runtime: 1 } }); // prettier-ignore
   const html = readFileSync(join(outputDir, "report.html"), "utf8");
   const text = parseHTML(html).document.body.textContent.replace(/\s+/g, " ");
   expect(text).toContain("The test gives accuracy 0.75 and loss 0.5.");
@@ -356,13 +356,13 @@ test("a test's metrics are shown; one without labels measures nothing, and anoth
 
 test("what isn't finite is shown as such, and drawn by none of the charts", async () => {
   const outputDir = newFolder();
-  const told = run(outputDir);
-  await told.begin();
+  const events = run(outputDir);
+  await events.begin();
   for (const step of [10, 20, 30]) {
-    await told.step(step, { loss: NaN });
-    await told.evaluate(reviews(String), step === 20 ? [NaN, 0, 0, Infinity, 1, 0, 0, 1] : logits.map(() => NaN), { eval_loss: NaN, eval_accuracy: step === 20 ? 0.5 : NaN, eval_f1: -Infinity }); // prettier-ignore
+    await events.step(step, { loss: NaN });
+    await events.evaluate(reviews(String), step === 20 ? [NaN, 0, 0, Infinity, 1, 0, 0, 1] : logits.map(() => NaN), { eval_loss: NaN, eval_accuracy: step === 20 ? 0.5 : NaN, eval_f1: -Infinity }); // prettier-ignore
   }
-  await told.end();
+  await events.end();
   const source = readFileSync(join(outputDir, "report.html"), "utf8");
   const { document } = parseHTML(source);
   expect([...document.querySelectorAll("svg")].map((svg) => svg.outerHTML).join()).not.toMatch(/NaN|Infinity/);
@@ -371,7 +371,7 @@ test("what isn't finite is shown as such, and drawn by none of the charts", asyn
 
   const again = run(outputDir); // reads the page
   again.state.globalStep = 20;
-  again.state.logHistory = told.state.logHistory.slice(0, 2);
+  again.state.logHistory = events.state.logHistory.slice(0, 2);
   await again.begin();
   expect(again.report().history.evaluations.map(({ metrics }) => metrics["eval_loss"])).toEqual([NaN, NaN]);
 
@@ -385,9 +385,9 @@ test("what isn't finite is shown as such, and drawn by none of the charts", asyn
 test("labels are named as they are, even like secrets; paths are cut", async () => {
   const outputDir = newFolder();
   const resumeFromCheckpoint = "../../home/jane/run/checkpoint-4";
-  const told = run(outputDir, { names: ["lost password", "secret"], resumeFromCheckpoint });
-  await told.begin();
-  const { changed, modelConfig } = told.report().facts!;
+  const events = run(outputDir, { names: ["lost password", "secret"], resumeFromCheckpoint });
+  await events.begin();
+  const { changed, modelConfig } = events.report().facts!;
   expect(modelConfig).toContainEqual(["label2id", '{"lost password":0,"secret":1}']);
   expect(changed).toContainEqual(["resumeFromCheckpoint", "checkpoint-4", "none"]);
 });
@@ -396,19 +396,19 @@ test("it is written every few seconds at most, and as a whole", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   const outputDir = newFolder();
   const file = join(outputDir, "report.html");
-  const told = run(outputDir);
-  await told.begin();
+  const events = run(outputDir);
+  await events.begin();
   const first = statSync(file).ino;
-  for (let step = 1; step <= 30; step++) await told.step(step);
+  for (let step = 1; step <= 30; step++) await events.step(step);
   await vi.advanceTimersByTimeAsync(4900);
   expect(statSync(file).ino).toBe(first);
-  expect(told.report().step).toBe(0);
+  expect(events.report().step).toBe(0);
   await written(outputDir, () => vi.advanceTimersByTimeAsync(200));
-  expect(told.report().step).toBe(30);
+  expect(events.report().step).toBe(30);
   expect(existsSync(`${file}.tmp`)).toBe(false);
 });
 
-test("a resumed run goes on with what was there up to its checkpoint", async () => {
+test("a resumed run continues with what was there up to its checkpoint", async () => {
   const outputDir = newFolder();
   const killed = run(outputDir);
   await killed.begin();
@@ -443,17 +443,17 @@ test("a resumed run goes on with what was there up to its checkpoint", async () 
 
 test("evaluations are in order, also where the best model is evaluated once more at the end", async () => {
   const outputDir = newFolder();
-  const told = run(outputDir, { loadBestModelAtEnd: true, evalStrategy: "steps", evalSteps: 10, saveSteps: 10 });
-  await told.begin();
+  const events = run(outputDir, { loadBestModelAtEnd: true, evalStrategy: "steps", evalSteps: 10, saveSteps: 10 });
+  await events.begin();
   for (let step = 1; step <= 40; step++) {
-    await told.step(step);
+    await events.step(step);
     if (step % 10 !== 0) continue;
-    if (step === 20) Object.assign(told.state, { bestMetric: 0.2, bestGlobalStep: 20, bestModelCheckpoint: "checkpoint-20" }); // prettier-ignore
-    await told.evaluate(reviews(String), logits, { eval_loss: step / 100 });
+    if (step === 20) Object.assign(events.state, { bestMetric: 0.2, bestGlobalStep: 20, bestModelCheckpoint: "checkpoint-20" }); // prettier-ignore
+    await events.evaluate(reviews(String), logits, { eval_loss: step / 100 });
   }
-  await told.end();
-  await told.evaluate(reviews(String), logits, { eval_loss: 0.2 });
-  expect(told.report().history.evaluations.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+  await events.end();
+  await events.evaluate(reviews(String), logits, { eval_loss: 0.2 });
+  expect(events.report().history.evaluations.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
 });
 
 test("a resumed run without a readable page has the curves of the log", async () => {
@@ -476,14 +476,14 @@ test("a resumed run without a readable page has the curves of the log", async ()
   expect(evaluations).toEqual([{ step: 20, metrics: { eval_loss: 0.3 } }]);
 });
 
-test("a folder that can't be written to is no reason to end a run", async () => {
+test("a folder that can't be written to does not end a run", async () => {
   const outputDir = newFolder();
   writeFileSync(outputDir, "a file");
   const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
-  const told = run(outputDir);
-  await told.begin();
-  await told.step(1);
-  await told.end();
+  const events = run(outputDir);
+  await events.begin();
+  await events.step(1);
+  await events.end();
   expect(warn.mock.calls).toEqual([[expect.stringMatching(/report\.html: the report can't be written: .*The run continues\./)]]); // prettier-ignore
   warn.mockRestore();
 });

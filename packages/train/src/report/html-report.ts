@@ -31,7 +31,7 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
 
 /**
  * Writes pages to a file, each as a whole: aside, then renamed. What is offered is written when enough time has passed since the page before;
- * only the newest counts. A page that can't be written is no reason to end a run: it is said once.
+ * only the newest counts. A page that can't be written does not end a run: it gives one warning.
  */
 function pagesTo(
   file: string,

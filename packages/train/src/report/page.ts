@@ -170,7 +170,7 @@ function summary(report: Report): Html {
     );
   if (report.skippedSteps)
     wrong.push(markup`${updates(report.skippedSteps)} ${report.skippedSteps === 1 ? "was" : "were"} left out.`);
-  return lines([[far], good, where, wrong].flatMap((told) => (told.length > 0 ? [markup`<p>${lines(told)}</p>`] : [])));
+  return lines([[far], good, where, wrong].flatMap((part) => (part.length > 0 ? [markup`<p>${lines(part)}</p>`] : [])));
 }
 
 /** The metric that people ask for first, and the loss. */

@@ -1,5 +1,5 @@
 /**
- * A generator of short film reviews, for trying things without a download. It is no real data set and says nothing about one.
+ * A generator of short film reviews, for trying things without a download. It is not a real data set and says nothing about one.
  *
  * A review has one verdict, and counting its words often gives another: what is praised may be denied ("far from gripping"),
  * outweighed ("although the music was lovely, …"), merely feared ("not nearly as dull as I feared") or said by others who were

@@ -58,7 +58,7 @@ describe("WordPiece", () => {
 });
 
 describe("bag of words", () => {
-  test("learns what words tell", () => {
+  test("learns which words are predictive", () => {
     const rows = Array.from({ length: 60 }, (_, i) => ({
       text: i % 2 ? `good film ${i}` : `bad film ${i}`,
       label: i % 2,

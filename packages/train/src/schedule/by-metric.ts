@@ -85,7 +85,7 @@ export type GreedyOptions = {
   /** Watch the mean of the last `windowSize` (50) metrics instead of each (false). */
   smooth?: boolean;
   windowSize?: number;
-  /** Cuts that are asked for at `minLr` before everything starts anew (500). */
+  /** Cuts that are asked for at `minLr` before everything starts over (500). */
   resetStart?: number;
 };
 

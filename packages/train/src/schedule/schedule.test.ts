@@ -62,7 +62,7 @@ const camel = (kwargs: Record<string, unknown>): Record<string, unknown> =>
   );
 
 test.each(golden.cases)(
-  "$name with $kwargs: Transformers' rates, by both spellings; a saved state goes on",
+  "$name with $kwargs: Transformers' rates, by both spellings; a saved state continues",
   (given) => {
     const { lr, warmup: numWarmupSteps, total: numTrainingSteps, metrics } = golden;
     const make = (schedulerSpecificKwargs: Record<string, unknown>) =>

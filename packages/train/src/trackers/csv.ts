@@ -8,7 +8,7 @@ import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
 
 /**
  * Writes `<outputDir>/log.csv`: a row for each entry of the log, a column for each key that any of them has. A key that comes up later gets its
- * column in all rows: the file is written anew then, as it is when a run is resumed, from what its checkpoint knows. An evaluation without training
+ * column in all rows: the file is rewritten then, as it is when a run is resumed, from what its checkpoint knows. An evaluation without training
  * leaves the file alone.
  */
 export function csvTracker({ outputDir, warn }: TrackerOptions): TrainerCallback {

@@ -33,7 +33,7 @@ const event = (seconds: number, ...fields: Bytes[]): Uint8Array =>
 /** The first event of each file. */
 export const fileVersion = (seconds: number): Uint8Array => event(seconds, text(3, "brain.Event:2"));
 
-/** Says that a run goes on from here: what other files have from `step` on is not shown. */
+/** Says that a run continues from here: what other files have from `step` on is not shown. */
 export const sessionStart = (seconds: number, step: number): Uint8Array =>
   event(seconds, int(2, step), message(7, int(1, 1)));
 

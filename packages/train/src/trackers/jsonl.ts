@@ -6,7 +6,7 @@ import { goesOnWithout, type TrackerOptions } from "./tracker.ts";
 
 /**
  * Writes `<outputDir>/log.jsonl`: an object for each entry of the log. A run that is resumed writes again what its checkpoint knows, so that
- * steps that are done again stand there once. An evaluation without training leaves the file alone.
+ * steps that are done again appear once. An evaluation without training leaves the file alone.
  */
 export function jsonlTracker({ outputDir, warn }: TrackerOptions): TrainerCallback {
   const path = join(outputDir, "log.jsonl");

@@ -53,7 +53,7 @@ const now = (): number => Date.now() / 1000;
 
 const asCode = (value: unknown): string => `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``;
 
-/** `Nov24_09-30-00`: PyTorch's name of a run, without the machine's, which a pushed folder would tell everybody. */
+/** `Nov24_09-30-00`: PyTorch's name of a run, without the machine's, which a pushed folder would make public. */
 function nameByTime(time: Date): string {
   const [, month, day, , clock] = time.toString().split(" ");
   return `${month}${day}_${clock!.replaceAll(":", "-")}`;

@@ -4,9 +4,9 @@ import type { LogEntry } from "../trainer/trainer-state.ts";
 export interface TrackerOptions {
   /** The run's folder. */
   outputDir: string;
-  /** Default: by the time, `Nov24_09-30-00`; of a run that goes on, the one it had. */
+  /** Default: by the time, `Nov24_09-30-00`; of a run that continues, the one it had. */
   runName?: string | null | undefined;
-  /** Hears that a tracker failed. Default: stderr. */
+  /** Called when a tracker failed. Default: stderr. */
   warn?: ((message: string) => void) | undefined;
 }
 
@@ -22,14 +22,14 @@ export function goesOnWithout(
   const entries = Object.entries(handlers) as [keyof Handlers, Required<Handlers>[keyof Handlers]][];
   return Object.fromEntries(
     entries.map(([event, handler]) => {
-      const guarded: typeof handler = async (...told) => {
+      const guarded: typeof handler = async (...args) => {
         if (failed) return;
         try {
-          await handler(...told);
+          await handler(...args);
         } catch (error) {
           failed = true;
           const reason = error instanceof Error ? error.message : String(error);
-          warn(`${name}: ${reason} Training goes on without it.`);
+          warn(`${name}: ${reason} Training continues without it.`);
         }
       };
       return [event, guarded];

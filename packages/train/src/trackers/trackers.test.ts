@@ -72,7 +72,7 @@ describe.each([
     expect(read(file)).toBe(undisturbed);
   });
 
-  it("that can't be written is told of once, and ends no run", async () => {
+  it("that can't be written gives one warning, and does not end the run", async () => {
     writeFileSync(join(outputDir, "a file"), "");
     const warnings: string[] = [];
     const options = { outputDir: join(outputDir, "a file"), warn: (message: string) => warnings.push(message) };
@@ -81,7 +81,7 @@ describe.each([
     await run.log(2, { loss: 1 });
     await run.end();
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/^reportTo (csv|jsonl): .*a file.* Training goes on without it\.$/s);
+    expect(warnings[0]).toMatch(/^reportTo (csv|jsonl): .*a file.* Training continues without it\.$/s);
   });
 });
 
@@ -95,7 +95,7 @@ it("log.jsonl has an object a line, and no number that JSON hasn't", async () =>
 describe("TensorBoard", () => {
   const python = pythonWith("tensorboard");
 
-  it("gets a folder per run, and a file each time that a run goes on; neither token nor local path is in them", async () => {
+  it("gets a folder per run, and a file each time that a run continues; neither token nor local path is in them", async () => {
     const hubToken = "hf_" + "x".repeat(30);
     const args = { outputDir, hubToken, resumeFromCheckpoint: join(outputDir, "checkpoint-2") };
     const first = drive([tensorBoardTracker({ outputDir })], args);
@@ -116,7 +116,7 @@ describe("TensorBoard", () => {
     }
   });
 
-  it("is told where a resumed run begins again, in the newest folder, whatever else lies beside it", async () => {
+  it("learns where a resumed run begins again, in the newest folder, whatever else lies beside it", async () => {
     const first = drive([tensorBoardTracker({ outputDir })], { outputDir });
     await first.begin();
     await first.log(6, { loss: 0.5 });

@@ -12,22 +12,22 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** An SDK that writes down what it is told, of the shape that @wandb/sdk 0.5 has. */
+/** An SDK that writes down its calls, of the shape that @wandb/sdk 0.5 has. */
 function fakeSdk(init: string): string {
   const path = join(folder, "sdk.cjs");
   writeFileSync(
     path,
     `const { appendFileSync } = require("node:fs");
-     const tell = (...what) => appendFileSync(${JSON.stringify(join(folder, "told.jsonl"))}, JSON.stringify(what) + "\\n");
-     const run = { url: () => "https://wandb.ai/me/p/runs/1", log: (data) => tell("log", data), finish: async () => tell("finish") };
-     exports.default = { init: async (options) => { tell("init", options); ${init} return run; } };`,
+     const record = (...what) => appendFileSync(${JSON.stringify(join(folder, "calls.jsonl"))}, JSON.stringify(what) + "\\n");
+     const run = { url: () => "https://wandb.ai/me/p/runs/1", log: (data) => record("log", data), finish: async () => record("finish") };
+     exports.default = { init: async (options) => { record("init", options); ${init} return run; } };`,
   );
   return path;
 }
-const told = (): unknown[] =>
-  readFileSync(join(folder, "told.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line) as unknown); // prettier-ignore
+const recorded = (): unknown[] =>
+  readFileSync(join(folder, "calls.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line) as unknown); // prettier-ignore
 
-it("tells its SDK of the run, each entry, and the end", async () => {
+it("reports to its SDK the run, each entry, and the end", async () => {
   vi.stubEnv("WANDB_PROJECT", "reviews");
   const warn = vi.fn();
   const outputDir = join(folder, "out");
@@ -42,7 +42,7 @@ it("tells its SDK of the run, each entry, and the end", async () => {
   await run.log(4, { eval_loss: 0.75 });
   await run.end();
   expect(warn.mock.calls).toEqual([["wandb: https://wandb.ai/me/p/runs/1"]]);
-  const [[, options], ...rest] = told() as [[string, { config: object }], ...unknown[]];
+  const [[, options], ...rest] = recorded() as [[string, { config: object }], ...unknown[]];
   expect(options).toMatchObject({ project: "reviews", name: "first" });
   expect(options.config).toMatchObject({
     hidden_size: 4,
@@ -58,7 +58,7 @@ it("tells its SDK of the run, each entry, and the end", async () => {
   ]);
 });
 
-it("a run goes on when the SDK fails, even where nobody can catch it", async () => {
+it("a run continues when the SDK fails, even where nobody can catch it", async () => {
   const listeners = process.listenerCount("SIGINT");
   const warn = vi.fn();
   const sdk = fakeSdk(
@@ -68,11 +68,11 @@ it("a run goes on when the SDK fails, even where nobody can catch it", async () 
   await run.begin();
   await run.log(2, { loss: 0.5 });
   await run.end();
-  expect(warn.mock.calls).toEqual([["reportTo wandb: no network. Training goes on without it."]]);
+  expect(warn.mock.calls).toEqual([["reportTo wandb: no network. Training continues without it."]]);
   expect(process.listenerCount("SIGINT")).toBe(listeners);
 });
 
-it("says what to install when the SDK isn't there, and reports nothing where it is told so", () => {
+it("says what to install when the SDK isn't there, and reports nothing where that is asked for", () => {
   const options = { outputDir: folder, sdk: "@wandb/no-such-sdk" };
   expect(() => wandbTracker(options)).toThrow(
     "reportTo wandb: its SDK is not installed. Run `npm install @wandb/no-such-sdk`",

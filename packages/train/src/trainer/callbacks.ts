@@ -129,7 +129,7 @@ export interface TrainerCallback {
   onWarning?: Handler;
   /** What it keeps in checkpoints. */
   state?(): CallbackState;
-  /** Goes on from what `state()` gave. */
+  /** Continues from what `state()` gave. */
   loadState?(state: CallbackState): void;
 }
 
@@ -165,7 +165,7 @@ const HANDLERS: readonly (TrainerEvent | UpdateEvent)[] = [
   ...(["onPredict", "onPredictionStep", "onSave", "onSaveModel", "onWarning"] as const),
 ];
 
-/** @throws for what is no callback, and for a handler of an event that there is not: nobody would call it */
+/** @throws for what is not a callback, and for a handler of an unknown event, which would never be called */
 export function checkCallback(callback: unknown): void {
   if (typeof callback === "function") return;
   if (typeof callback !== "object" || callback === null || Array.isArray(callback))

@@ -13,7 +13,7 @@ export function checkMetric({ metricForBestModel }: TrainingArguments, names: re
   );
 }
 
-/** @throws for what is no Dataset */
+/** @throws for what is not a Dataset */
 export function checkDataset(owner: string, dataset: unknown): void {
   if (dataset instanceof Dataset) return;
   throw new GpugradError(

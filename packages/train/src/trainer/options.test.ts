@@ -27,7 +27,7 @@ test.each<[string, () => unknown, RegExp]>([
     /Trainer: trainDataset is \[.*\], not an object/,
   ],
   [
-    "a loss that is no function",
+    "a loss that is not a function",
     () => trainer({ computeLoss: "mse" }),
     /Trainer: computeLoss is "mse", not a function/,
   ],
@@ -48,7 +48,7 @@ test.each<[string, () => unknown, RegExp]>([
     /a callback has onBatchEnd, but there is no such event/,
   ],
   [
-    "a handler that is no function",
+    "a handler that is not a function",
     () => trainer({ callbacks: [{ onLog: true }] }),
     /a callback's onLog is true, not a function/,
   ],

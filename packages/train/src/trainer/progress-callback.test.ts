@@ -21,25 +21,26 @@ afterAll(destroy);
 let text = "";
 beforeEach(() => void (text = ""));
 
-/** A callback that writes into `text`, and what a trainer tells it. */
+/** A callback that writes into `text`, and the events of a trainer. */
 function started(isTTY: boolean, quiet = false, given: TrainingArguments = args, state = stateAt(0)) {
   const stream = { isTTY, columns: 120, write: (piece: string) => void (text += piece) };
   const progress = new ProgressCallback({ stream, quiet, everySeconds: 3600 });
-  const told = (context: Partial<CallbackContext>) => context as CallbackContext;
+  const contextWith = (context: Partial<CallbackContext>) => context as CallbackContext;
   progress.onTrainBegin(given, state);
   return {
     progress,
-    step: (event: StepEvent) => progress.onStepResult(given, stateAt(event.step), control, told({ result: event })),
-    log: (logs: LogEntry) => progress.onLog(given, stateAt(logs["step"]!), control, told({ logs })),
+    step: (event: StepEvent) =>
+      progress.onStepResult(given, stateAt(event.step), control, contextWith({ result: event })),
+    log: (logs: LogEntry) => progress.onLog(given, stateAt(logs["step"]!), control, contextWith({ logs })),
     evaluate: (step: number, metrics: Record<string, number>) =>
-      progress.onEvaluate(given, stateAt(step), control, told({ metrics })),
+      progress.onEvaluate(given, stateAt(step), control, contextWith({ metrics })),
     evaluating: (batch: number) =>
-      progress.onPredictionStep(given, stateAt(0), control, told({ evaluation: { batch, totalBatches: 4 } })),
-    save: (checkpoint: string) => progress.onSave(given, stateAt(0), control, told({ checkpoint })),
+      progress.onPredictionStep(given, stateAt(0), control, contextWith({ evaluation: { batch, totalBatches: 4 } })),
+    save: (checkpoint: string) => progress.onSave(given, stateAt(0), control, contextWith({ checkpoint })),
   };
 }
 
-test("a terminal has one live line, with the loss smoothed; notes stand above it", () => {
+test("a terminal has one live line, with the loss smoothed; notes appear above it", () => {
   const now = vi.spyOn(performance, "now");
   try {
     const { progress, step, evaluating, save } = started(true);
@@ -85,11 +86,11 @@ test("a log has a line at each logging step, once", () => {
   ]);
 });
 
-test("an evaluation stands beside the one before and the best", () => {
+test("an evaluation is shown beside the one before and the best", () => {
   const { evaluate } = started(false, false, args, stateAt(10, [{ loss: 1, step: 10 }, { eval_loss: 0.7, eval_accuracy: 0.5, step: 10 }])); // prettier-ignore
   evaluate(20, { eval_loss: 0.35, eval_accuracy: 0.8125, eval_runtime: 2 });
   evaluate(30, { eval_loss: 0.4, eval_accuracy: 0.875, eval_runtime: 2 });
-  expect(text).toBe(`going on after step 10 of 40
+  expect(text).toBe(`continuing after step 10 of 40
 evaluation at step 20 of 40, epoch 1.00
                now    before               best
   loss      0.3500 *  0.7000  0.3500 at step 20

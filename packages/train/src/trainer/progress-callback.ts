@@ -12,7 +12,7 @@ export interface ProgressOptions {
   stream?: ProgressStream;
   /** Show only what is out of the ordinary. */
   quiet?: boolean;
-  /** Where the stream is no terminal: a line at least this often, between those at logging steps. Default 60. */
+  /** Where the stream is not a terminal: a line at least this often, between those at logging steps. Default 60. */
   everySeconds?: number;
 }
 
@@ -53,7 +53,7 @@ export class ProgressCallback implements TrainerCallback {
     this.#line.print(text);
   }
 
-  /** Leaves the live line as it stands: for a run that ended in an error. */
+  /** Leaves the live line as it is: for a run that ended in an error. */
   done(): void {
     this.#line.done();
   }
@@ -62,7 +62,7 @@ export class ProgressCallback implements TrainerCallback {
     this.#isTraining = true;
     this.#evaluations = state.logHistory.filter((entry) => "eval_loss" in entry);
     if (state.globalStep > 0 && !this.#quiet) {
-      this.print(`going on after step ${state.globalStep} of ${state.maxSteps}`);
+      this.print(`continuing after step ${state.globalStep} of ${state.maxSteps}`);
     }
   }
 

@@ -149,12 +149,12 @@ describe("what a recorded step depends on may change in the middle of a run: it 
   /** The weights after 20 updates of one shape, 12 of them after the change. */
   async function weightsAfter(
     recordSteps: boolean,
-    change: (...told: Changed) => void = () => undefined,
+    change: (...args: Changed) => void = () => undefined,
     { own = {}, ...options }: Partial<TrainerOptions> & { own?: Partial<TrainingArguments> } = {},
   ): Promise<string> {
     const model = tinyModel({ dropout: 0.2 });
     const atEight: TrainerCallback = {
-      onStepEnd: (...told) => void (told[1].globalStep === 8 && change(...told)),
+      onStepEnd: (...args) => void (args[1].globalStep === 8 && change(...args)),
     };
     const trainer = new Trainer({
       ...{ model, tokenizer, trainDataset: Dataset.fromRows(rows.filter(({ text }) => text.length === 5)) },
@@ -168,16 +168,16 @@ describe("what a recorded step depends on may change in the middle of a run: it 
     return bytes.map((each) => Buffer.from(each).toString("base64")).join();
   }
 
-  const changes: Record<string, (...told: Changed) => void> = {
-    "a parameter is frozen": (...told) => void (classifierOf(told).classifier.weight.requiresGrad = false),
-    "all but the classifier is frozen": (...told) => {
-      for (const [name, p] of classifierOf(told).namedParameters()) p.requiresGrad = name.startsWith("classifier");
+  const changes: Record<string, (...args: Changed) => void> = {
+    "a parameter is frozen": (...args) => void (classifierOf(args).classifier.weight.requiresGrad = false),
+    "all but the classifier is frozen": (...args) => {
+      for (const [name, p] of classifierOf(args).namedParameters()) p.requiresGrad = name.startsWith("classifier");
     },
-    "a dropout's p": (...told) => void Object.assign(classifierOf(told).dropout, { p: 0.5 }),
-    "a parameter is replaced": (...told) =>
-      void Object.assign(classifierOf(told).classifier, { bias: keep(ones([2])).requireGrad() }),
-    "a forward is replaced": (...told) => {
-      const { classifier } = classifierOf(told);
+    "a dropout's p": (...args) => void Object.assign(classifierOf(args).dropout, { p: 0.5 }),
+    "a parameter is replaced": (...args) =>
+      void Object.assign(classifierOf(args).classifier, { bias: keep(ones([2])).requireGrad() }),
+    "a forward is replaced": (...args) => {
+      const { classifier } = classifierOf(args);
       const forward = classifier.forward.bind(classifier);
       classifier.forward = (x: Tensor) => mul(forward(x), 2);
     },
@@ -204,7 +204,7 @@ describe("what a recorded step depends on may change in the middle of a run: it 
   });
 
   test("gradient checkpointing: the same numbers, once more computed", async () => {
-    const change = (...told: Changed): void => classifierOf(told).gradientCheckpointingEnable();
+    const change = (...args: Changed): void => classifierOf(args).gradientCheckpointingEnable();
     const before = device().queue.dispatched;
     expect(await weightsAfter(true, change)).toBe(unchanged);
     const between = device().queue.dispatched;
@@ -229,7 +229,7 @@ describe("what a recorded step depends on may change in the middle of a run: it 
   });
 
   test("a gradient hook is refused, also where steps were recorded before it", async () => {
-    const change = (...told: Changed): void => void registerHook(classifierOf(told).classifier.bias, () => undefined);
+    const change = (...args: Changed): void => void registerHook(classifierOf(args).classifier.bias, () => undefined);
     await expect(weightsAfter(true, change)).rejects.toThrow(
       "record: a gradient hook is called inside the recorded work",
     );

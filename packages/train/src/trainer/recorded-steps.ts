@@ -189,7 +189,7 @@ export class RecordedSteps {
   }
 }
 
-/** Goes on once an exchange is over. */
+/** Continues once an exchange is over. */
 function afterExchange(exchanged: void | Promise<void>, rest: () => Promise<ArrayLike<number>>): Sent {
   if (!exchanged) return { values: rest() };
   const values = exchanged.then(() => ({ read: rest() }));

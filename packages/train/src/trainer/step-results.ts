@@ -21,7 +21,7 @@ export interface Broken extends Pending {
   gradNorm: number;
 }
 
-/** What the results of a run's updates come to. */
+/** What the results of a run's updates add up to. */
 export class StepResults {
   /** What a checkpoint keeps of it. */
   progress: Progress = { sinceLastLog: { loss: 0, steps: 0 }, skippedSteps: 0, scheduleWaits: 0 };

@@ -27,7 +27,7 @@ export interface TrainerState {
   loggingSteps: number;
   evalSteps: number;
   saveSteps: number;
-  /** Multiplications and additions so far: 6 × tokens × parameters that are no embeddings. */
+  /** Multiplications and additions so far: 6 × tokens × parameters that are not embeddings. */
   totalFlos: number;
   logHistory: LogEntry[];
   bestMetric: number | null;
@@ -110,15 +110,15 @@ const isLogged = orNull((value) => typeof value === "number");
 
 /** What each value of a state has to be. A number of the log or a metric that is NaN is null in JSON. */
 const RULES: { readonly [Name in keyof TrainerState]: readonly [kind: string, rule: (value: unknown) => boolean] } = {
-  epoch: ["a number from 0 on", isNumber],
-  globalStep: ["a whole number from 0 on", isCount],
-  maxSteps: ["a whole number from 0 on", isCount],
-  numTrainEpochs: ["a whole number from 0 on", isCount],
-  trainBatchSize: ["a whole number from 0 on", orNull(isCount)],
-  loggingSteps: ["a number from 0 on", isNumber],
-  evalSteps: ["a number from 0 on", isNumber],
-  saveSteps: ["a number from 0 on", isNumber],
-  totalFlos: ["a number from 0 on", isNumber],
+  epoch: ["a number of at least 0", isNumber],
+  globalStep: ["a whole number of at least 0", isCount],
+  maxSteps: ["a whole number of at least 0", isCount],
+  numTrainEpochs: ["a whole number of at least 0", isCount],
+  trainBatchSize: ["a whole number of at least 0", orNull(isCount)],
+  loggingSteps: ["a number of at least 0", isNumber],
+  evalSteps: ["a number of at least 0", isNumber],
+  saveSteps: ["a number of at least 0", isNumber],
+  totalFlos: ["a number of at least 0", isNumber],
   logHistory: [
     "a list of objects of numbers",
     (value) => Array.isArray(value) && value.every((entry) => isObject(entry) && Object.values(entry).every(isLogged)),
@@ -136,7 +136,7 @@ const RULES: { readonly [Name in keyof TrainerState]: readonly [kind: string, ru
 /**
  * The state in a `trainer_state.json`, Transformers' or ours, over `fresh`.
  * @param file what errors call it
- * @throws when it is no object, or a value is of another kind
+ * @throws when it is not an object, or a value is of another kind
  */
 export function stateFromJson(json: unknown, fresh: TrainerState, file = "trainer_state.json"): TrainerState {
   const refuse = (problem: string): never => {

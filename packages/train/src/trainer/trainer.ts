@@ -336,9 +336,9 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   #reporters(): TrainerCallback[] {
     const { reportTo, outputDir, runName, hubModelId } = this.args;
     const warn = (warning: string): void => this.#events.warnLater(warning);
-    const tell = reportTo.flatMap(
+    const reporters = reportTo.flatMap(
       (name) => this.#services.reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? [],
     );
-    return outputDir === null ? tell : [...tell, this.#services.modelCard({ outputDir, hubModelId, warn })];
+    return outputDir === null ? reporters : [...reporters, this.#services.modelCard({ outputDir, hubModelId, warn })];
   }
 }

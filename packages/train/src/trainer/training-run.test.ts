@@ -82,7 +82,7 @@ describe("an update of several batches", () => {
 });
 
 describe("callbacks", () => {
-  test("hear every event in Transformers' order; a plain function hears all of them", async () => {
+  test("get every event in Transformers' order; a plain function gets all of them", async () => {
     const events: string[] = [];
     const trainer = trainerWith(
       {
@@ -289,7 +289,7 @@ describe("callbacks", () => {
 });
 
 describe("the output folder", () => {
-  test("stop() saves; the run goes on from there to the same bytes", async () => {
+  test("stop() saves; the run continues from there to the same bytes", async () => {
     const trainer = trainerWith(
       { outputDir: folder, saveStrategy: "no" },
       { callbacks: [{ onStepEnd: (_a, { globalStep }) => void (globalStep === 5 && trainer.stop()) }] },
@@ -308,7 +308,7 @@ describe("the output folder", () => {
     expect(await bytesOf(goesOn.model)).toBe(await undisturbed());
   });
 
-  test("a run in mixed precision goes on with its loss scale", async () => {
+  test("a run in mixed precision continues with its loss scale", async () => {
     const fp16 = { fp16: true, padding: "max_length", maxLength: 8, maxSteps: 8 } as const;
     const trainer = trainerWith({ ...fp16, outputDir: folder, saveSteps: 3 });
     await trainer.train();
@@ -326,7 +326,7 @@ describe("the output folder", () => {
     expect(await bytesOf(again.model)).toBe(await undisturbed());
   });
 
-  test("a run with accumulation goes on in the middle of an epoch, with the batches that are left", async () => {
+  test("a run with accumulation continues in the middle of an epoch, with the batches that are left", async () => {
     const own = { gradientAccumulationSteps: 4, maxSteps: 8, outputDir: folder, saveSteps: 2 } as const; // 15 batches, 4 updates an epoch
     const rowsOf = async (more: Partial<TrainingArguments>): Promise<number[][]> => {
       const read: number[][] = [];
@@ -348,18 +348,18 @@ describe("the output folder", () => {
   test("time left and the log of a run that was resumed are those of its own updates", async () => {
     let now = 0;
     const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
-    const told: [step: number, secondsLeft: number][] = [];
+    const results: [step: number, secondsLeft: number][] = [];
     const seconds: TrainerCallback = {
       onStepBegin: () => void (now += 1000),
-      onStepResult: (_a, _s, _c, { result }) => void told.push([result!.step, result!.secondsLeft]),
+      onStepResult: (_a, _s, _c, { result }) => void results.push([result!.step, result!.secondsLeft]),
     };
     const own = { outputDir: folder, saveSteps: 4 } as const;
     await trainerWith(own).train();
     const resumed = trainerWith(own, { callbacks: [seconds] });
     const result = await resumed.train({ resumeFromCheckpoint: join(folder, "checkpoint-8") });
     clock.mockRestore();
-    expect(told.map(([step]) => step)).toEqual([9, 10, 11, 12]);
-    for (const [step, left] of told) expect(left).toBeLessThanOrEqual(2 * (12 - step)); // a second each, two under way at a time
+    expect(results.map(([step]) => step)).toEqual([9, 10, 11, 12]);
+    for (const [step, left] of results) expect(left).toBeLessThanOrEqual(2 * (12 - step)); // a second each, two under way at a time
     expect(result).toMatchObject({ updates: 4, globalStep: 12 });
     expect(result.metrics.train_steps_per_second).toBe(1);
     expect(result.metrics.train_samples_per_second).toBe(4);
@@ -371,9 +371,9 @@ describe("the output folder", () => {
 
   test.each([
     ["[]", /trainer_state.json: expected a JSON object/],
-    ['{"global_step": "5"}', /trainer_state.json: global_step is not a whole number from 0 on: "5"/],
+    ['{"global_step": "5"}', /trainer_state.json: global_step is not a whole number of at least 0: "5"/],
     ['{"global_step": 2.5}', /global_step is not a whole number/],
-    ['{"epoch": null}', /epoch is not a number from 0 on: null/],
+    ['{"epoch": null}', /epoch is not a number of at least 0: null/],
     ['{"log_history": {}}', /log_history is not a list of objects/],
     ['{"best_model_checkpoint": 3}', /best_model_checkpoint is not a folder or null: 3/],
     ['{"stateful_callbacks": {"A": 1}}', /stateful_callbacks is not an object of states/],
@@ -389,7 +389,7 @@ describe("the output folder", () => {
     await expect(trainerWith({ outputDir: folder, resumeFromCheckpoint: true }).train()).rejects.toThrow(message);
   });
 
-  test("a checkpoint that was cut short is passed over, and told of", async () => {
+  test("a checkpoint that was cut short is skipped with a warning", async () => {
     await trainerWith({ outputDir: folder, saveSteps: 4 }).train();
     truncateSync(join(folder, "checkpoint-12", "optimizer.safetensors"), 100);
     const warnings: string[] = [];
@@ -433,7 +433,7 @@ describe("the output folder", () => {
     );
   });
 
-  test("a full disk ends no run: it is told, and the next checkpoint is saved", async () => {
+  test("a full disk does not end a run: it gives a warning, and the next checkpoint is saved", async () => {
     const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
     const save = vi.spyOn(OutputFolder.prototype, "save").mockRejectedValueOnce(full);
     const warnings: string[] = [];
@@ -483,7 +483,7 @@ test("the evaluations of a run tokenize their texts once, and so does each of se
 
 describe("a run survives", () => {
   test.each(["from a checkpoint", "from the start"])(
-    "the loss of the device: it goes on %s, to the same bytes",
+    "the loss of the device: it continues %s, to the same bytes",
     async (where) => {
       const warnings: string[] = [];
       let isLost = false;
@@ -647,7 +647,7 @@ describe("a loss that is NaN", () => {
     expect(await bytesOf(trainer.model)).toBe(await bytesOf(before.model));
   });
 
-  test("is left out, if that is asked for, and the run goes on", async () => {
+  test("is left out, if that is asked for, and the run continues", async () => {
     const rows = Array.from({ length: 16 }, (_, i) => ({ text: "abcd", label: i === 6 ? 1e30 : i / 16 }));
     const losses: number[] = [];
     const trainer = trainerWith(

@@ -70,7 +70,7 @@ export class TrainingRun implements RunView {
     return this.#checkpoints.last;
   }
 
-  /** Goes on where a checkpoint was saved. */
+  /** Continues where a checkpoint was saved. */
   async resume(folder: string): Promise<void> {
     const { model, args, output, events } = this.#parts;
     const saved = await readJson(folder, "trainer_state.json");
@@ -114,7 +114,7 @@ export class TrainingRun implements RunView {
     };
   }
 
-  /** Trains to the end, or until it is told to stop. @throws {@link NonFiniteError} where `onNonFinite` is stop */
+  /** Trains to the end, or until it is asked to stop. @throws {@link NonFiniteError} where `onNonFinite` is stop */
   async train(): Promise<TrainOutput> {
     try {
       return await this.#train();

@@ -37,7 +37,7 @@ export const splitName = (name: string): string =>
 type Part = { split: string; config: string; file: string };
 
 /**
- * Which split and which configuration a file belongs to. A split is told by the file's name (`train.csv`,
+ * Which split and which configuration a file belongs to. A split is recognized by the file's name (`train.csv`,
  * `data/train-00000-of-00002.parquet`) or a folder's (`train/part1.jsonl`, `train/pos/0_9.txt`); the folders before it
  * are the configuration (`plain_text/train-….parquet`), of which `data` stands for none.
  */

@@ -293,7 +293,7 @@ describe("files that are not what they should be", () => {
     expect((await train.row(1)).text).toBe("c");
   });
 
-  test("a byte-order mark is no part of a text, nor are CR and LF at the end of lines", async () => {
+  test("a byte-order mark is not part of a text, nor are CR and LF at the end of lines", async () => {
     for (const [file, content] of [
       ["train.csv", "\ufefftext,label\r\né,1\r\nb,0\r\n"],
       ["train.csv", "text,label\ré,1\rb,0\r"],

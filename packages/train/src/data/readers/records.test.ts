@@ -34,11 +34,11 @@ test("lines are counted through quotes, blank lines and every kind of line end",
   expect(lines).toEqual([1, 2, 7, 8]);
 });
 
-test("a quote that nothing closes is told with the line where it opens", async () => {
+test("a quote that nothing closes is reported with the line where it opens", async () => {
   await expect(recordsOf('a,b\nc,"d\ne,f\n', csv)).rejects.toThrow("file, line 2: a quote opens a field");
 });
 
-test("TSV: a quote is a character; JSONL: only \\n ends a line; a byte-order mark is no text", async () => {
+test("TSV: a quote is a character; JSONL: only \\n ends a line; a byte-order mark is not text", async () => {
   expect((await recordsOf('say "no\t"1\n', tsv)).fields).toEqual([['say "no', '"1']]);
   const { records, lines } = await recordsOf('\ufeff{"a":1}\r\n \t\n{"b":"\\r"}', { quotes: false });
   expect(records).toEqual(['{"a":1}\r', '{"b":"\\r"}']);

@@ -5,7 +5,7 @@ import { DataError } from "../../errors.ts";
 export type RecordFormat = {
   /** Between the fields of a record; undefined where a record is one value, as in JSONL. */
   delimiter?: "," | "\t";
-  /** A field that begins with a quote goes on to the closing quote, over delimiters and line ends. */
+  /** A field that begins with a quote extends to the closing quote, over delimiters and line ends. */
   quotes: boolean;
 };
 
@@ -105,7 +105,7 @@ export function splitFields(record: string, { delimiter = ",", quotes }: RecordF
       const close = record.indexOf('"', at + 1);
       field += record.slice(at + 1, close);
       at = close + 1;
-      if (record[at] === '"') field += '"'; // a doubled quote: the text goes on
+      if (record[at] === '"') field += '"'; // a doubled quote: the text continues
     }
     const end = record.indexOf(delimiter, at);
     fields.push(field + record.slice(at, end < 0 ? record.length : end));

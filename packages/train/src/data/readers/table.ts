@@ -22,7 +22,7 @@ export interface Table {
   read(start: number, end: number, columns: readonly string[]): Promise<(Cells | DataError)[]>;
   /** The range of rows around row `i` that is best read together, `[start, end]`. */
   blockOf(i: number): readonly [start: number, end: number];
-  /** Where row `i` stands, for messages: file and line. */
+  /** Where row `i` is, for messages: file and line. */
   where(i: number): string;
   /** Whether every row is known to have text in this column, so that none has to be looked at. */
   hasText?(column: string): boolean;
@@ -127,7 +127,7 @@ export function tableFormat(file: string): (typeof TABLE_EXTENSIONS)[number] | u
   return TABLE_EXTENSIONS.find((known) => known === extension);
 }
 
-/** Opens a file anew for each use, so that no file stays open between two blocks of rows. */
+/** Opens a file again for each use, so that no file stays open between two blocks of rows. */
 export type OpenSource = () => Promise<ByteSource>;
 
 /** Opens, uses and closes a file. */
