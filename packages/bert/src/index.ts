@@ -26,6 +26,23 @@ export {
   BertForTokenClassification,
 } from "./models/bert/bert-heads.ts";
 export { BertModel, BertPreTrainedModel } from "./models/bert/bert.ts";
+export { DebertaConfig } from "./models/deberta/deberta-config.ts";
+export {
+  DebertaForMaskedLM,
+  DebertaForQuestionAnswering,
+  DebertaForSequenceClassification,
+  DebertaForTokenClassification,
+} from "./models/deberta/deberta-heads.ts";
+export { DebertaModel, DebertaPreTrainedModel } from "./models/deberta/deberta.ts";
+export { DebertaV2Config } from "./models/deberta-v2/deberta-v2-config.ts";
+export {
+  DebertaV2ForMaskedLM,
+  DebertaV2ForMultipleChoice,
+  DebertaV2ForQuestionAnswering,
+  DebertaV2ForSequenceClassification,
+  DebertaV2ForTokenClassification,
+} from "./models/deberta-v2/deberta-v2-heads.ts";
+export { DebertaV2Model, DebertaV2PreTrainedModel } from "./models/deberta-v2/deberta-v2.ts";
 export { AlbertConfig } from "./models/albert/albert-config.ts";
 export * from "./models/albert/albert-heads.ts";
 export { AlbertModel } from "./models/albert/albert.ts";

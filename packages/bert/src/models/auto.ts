@@ -4,6 +4,8 @@ import { openByName, type HubOptions } from "../opener.ts";
 import { albert } from "./albert/albert-heads.ts";
 import { bert } from "./bert/bert-heads.ts";
 import { camembert } from "./camembert/camembert.ts";
+import { deberta } from "./deberta/deberta-heads.ts";
+import { debertaV2 } from "./deberta-v2/deberta-v2-heads.ts";
 import { distilbert } from "./distilbert/distilbert-heads.ts";
 import { electra } from "./electra/electra-heads.ts";
 import { modernbert } from "./modernbert/modernbert-heads.ts";
@@ -39,6 +41,8 @@ const families: readonly Family[] = [
   albert,
   mpnet,
   modernbert,
+  debertaV2,
+  deberta,
 ];
 
 /** The family that a config.json belongs to. Old files have no `model_type`, but an architecture that begins as the family's do. */

@@ -63,5 +63,12 @@ export const nullable = <T>(field: Field<T>): Field<T | null> => ({
   problem: (value) => (value === null ? undefined : field.problem(value)),
 });
 
+/** Another field, which is left out unless it is given. */
+export const optional = <T>(field: Field<T>): Field<T | undefined> => ({
+  ...field,
+  initial: undefined,
+  problem: (value) => (value === undefined ? undefined : field.problem(value)),
+});
+
 /** What is read and written, but not used here, or checked together with other fields. */
 export const unchecked = <T>(initial: T): Field<T> => ({ initial, problem: () => undefined });

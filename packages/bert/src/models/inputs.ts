@@ -105,7 +105,7 @@ export function checkInputs(
     !bad,
     () => `input_ids: ${bad}, but the vocabulary has ${vocab_size} entries. Is it another model's tokenizer?`,
   );
-  const badType = types && outOfRange(types, type_vocab_size);
+  const badType = types && type_vocab_size !== 0 && outOfRange(types, type_vocab_size); // a model without types ignores them
   check(!badType, () => `token_type_ids: ${badType}, but the model has ${type_vocab_size} types.`);
   const badClass = classes && outOfRange(classes, config.num_labels, -100);
   check(
