@@ -112,7 +112,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
     const { modelType } = this.Config;
     if (savedType !== undefined && savedType !== modelType)
       console.warn(
-        `${folder.name}: this is a ${String(savedType)}, opened as a ${modelType}: not all weights may fit.`,
+        `${folder.name}: this is a ${JSON.stringify(savedType)}, opened as a ${modelType}: not all weights may fit.`,
       );
     const config = configOf(this.Config, folder.name, values, overrides);
     const weights = await openWeights(folder);
