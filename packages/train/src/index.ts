@@ -137,16 +137,9 @@ export { Adam, AdamW, type AdamOptions } from "./optim/adamw.ts";
 export { clipFactor, clipGradNorm, clipGradValue, type ClipFactorOptions, type NormOptions } from "./optim/clip.ts";
 export { createOptimizer } from "./optim/create-optimizer.ts";
 export { freeze, layerwiseLrDecay, type LayerwiseLrDecayOptions } from "./optim/layers.ts";
-export {
-  noDecayGroups,
-  Optimizer,
-  type GradientFactor,
-  type NamedParameters,
-  type OptimizerOptions,
-  type OptimizerState,
-  type ParamGroup,
-  type StateTensor,
-} from "./optim/optimizer.ts";
+export { noDecayGroups, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./optim/groups.ts";
+export { Optimizer, type GradientFactor } from "./optim/optimizer.ts";
+export type { OptimizerState, StateTensor } from "./optim/optimizer-state.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { saveTokenizer, startWorkers } from "#files";

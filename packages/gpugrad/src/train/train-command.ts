@@ -1,6 +1,5 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
@@ -19,7 +18,6 @@ import {
   Trainer,
   TRAINING_ARGUMENTS,
   type PredictionOutput,
-  type TrainerCallback,
   type TrainerState,
   type TrainingArguments,
   type TrainOutput,
@@ -35,8 +33,9 @@ import {
   warningsOf,
   type DataSummary,
 } from "./describe.ts";
-import { eventCallback, stepEntry } from "./events.ts";
+import { eventCallback } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
+import { CONFIGURATION, keepConfiguration, keepEvaluation, lossTrace, type EvaluationKeeper } from "./run-callbacks.ts";
 import { summaryOf } from "./summary.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
@@ -65,13 +64,13 @@ interface Run {
   args: TrainingArguments;
   adapter: AdapterInfo;
   unit: string;
-  /** A line for people. */
+  /** Prints a line for people. */
   note: (line: string) => void;
-  /** A result for people: on stdout, unless it is for programs. */
+  /** Prints a result for people: on stdout, unless that is for programs (--json). */
   print: (text: string) => void;
-  /** What is wrong, for people, even where the run is quiet. */
+  /** Prints what is wrong, even with --quiet. */
   warn: (line: string) => void;
-  /** An event for programs. */
+  /** Prints an event for programs, with --json. */
   emit: (event: object) => void;
   /** Work that a signal ends before it is done. */
   unlessAsked: <T>(work: () => Promise<T>) => Promise<T>;
@@ -90,7 +89,7 @@ export async function trainCommand<Extra extends object = object>(
   const note = (line: string): void => void (options.quiet || warn(line));
   const stop = new AbortController();
   const stopListening = onStopSignal((signal) => stop.abort(new StoppedError(signal)));
-  const readerLeft = (): void => warn(`${command.name}: nobody reads standard output any more; the run continues.`);
+  const readerLeft = (): void => warn(`${command.name}: the reader of standard output has gone; the run continues.`);
   outputGone.addEventListener("abort", readerLeft);
   /** Work that a signal ends before it is done. */
   const unlessAsked = <T>(work: () => Promise<T>): Promise<T> => unlessStopped(stop.signal, work);
@@ -182,24 +181,6 @@ async function start({ trainer, args, adapter, note, emit, unlessAsked }: Run, d
   });
 }
 
-/** The file in the output folder that `--config` takes to do a run again. */
-const CONFIGURATION = "train_config.json";
-
-/** A callback that keeps the configuration with the results, as soon as the output folder is this run's own. */
-function keepConfiguration(options: TrainOptions, args: TrainingArguments): TrainerCallback {
-  const configuration = configurationOf(options, { ...args, hubToken: null });
-  for (const name of ["model", "dataset"] as const) {
-    const given = options[name];
-    // Unlike an id of the Hub, which is public: what is uploaded leaves out where a folder lies.
-    if (given !== undefined && !isAbsolute(given) && existsSync(given)) configuration[name] = `./${given}`;
-  }
-  let kept: Promise<void> | undefined;
-  return {
-    onTrainBegin: () =>
-      (kept ??= writeFile(join(args.outputDir!, CONFIGURATION), `${JSON.stringify(configuration, null, 2)}\n`)),
-  };
-}
-
 /** After a signal: says what is there and how to continue. */
 function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: NodeJS.Signals): number {
   const { globalStep } = result;
@@ -283,36 +264,6 @@ async function keepResults({ task, trainer, note }: Run, result: TrainOutput, ev
   } catch (error) {
     note(`the results couldn't be written: ${(error as Error).message}`);
   }
-}
-
-/** A callback that keeps the last evaluation whole. */
-interface EvaluationKeeper extends TrainerCallback {
-  prediction?: PredictionOutput;
-  step?: number;
-}
-
-function keepEvaluation(): EvaluationKeeper {
-  const keeper: EvaluationKeeper = {
-    onEvaluate(_args, { globalStep }, _control, { prediction }) {
-      if (prediction) Object.assign(keeper, { prediction, step: globalStep });
-    },
-  };
-  return keeper;
-}
-
-/** A callback that writes a line of JSON for each update. A run that is resumed continues the file from its checkpoint's step on. */
-function lossTrace(file: string): TrainerCallback {
-  appendFileSync(file, ""); // what can't be written is known before the data is read
-  const isBefore = (line: string, step: number): boolean => Number(/^\{"step":(\d+).*\}$/.exec(line)?.[1]) <= step;
-  return {
-    onTrainBegin(_args, { globalStep }) {
-      const kept = readFileSync(file, "utf8").split("\n").filter((line) => isBefore(line, globalStep)); // prettier-ignore
-      writeFileSync(file, kept.map((line) => `${line}\n`).join(""));
-    },
-    onStepResult: (_args, _state, _control, { result }) => {
-      if (result) appendFileSync(file, `${JSON.stringify(stepEntry(result))}\n`);
-    },
-  };
 }
 
 /** Opens the saved folder, as anybody would who uses the model, and labels a few texts. */

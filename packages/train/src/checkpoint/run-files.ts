@@ -9,7 +9,7 @@ import {
 import { GpugradError, type GeneratorState } from "@gpugrad/tensor";
 import { readJson, writeJson } from "#files";
 import type { GradScalerStateDict } from "../optim/grad-scaler.ts";
-import type { OptimizerState } from "../optim/optimizer.ts";
+import type { OptimizerState } from "../optim/optimizer-state.ts";
 
 /** What a run needs beside the weights to continue from a step exactly. */
 export interface ResumeState {

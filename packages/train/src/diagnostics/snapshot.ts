@@ -1,5 +1,5 @@
 import { GpugradError, type Tensor } from "@gpugrad/tensor";
-import type { NamedParameters } from "../optim/optimizer.ts";
+import type { NamedParameters } from "../optim/groups.ts";
 
 /** Tensors by name: a model, or a list such as `model.namedParameters()`. */
 export type NamedTensors = NamedParameters | { namedParameters(): NamedParameters };

@@ -7,7 +7,8 @@ import scaleCode from "./adafactor-scale.wgsl";
 import squaresCode from "./adafactor-squares.wgsl";
 import vectorCode from "./adafactor-vector.wgsl";
 import { checkRules, withDefaults, type OptionRules } from "./check.ts";
-import { Optimizer, type Due, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./optimizer.ts";
+import type { NamedParameters, OptimizerOptions, ParamGroup } from "./groups.ts";
+import { Optimizer, type Due } from "./optimizer.ts";
 
 const rowsKernel = kernel("train/optim/adafactor-rows.wgsl", rowsCode);
 const columnsKernel = kernel("train/optim/adafactor-columns.wgsl", columnsCode);

@@ -2,14 +2,8 @@ import { empty, kernel, live, run, scope, type Params, type Tensor } from "@gpug
 import smallCode from "./adamw-small.wgsl";
 import code from "./adamw.wgsl";
 import { withDefaults, type OptionRules } from "./check.ts";
-import {
-  Optimizer,
-  vectorsOf,
-  type Due,
-  type NamedParameters,
-  type OptimizerOptions,
-  type ParamGroup,
-} from "./optimizer.ts";
+import type { NamedParameters, OptimizerOptions, ParamGroup } from "./groups.ts";
+import { Optimizer, vectorsOf, type Due } from "./optimizer.ts";
 
 const adamKernel = kernel("train/optim/adamw.wgsl", code);
 const smallKernel = kernel("train/optim/adamw-small.wgsl", smallCode);

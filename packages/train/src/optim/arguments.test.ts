@@ -8,7 +8,7 @@ import { Adafactor } from "./adafactor.ts";
 import { Adam, AdamW } from "./adamw.ts";
 import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";
 import { freeze, layerwiseLrDecay } from "./layers.ts";
-import { noDecayGroups } from "./optimizer.ts";
+import { noDecayGroups } from "./groups.ts";
 import { SGD } from "./sgd.ts";
 
 let w: Tensor;

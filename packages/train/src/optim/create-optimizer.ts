@@ -3,13 +3,8 @@ import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { Adafactor } from "./adafactor.ts";
 import { AdamW } from "./adamw.ts";
 import { layerwiseLrDecay } from "./layers.ts";
-import {
-  noDecayGroups,
-  type NamedParameters,
-  type Optimizer,
-  type OptimizerOptions,
-  type ParamGroup,
-} from "./optimizer.ts";
+import { noDecayGroups, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./groups.ts";
+import type { Optimizer } from "./optimizer.ts";
 import { SGD } from "./sgd.ts";
 
 /** The optimizer that the arguments ask for, over a model's parameters in the groups that they ask for. */

@@ -3,7 +3,7 @@ import { destroy, device, init, manualSeed, ones, scope, type Tensor } from "@gp
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { clipGradNorm } from "./clip.ts";
 import { freeze, layerwiseLrDecay } from "./layers.ts";
-import { noDecayGroups, type ParamGroup, type OptimizerOptions } from "./optimizer.ts";
+import { noDecayGroups, type ParamGroup, type OptimizerOptions } from "./groups.ts";
 import { SGD } from "./sgd.ts";
 
 beforeAll(async () => void (await init()));

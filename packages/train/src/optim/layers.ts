@@ -1,7 +1,7 @@
 import { checkOptions, GpugradError, showValue, type Tensor } from "@gpugrad/tensor";
 import { distance } from "fastest-levenshtein";
 import { checkedParameters } from "./check.ts";
-import type { NamedParameters, OptimizerOptions, ParamGroup } from "./optimizer.ts";
+import type { NamedParameters, OptimizerOptions, ParamGroup } from "./groups.ts";
 
 /** What {@link layerwiseLrDecay} takes. */
 export interface LayerwiseLrDecayOptions {

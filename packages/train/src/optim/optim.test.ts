@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getScheduler } from "../schedule/get-scheduler.ts";
 import { Adam, AdamW } from "./adamw.ts";
 import { clipFactor, clipGradNorm, clipGradValue } from "./clip.ts";
-import { noDecayGroups } from "./optimizer.ts";
+import { noDecayGroups } from "./groups.ts";
 import { SGD } from "./sgd.ts";
 import { Adafactor } from "./adafactor.ts";
 

@@ -6,42 +6,28 @@ import {
   keep,
   kernel,
   ones,
-  reshape,
   run,
-  sameShape,
-  scope,
-  showShape,
   sizeOf,
-  slice,
   zeros,
   type Shape,
   type Tensor,
 } from "@gpugrad/tensor";
 import { checkedParameters, checkGroup, checkRanges, checkRules, type OptionRules } from "./check.ts";
 import clockCode from "./clock.wgsl";
+import { groupsOf, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./groups.ts";
+import {
+  bytesOf,
+  checkSameState,
+  tensorAt,
+  type OptimizerState,
+  type Piece,
+  type StateTensor,
+} from "./optimizer-state.ts";
 
 const clockKernel = kernel("train/optim/clock.wgsl", clockCode);
 
 /** What `memoryByOwner()` calls what is kept here. */
 const OWNER = "optimizer state";
-
-/** Parameters by name, as `model.namedParameters()` gives them. */
-export type NamedParameters = Iterable<readonly [name: string, parameter: Tensor]>;
-
-/** Parameters with options of their own. */
-export interface ParamGroup<Options> {
-  params: NamedParameters;
-  options?: Partial<Options>;
-}
-
-/** What every optimizer has: a learning rate, and a decay of the weights. */
-export interface OptimizerOptions {
-  /** A group's own rate stays to the optimizer's in the ratio that the two have at first, as under PyTorch's `LambdaLR`. */
-  lr: number;
-  weightDecay: number;
-  /** The same said as a factor: a group's rate is the optimizer's times this (1). */
-  lrScale?: number;
-}
 
 /** What an optimizer multiplies gradients by while it reads them. The tensors are on the device, and belong to the scope around. */
 export interface GradientFactor {
@@ -70,22 +56,6 @@ export interface Due<Options> {
   readonly now: () => { readonly options: Options; readonly step: number };
   /** Where the clock has its corrections, if it keeps them (see clock.wgsl); 0 where the host knows `step` for certain. */
   readonly record: number;
-}
-
-/** A state tensor, to be read now or never: as `Tensor` is one, and whatever reads from a file can be. */
-export interface StateTensor {
-  readonly shape: Shape;
-  /** Its f32, little-endian, row-major. */
-  bytes(): Promise<Uint8Array>;
-}
-
-/** All that an optimizer is, but its options: what `stateDict()` gives and `loadStateDict()` takes. Without `tensors` it is plain JSON. */
-export interface OptimizerState {
-  readonly steps: number;
-  /** In the optimizer's order, each with the steps that it has taken. */
-  readonly parameters: readonly { readonly name: string; readonly steps: number }[];
-  /** `exp_avg.<parameter>` and so on, in PyTorch's names; and `clock`, if the device has a say in which steps are taken. */
-  readonly tensors: ReadonlyMap<string, StateTensor>;
 }
 
 interface Entry<Options> {
@@ -266,9 +236,9 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     for (const { record, own } of entries) {
       const [log_beta1, log_beta2] = this.betasOf(optionsOf.get(own)!).map(logOf) as [number, number];
       const last = runs.at(-1);
-      const goesOn =
+      const continues =
         last?.log_beta1 === log_beta1 && last.log_beta2 === log_beta2 && record === last.first + last.count;
-      if (goesOn) last.count++;
+      if (continues) last.count++;
       else runs.push({ first: record, count: 1, log_beta1, log_beta2 });
     }
     for (const params of runs) run(clockKernel, { factor, clock }, params, { threads: params.count });
@@ -287,11 +257,11 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    * of small parameters are copies, the others share the optimizer's memory.
    */
   state(): Map<string, Tensor> {
-    return new Map(Array.from(this.#places(), ({ key, ...place }) => [key, tensorAt(place)]));
+    return new Map(Array.from(this.#pieces(), ({ key, ...piece }) => [key, tensorAt(piece)]));
   }
 
   /** Where each state tensor lies: all of a tensor of its own, or a piece of `moments` from element `at` on. */
-  *#places(): Generator<Place & { key: string }> {
+  *#pieces(): Generator<Piece & { key: string }> {
     for (const { name, shapes, state } of this.#entries) {
       let at = typeof state === "number" ? 4 * state : 0;
       for (const [key, shape] of Object.entries(shapes)) {
@@ -313,7 +283,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    */
   stateDict(): OptimizerState {
     const { steps } = this;
-    const readable = (key: string, place: Place): [string, StateTensor] => {
+    const readable = (key: string, piece: Piece): [string, StateTensor] => {
       const bytes = (): Promise<Uint8Array> => {
         if (this.steps !== steps) {
           const now = `${this.steps} steps now, ${steps} when stateDict() was called`;
@@ -321,19 +291,19 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
             `${this.constructor.name}.stateDict: ${key} is read too late: ${now}. Read it before.`,
           );
         }
-        const tensor = tensorAt(place);
+        const tensor = tensorAt(piece);
         const read = tensor.bytes();
         tensor.dispose(); // the read is recorded; the memory may go
         return read;
       };
-      return [key, { shape: place.shape, bytes }];
+      return [key, { shape: piece.shape, bytes }];
     };
     const clock = this.#clock;
     return {
       steps,
       parameters: this.#entries.map(({ name, steps }) => ({ name, steps })),
       tensors: new Map([
-        ...Array.from(this.#places(), ({ key, ...place }) => readable(key, place)),
+        ...Array.from(this.#pieces(), ({ key, ...piece }) => readable(key, piece)),
         ...(clock ? [readable("clock", { tensor: clock, shape: clock.shape, at: 0 })] : []),
       ]),
     };
@@ -343,40 +313,18 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    * Continues where `stateDict` was taken.
    * @throws when the state is of other parameters, of other shapes, or of another kind of optimizer; then nothing has changed
    */
-  async loadStateDict({ steps, parameters, tensors }: OptimizerState): Promise<void> {
-    const places = [...this.#places()];
+  async loadStateDict(state: OptimizerState): Promise<void> {
+    const { steps, parameters, tensors } = state;
+    const pieces = [...this.#pieces()];
     const clockShape = [this.#entries.length + 1, 4];
-    this.#refuseOthers(parameters, tensors, [...places, { key: "clock", shape: clockShape }]);
-    for (const { key, tensor, shape, at } of places) tensor.writeBytes(await bytesOf(key, tensors, shape), 4 * at);
+    const names = this.#entries.map(({ name }) => name);
+    checkSameState(this.constructor.name, state, names, [...pieces, { key: "clock", shape: clockShape }]);
+    for (const { key, tensor, shape, at } of pieces) tensor.writeBytes(await bytesOf(key, tensors, shape), 4 * at);
     const clock = tensors.has("clock") ? await bytesOf("clock", tensors, clockShape) : undefined;
     this.steps = steps;
     for (const [i, entry] of this.#entries.entries()) entry.steps = parameters[i]!.steps;
     if (clock) (this.#clock ??= this.#startClock()).writeBytes(clock);
     else if (this.#clock) this.#clock.write(this.#clockRecords()); // in place: a recorded step reads it
-  }
-
-  /** @throws at the first difference between a state and what this optimizer keeps */
-  #refuseOthers(
-    parameters: OptimizerState["parameters"],
-    tensors: OptimizerState["tensors"],
-    own: readonly { key: string; shape: Shape }[],
-  ): void {
-    const refuse = (difference: string): never => {
-      const hint = "Make the optimizer as the one that was saved, over the same parameters in the same order.";
-      throw new GpugradError(`${this.constructor.name}.loadStateDict: ${difference}. ${hint}`);
-    };
-    for (let i = 0; i < Math.max(parameters.length, this.#entries.length); i++) {
-      const [here, there] = [this.#entries[i]?.name, parameters[i]?.name];
-      if (here !== there) refuse(`parameter ${i} is ${here ?? "none"} here, and ${there ?? "none"} in the state`);
-    }
-    for (const { key, shape } of own) {
-      const given = tensors.get(key)?.shape;
-      if (!given && key !== "clock") refuse(`${key} ${showShape(shape)} is not in the state`);
-      if (given && !sameShape(given, shape))
-        refuse(`${key} is ${showShape(shape)} here, and ${showShape(given)} in the state`);
-    }
-    const known = new Set(own.map(({ key }) => key));
-    for (const key of tensors.keys()) if (!known.has(key)) refuse(`the state has ${key}, which is not kept here`);
   }
 
   /** Gives the state's memory back. */
@@ -385,62 +333,4 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
     for (const tensor of [...own, this.#moments, this.#plain, ...(this.#clock ? [this.#clock] : [])])
       if (!tensor.disposed) tensor.dispose();
   }
-}
-
-/** Groups as they are; mere parameters are one group. */
-function groupsOf<Options>(
-  owner: string,
-  params: NamedParameters | readonly ParamGroup<Options>[],
-): readonly ParamGroup<Options>[] {
-  const isGroup = (entry: unknown): boolean => typeof entry === "object" && entry !== null && "params" in entry;
-  const isList = Array.isArray(params) && params.length > 0 && params.every(isGroup);
-  return isList ? (params as readonly ParamGroup<Options>[]) : [{ params: checkedParameters(owner, params) }];
-}
-
-/** A piece of a tensor. */
-interface Place {
-  readonly tensor: Tensor;
-  readonly shape: Shape;
-  readonly at: number;
-}
-
-/** The piece as a tensor: the same memory if it is all there is, else a copy. */
-function tensorAt({ tensor, shape, at }: Place): Tensor {
-  const size = sizeOf(shape);
-  return tensor.size === size && at === 0
-    ? tensor.alias(shape)
-    : scope(() => reshape(slice(tensor, [[at, at + size]]), shape));
-}
-
-async function bytesOf(key: string, tensors: OptimizerState["tensors"], shape: Shape): Promise<Uint8Array> {
-  const bytes = await tensors.get(key)!.bytes();
-  if (bytes.byteLength === 4 * sizeOf(shape)) return bytes;
-  throw new GpugradError(
-    `loadStateDict: ${key} has ${bytes.byteLength} bytes; ${showShape(shape)} in f32 takes ${4 * sizeOf(shape)}.`,
-  );
-}
-
-/** Names that Hugging Face's Trainer does not decay: biases, and the weights of layer norms. */
-const NO_DECAY = /(^|\.)bias$|LayerNorm|layer_norm|layernorm/;
-
-/**
- * Groups as Hugging Face's Trainer makes them: weight decay on all but biases and layer norms; embeddings do decay. Groups that are
- * there already (`layerwiseLrDecay`) become two each.
- * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/trainer.py (get_decay_parameter_names)
- */
-export function noDecayGroups<Options extends OptimizerOptions = OptimizerOptions>(
-  params: NamedParameters | readonly ParamGroup<Options>[],
-): ParamGroup<Options>[] {
-  return groupsOf("noDecayGroups", params)
-    .flatMap(({ params, options = {} }): ParamGroup<Options>[] => {
-      const all = checkedParameters("noDecayGroups", params);
-      return [
-        { params: all.filter(([name]) => !NO_DECAY.test(name)), options },
-        {
-          params: all.filter(([name]) => NO_DECAY.test(name)),
-          options: { ...options, weightDecay: 0 } as Partial<Options>,
-        },
-      ];
-    })
-    .filter(({ params }) => [...params].length > 0);
 }

@@ -1,13 +1,7 @@
 import { GpugradError, kernel, live, run, type Tensor } from "@gpugrad/tensor";
 import { withDefaults } from "./check.ts";
-import {
-  Optimizer,
-  vectorsOf,
-  type Due,
-  type NamedParameters,
-  type OptimizerOptions,
-  type ParamGroup,
-} from "./optimizer.ts";
+import type { NamedParameters, OptimizerOptions, ParamGroup } from "./groups.ts";
+import { Optimizer, vectorsOf, type Due } from "./optimizer.ts";
 import code from "./sgd.wgsl";
 
 const sgdKernel = kernel("train/optim/sgd.wgsl", code);

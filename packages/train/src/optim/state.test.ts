@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GradScaler } from "./grad-scaler.ts";
 import { Adafactor } from "./adafactor.ts";
 import { AdamW } from "./adamw.ts";
-import type { Optimizer, OptimizerState } from "./optimizer.ts";
+import type { Optimizer } from "./optimizer.ts";
+import type { OptimizerState } from "./optimizer-state.ts";
 import { SGD } from "./sgd.ts";
 
 beforeAll(async () => void (await init()));
