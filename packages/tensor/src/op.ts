@@ -11,7 +11,10 @@ type Inputs = Record<string, Tensor | undefined>;
 export interface Computed<I extends Inputs, S, O extends Tensor | readonly Tensor[]> {
   /** The result. Of several, only the first is differentiated. */
   output: O;
-  /** The tensors that gradients flow to, by name; `{}` for a result that is constant in all of them, like an index. */
+  /**
+   * The tensors that gradients may flow to, by name; `{}` for a result that is constant in all of them, like an index. Whole numbers may be
+   * among them: none of those requires a gradient.
+   */
   inputs: I;
   /** What backward needs: tensors, shapes, numbers. The tape holds on to the tensors, so save few. */
   saved: S;

@@ -22,12 +22,21 @@ export interface OpCase {
   dtypes?: DType[];
   /** Transforms the random elements, for instance to keep them positive. */
   map?: (value: number, tensor: number) => number;
+  /** Which tensors of floats get no gradient, such as weights of a loss. */
+  constant?: number[];
   /** Whether gradients are compared with finite differences (true unless said otherwise). */
   gradient?: boolean;
   /** |got − want| ≤ atol + rtol·|want|; 2e-6 and 1e-5 unless said otherwise. */
   atol?: number;
   rtol?: number;
   note?: string;
+}
+
+/** How an op is tested. */
+export interface OpCases {
+  cases: OpCase[];
+  /** Inputs whose gradients come of one computation, so that one is there without being needed: `[["weight", "bias"]]`. */
+  together?: string[][];
 }
 
 /** An op of any signature. */
@@ -62,9 +71,9 @@ export function withGpuKernels(define: () => void): void {
 
 /**
  * Tests an op: forward against the float64 reference, each gradient against central differences of that reference (so neither
- * is ever compared with itself), that a NaN in an input comes out where it does in the reference, and that nothing stays allocated.
+ * is ever compared with itself), that no gradient is computed which nobody needs, that a NaN in an input comes out where it does in the reference, and that nothing stays allocated.
  */
-export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { cases }: { cases: OpCase[] }): void {
+export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { cases, together = [] }: OpCases): void {
   describe(op.opName, () => {
     withDevice();
     for (const c of cases) {
@@ -84,13 +93,25 @@ export function checkOp(op: AnyOp, reference: (...args: never[]) => NdArray, { c
           const backward = op.definition.backward;
           if (c.gradient === false || typeof backward !== "function") return { y, gradients: [] };
           const needs = Object.fromEntries(Object.keys(names).map((name) => [name, true]));
-          const given = fromArray(Float32Array.from(dy.data), dy.shape);
+          const dyOf = () => fromArray(Float32Array.from(dy.data), dy.shape);
+          const given = dyOf();
           const gradients = (backward as Backward)(saved as never, given, needs);
-          const nameOf = (t: Tensor) => Object.entries(names).find(([, input]) => input === t)?.[0];
-          const gradientOf = (t: Tensor) => {
-            const name = nameOf(t);
-            if (name !== undefined) expect(gradients[name], `the gradient of ${name}`).toBeDefined();
-            return gradients[name ?? ""];
+          for (const wanted of Object.keys(names)) {
+            const alone = Object.fromEntries(Object.keys(names).map((name) => [name, name === wanted]));
+            const given = Object.entries((backward as Backward)(saved as never, dyOf(), alone));
+            const isPartner = (name: string) => together.some((all) => all.includes(name) && all.includes(wanted));
+            const extra = given.filter(([name, gradient]) => gradient && !isPartner(name) && name !== wanted);
+            expect(
+              extra.map(([name]) => name),
+              `gradients that nobody needs, beside that of ${wanted}`,
+            ).toEqual([]);
+          }
+          const gradientOf = (t: Tensor, i: number) => {
+            if (!isFloat(t.dtype) || c.constant?.includes(i)) return undefined;
+            const name = Object.entries(names).find(([, input]) => input === t)?.[0];
+            expect(name, `the input with the gradient of tensor ${i}`).toBeDefined();
+            expect(gradients[name!], `the gradient of ${name}`).toBeDefined();
+            return gradients[name!];
           };
           return { y, gradients: tensors.map(gradientOf) };
         });

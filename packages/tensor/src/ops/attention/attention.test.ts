@@ -300,6 +300,7 @@ checkOp(
       { shapes: [[1, 1, 4, 8], [1, 1, 0, 8], [1, 1, 0, 8]], args: [undefined, {}], note: "no keys: zeros" }, // prettier-ignore
       { shapes: [[70_000, 1, 1, 8], [70_000, 1, 2, 8], [70_000, 1, 2, 8]], args: [undefined, {}], gradient: false }, // prettier-ignore
     ],
+    together: [["k", "v"]],
   },
 );
 

@@ -48,7 +48,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
       if (p.headDim > 0) rung.compute({ ...p, pass: "forward", tokens: Tq, tensors });
       return {
         output: outputs(y, stats),
-        inputs: { q, k, v, mask: mask?.dtype === "f32" ? mask : undefined },
+        inputs: { q, k, v, mask },
         saved: { p, rung, q, k, v, mask, y, stats, lengths },
       };
     },

@@ -14,7 +14,7 @@ const castKernel = kernel("ops/cast/cast.wgsl", code);
 export const cast = defineStorageOp("cast", {
   takes: { x: "tensor", dtype: "dtype" },
   forward(x: Tensor, dtype: DType) {
-    const inputs = isFloat(x.dtype) && isFloat(dtype) ? { x } : { x: undefined };
+    const inputs = { x: isFloat(dtype) ? x : undefined };
     if (x.dtype === dtype) return { output: x.alias(), inputs, saved: {} };
     const output = empty(x.shape, dtype);
     const words = deviceBytes(dtype, x.size) / 4;

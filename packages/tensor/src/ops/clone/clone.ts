@@ -1,4 +1,3 @@
-import { isFloat } from "../../dtype.ts";
 import { defineStorageOp } from "../../op.ts";
 import { overwrite } from "../../in-place.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -9,7 +8,7 @@ export const clone = defineStorageOp("clone", {
   forward(x: Tensor) {
     const output = empty(x.shape, x.dtype);
     overwrite(output, x);
-    return { output, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: {} };
+    return { output, inputs: { x }, saved: {} };
   },
   backward: (_saved, dy) => ({ x: dy }),
 });

@@ -20,9 +20,8 @@ export function promote(operands: readonly Operand[]): DType {
 export const inDType = <T extends Operand>(x: T, dtype: DType): T =>
   typeof x === "number" || x.dtype === dtype ? x : (cast(x, dtype) as T);
 
-/** `x` if a gradient can flow to it. */
-export const differentiable = (x: Operand): Tensor | undefined =>
-  typeof x !== "number" && isFloat(x.dtype) ? x : undefined;
+/** `x` if it is a tensor: a gradient may flow to it. */
+export const differentiable = (x: Operand): Tensor | undefined => (typeof x === "number" ? undefined : x);
 
 /** A number is a scalar. */
 export const shapeOf = (x: Operand): readonly number[] => (typeof x === "number" ? [] : x.shape);

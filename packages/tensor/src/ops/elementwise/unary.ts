@@ -28,7 +28,7 @@ function define(fn: UnaryFunction, from: "x" | "y", ofWhole?: Whole) {
     takes: { x: "tensor" },
     forward(x: Tensor) {
       const y = forward(fn, x, ofWhole);
-      return { output: y, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { s: from === "x" ? x : y } };
+      return { output: y, inputs: { x }, saved: { s: from === "x" ? x : y } };
     },
     backward: ({ s }, dy) => ({ x: applyUnaryBackward(fn, s, dy) }),
   });
@@ -39,7 +39,7 @@ function defineBy(fn: UnaryFunction, dx: (dy: Tensor, x: Tensor) => Tensor, ofWh
   return defineOp(fn, {
     takes: { x: "tensor" },
     forward(x: Tensor) {
-      return { output: forward(fn, x, ofWhole), inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x } };
+      return { output: forward(fn, x, ofWhole), inputs: { x }, saved: { x } };
     },
     backward: ({ x }, dy) => ({ x: dx(dy, x) }),
   });
@@ -128,7 +128,7 @@ export const gelu = defineOp("gelu", {
     const fn = geluFunction(options);
     return {
       output: fn === "gelu" ? exactGelu(x) : forward(fn, x),
-      inputs: { x: isFloat(x.dtype) ? x : undefined },
+      inputs: { x },
       saved: { x, fn } as const,
     };
   },
@@ -174,7 +174,7 @@ export const clamp = defineOp("clamp", {
       if (min !== undefined) y = whole("maximum", y, min, operand);
       if (max !== undefined) y = whole("minimum", y, max, operand);
     }
-    return { output: y, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x, bounds } };
+    return { output: y, inputs: { x }, saved: { x, bounds } };
   },
   backward: ({ x, bounds }, dy) => ({ x: applyUnaryBackward("clamp", x, dy, bounds) }),
 });

@@ -72,6 +72,7 @@ const checkNorm = (): void =>
         ...(C === 3 && { atol: 1e-5 }), // rows of three are nearly constant now and then
       })),
     ),
+    together: [["weight", "bias"]],
   });
 checkNorm();
 withGpuKernels(checkNorm);

@@ -10,7 +10,7 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { zeros } from "../create/create.ts";
 import { add } from "../elementwise/binary.ts";
 import { expand } from "../shape/expand.ts";
-import { flatten, ifFloat } from "../shape/reshape.ts";
+import { flatten } from "../shape/reshape.ts";
 import { pad, slice } from "../shape/slice.ts";
 import gatherCode from "./gather.wgsl";
 import { checkIndex } from "./rows.ts";
@@ -29,7 +29,7 @@ export const gatherLines = defineOp("gather", {
   forward(x: Tensor, index: Tensor, axis: number) {
     const y = empty(index.shape, x.dtype);
     run(gatherKernel, { x, index, y }, { size: y.size, ...linesOf(x.shape, index.shape, axis) }, { threads: y.size });
-    return { output: y, inputs: ifFloat(x), saved: { index, axis, shape: x.shape } };
+    return { output: y, inputs: { x }, saved: { index, axis, shape: x.shape } };
   },
   backward: ({ index, axis, shape }, dy) => ({ x: addAlong(zeros(shape), index, dy, axis) }),
 });

@@ -2,7 +2,6 @@ import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { resolveDim, showShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { ifFloat } from "../shape/reshape.ts";
 import { addRows, checkIndex, selectRows } from "./rows.ts";
 
 /**
@@ -26,7 +25,7 @@ export const indexSelect = defineOp("indexSelect", {
       x.dtype,
     );
     selectRows(x, index, y, rows);
-    return { output: y, inputs: ifFloat(x), saved: { index, shape: x.shape, rows } };
+    return { output: y, inputs: { x }, saved: { index, shape: x.shape, rows } };
   },
   backward: ({ index, shape, rows }, dy) => ({ x: addRows(dy, index, shape, rows) }),
 });

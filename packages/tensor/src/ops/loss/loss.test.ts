@@ -2,9 +2,10 @@ import { describe, expect, test } from "vitest";
 import { fromArray, tensor } from "../../factories.ts";
 import type { Tensor } from "../../tensor.ts";
 import { checkOp, expectClose, withDevice, withGpuKernels, type OpCase } from "../../testing/check-op.ts";
-import type { NdArray } from "../../testing/nd-array.ts";
+import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { bceWithLogits } from "./bce-with-logits.ts";
 import { cosineEmbeddingLoss, cosineSimilarity } from "./cosine.ts";
+import { distillationLoss } from "./distillation.ts";
 import { crossEntropy, type CrossEntropyOptions } from "./cross-entropy.ts";
 import { klDiv, l1Loss, mseLoss, smoothL1Loss } from "./elementwise-losses.ts";
 import * as reference from "./loss.reference.ts";
@@ -18,11 +19,12 @@ const sizes: [number[], (typeof reductions)[number]][] = [
 ];
 const pairs = (options: object = {}, more: Partial<OpCase> = {}): OpCase[] =>
   sizes.map(([shape, reduction]) => ({ shapes: [shape, shape], args: [{ reduction, ...options }], ...more }));
-const probability = { map: (v: number, i: number) => (i === 1 ? 1 / (1 + Math.exp(-v)) : v) };
+const probability = { map: (v: number, i: number) => (i === 1 ? 1 / (1 + Math.exp(-v)) : v), constant: [1] };
 
-checkOp(mseLoss, reference.mseLossReference, { cases: pairs() });
-checkOp(l1Loss, reference.l1LossReference, { cases: pairs() });
-checkOp(smoothL1Loss, reference.smoothL1LossReference, { cases: pairs({ beta: 0.7 }) });
+const difference = { together: [["x", "target"]] };
+checkOp(mseLoss, reference.mseLossReference, { cases: pairs(), ...difference });
+checkOp(l1Loss, reference.l1LossReference, { cases: pairs(), ...difference });
+checkOp(smoothL1Loss, reference.smoothL1LossReference, { cases: pairs({ beta: 0.7 }), ...difference });
 checkOp(klDiv, reference.klDivReference, {
   cases: [
     ...pairs({}, probability),
@@ -32,13 +34,21 @@ checkOp(klDiv, reference.klDivReference, {
         [4, 5],
       ],
       args: [{ reduction: "batchmean", logTarget: true }],
+      constant: [1],
     },
   ],
 });
 checkOp(bceWithLogits, reference.bceWithLogitsReference, {
   cases: pairs({}, probability),
 });
-checkOp(cosineSimilarity, reference.cosineSimilarityReference, {
+/** A row for each of the other's. */
+const repeated = (x: NdArray, like: NdArray): NdArray => {
+  const times = like.data.length / x.data.length;
+  return times <= 1 ? x : ndArray(like.shape, Array.from({ length: times }, () => [...x.data]).flat());
+};
+const cosineReference: typeof reference.cosineSimilarityReference = (a, b, options) =>
+  reference.cosineSimilarityReference(repeated(a, b), repeated(b, a), options);
+checkOp(cosineSimilarity, cosineReference, {
   cases: [
     {
       shapes: [
@@ -53,6 +63,8 @@ checkOp(cosineSimilarity, reference.cosineSimilarityReference, {
       ],
     },
     { shapes: [[300], [300]], args: [{ dim: 0 }] },
+    { shapes: [[2, 5], [1, 5]], note: "b broadcast" }, // prettier-ignore
+    { shapes: [[5], [3, 5]], note: "a broadcast" }, // prettier-ignore
     { shapes: [[200, 3], [200, 3]], note: "several workgroups" }, // prettier-ignore
     { shapes: [[4, 9], [4, 9]], args: [{ eps: 3 }], note: "norms below eps and above it" }, // prettier-ignore
   ],
@@ -63,6 +75,7 @@ checkOp(cosineEmbeddingLoss, reference.cosineEmbeddingLossReference, {
       shapes: [[6, 9], [6, 9], [6]],
       args: [{ reduction, margin }], // most pairs are beyond the second
       map: (v: number, i: number) => (i === 2 ? Math.sign(v) : v),
+      constant: [2],
     })),
   ),
 });
@@ -176,5 +189,91 @@ describe("losses", () => {
     expect(() => mseLoss(x, tensor([1]))).toThrow("mseLoss: x is [2,2], target [1]");
     expect(() => l1Loss(x, x, { reduction: "average" as "mean" })).toThrow('reduction "average" is not known');
     expect(() => bceWithLogits(x, tensor([0, 1], "i32"))).toThrow("it has to be f32");
+    expect(() => bceWithLogits(x, tensor([[0, 1], [1, 0]], "i32"))).toThrow("target [2,2] of i32"); // prettier-ignore
+    expect(() => bceWithLogits(x, x, { posWeight: tensor([1, 2, 3]) })).toThrow(
+      "bceWithLogits: posWeight: shapes don't",
+    );
+    const wide = fromArray(new Float32Array(12), [3, 2, 2]);
+    expect(() => bceWithLogits(x, x, { weight: wide })).toThrow("weight [3,2,2] doesn't broadcast to x's shape [2,2]");
+    const pair = "it takes [N,D], [N,D] and [N], or one pair";
+    const [row, one] = [tensor([1, 2]), tensor(1)];
+    for (const [a, b, target] of [
+      [x, x, one],
+      [x, row, row],
+      [one, one, one],
+      [wide, wide, row],
+    ] as const)
+      // prettier-ignore
+      expect(() => cosineEmbeddingLoss(a, b, target)).toThrow(pair);
+    expect(() => smoothL1Loss(x, x, { beta: -0.5 })).toThrow("smoothL1Loss: beta is -0.5; it can't be negative");
+    expect(() => distillationLoss(x, row)).toThrow(
+      "distillationLoss: x is [2,2], teacher [2]; they have to be the same",
+    );
+    for (const temperature of [0, -1])
+      expect(() => distillationLoss(x, x, { temperature })).toThrow(
+        `temperature is ${temperature}; it has to be positive`,
+      );
+  });
+
+  test("of one pair, with a smooth loss that is nowhere a square, are numbers", async () => {
+    const [a, b] = [tensor([3, 4]), tensor([4, 3])];
+    expect(await cosineEmbeddingLoss(a, b, tensor(1)).item()).toBeCloseTo(1 - 24 / 25, 6);
+    expect(await smoothL1Loss(a, b, { beta: 0 }).item()).toBe(1);
+  });
+
+  test("with weights, spread over the batch or given for each element, multiply what they should, forward and backward", async () => {
+    const [x, t] = [[0.5, -1, 2, 0], [1, 0, 0.25, 1]]; // prettier-ignore
+    const sigmoid = (v: number) => 1 / (1 + Math.exp(-v));
+    for (const [weight, posWeight] of [
+      [
+        [2, 3],
+        [0.5, 4],
+      ],
+      [
+        [1, 2, 3, 4],
+        [4, 3, 2, 1],
+      ],
+      [undefined, [5]],
+      [[5], undefined],
+    ]) {
+      // prettier-ignore
+      const at = (w: number[] | undefined, i: number) => (w ? w[i % w.length]! : 1);
+      const spread = (w: number[] | undefined) => w && fromArray(w, w.length === 4 ? [2, 2] : [w.length]);
+      const options = { weight: spread(weight), posWeight: spread(posWeight), reduction: "none" } as const;
+      const { output, saved } = bceWithLogits.definition.forward(fromArray(x, [2, 2]), fromArray(t, [2, 2]), options);
+      const want = x.map(
+        (v, i) =>
+          at(weight, i) * (-at(posWeight, i) * t[i]! * Math.log(sigmoid(v)) - (1 - t[i]!) * Math.log(1 - sigmoid(v))),
+      );
+      expectClose(await output.data(), want, { rtol: 1e-5, atol: 1e-6 }, "the loss");
+      const { backward } = bceWithLogits.definition;
+      if (typeof backward !== "function") throw new Error("it has a gradient");
+      const dx = backward(saved, fromArray([1, 1, 1, 1], [2, 2]), { x: true }).x!;
+      const slopes = x.map(
+        (v, i) => at(weight, i) * (-at(posWeight, i) * t[i]! * (1 - sigmoid(v)) + (1 - t[i]!) * sigmoid(v)),
+      );
+      expectClose(await dx.data(), slopes, { rtol: 1e-5, atol: 1e-6 }, "its gradient");
+    }
+  });
+
+  test("of a student and its teacher: the divergence of softened distributions, times the temperature squared", async () => {
+    const [x, teacher] = [[1, 2, 0, -1], [0.5, 1, 3, 0]]; // prettier-ignore
+    const soften = (row: number[], T: number) => {
+      const e = row.map((v) => Math.exp(v / T));
+      return e.map((v) => v / e.reduce((a, b) => a + b));
+    };
+    for (const temperature of [undefined, 2]) {
+      const T = temperature ?? 1;
+      const divergence = [0, 2].map((at) => {
+        const [p, q] = [soften(teacher.slice(at, at + 2), T), soften(x.slice(at, at + 2), T)];
+        return p.reduce((sum, v, i) => sum + v * Math.log(v / q[i]!), 0);
+      });
+      const loss = distillationLoss(
+        fromArray(x, [2, 2]),
+        fromArray(teacher, [2, 2]),
+        ...(temperature ? [{ temperature }] : []),
+      );
+      expect(await loss.item()).toBeCloseTo((T * T * (divergence[0]! + divergence[1]!)) / 2, 5);
+    }
   });
 });

@@ -77,8 +77,11 @@ function sameAgain(): Generator {
 }
 
 function check(which: (c: OpCase) => boolean): void {
-  checkOp(layerNorm, layerNormReference, { cases: layerNormCases.filter(which) });
-  checkOp(addLayerNorm, addLayerNormReference, { cases: addLayerNormCases.filter(which) });
+  checkOp(layerNorm, layerNormReference, { cases: layerNormCases.filter(which), together: [["weight", "bias"]] });
+  checkOp(addLayerNorm, addLayerNormReference, {
+    cases: addLayerNormCases.filter(which),
+    together: [["weight", "bias"], ["x", "residual"]], // prettier-ignore
+  });
   checkOp(rmsNorm, rmsNormReference, { cases: rmsNormCases.filter(which) });
 }
 

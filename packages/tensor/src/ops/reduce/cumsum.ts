@@ -1,5 +1,4 @@
 import { defineOp } from "../../define-op.ts";
-import { isFloat } from "../../dtype.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv, resolveDim } from "../../shape.ts";
@@ -40,7 +39,7 @@ export const cumsum = defineOp("cumsum", {
     resolveDim("cumsum", dim, x.rank);
     const { lines } = linesOf("cumsum", x.shape, { dim });
     const y = scan(x.dtype === "bool" ? cast(x, "i32") : x, lines, false, false);
-    return { output: y, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { lines } };
+    return { output: y, inputs: { x }, saved: { lines } };
   },
   // x_k counts in all sums from k on.
   backward: ({ lines }, dy) => ({ x: scan(dy, lines, true, false) }),

@@ -1,6 +1,5 @@
 import { argumentCheck } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
-import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
 import { notDifferentiable } from "../../op.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
@@ -39,7 +38,7 @@ function defineExtreme(op: "amax" | "amin") {
       const reduction = reductionOf(op, x.shape, options);
       checkNotEmpty(op, x, reduction.count);
       const y = combine(op === "amax" ? "max" : "min", x, reduction);
-      return { output: y, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x, y, reduction } };
+      return { output: y, inputs: { x }, saved: { x, y, reduction } };
     },
     // Equals share the gradient evenly.
     backward({ x, y, reduction }, dy) {
@@ -114,7 +113,7 @@ function defineAlong(op: "max" | "min") {
       const values = combine(op, x, reductionOf(op, x.shape, options));
       return {
         output: [values, index.alias(shape)] as const,
-        inputs: { x: isFloat(x.dtype) ? x : undefined },
+        inputs: { x },
         saved: { index, lines, shape: x.shape },
       };
     },

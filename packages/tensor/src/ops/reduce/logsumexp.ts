@@ -26,7 +26,7 @@ export const logsumexp = defineOp("logsumexp", {
     const floats = isFloat(x.dtype) ? x : cast(x, "f32");
     const reduction = reductionOf("logsumexp", x.shape, options);
     const { kept, shape } = reduction;
-    const inputs = { x: isFloat(x.dtype) ? x : undefined };
+    const inputs = { x };
     if (reduction.count === 0) {
       const y = filled(shape, -Infinity);
       return { output: y, inputs, saved: { x: floats, y, kept } };

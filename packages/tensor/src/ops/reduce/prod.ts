@@ -1,5 +1,4 @@
 import { defineOp } from "../../define-op.ts";
-import { isFloat } from "../../dtype.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -22,7 +21,7 @@ export const prod = defineOp("prod", {
     const factors = x.dtype === "bool" ? cast(x, "i32") : x;
     const reduction = reductionOf("prod", x.shape, options);
     const y = reduction.count === 0 ? filled(reduction.shape, 1, factors.dtype) : combine("prod", factors, reduction);
-    return { output: y, inputs: { x: isFloat(x.dtype) ? x : undefined }, saved: { x, reduction } };
+    return { output: y, inputs: { x }, saved: { x, reduction } };
   },
   // dx_k = dy times the product of the others, also where x_k is 0. Lines are one dimension's; more of them are moved to the end.
   backward({ x, reduction: { dims } }, dy) {

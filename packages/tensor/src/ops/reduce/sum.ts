@@ -28,7 +28,7 @@ export const sum = defineOp("sum", {
     const { y, reduction } = total(x.dtype === "bool" ? cast(x, "i32") : x, options, "sum");
     return {
       output: y,
-      inputs: { x: isFloat(x.dtype) ? x : undefined },
+      inputs: { x },
       saved: { shape: x.shape, kept: reduction.kept },
     };
   },
@@ -44,7 +44,7 @@ export const mean = defineOp("mean", {
     const { kept, count } = reduction;
     return {
       output: applyBinary("div", y, count, y.shape, "f32"),
-      inputs: { x: isFloat(x.dtype) ? x : undefined },
+      inputs: { x },
       saved: { shape: x.shape, kept, count },
     };
   },

@@ -25,7 +25,7 @@ export const variance = defineOp("variance", {
     const floats = isFloat(x.dtype) ? x : cast(x, "f32");
     const reduction = reductionOf("variance", x.shape, options);
     const { kept, shape, count } = reduction;
-    const inputs = { x: isFloat(x.dtype) ? x : undefined };
+    const inputs = { x };
     const divisor = Math.max(0, count - correction);
     if (count === 0) return { output: filled(shape, NaN), inputs, saved: { x: floats, mean: floats, kept, divisor } };
     const f32 = (fn: "add" | "sub" | "mul" | "div", a: Tensor, b: Tensor | number, shape = kept) =>

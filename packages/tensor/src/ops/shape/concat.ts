@@ -4,7 +4,7 @@ import { check } from "../../errors.ts";
 import { resolveDim, showShape, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { copyView, viewOf } from "./copy.ts";
-import { ifFloat, unsqueeze } from "./reshape.ts";
+import { unsqueeze } from "./reshape.ts";
 
 /**
  * The tensors joined along `dim`, in which alone their shapes may differ. Any dtype of 32 bits, the same for all.
@@ -33,7 +33,7 @@ export const concat = defineOp("concat", {
     );
     const starts = startsOf(shapes, axis);
     tensors.forEach((t, i) => copyView(t.shape, t, viewOf(t.shape), y, viewOf(y.shape, starts[i])));
-    const inputs = Object.fromEntries(tensors.map((t, i) => [String(i), ifFloat(t).x]));
+    const inputs = Object.fromEntries(tensors.map((t, i) => [String(i), t]));
     return { output: y, inputs, saved: { shapes, starts } };
   },
   backward({ shapes, starts }, dy, needs) {

@@ -6,7 +6,6 @@ import { zeros } from "../create/create.ts";
 import { combine } from "../reduce/combine.ts";
 import { reductionOf } from "../reduce/stretch.ts";
 import { copyView, viewOf } from "./copy.ts";
-import { ifFloat } from "./reshape.ts";
 
 /**
  * x broadcast to `shape`: dimensions of size 1, and new ones in front, are repeated; -1 keeps a size. Written out, in any dtype
@@ -28,7 +27,7 @@ export const expand = defineOp("expand", {
       copyView(target, x, { offset: 0, strides: broadcastStrides(x.shape, target) }, output, viewOf(target));
     }
     const repeated = target.flatMap((n, d) => (d < lead || x.shape[d - lead] !== n ? [d] : []));
-    return { output, inputs: ifFloat(x), saved: { shape: x.shape, repeated } };
+    return { output, inputs: { x }, saved: { shape: x.shape, repeated } };
   },
   backward: ({ shape, repeated }, dy) => ({ x: sumOver(dy, repeated, shape) }),
 });

@@ -3,7 +3,6 @@ import { check } from "../../errors.ts";
 import { resolveDim, showShape, stridesOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { copyView, viewOf } from "./copy.ts";
-import { ifFloat } from "./reshape.ts";
 
 /** x in reverse order along `dims`: y[…, i, …] = x[…, n − 1 − i, …]. Any dtype of 32 bits. */
 export const flip = defineOp("flip", {
@@ -11,7 +10,7 @@ export const flip = defineOp("flip", {
   forward(x: Tensor, dims: readonly number[]) {
     const axes = dims.map((dim) => resolveDim("flip", dim, x.rank));
     check(new Set(axes).size === axes.length, () => `flip: dims ${showShape(dims)} name a dimension twice.`);
-    return { output: flipped(x, axes), inputs: ifFloat(x), saved: { axes } };
+    return { output: flipped(x, axes), inputs: { x }, saved: { axes } };
   },
   backward: ({ axes }, dy) => ({ x: flipped(dy, axes) }),
 });

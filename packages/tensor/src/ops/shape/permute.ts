@@ -4,7 +4,6 @@ import { check } from "../../errors.ts";
 import { resolveDim, showShape, stridesOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { copyView, viewOf } from "./copy.ts";
-import { ifFloat } from "./reshape.ts";
 
 /**
  * x with its dimensions in the order `dims`: y[i_dims₀, i_dims₁, …] = x[i₀, i₁, …]. Any dtype of 32 bits. A copy, unless only
@@ -19,7 +18,7 @@ export const permute = defineOp("permute", {
       order.length === x.rank && new Set(order).size === x.rank,
       () => `permute: dims ${showShape(dims)} don't order the ${x.rank} dimensions of ${showShape(x.shape)}.`,
     );
-    return { output: reordered(x, order), inputs: ifFloat(x), saved: { order } };
+    return { output: reordered(x, order), inputs: { x }, saved: { order } };
   },
   // dx has x's order again: dimension d of x became dimension order.indexOf(d) of y.
   backward: ({ order }, dy) => ({

@@ -4,7 +4,6 @@ import { showShape, stridesOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { copyView, viewOf } from "./copy.ts";
 import { sumOver } from "./expand.ts";
-import { ifFloat } from "./reshape.ts";
 
 /**
  * x tiled: `repeats[d]` times along dimension d, new dimensions in front where there are more repeats than dimensions. Any dtype
@@ -29,7 +28,7 @@ export const repeat = defineOp("repeat", {
     const tiles = sizes.flatMap((n, d) => [repeats[d]!, n]);
     const strides = stridesOf(sizes).flatMap((step) => [0, step]);
     copyView(tiles, x, { offset: 0, strides }, y, viewOf(tiles));
-    return { output: y, inputs: ifFloat(x), saved: { shape: x.shape, tiles } };
+    return { output: y, inputs: { x }, saved: { shape: x.shape, tiles } };
   },
   backward({ shape, tiles }, dy) {
     const repeated = tiles.flatMap((n, d) => (d % 2 === 0 && n !== 1 ? [d] : []));

@@ -1,12 +1,8 @@
 import { checked } from "../../arguments.ts";
-import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
 import { defineStorageOp } from "../../op.ts";
 import { resolveDim, showShape, sizeOf, type Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-
-/** The inputs of an op that moves elements of any type: gradients flow through floats only. */
-export const ifFloat = (x: Tensor): { x: Tensor | undefined } => ({ x: isFloat(x.dtype) ? x : undefined });
 
 /**
  * The same elements in row-major order in another shape of the same size; one entry may be -1: what is left. Shares memory.
@@ -15,7 +11,7 @@ export const ifFloat = (x: Tensor): { x: Tensor | undefined } => ({ x: isFloat(x
 export const reshape = defineStorageOp("reshape", {
   takes: { x: "tensor", shape: "shape with -1" },
   forward(x: Tensor, shape: Shape) {
-    return { output: x.alias(inferShape(x, shape)), inputs: ifFloat(x), saved: { shape: x.shape } };
+    return { output: x.alias(inferShape(x, shape)), inputs: { x }, saved: { shape: x.shape } };
   },
   backward: ({ shape }, dy) => ({ x: dy.alias(shape) }),
 });

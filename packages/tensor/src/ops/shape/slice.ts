@@ -5,7 +5,7 @@ import { resolveDim, showShape, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { full, zeros } from "../create/create.ts";
 import { copyView, viewOf } from "./copy.ts";
-import { ifFloat, reshape } from "./reshape.ts";
+import { reshape } from "./reshape.ts";
 
 /** Python's `start:stop:step`; null (or nothing) is open. */
 export type Slice = readonly [start?: number | null, stop?: number | null, step?: number | null];
@@ -28,7 +28,7 @@ export const slice = defineOp("slice", {
       x.dtype,
     );
     copyView(y.shape, x, boxIn(x.shape, box), y, viewOf(y.shape));
-    return { output: y, inputs: ifFloat(x), saved: { shape: x.shape, box } };
+    return { output: y, inputs: { x }, saved: { shape: x.shape, box } };
   },
   backward({ shape, box }, dy) {
     const dx = zeros(shape);
@@ -148,7 +148,7 @@ export const pad = defineOp("pad", {
     const changes = amounts.some(({ before, after }) => before !== 0 || after !== 0);
     const y = changes ? full(shape, value, { dtype: x.dtype }) : x.alias();
     if (changes) move(x, y, amounts);
-    return { output: y, inputs: ifFloat(x), saved: { shape: x.shape, amounts } };
+    return { output: y, inputs: { x }, saved: { shape: x.shape, amounts } };
   },
   backward({ shape, amounts }, dy) {
     const dx = zeros(shape);

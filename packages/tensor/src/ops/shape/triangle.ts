@@ -4,7 +4,6 @@ import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { ifFloat } from "./reshape.ts";
 import code from "./triangle.wgsl";
 
 const triangleKernel = kernel("ops/shape/triangle.wgsl", code);
@@ -26,7 +25,7 @@ const define = (name: string, UPPER: 0 | 1) => {
     forward(x: Tensor, { diagonal = 0 }: TriangleOptions = {}) {
       check(x.rank >= 2, () => `${name}: ${showShape(x.shape)} is no matrix.`);
       check(Number.isInteger(diagonal), () => `${name}: diagonal ${diagonal} is no whole number.`);
-      return { output: cut(x, diagonal), inputs: ifFloat(x), saved: { diagonal } };
+      return { output: cut(x, diagonal), inputs: { x }, saved: { diagonal } };
     },
     backward: ({ diagonal }, dy) => ({ x: cut(dy, diagonal) }),
   });
