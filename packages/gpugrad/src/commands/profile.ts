@@ -16,7 +16,7 @@ import {
   traceDispatches,
   type DispatchTime,
 } from "@gpugrad/tensor";
-import { AdamW, GradScaler, noDecayGroups } from "@gpugrad/train";
+import { AdamW, GradScaler, noDecayGroups, padTokens, taskFor } from "@gpugrad/train";
 import { Command } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
@@ -84,12 +84,12 @@ async function measure(
   model: Heads["sequenceClassification"],
   { batchSize, seqLength, steps, fp16 }: Options,
 ): Promise<{ dispatches: DispatchTime[]; spans: Span[] }> {
-  const { num_labels } = model.config;
   const { vocab_size = 1 } = sizesOf(model.config);
-  const shape = [batchSize, seqLength];
-  const ids = Int32Array.from({ length: batchSize * seqLength }, (_, i) => (i * 7919) % vocab_size);
-  const labels = Int32Array.from({ length: batchSize }, (_, i) => i % num_labels);
-  const batch = { input_ids: { data: ids, shape }, labels: { data: labels, shape: [batchSize] } };
+  const rows = Array.from({ length: batchSize }, (_, b) => ({
+    ...{ label: 0, labels: [] }, // of these, the task takes what it learns
+    input_ids: Int32Array.from({ length: seqLength }, (_, t) => ((b * seqLength + t) * 7919) % vocab_size),
+  }));
+  const batch = taskFor(model, undefined).collate(rows, (tokens) => padTokens(tokens, {}));
   const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
   const scaler = new GradScaler({ enabled: fp16 === true });
   model.train();

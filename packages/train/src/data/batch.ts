@@ -137,9 +137,7 @@ export const withLabels =
     if (labels.length < rows.length) return pad(rows);
     const fraction = dtype === "i32" ? labels.find((label) => !Number.isInteger(label)) : undefined;
     if (fraction !== undefined)
-      throw new DataError(
-        `labels: ${fraction} is not the id of a class. For a regression, the model needs num_labels: 1.`,
-      );
+      throw new DataError(`labels: ${fraction} is not the id of a class. Train a regression to learn numbers.`);
     const data = dtype === "f32" ? Float32Array.from(labels) : Int32Array.from(labels);
     return { ...pad(rows), labels: { data, shape: [rows.length], dtype } };
   };
