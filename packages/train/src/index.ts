@@ -143,6 +143,27 @@ export type { OptimizerState, StateTensor } from "./optim/optimizer-state.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { saveTokenizer, startWorkers } from "#files";
+export { maskedLM, type MaskedLMOptions, type WordGuesses } from "./tasks/masked-lm/masked-lm.ts";
+export { packTexts } from "./tasks/masked-lm/pack-texts.ts";
+export {
+  choiceDataset,
+  holdsChoices,
+  multipleChoice,
+  type ChoiceRow,
+} from "./tasks/multiple-choice/multiple-choice.ts";
+export {
+  holdsQuestions,
+  questionDataset,
+  questionWindows,
+  type Answer,
+  type QuestionRow,
+  type WindowRow,
+} from "./tasks/question-answering/dataset.ts";
+export {
+  questionAnswering,
+  type AnswerPredictions,
+  type PredictedAnswer,
+} from "./tasks/question-answering/question-answering.ts";
 export {
   maskTokens,
   wholeWordsOf,

@@ -27,7 +27,7 @@ export interface StepMemoryOptions extends StepShape {
   /** The model for a configuration (BERT as a sequence classifier). */
   modelFor?: (config: PretrainedConfig) => TrainableModel;
   /** What it learns (what its head is for). */
-  task?: Pick<Task, "collate">;
+  task?: Pick<Task, "collate" | "example">;
   /** The optimizer for a model (AdamW on all parameters); may freeze parameters first. */
   optimizerFor?: (model: TrainableModel) => Pick<Optimizer, "parameters" | "step" | "dispose">;
   /** Bytes there are: without them everything fits that can be bound. */
@@ -102,14 +102,14 @@ function updates(options: Omit<StepMemoryOptions, "available">, measure: () => v
 }
 
 /** Ids, a mask that masks something, and labels as the task has them. */
-function inputsFor({ collate }: Pick<Task, "collate">, { batchSize, length }: StepShape): Inputs {
+function inputsFor(task: Pick<Task, "collate" | "example">, { batchSize, length }: StepShape): Inputs {
   const zeros = new Int32Array(length);
   const rows = Array.from({ length: batchSize }, (_, b) => ({
-    ...{ input_ids: zeros, token_type_ids: zeros, label: 0, labels: [] },
+    ...{ input_ids: zeros, token_type_ids: zeros, label: 0, labels: [], ...task.example?.(length) },
     attention_mask: new Int32Array(length).fill(1, b === 0 ? 1 : 0),
   }));
   const place = { rows: [...rows.keys()], epoch: 0 };
-  return collate(rows, (some) => padTokens(some, {}), place);
+  return task.collate(rows, (some) => padTokens(some, {}), place);
 }
 
 /** A change that makes an update fit. */

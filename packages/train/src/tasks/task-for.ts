@@ -1,5 +1,6 @@
 import { GpugradError } from "@gpugrad/tensor";
 import type { Dataset } from "../data/dataset.ts";
+import { multipleChoice } from "./multiple-choice/multiple-choice.ts";
 import { multiLabelClassification } from "./multi-label/multi-label.ts";
 import { regression } from "./regression/regression.ts";
 import type { LabelConfig } from "./sequence-classification/names.ts";
@@ -12,6 +13,7 @@ import { textClassification } from "./text-classification/text-classification.ts
 export function taskOf(model: TrainableModel, dataset: Dataset | undefined): Task<Found> {
   const { architecture = "" } = model.constructor as { architecture?: string };
   if (architecture.endsWith("ForTokenClassification")) return tokenClassification(model.config);
+  if (architecture.endsWith("ForMultipleChoice")) return multipleChoice;
   return taskFor(model, dataset);
 }
 

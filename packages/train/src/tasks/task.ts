@@ -96,6 +96,8 @@ export interface Task<F extends Found = Found, P = unknown> {
   createLoss?(setting: LossSetting): Loss | Promise<Loss>;
   /** What is wrong with the arguments of a run; undefined where all is well. */
   problemWith?(args: TrainingArguments): string | undefined;
+  /** What a row of so many tokens has beside them, so that what an update takes can be tried without data. Default: label 0. */
+  example?(length: number): Readonly<Record<string, unknown>>;
   /** What a batch counts in the mean over the batches of one update, such as its labelled tokens. Default: as its loss says. */
   weightOf?(batch: Batch): number;
   /** What is read back of a model's output, by name; it may be computed on the device. Default: its logits. */
@@ -104,8 +106,8 @@ export interface Task<F extends Found = Found, P = unknown> {
   decode(read: Readonly<Record<string, NamedArray>>, batch: Batch): P[];
   /** The predictions for all rows of a dataset, in their order. */
   gather(predictions: readonly P[]): F;
-  /** Where all rows have labels. */
-  metrics(found: Labelled<F>): Record<string, number>;
+  /** Where all rows have labels. @param loss of the evaluation */
+  metrics(found: Labelled<F>, loss?: number): Record<string, number>;
   /** The names of the metrics, where they are known beforehand: one that a run goes by has to be among them. */
   readonly metricNames?: readonly string[];
   /** What a report shows of an evaluation, beside its metrics. */

@@ -69,10 +69,11 @@ export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>):
   }
   const seconds = (performance.now() - start) / 1000;
   const found = task.gather(predictions.flat());
-  const { computeMetrics = (labelled: Labelled<F>) => task.metrics(labelled) } = parts;
+  const mean = lossSum / weightSum;
+  const { computeMetrics = (labelled: Labelled<F>) => task.metrics(labelled, mean) } = parts;
   const own = found.labels ? await computeMetrics(found as Labelled<F>) : {};
   const metrics = {
-    ...(found.labels && { loss: lossSum / weightSum }),
+    ...(found.labels && { loss: mean }),
     ...own,
     runtime: Number(seconds.toFixed(4)),
     samples_per_second: Number((row / seconds).toFixed(3)),

@@ -49,9 +49,10 @@ export function tokenClassification(
       encodeWords(tokenizer as Tokenizer, rows, maxLength, { labelAllTokens, insideOf }),
     collate(rows, pad) {
       const arrays = pad(rows);
-      const tags = rows.flatMap((row) => (row["tokenTags"] ? [row["tokenTags"] as readonly number[]] : []));
+      const tags = rows.flatMap((row) => (row["tokenTags"] ? [row["tokenTags"] as ArrayLike<number>] : []));
       return tags.length < rows.length ? arrays : { ...arrays, labels: alongTokens(arrays, tags, IGNORED) };
     },
+    example: (length) => ({ tokenTags: new Int32Array(length) }),
     check: ({ labels }, model) => checkInputs(model.config, { classes: labels?.data }),
     weightOf: ({ arrays: { labels }, rows }) =>
       labels ? Array.from(labels.data).filter((label) => label !== IGNORED).length : rows.length,
