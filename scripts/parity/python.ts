@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { noGrad } from "@gpugrad/autograd";
 import { architectures, AutoTokenizer } from "@gpugrad/bert";
-import { scope } from "@gpugrad/tensor";
+import { scope, type Tensor } from "@gpugrad/tensor";
 import { exists, join, list, readJson, valuesOf } from "./files.ts";
 import { readInputs, type Model, type Opens } from "./models.ts";
 import { attempt, type Result } from "./report.ts";
@@ -75,8 +75,8 @@ async function modelJob(source: string, file: string, work: string): Promise<Job
     const reports: string[] = [];
     const model = (await opens.fromPretrained(folder, { dtype: "f32", onReport: (r) => reports.push(r) })) as Model;
     const values = await scope(() => {
-      const out = noGrad(() => model.forward(inputs));
-      return valuesOf((out.logits ?? out.last_hidden_state)!);
+      const out = noGrad(() => model.forward(inputs)) as Partial<Record<string, Tensor>>;
+      return valuesOf((out["logits"] ?? out["prediction_logits"] ?? out["start_logits"] ?? out["last_hidden_state"])!);
     });
     if (folder === source) await model.savePretrained(join(work, "ours"));
     model.dispose();

@@ -13,12 +13,14 @@ import transformers
 
 def open_model(job):
     cls = getattr(transformers, job["class"])
-    model, info = cls.from_pretrained(job["model"], output_loading_info=True, dtype=torch.float32)
+    # "eager" computes padded queries as we do; other implementations leave those undefined that have no key in their window.
+    options = {"dtype": torch.float32, "attn_implementation": "eager"}
+    model, info = cls.from_pretrained(job["model"], output_loading_info=True, **options)
     inputs = {name: torch.tensor(values) for name, values in job["inputs"].items()}
     with torch.no_grad():
         out = model.eval()(**inputs)
     model.save_pretrained(job["save"])
-    y = out["logits"] if "logits" in out else out["last_hidden_state"]
+    y = next(out[name] for name in ("logits", "prediction_logits", "start_logits", "last_hidden_state") if name in out)
     keys = {name: sorted(info[name]) for name in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     return {"keys": keys, "shape": list(y.shape), "data": y.flatten().tolist()}
 
