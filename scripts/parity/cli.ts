@@ -10,6 +10,7 @@ import { models } from "./models.ts";
 import { optim } from "./optim.ts";
 import { taskRuns } from "./task-runs.ts";
 import { tasks } from "./tasks.ts";
+import { tokenizers } from "./tokenizers.ts";
 import { train } from "./train.ts";
 import { idOf, statusOf, toJson, toText, type Result } from "./report.ts";
 
@@ -23,7 +24,7 @@ Transformers and scikit-learn computed. Prints a table per group; exits 1 if a c
   --python       save every model too, and let Python's Transformers open it (GPUGRAD_PYTHON, or python3)`;
 
 /** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
-const groups = { ops, optim, models, train, tasks, "task-runs": taskRuns, minilm };
+const groups = { ops, optim, models, tokenizers, train, tasks, "task-runs": taskRuns, minilm };
 
 async function main(): Promise<number> {
   let options: { reference?: string; only?: string; json?: string; python?: boolean; help?: boolean };

@@ -1,5 +1,5 @@
 import { check } from "@gpugrad/tensor";
-import { isWhiteSpace } from "./unicode.ts";
+import { isWhiteSpace, wordCharacters } from "./unicode.ts";
 
 /** A token that is found in the text as it is written, before words are split. */
 export interface AddedToken {
@@ -73,8 +73,7 @@ export function addedTokenFinder(
   };
 }
 
-/** `\w` of Rust's regular expressions. @see https://www.unicode.org/reports/tr18/#word */
-const wordCharacter = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+const wordCharacter = new RegExp(`^[${wordCharacters}]$`, "u");
 
 const wordBegins = (text: string, at: number): boolean =>
   at < text.length && wordCharacter.test(String.fromCodePoint(text.codePointAt(at)!));

@@ -1,7 +1,7 @@
 import { isObject, readJson, readText, type Folder, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
 import { openByName, type HubOptions } from "../opener.ts";
-import { bertTokens, contentOf, tokenizerOfVocabulary } from "./tokenizer-json.ts";
+import { contentOf, specialTokens, tokenizerOfVocabulary } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /**
@@ -60,7 +60,7 @@ async function readConfig(folder: Folder, json: Json | undefined): Promise<Json>
   const added = await readJson(folder, "added_tokens.json");
   if (!added) return config;
   const inJson = new Set(listOf(json?.["added_tokens"]).map(contentOf));
-  const named = ["bos_token", "eos_token", ...Object.keys(bertTokens)].map((name) => config[name]);
+  const named = specialTokens.map((name) => config[name]);
   const specials = new Set([...named, ...listOf(config[extra])].map(contentOf));
   config["added_tokens_decoder"] = Object.fromEntries(
     Object.entries(added)

@@ -43,9 +43,9 @@ export interface EncodingColumns {
   attention_mask: number[];
   special_tokens_mask: number[];
   /** Start and end of each token, one pair after the other. */
-  offsets: Int32Array | undefined;
+  offsets: Int32Array;
   /** −1 for none. */
-  words: Int32Array | undefined;
+  words: Int32Array;
   /** −1 for none. */
   sequences: Int8Array;
 }
@@ -61,8 +61,8 @@ export class Encoding {
   readonly special_tokens_mask: number[];
   /** Which text of the batch this is, or is a window of: Transformers' `overflow_to_sample_mapping`. */
   readonly sample: number;
-  readonly #offsets: Int32Array | undefined;
-  readonly #words: Int32Array | undefined;
+  readonly #offsets: Int32Array;
+  readonly #words: Int32Array;
   readonly #sequences: Int8Array;
 
   constructor(columns: EncodingColumns, sample = 0) {
@@ -91,7 +91,6 @@ export class Encoding {
 
   /** The word of each token: its place in the list of words that was given, or among those the tokenizer found; null for special tokens and padding. */
   word_ids(): (number | null)[] {
-    check(this.#words, "word_ids: this tokenizer does not keep them; BERT's does.");
     return Array.from(this.#words, (word) => (word < 0 ? null : word));
   }
 
@@ -102,7 +101,6 @@ export class Encoding {
 
   /** Where token `i` lies in its text, as {@link offsets} counts. */
   tokenToChars(i: number): [start: number, end: number] {
-    check(this.#offsets, "offsets: this tokenizer does not keep them; BERT's does.");
     return [this.#offsets[2 * i]!, this.#offsets[2 * i + 1]!];
   }
 

@@ -1,3 +1,15 @@
+import type { Json } from "@gpugrad/nn";
+import { addedTokenFinder, type AddedToken } from "./added-tokens.ts";
+import { AlignedText, joined } from "./aligned-text.ts";
+import { modelOf } from "./models/index.ts";
+import { normalizerOf } from "./normalizers/index.ts";
+import { marginsOf } from "./post-processor.ts";
+import { isSeparator } from "./pre-tokenizers/bert.ts";
+import { preTokenizerOf } from "./pre-tokenizers/index.ts";
+import { TimeBudget } from "./regular-expression.ts";
+import { cutsOf, Part, type Context, type Cuts, type Stage } from "./stage.ts";
+import { isChinese } from "./unicode.ts";
+
 /** Tokens of a text without special tokens around it; parallel arrays. */
 export interface Pieces {
   readonly ids: number[];
@@ -5,6 +17,8 @@ export interface Pieces {
   readonly offsets: number[];
   /** Which word of the text each token belongs to. */
   readonly words: number[];
+  /** How many spaces are at each end of a token, where offsets are to be trimmed; else empty. */
+  readonly margins: number[];
 }
 
 /**
@@ -13,3 +27,175 @@ export interface Pieces {
  * @param word The number of the word that the text is; left out, its words are counted from 0.
  */
 export type Tokenize = (text: string, pieces: Pieces, word?: number) => Generator<void>;
+
+/** UTF-16 units that go through the stages at a time, and somewhat more: up to where the text may be cut. */
+const stretchLength = 4096;
+
+/**
+ * The way from a text to its tokens that tokenizer.json describes: cut out added tokens → normalize → cut out added tokens that are looked for in
+ * normalized text → split into words → the model's tokens of each word. Each step keeps track of where its characters came from, as Hugging Face's
+ * Rust tokenizers do. The time is linear in the text, and a text that is stopped early is not read to its end.
+ *
+ * @throws {@link GpugradError} naming the first part that can't be
+ * @see https://github.com/huggingface/tokenizers/blob/main/tokenizers/src/tokenizer/mod.rs `encode_single_sequence`
+ */
+export function tokenizerPipeline(
+  json: Json & { added_tokens: readonly AddedToken[] },
+  vocab: ReadonlyMap<string, number>,
+  splitSpecialTokens: boolean,
+  marginsOfToken?: (id: number) => [leading: number, trailing: number],
+): Tokenize {
+  const normalizer = stageOf(json["normalizer"], "normalizer", normalizerOf);
+  const preTokenizer = stageOf(json["pre_tokenizer"], "pre_tokenizer", preTokenizerOf);
+  const model = modelOf(json["model"], vocab);
+  const isNormalized = (token: AddedToken) => token.normalized;
+  const rawTokens = addedTokenFinder(
+    json.added_tokens.filter((token) => !isNormalized(token)),
+    (content) => content,
+    splitSpecialTokens,
+  );
+  const normalizedTokens = addedTokenFinder(
+    json.added_tokens.filter(isNormalized),
+    (content) => {
+      const context = { isFirst: true, isLast: true, budget: new TimeBudget(content.length) };
+      return normalizer.run(new AlignedText(content, 0), context).text;
+    },
+    splitSpecialTokens,
+  );
+  const cuts = cutsOf(normalizer, preTokenizer);
+  // A token that is looked for in normalized text may reach over a cut, unless it consists of other things than words.
+  const wholeSections = json.added_tokens.some(
+    (token) =>
+      token.normalized && (token.rstrip || token.single_word || cuts === "separators" || /\p{L}/u.test(token.content)),
+  );
+
+  return function* (text, { ids, offsets, words, margins }, given) {
+    const budget = new TimeBudget(text.length);
+    // Two, since tokens may overlap: each goes forward.
+    const [startAt, endAt] = [codePointCursor(text), codePointCursor(text)];
+    let word = -1;
+    const nextWord = () => given ?? ++word;
+    const add = (id: number, start: number, end: number, number: number, written?: string) => {
+      ids.push(id);
+      offsets.push(start, end);
+      words.push(number);
+      if (marginsOfToken) margins.push(...(written === undefined ? marginsOfToken(id) : marginsOf(written)));
+    };
+
+    /** The tokens of a normalized part of the text. With `shift`, its code points are that far from its UTF-16 units. */
+    function* addTokens(normal: AlignedText, context: Context, shift: number | undefined) {
+      const placeStart = shift === undefined ? startAt : (unit: number) => unit + shift;
+      const placeEnd = shift === undefined ? endAt : placeStart;
+      for (const part of normalizedTokens(normal.text)) {
+        if (!part) {
+          yield;
+          continue;
+        }
+        if (part.token) {
+          const [start, end] = [normal.startOf(part.start), normal.endBefore(part.end)];
+          add(part.token.id, placeStart(start), placeEnd(end), nextWord(), normal.text.slice(part.start, part.end));
+          continue;
+        }
+        const isWhole = part.start === 0 && part.end === normal.text.length;
+        const section = isWhole ? normal : sliced(normal, part.start, part.end);
+        const bounds = section.text === "" ? [] : [0, section.text.length];
+        const splits = preTokenizer.run({ text: section, bounds }, context);
+        for (let i = 0; i < splits.bounds.length; i += 2) {
+          const [start, end] = [splits.bounds[i]!, splits.bounds[i + 1]!];
+          const tokens = model(splits.text.text.slice(start, end));
+          const number = nextWord();
+          for (let k = 0, from = start; k < tokens.ids.length; k++) {
+            if (tokens.starts) from = start + tokens.starts[k]!;
+            const to = start + tokens.ends[k]!;
+            add(tokens.ids[k]!, placeStart(splits.text.startOf(from)), placeEnd(splits.text.endBefore(to)), number);
+            from = to;
+          }
+          if (i % (2 * stretchLength) === 0 && i > 0) yield;
+        }
+      }
+    }
+
+    for (const section of rawTokens(text)) {
+      if (!section) {
+        yield;
+        continue;
+      }
+      if (section.token) {
+        const [start, end] = [startAt(section.start), endAt(section.end)];
+        add(section.token.id, start, end, nextWord(), text.slice(section.start, section.end));
+        yield;
+        continue;
+      }
+      let parts: AlignedText[] = [];
+      let hasPairs = false;
+      for (let at = section.start; at < section.end; yield) {
+        const end = cutAfter(text, at + stretchLength, section.end, cuts);
+        const part = text.slice(at, end);
+        const context = { isFirst: at === section.start, isLast: end === section.end, budget };
+        parts.push(normalizer.run(new AlignedText(part, at), context));
+        hasPairs ||= /[\ud800-\udbff]/.test(part);
+        at = end;
+        if (wholeSections && at < section.end) continue;
+        const whole = joined(parts);
+        yield* addTokens(
+          whole,
+          wholeSections ? { ...context, isFirst: true } : context,
+          hasPairs ? undefined : startAt(whole.origin) - whole.origin,
+        );
+        [parts, hasPairs] = [[], false];
+      }
+    }
+  };
+}
+
+/** The end of `text` or the first place from unit `from` on where it may be cut. */
+function cutAfter(text: string, from: number, end: number, cuts: Cuts): number {
+  if (cuts === "nowhere") return end;
+  const mayCut = cuts === "words" ? isBetweenWords : isBesideSeparator;
+  for (let at = from; at < end; at++) if (mayCut(text, at)) return at;
+  return end;
+}
+
+/** Whether unit `at` is a space between two letters. */
+const isBetweenWords = (text: string, at: number): boolean =>
+  text.charCodeAt(at) === 32 && /^\p{L} \p{L}$/u.test(text.slice(at - 1, at + 2));
+
+/** Whether unit `at` is a space, a punctuation mark, or behind an ideograph. */
+function isBesideSeparator(text: string, at: number): boolean {
+  const unit = text.charCodeAt(at);
+  if (unit < 0xa0) return unit >= 32 && unit < 127 && isSeparator(unit);
+  return isSeparator(unit) || isChinese(text.charCodeAt(at - 1));
+}
+
+function stageOf<T>(json: unknown, name: string, make: (part: Part) => Stage<T>): Stage<T> {
+  const isMissing = json === undefined || json === null;
+  return isMissing ? { run: (input) => input, allows: "separators" } : make(new Part(json, `tokenizer.json: ${name}`));
+}
+
+/** Units `start` to `end` of a text. */
+const sliced = (text: AlignedText, start: number, end: number): AlignedText =>
+  new AlignedText(
+    text.text.slice(start, end),
+    text.startOf(start),
+    text.starts && Array.prototype.slice.call(text.starts, start, end),
+    text.ends && Array.prototype.slice.call(text.ends, start, end),
+  );
+
+/** The code point that begins at a unit, counted from the unit that was asked for before. */
+function codePointCursor(text: string): (unit: number) => number {
+  let [at, codePoint] = [0, 0];
+  return (unit) => {
+    codePoint += unit >= at ? codePoints(text, at, unit) : -codePoints(text, unit, at);
+    at = unit;
+    return codePoint;
+  };
+}
+
+function codePoints(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let i = start; i < end; i++)
+    if (!(isLowSurrogate(text.charCodeAt(i)) && isHighSurrogate(text.charCodeAt(i - 1)))) count++;
+  return count;
+}
+const isHighSurrogate = (unit: number) => (unit & 0xfc00) === 0xd800;
+const isLowSurrogate = (unit: number) => (unit & 0xfc00) === 0xdc00;

@@ -1,14 +1,7 @@
 import { isObject, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
 import type { AddedToken } from "./added-tokens.ts";
-import type { BertPipeline, WordPieceModel } from "./aligned.ts";
-
-/** A place in the template that post-processing fills: a special token, the first or the second text. */
-export interface Slot {
-  text?: "A" | "B";
-  ids: number[];
-  type: number;
-}
+import { brief } from "./stage.ts";
 
 /** The names under which tokenizer_config.json lists special tokens, and what BERT calls them; in Transformers' order. */
 export const bertTokens = {
@@ -18,12 +11,12 @@ export const bertTokens = {
   cls_token: "[CLS]",
   mask_token: "[MASK]",
 };
-export type SpecialToken = keyof typeof bertTokens;
+export type SpecialToken = "bos_token" | "eos_token" | keyof typeof bertTokens;
+/** All of them, in Transformers' order. */
+export const specialTokens = ["bos_token", "eos_token", ...Object.keys(bertTokens)] as SpecialToken[];
 
 /** Ids end up in arrays of 32-bit integers. */
 const maxId = 2 ** 31 - 1;
-/** Splitting a word takes time that grows with the square of its length. */
-const maxWordLength = 1000;
 
 /** What a special token is written as: a string, or the `content` of a serialized AddedToken. */
 export const contentOf = (token: unknown): string | undefined =>
@@ -39,12 +32,15 @@ export const contentOf = (token: unknown): string | undefined =>
  *
  * @throws {@link GpugradError} naming the first part that can't be
  */
-export function completeTokenizer(json: Json, config: Json): Json & { added_tokens: AddedToken[] } {
+export function completeTokenizer(
+  json: Json,
+  config: Json,
+): { complete: Json & { added_tokens: AddedToken[] }; vocabulary: Map<string, number> } {
   const where = "tokenizer.json";
   check(isObject(json["model"]), `${where}: model: expected an object. Is it a tokenizer of Hugging Face?`);
   const vocabulary = vocabularyOf(json["model"], where);
   const normalized = withNormalizer(json, config);
-  return { ...normalized, added_tokens: addedTokens(normalized, config, vocabulary) };
+  return { complete: { ...normalized, added_tokens: addedTokens(normalized, config, vocabulary) }, vocabulary };
 }
 
 /** Ids by token; of a list, the places. */
@@ -62,9 +58,8 @@ function vocabularyOf(model: Json, where: string): Map<string, number> {
   return new Map(entries as [string, number][]);
 }
 
-const isId = (value: unknown): value is number =>
+export const isId = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maxId;
-const brief = (value: unknown): string => (isObject(value) ? "an object" : String(JSON.stringify(value)).slice(0, 60));
 
 /** tokenizer_config.json's settings of the normalizer come before those of tokenizer.json. */
 function withNormalizer(json: Json, config: Json): Json {
@@ -144,9 +139,11 @@ function namedTokens(config: Json, isBert: boolean): (readonly [name: string, to
   const names = Object.keys(config).filter(
     (key) => key.endsWith("_token") && (typeof config[key] === "string" || isObject(config[key])),
   );
-  const first = ["bos_token", "eos_token", ...Object.keys(bertTokens)];
-  const all = new Set([...first.filter((name) => names.includes(name) || (isBert && name in bertTokens)), ...names]);
-  return [...all].map((name) => [name, config[name] ?? bertTokens[name as SpecialToken]]);
+  const first = specialTokens.filter((name) => names.includes(name) || (isBert && name in bertTokens));
+  return [...new Set<string>([...first, ...names])].map((name) => [
+    name,
+    config[name] ?? (bertTokens as Record<string, string>)[name],
+  ]);
 }
 
 /** A token as files write it. With `special` it may be a string, and is special where the file doesn't say. */
@@ -168,116 +165,6 @@ function readToken(entry: unknown, where: string, special = false): Omit<AddedTo
     normalized: flag("normalized", !isSpecial),
     special: isSpecial,
   };
-}
-
-/** BERT's pipeline, whose tokens have offsets; undefined when tokenizer.json describes another one. */
-export function bertPipeline(json: Json & { added_tokens: AddedToken[] }, config: Json): BertPipeline | undefined {
-  const type = (part: unknown) => (isObject(part) ? part["type"] : undefined);
-  const model = json["model"] as Json;
-  const isWordPiece =
-    model["type"] === "WordPiece" || (model["type"] === undefined && "max_input_chars_per_word" in model);
-  if (
-    type(json["normalizer"]) !== "BertNormalizer" ||
-    type(json["pre_tokenizer"]) !== "BertPreTokenizer" ||
-    !isWordPiece
-  )
-    return undefined;
-  const {
-    unk_token = "[UNK]",
-    continuing_subword_prefix: prefix = "##",
-    max_input_chars_per_word: maxLength = 100,
-  } = model as Partial<Record<keyof WordPieceModel, unknown>>;
-  check(
-    typeof unk_token === "string" && typeof prefix === "string",
-    "tokenizer.json: model.unk_token, model.continuing_subword_prefix: expected strings.",
-  );
-  check(
-    Number.isInteger(maxLength) && (maxLength as number) > 0 && (maxLength as number) <= maxWordLength,
-    () =>
-      `tokenizer.json: model.max_input_chars_per_word: ${brief(maxLength)} is not an integer from 1 to ${maxWordLength}.`,
-  );
-  return {
-    normalizer: json["normalizer"] as BertPipeline["normalizer"],
-    addedTokens: json.added_tokens,
-    splitSpecialTokens: config["split_special_tokens"] === true,
-    model: {
-      vocab: model["vocab"] as WordPieceModel["vocab"],
-      unk_token,
-      continuing_subword_prefix: prefix,
-      max_input_chars_per_word: maxLength as number,
-    },
-  };
-}
-
-/** The templates of the post-processor, for one text and for two. */
-export function templatesOf(processor: unknown, idOf: (token: string) => number): [Slot[], Slot[]] {
-  const where = "tokenizer.json: post_processor";
-  const text = (name: "A" | "B", type: number): Slot => ({ text: name, ids: [], type });
-  const special = (token: string, type: number): Slot => ({ ids: [idOf(token)], type });
-  if (!isObject(processor)) return [[text("A", 0)], [text("A", 0), text("B", 1)]];
-  switch (processor["type"]) {
-    case "TemplateProcessing": {
-      const tokens = isObject(processor["special_tokens"]) ? processor["special_tokens"] : {};
-      const slot = (item: unknown): Slot => {
-        const [[kind, value] = []] = isObject(item) ? Object.entries(item) : [];
-        const { id, type_id: type = 0 } = isObject(value) ? value : {};
-        check(
-          (kind === "Sequence" ? id === "A" || id === "B" : kind === "SpecialToken" && typeof id === "string") &&
-            isId(type),
-          () => `${where}: ${JSON.stringify(item)?.slice(0, 60)} is neither a Sequence A or B nor a SpecialToken.`,
-        );
-        if (kind === "Sequence") return text(id as "A" | "B", type);
-        const token = Object.hasOwn(tokens, id as string) ? tokens[id as string] : undefined;
-        const ids = isObject(token) ? token["ids"] : [idOf(id as string)];
-        check(
-          Array.isArray(ids) && ids.every(isId),
-          () => `${where}: special_tokens: "${String(id)}" has no list of ids.`,
-        );
-        return { ids, type };
-      };
-      return (["single", "pair"] as const).map((name) => {
-        const items = processor[name];
-        check(Array.isArray(items), () => `${where}: ${name}: expected a list.`);
-        const slots = items.map(slot);
-        check(
-          name === "pair" || slots.every((filled) => filled.text !== "B"),
-          () => `${where}: single: names Sequence B, but there is only one text.`,
-        );
-        return slots;
-      }) as [Slot[], Slot[]];
-    }
-    case "Sequence": {
-      // ByteLevel only trims offsets, which are not kept for such tokenizers.
-      const list = processor["processors"];
-      check(Array.isArray(list), () => `${where}: processors: expected a list.`);
-      const [template, ...others] = list.filter((part) => !isObject(part) || part["type"] !== "ByteLevel") as unknown[];
-      check(
-        others.length === 0,
-        () => `${where}: processors: more than one that adds special tokens is not supported.`,
-      );
-      return templatesOf(template, idOf);
-    }
-    case "BertProcessing":
-    case "RobertaProcessing": {
-      const [sep, cls] = ["sep", "cls"].map((name) => {
-        const pair = processor[name];
-        check(
-          Array.isArray(pair) && typeof pair[0] === "string",
-          () => `${where}: ${name}: expected a token and its id.`,
-        );
-        return pair[0];
-      }) as [string, string];
-      const roberta = processor["type"] === "RobertaProcessing"; // two separators between the texts, and one type
-      const between = roberta ? [special(sep, 0), special(sep, 0)] : [special(sep, 0)];
-      const second = roberta ? 0 : 1;
-      return [
-        [special(cls, 0), text("A", 0), special(sep, 0)],
-        [special(cls, 0), text("A", 0), ...between, text("B", second), special(sep, second)],
-      ];
-    }
-    default:
-      return [[text("A", 0)], [text("A", 0), text("B", 1)]];
-  }
 }
 
 /** tokenizer.json of a BERT that has only a vocabulary. */

@@ -1,6 +1,6 @@
 import { writeFileAside, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
-import { alignedBert } from "./aligned.ts";
+import { closeGaps, tokensToString } from "./decoders.ts";
 import {
   Encoding,
   fullEncodeOptions,
@@ -11,18 +11,10 @@ import {
   type TokenizerInput,
 } from "./encoding.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
-import type { Pieces, Tokenize } from "./pipeline.ts";
-import {
-  bertPipeline,
-  bertTokens,
-  completeTokenizer,
-  contentOf,
-  templatesOf,
-  type Slot,
-  type SpecialToken,
-} from "./tokenizer-json.ts";
-import { LibraryTokenizer } from "./tokenizer-library.ts";
-import { tokensToString, type TokensToString } from "./tokens-to-string.ts";
+import { modelType } from "./models/index.ts";
+import { tokenizerPipeline, type Pieces, type Tokenize } from "./pipeline.ts";
+import { marginsOf, postProcessorOf, trimOffsets, type PostProcessor, type Slot } from "./post-processor.ts";
+import { bertTokens, completeTokenizer, contentOf, specialTokens, type SpecialToken } from "./tokenizer-json.ts";
 import { truncatedPieces } from "./truncation.ts";
 
 /** Transformers writes 10³⁰ where a tokenizer has no limit. */
@@ -30,12 +22,7 @@ const noLimit = 1e18;
 /** How long {@link Tokenizer.encodeBatchAsync} works at a time. */
 const sliceMilliseconds = 8;
 
-/**
- * Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files.
- *
- * `@huggingface/tokenizers` does vocabularies, decoding and other models' pipelines; BERT's own way from text to tokens is
- * ours, because it keeps offsets and follows the Rust library in the places where the JavaScript one does not.
- */
+/** Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files. */
 export class Tokenizer {
   /** Longest input of the model, in tokens; Infinity when tokenizer_config.json has none. */
   readonly modelMaxLength: number;
@@ -43,15 +30,14 @@ export class Tokenizer {
   readonly truncationSide: "left" | "right";
   readonly #json: Json;
   readonly #config: Json;
-  readonly #library: LibraryTokenizer;
   readonly #tokenize: Tokenize;
-  readonly #hasOffsets: boolean;
+  readonly #tokensToString: (tokens: readonly string[]) => string;
+  readonly #ids: ReadonlyMap<string, number>;
+  readonly #tokens: ReadonlyMap<number, string>;
   readonly #special: Readonly<Record<SpecialToken, string | undefined>>;
   /** Ids that decoding may leave out. */
   readonly #specialIds: ReadonlySet<number>;
-  readonly #tokensToString: TokensToString;
-  readonly #single: Slot[];
-  readonly #pair: Slot[];
+  readonly #postProcessor: PostProcessor;
 
   /**
    * From the contents of tokenizer.json and tokenizer_config.json.
@@ -59,30 +45,41 @@ export class Tokenizer {
    * @throws {@link GpugradError} when they do not fit, naming the first part that can't be.
    */
   constructor(json: Json, config: Json = {}) {
-    const complete = completeTokenizer(json, config);
+    const { complete, vocabulary } = completeTokenizer(json, config);
     this.#config = config;
     this.#json = complete;
     this.modelMaxLength = limitOf(config);
     this.paddingSide = sideOf(config, "padding_side");
     this.truncationSide = sideOf(config, "truncation_side");
-    this.#library = new LibraryTokenizer(complete, config);
-    const pipeline = bertPipeline(complete, config);
-    this.#hasOffsets = pipeline !== undefined;
-    this.#tokenize = pipeline ? alignedBert(pipeline) : (text, pieces) => this.#library.tokenize(text, pieces);
+    const added = complete.added_tokens;
+    this.#ids = new Map([...vocabulary, ...added.map(({ content, id }) => [content, id] as const)]);
+    this.#tokens = new Map([...this.#ids].map(([token, id]) => [id, token]));
     this.#special = Object.fromEntries(
-      Object.entries(bertTokens).map(([name, usual]) => {
-        const token = contentOf(config[name]) ?? usual;
-        return [name, this.tokenToId(token) === undefined ? undefined : token];
+      specialTokens.map((name) => {
+        const token = contentOf(config[name]) ?? (bertTokens as Partial<Record<SpecialToken, string>>)[name];
+        return [name, token !== undefined && this.#ids.has(token) ? token : undefined];
       }),
     ) as Record<SpecialToken, string | undefined>;
-    this.#specialIds = new Set(complete.added_tokens.filter(({ special }) => special).map(({ id }) => id));
-    this.#tokensToString = tokensToString(complete["decoder"] as Json | null | undefined);
-    [this.#single, this.#pair] = templatesOf(complete["post_processor"], (token) => this.#idOf(token));
+    this.#specialIds = new Set(added.filter(({ special }) => special).map(({ id }) => id));
+    this.#postProcessor = postProcessorOf(complete["post_processor"], (token) => this.#idOf(token));
+    const margins = new Map<number, [number, number]>();
+    const marginsOfToken = (id: number) => {
+      const known = margins.get(id) ?? marginsOf(this.#tokens.get(id)!);
+      margins.set(id, known);
+      return known;
+    };
+    this.#tokenize = tokenizerPipeline(
+      complete,
+      vocabulary,
+      config["split_special_tokens"] === true,
+      this.#postProcessor.trim && marginsOfToken,
+    );
+    this.#tokensToString = tokensToString(complete["decoder"]);
   }
 
   /** Number of tokens, added ones included. */
   get vocabSize(): number {
-    return this.#library.vocabSize;
+    return this.#ids.size;
   }
   get padToken(): string | undefined {
     return this.#special.pad_token;
@@ -98,6 +95,18 @@ export class Tokenizer {
   }
   get unkToken(): string | undefined {
     return this.#special.unk_token;
+  }
+  get bosToken(): string | undefined {
+    return this.#special.bos_token;
+  }
+  get eosToken(): string | undefined {
+    return this.#special.eos_token;
+  }
+  get bosTokenId(): number | undefined {
+    return this.#specialId("bos_token");
+  }
+  get eosTokenId(): number | undefined {
+    return this.#specialId("eos_token");
   }
   get padTokenId(): number | undefined {
     return this.#specialId("pad_token");
@@ -116,10 +125,10 @@ export class Tokenizer {
   }
 
   tokenToId(token: string): number | undefined {
-    return this.#library.tokenToId(token);
+    return this.#ids.get(token);
   }
   idToToken(id: number): string | undefined {
-    return this.#library.idToToken(id);
+    return this.#tokens.get(id);
   }
 
   /** The text that tokens stand for, however they came together. */
@@ -200,12 +209,9 @@ export class Tokenizer {
       for (const row of yield* this.#rowsOf(text, second, options)) rows.push({ ...row, sample });
     }
 
-    const length = options.padding
-      ? paddedLength(
-          rows.map((row) => row.length),
-          { ...options, padding: options.padding },
-        )
-      : 0;
+    // With max_length, longer rows keep their length and are not rounded up.
+    const lengths = options.padding === "longest" ? rows.map((row) => row.length) : [];
+    const length = options.padding ? paddedLength(lengths, { ...options, padding: options.padding }) : 0;
     const encodings = [];
     for (const row of rows) {
       encodings.push(this.#fill(row, Math.max(row.length, length), options.paddingSide));
@@ -221,7 +227,9 @@ export class Tokenizer {
     options: FullEncodeOptions,
   ): Generator<void, Omit<Row, "sample">[]> {
     const { addSpecialTokens, maxLength, truncation: strategy, stride, truncationSide: side } = options;
-    const template = (second === undefined ? this.#single : this.#pair).filter((slot) => addSpecialTokens || slot.text);
+    const template = this.#postProcessor[second === undefined ? "single" : "pair"].filter(
+      (slot) => addSpecialTokens || slot.text,
+    );
     const room = maxLength - template.reduce((sum, slot) => sum + slot.ids.length, 0);
     const [a, b] = yield* truncatedPieces(
       [first, second],
@@ -261,15 +269,17 @@ export class Tokenizer {
     ids: ArrayLike<number>,
     options: { skipSpecialTokens?: boolean; cleanUpTokenizationSpaces?: boolean } = {},
   ): string {
-    const {
-      skipSpecialTokens = false,
-      cleanUpTokenizationSpaces = this.#config["clean_up_tokenization_spaces"] === true,
-    } = options;
-    const shown = Array.from(ids).filter(
-      (id) => this.idToToken(id) !== undefined && !(skipSpecialTokens && this.#specialIds.has(id)),
+    const { skipSpecialTokens = false, cleanUpTokenizationSpaces = this.#cleansUp() } = options;
+    const shown = Array.from(ids).flatMap((id) =>
+      skipSpecialTokens && this.#specialIds.has(id) ? [] : (this.#tokens.get(id) ?? []),
     );
-    if (shown.length === 0) return "";
-    return this.#library.decode(shown, cleanUpTokenizationSpaces);
+    const text = this.convertTokensToString(shown);
+    return cleanUpTokenizationSpaces ? closeGaps(text) : text;
+  }
+
+  /** What tokenizer_config.json says; as in Transformers, not for BPE, whose tokens have their spaces. */
+  #cleansUp(): boolean {
+    return this.#config["clean_up_tokenization_spaces"] === true && modelType(this.#json["model"] as Json) !== "BPE";
   }
 
   batchDecode(
@@ -315,8 +325,8 @@ export class Tokenizer {
       token_type_ids: [],
       attention_mask: [],
       special_tokens_mask: [],
-      offsets: this.#hasOffsets ? new Int32Array(2 * length) : undefined,
-      words: this.#hasOffsets ? new Int32Array(length).fill(-1) : undefined,
+      offsets: new Int32Array(2 * length),
+      words: new Int32Array(length).fill(-1),
       sequences: new Int8Array(length).fill(-1),
     };
     const push = (id: number, type: number, attention: number, special: number) => {
@@ -331,10 +341,11 @@ export class Tokenizer {
       for (let i = used; i < length; i++) push(id, 0, 0, 1);
     };
     if (paddingSide === "left") pad();
-    for (const { text, ids, type, offsets = [], words = [] } of parts) {
+    const { trim } = this.#postProcessor;
+    for (const { text, ids, type, offsets = [], words = [], margins = [] } of parts) {
       const start = columns.input_ids.length;
-      columns.offsets?.set(offsets, 2 * start);
-      columns.words?.set(words, start);
+      columns.offsets.set(trim ? trimOffsets(offsets, margins, trim) : offsets, 2 * start);
+      columns.words.set(words, start);
       if (text) columns.sequences.fill(text === "A" ? 0 : 1, start, start + ids.length);
       for (const id of ids) push(id, type, 1, text ? 0 : 1);
     }

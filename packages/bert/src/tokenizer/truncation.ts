@@ -52,7 +52,7 @@ export function* truncatedPieces(
 }
 
 function reading(text: TokenizerInput, tokenize: Tokenize): Reading {
-  const pieces: Pieces = { ids: [], offsets: [], words: [] };
+  const pieces: Pieces = { ids: [], offsets: [], words: [], margins: [] };
   const parts = typeof text === "string" ? tokenize(text, pieces) : ofWords(text, pieces);
   function* ofWords(words: readonly string[], pieces: Pieces) {
     for (const [i, word] of words.entries()) yield* tokenize(word, pieces, i);
@@ -131,8 +131,9 @@ function windows(pieces: Pieces, length: number, { side, stride, overflow }: Tru
   return found;
 }
 
-const slice = ({ ids, offsets, words }: Pieces, start: number, end: number): Pieces => ({
+const slice = ({ ids, offsets, words, margins }: Pieces, start: number, end: number): Pieces => ({
   ids: ids.slice(start, end),
   offsets: offsets.slice(2 * start, 2 * end),
   words: words.slice(start, end),
+  margins: margins.slice(2 * start, 2 * end),
 });

@@ -41,6 +41,11 @@ export const isWhiteSpace = matcher(String.raw`\p{White_Space}`);
 export const isMark = matcher(String.raw`(?![${newerMarks}])[\p{Mn}\u1734\u{1171e}]`);
 /** U+166D and U+111C9 were punctuation in Unicode 9; all ASCII symbols count as punctuation. */
 export const isPunctuation = matcher(String.raw`(?![${newerPunctuation}])[\p{P}$+<=>^\x60|~\u166d\u{111c9}]`);
+/** Marks of any kind, which StripAccents takes away. */
+export const isCombining = matcher(String.raw`(?![${newerMarks}])\p{M}`);
+export const isNewerMark = matcher(`[${newerMarks}]`);
+/** The characters of `\w` in Rust's regular expressions. @see https://www.unicode.org/reports/tr18/#word */
+export const wordCharacters = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
 /** Characters whose canonical decomposition is newer than the tables: left whole. */
 export const staysWhole = matcher(`[${newerDecompositions}]`);
 

@@ -1,4 +1,4 @@
-import { tokensToString } from "../../../../bert/src/tokenizer/tokens-to-string.ts";
+import { tokensToString } from "../../../../bert/src/tokenizer/decoders.ts";
 import { expect, test } from "vitest";
 import fixture from "../../../test/fixtures/tasks.json" with { type: "json" };
 import { AGGREGATION_STRATEGIES, entitiesInText, type TokenWindow } from "./entities-in-text.ts";

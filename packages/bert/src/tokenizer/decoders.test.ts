@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { tokensToString } from "./tokens-to-string.ts";
+import { tokensToString } from "./decoders.ts";
 
 // Expected values: tokenizers 0.23.3, decoders.WordPiece(), ByteLevel(), Metaspace().
 
