@@ -49,6 +49,7 @@ export interface ModelClass<M extends PreTrainedModel, C extends PretrainedConfi
   readonly Config: ConfigClass<C>;
   readonly architecture: string;
   readonly baseModelPrefix: string;
+  readonly ignoredKeys?: RegExp | undefined;
 }
 
 /** The configuration that a model has. */
@@ -65,6 +66,8 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
   static readonly architecture: string = "";
   /** The property by which a family's heads hold the model without a head: the prefix of its keys. */
   static readonly baseModelPrefix: string = "";
+  /** Keys of checkpoints that the load report leaves out where the model has no place for them. */
+  static readonly ignoredKeys: RegExp | undefined = undefined;
 
   readonly config: C;
   /** What it was opened from: a repository of the Hub, or a folder; undefined for a model made from a configuration alone. */
@@ -140,6 +143,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
         prefix: this.baseModelPrefix,
         isBase: !(this.baseModelPrefix in model),
         tied: model.tiedKeys(),
+        ignored: this.ignoredKeys,
       });
       const report = formatLoadReport(plan, { architecture: this.architecture, from: folder.name });
       if (plan.mismatched.length > 0 && !ignoreMismatchedSizes) {

@@ -25,6 +25,7 @@ const buffers = /(^|\.)embeddings\.(position_ids|token_type_ids)$/;
  * @param prefix Under which the family's models with a head hold their base model.
  * @param isBase Whether the model is the base model itself.
  * @param tied Groups of keys that stand for one parameter.
+ * @param ignored Keys of the file that are no surprise where the model has no place for them.
  */
 export function planLoad({
   expected,
@@ -32,12 +33,14 @@ export function planLoad({
   prefix,
   isBase = false,
   tied = [],
+  ignored,
 }: {
   expected: Shapes;
   found: Shapes;
   prefix: string;
   isBase?: boolean;
   tied?: readonly (readonly string[])[];
+  ignored?: RegExp | undefined;
 }): LoadPlan {
   const modelKeyOf = (key: string): string | undefined => {
     const other = !isBase ? `${prefix}.${key}` : key.startsWith(`${prefix}.`) ? key.slice(prefix.length + 1) : key;
@@ -50,7 +53,7 @@ export function planLoad({
     const key = fileKey.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
     const modelKey = modelKeyOf(key);
     if (modelKey === undefined) {
-      if (!buffers.test(key)) unexpected.push(key);
+      if (!buffers.test(key) && !ignored?.test(key)) unexpected.push(key);
     } else if (!fileKeys.has(modelKey) || key === modelKey) fileKeys.set(modelKey, fileKey);
   }
 

@@ -27,6 +27,12 @@ describe("planLoad", () => {
     expect(base.unexpected).toEqual(["head.weight", "roberta.LayerNorm.weight"]);
   });
 
+  it("does not report keys that a family ignores, and takes them where the model has them", () => {
+    const given = { found: shapes({ "a.table": [2], "a.x": [2] }), prefix: "a", ignored: /table/ };
+    expect(planLoad({ ...given, expected: shapes({ "a.w": [1] }) }).unexpected).toEqual(["a.x"]);
+    expect([...planLoad({ ...given, expected: shapes({ "a.table": [2] }) }).assignments]).toEqual([["a.table", "a.table"]]); // prettier-ignore
+  });
+
   it("takes a tied parameter from whichever key the file has", () => {
     const tied = [["a.weight", "b.weight"]];
     const both = shapes({ "a.weight": [2], "b.weight": [2] });

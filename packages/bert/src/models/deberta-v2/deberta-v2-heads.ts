@@ -101,6 +101,7 @@ export class DebertaV2ForMultipleChoice extends DebertaV2PreTrainedModel {
 /** DeBERTa that guesses masked words, with one of two heads: see the configuration's `legacy`. */
 export class DebertaV2ForMaskedLM extends DebertaV2PreTrainedModel {
   static override readonly architecture = "DebertaV2ForMaskedLM";
+  static override readonly ignoredKeys = /position_embeddings|mask_predictions/;
   readonly deberta: DebertaV2Model;
   readonly cls?: LegacyMLMHead;
   readonly lm_predictions?: MLMHead;

@@ -10,6 +10,7 @@ import { Encoder } from "./encoder.ts";
 export abstract class DebertaV2PreTrainedModel extends PreTrainedModel<DebertaV2Config> {
   static override readonly Config = DebertaV2Config;
   static override readonly baseModelPrefix = "deberta";
+  static override readonly ignoredKeys: RegExp = /position_embeddings/;
 }
 
 /**

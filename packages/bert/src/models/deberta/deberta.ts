@@ -21,6 +21,7 @@ export function encode(
 export abstract class DebertaPreTrainedModel extends PreTrainedModel<DebertaConfig> {
   static override readonly Config = DebertaConfig;
   static override readonly baseModelPrefix = "deberta";
+  static override readonly ignoredKeys: RegExp = /position_embeddings/;
 }
 
 /**
