@@ -21,7 +21,7 @@ function command(name: string, description: string, load: () => Promise<(args: s
     });
 }
 
-command("doctor", "look at Node, drivers and adapter; --fix fixes what is missing", async () => {
+command("doctor", "check Node, drivers and adapter; --fix fixes what is missing", async () => {
   return (await import("./commands/doctor.ts")).doctor;
 });
 command("train", "fine-tune a model on any dataset", async () => {

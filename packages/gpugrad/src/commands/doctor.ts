@@ -31,7 +31,7 @@ interface Report {
 /** `gpugrad doctor`: what this machine offers, what each missing thing costs, and the command that fixes it. */
 export function doctor(args: string[]): Promise<number> {
   const command = new Command("gpugrad doctor")
-    .description("Looks at Node, drivers and adapter. Exit code 0 when gpugrad can compute here, 1 when it can't.")
+    .description("Checks Node, drivers and adapter. Exit code 0 when gpugrad can compute here, 1 when it can't.")
     .option(
       "--fix",
       "install Mesa's lavapipe, the fast driver for the CPU, where there is no GPU (Debian, Ubuntu; as root)",
@@ -190,7 +190,7 @@ async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {
   };
   if (!right)
     Object.assign(computes, {
-      cost: "this driver computes wrongly",
+      cost: "this driver computes wrong results",
       fix: "update it, or set GPUGRAD_ADAPTER to another adapter",
     });
 
@@ -207,7 +207,7 @@ async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {
     { name: "adapter", ok: true, required: true, found: `${adapter.description} (found as: ${adapter.via})` },
     speed,
     computes,
-    feature("shader-f16", "half precision", "f16 tensors can't be computed with, only stored"),
+    feature("shader-f16", "half precision", "f16 tensors can be stored, but not computed with"),
     feature("subgroups", `${adapter.subgroupSize.join("–")} lanes`, "slower matmul and reductions"),
     matrixUnits(adapter),
     feature("timestamp-query", "kernels can be timed", "the profiler has no times per kernel"),

@@ -24,7 +24,7 @@ export function predict(args: string[]): Promise<number> {
     )
     .option("--top-k <n>", "the best n classes of each text, or all", topK)
     .addOption(
-      new Option("--function-to-apply <name>", "what turns logits into scores; default goes by the model's task")
+      new Option("--function-to-apply <name>", "what turns logits into scores (default: by the model's task)")
         .choices(SCORE_FUNCTIONS)
         .default("default"),
     )

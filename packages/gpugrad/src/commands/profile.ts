@@ -138,7 +138,7 @@ interface Row {
   ms: number;
   /** Of the time of all kernels. */
   share: number;
-  /** As if every buffer were touched once. */
+  /** As if every buffer were read or written once. */
   gbs: number | null;
   /** Of products. */
   gflops: number | null;

@@ -21,8 +21,8 @@ export function serve(args: string[]): Promise<number> {
   const command = new Command("gpugrad serve")
     .description(
       'Answers POST /predict {"inputs": "a text" or ["…", "…"], "parameters": {"top_k": 1}} with the classes and scores of each input, and ' +
-        "computes requests that come together together. GET /health, GET /metrics (Prometheus). Ctrl-C or SIGTERM finishes what was " +
-        "accepted, then ends. Anyone who reaches the address may ask: there are no passwords. Web pages of other sites may not.",
+        "computes requests that arrive together as one batch. GET /health, GET /metrics (Prometheus). Ctrl-C or SIGTERM finishes what was " +
+        "accepted, then ends. Anyone who can reach the address can use it: there is no authentication. Web pages of other sites are refused.",
     )
     .argument("<model>", "a folder or a hub id")
     .option("--host <address>", "the address to listen on; 0.0.0.0 for other machines, too", "127.0.0.1")
@@ -46,7 +46,7 @@ export function serve(args: string[]): Promise<number> {
     )
     .option(
       "--cors-origin <origins>",
-      "sites whose pages may ask, such as https://example.com, separated by commas; others are refused with 403; * for any",
+      "sites whose pages may send requests, such as https://example.com, separated by commas; others are refused with 403; * for any",
       names,
       [],
     )
@@ -55,7 +55,7 @@ export function serve(args: string[]): Promise<number> {
   return runCommand<Options>(command, args, async (options, [id]) => {
     if (options.maxClientBatchSize > options.maxQueueSize)
       command.error(
-        `error: --max-queue-size ${options.maxQueueSize} has no room for a request of --max-client-batch-size ${options.maxClientBatchSize} texts.`,
+        `error: --max-queue-size ${options.maxQueueSize} is too small for a request of --max-client-batch-size ${options.maxClientBatchSize} texts.`,
       );
     const stop = new AbortController();
     const stopListening = onStopSignal((signal) => stop.abort(new StoppedError(signal)));
@@ -99,6 +99,6 @@ export function serve(args: string[]): Promise<number> {
 function listenError(error: NodeJS.ErrnoException & { address?: string; port?: number }): never {
   if (error.code !== "EADDRINUSE") throw error;
   throw new GpugradError(
-    `serve: another program listens on ${error.address}:${error.port}. --port 0 takes any port that is free.`,
+    `serve: another program is listening on ${error.address}:${error.port}. --port 0 takes any port that is free.`,
   );
 }

@@ -56,10 +56,10 @@ export interface TrainPreset {
   addOptions?: (command: Command) => void;
 }
 
-/** What a command line asks for. */
+/** What a command line requests. */
 export interface TrainRequest<Extra extends object = object> {
   options: TrainOptions & Partial<Extra>;
-  /** How to train, whole. */
+  /** All training arguments. */
   args: TrainingArguments;
 }
 
@@ -86,7 +86,7 @@ const rowNumbers = (file: string): number[] => {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
   if (!Array.isArray(rows) || !rows.every((row) => Number.isInteger(row) && row >= 0)) {
-    throw new InvalidArgumentError("The file has to hold a JSON array of row numbers.");
+    throw new InvalidArgumentError("The file has to contain a JSON array of row numbers.");
   }
   return rows as number[];
 };
@@ -102,10 +102,10 @@ function commandOf(preset: TrainPreset): Command {
     .description(`${preset.description} In the names of options, \`_\` and \`-\` are the same.`)
     .allowExcessArguments(false)
     .exitOverride()
-    .option("--config <file>", "JSON or YAML file with any of these options; the command line comes before it")
-    .option("--dry-run", "print what would be done, and do nothing of it")
-    .option("--quiet", "print only what is out of the ordinary, and the end")
-    .option("--json", "JSON lines on stdout, and nothing else there")
+    .option("--config <file>", "JSON or YAML file with any of these options; the command line overrides it")
+    .option("--dry-run", "print what would be done, without doing it")
+    .option("--quiet", "print only warnings and the final results")
+    .option("--json", "print JSON lines on stdout, and nothing else")
     .optionsGroup("Model and data:")
     .option("--model <id>", "model: a hub id or a folder")
     .option("--dataset <id>", "dataset: a hub id, a folder, or a file, of which a tenth is held out")
@@ -118,22 +118,22 @@ function commandOf(preset: TrainPreset): Command {
     .option("--train-indices <file>", "JSON array of training rows, taken in that order", rowNumbers)
     .option("--eval-indices <file>", "JSON array of rows to evaluate, taken in that order", rowNumbers)
     .option("--from-scratch", "fresh weights: only the configuration and tokenizer of the model are used")
-    .option("--dropout <p>", "in place of the model's own", probability)
-    .option("--do-regression", "labels are numbers, and not classes; fractions are anyway")
+    .option("--dropout <p>", "dropout probability, in place of the model's own", probability)
+    .option("--do-regression", "labels are numbers, not classes (fractional labels always are)")
     .option(
       "--num-labels <n>",
       "classes of the model, where the data has fewer (default: those of the data)",
       wholeNumber(2),
     )
     .option("--ignore-mismatched-sizes", "initialize parameters where the model's files have other shapes")
-    .option("--init-classifier <file>", "safetensors with classifier.weight and classifier.bias to start from")
-    .option("--loss-trace <file>", "write step, loss, grad_norm, learning_rate and epoch, a JSON line a step")
+    .option("--init-classifier <file>", "safetensors file with the classifier.weight and classifier.bias to start from")
+    .option("--loss-trace <file>", "write step, loss, grad_norm, learning_rate and epoch, one JSON line per step")
     .option(
       "--early-stopping-patience <n>",
-      "stop once the metric of --metric_for_best_model (default: loss) has not become better for n evaluations in a row",
+      "stop once the metric of --metric_for_best_model (default: loss) has not improved for n evaluations in a row",
       wholeNumber(1),
     )
-    .option("--early-stopping-threshold <x>", "by how much it has to become better (default: 0)", nonNegative);
+    .option("--early-stopping-threshold <x>", "by how much it has to improve (default: 0)", nonNegative);
   preset.addOptions?.(command);
   for (const option of command.options) {
     const value = defaults[option.attributeName()];
@@ -178,7 +178,7 @@ function readConfig(file: string, preset: TrainPreset): Values {
   const text = readFileSync(file, "utf8");
   const config: unknown = extname(file) === ".json" ? JSON.parse(text) : parseYaml(text);
   if (typeof config !== "object" || config === null || Array.isArray(config))
-    throw new Error("it has to hold names with their values, such as learning_rate: 5e-5.");
+    throw new Error("it has to contain names with values, such as learning_rate: 5e-5.");
   const known = commandOf(preset).options.map((option) => snakeCase(option.attributeName()));
   for (const name of Object.keys(config)) {
     if (!known.includes(snakeCase(camelCase(name)))) throw new Error(`there is no ${name}.${optionHint(name, known)}`);
@@ -229,14 +229,14 @@ export function parseTrainOptions<Extra extends object = object>(
       file = undefined;
       given = { ...fromFile, ...given };
     }
-    if (given["dataset"] && given["trainFile"]) throw new Error("--dataset or --train_file, but not both.");
+    if (given["dataset"] && given["trainFile"])
+      throw new Error("--dataset and --train_file are given. Give one of the two.");
     const all: Values = { ...preset.defaults(given), ...given };
     if (given["trainFile"]) delete all["dataset"];
     const source = all["dataset"] ?? all["trainFile"];
     if (!preset.bringsTask?.(given)) {
-      if (typeof all["model"] !== "string") throw new Error("what to train is missing: --model ID_OR_FOLDER.");
-      if (typeof source !== "string")
-        throw new Error("what to train on is missing: --dataset ID or --train_file FILE.");
+      if (typeof all["model"] !== "string") throw new Error("no model: give --model ID_OR_FOLDER.");
+      if (typeof source !== "string") throw new Error("no data to train on: give --dataset ID or --train_file FILE.");
       all["outputDir"] ??= `output/${safeName(basename(source, extname(source)))}`;
     }
     if (all["earlyStoppingPatience"] !== undefined) {

@@ -143,7 +143,7 @@ describe("options", () => {
         ["--eval_strategy", "step"],
         /evalStrategy is step, but it has to be one of no, steps, epoch\. Did you mean steps\?/,
       ],
-      [["--load_best_model_at_end"], /evaluations and checkpoints come apart/],
+      [["--load_best_model_at_end"], /evaluations and checkpoints do not coincide/],
       [["--lr", "1"], /unknown option '--lr'. Did you mean --learning-rate\?/],
       [["--batch-size=4"], /Did you mean --per-device-train-batch-size\?/],
       [["--no_cuda"], /GPUGRAD_ADAPTER/],

@@ -51,7 +51,7 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ maxSteps: 0 }, /maxSteps is 0/],
   [
     { loadBestModelAtEnd: true, outputDir: "x", evalStrategy: "epoch" },
-    /evaluations and checkpoints come apart: evalStrategy is epoch, saveStrategy steps/,
+    /evaluations and checkpoints do not coincide: evalStrategy is epoch, saveStrategy steps/,
   ],
   [
     { loadBestModelAtEnd: true, outputDir: "x", evalStrategy: "steps", evalSteps: 3, saveSteps: 10 },

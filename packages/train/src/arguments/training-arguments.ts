@@ -112,7 +112,7 @@ export const TRAINING_ARGUMENTS = {
   optim: oneOf(
     ["adamw", "adamw_torch", "adamw_torch_fused", "sgd", "adafactor"],
     "adamw",
-    "optimizer; the adamw are all one",
+    "optimizer; all names with adamw mean the same",
   ),
   learningRate: number(5e-5, "rate after warm-up, from which the schedule starts"),
   weightDecay: number(0, "decoupled weight decay"),
@@ -162,10 +162,10 @@ export const TRAINING_ARGUMENTS = {
   metricForBestModel: text(
     "metric that says which model is best: loss, accuracy, f1 (the macro average), … (default: loss)",
   ),
-  greaterIsBetter: orNull(flag(true, "whether a greater metric is better (default: unless it ends in loss)")),
+  greaterIsBetter: orNull(flag(true, "whether a higher metric is better (default: unless it ends in loss)")),
 
-  seed: number(42, "for fresh weights, dropout and the order of rows", { whole: true }),
-  dataSeed: orNull(number(42, "for the order of rows (default: seed)", { whole: true })),
+  seed: number(42, "seed for fresh weights, dropout and the order of rows", { whole: true }),
+  dataSeed: orNull(number(42, "seed for the order of rows (default: seed)", { whole: true })),
   trainSamplingStrategy: oneOf(
     ["random", "sequential", "group_by_length"],
     "random",
@@ -279,7 +279,7 @@ function fillIn(args: TrainingArguments): TrainingArguments {
       refuse(
         "loadBestModelAtEnd",
         true,
-        `evaluations and checkpoints come apart: evalStrategy is ${evalStrategy}, saveStrategy ${saveStrategy}`,
+        `evaluations and checkpoints do not coincide: evalStrategy is ${evalStrategy}, saveStrategy ${saveStrategy}`,
       );
     const every = saveSteps / (evalSteps ?? args.loggingSteps);
     if (evalStrategy === "steps" && Math.abs(every - Math.round(every)) > 1e-6)

@@ -237,7 +237,7 @@ export const defaultFlow: TrainerCallback = {
 };
 
 /**
- * Stops when the metric of the best model has not become better, by more than `earlyStoppingThreshold`, for
+ * Stops when the metric of the best model has not improved, by more than `earlyStoppingThreshold`, for
  * `earlyStoppingPatience` evaluations in a row.
  * @see https://huggingface.co/docs/transformers/main_classes/callback#transformers.EarlyStoppingCallback
  */
