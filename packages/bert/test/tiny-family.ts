@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noGrad } from "@gpugrad/autograd";
-import { add, destroy, fromArray, init, mul, reshape, scope, sum, undisposed, type Tensor } from "@gpugrad/tensor";
+import { add, destroy, fromArray, init, mul, scope, sum, undisposed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openFile, SafetensorsFile } from "@gpugrad/nn";
 import { architectures, AutoModelForMaskedLM } from "../src/models/auto.ts";
@@ -15,6 +15,8 @@ interface Case {
   architecture: string;
   note: string;
   config: object;
+  /** config.json as Transformers writes it, without the version. */
+  config_json: Record<string, unknown>;
   inputs: ModelInputs;
   loss: number;
   outputs: Record<string, Sums>;
@@ -89,6 +91,14 @@ export function testFamily(name: string): void {
       for (const t of [loss, ...Object.values(out), ...hidden_states, ...attentions] as Tensor[]) t.dispose();
       expect(undisposed()).toBe(before);
     });
+
+    test("config.json is as Transformers writes it", () => {
+      for (const { architecture, config, config_json } of cases) {
+        const Config = architectures[architecture]!.Config;
+        const { transformers_version: _, ...written } = JSON.parse(String(new Config(config))) as Case["config_json"];
+        expect(written).toEqual(config_json);
+      }
+    });
   });
 
   test("a masked language model that was saved opens again, and its tied decoder is saved once", async () => {
@@ -120,14 +130,11 @@ const weightedSum = (outputs: readonly Tensor[]): Tensor =>
       sum(
         mul(
           y,
-          reshape(
-            fromArray(
-              Array.from({ length: y.size }, (_, i) => weightOf(i)),
-              [y.size],
-            ),
+          fromArray(
+            Array.from({ length: y.size }, (_, i) => weightOf(i)),
             y.shape,
           ),
         ),
       ),
-    )
+    ) // prettier-ignore
     .reduce((a, b) => add(a, b));

@@ -1,6 +1,6 @@
 import { activationNames } from "@gpugrad/nn";
 import { BertConfig } from "../bert/bert-config.ts";
-import { flag, nullable, oneOf, probability, size, withDefaults, type Fields, type ValuesOf } from "../fields.ts";
+import { flag, oneOf, probability, size, withDefaults, type Fields, type ValuesOf } from "../fields.ts";
 import type { ConfigValues } from "../pretrained-config.ts";
 
 const fields = {
@@ -11,7 +11,7 @@ const fields = {
   summary_type: oneOf("first", ["first", "last", "mean"]),
   /** Whether a dense layer follows. */
   summary_use_proj: flag(true),
-  summary_activation: { ...nullable(oneOf("gelu", activationNames)), initial: "gelu" },
+  summary_activation: oneOf("gelu", activationNames),
   summary_last_dropout: probability(0.1),
 } satisfies Fields;
 

@@ -88,7 +88,7 @@ class SequenceSummary extends Module {
     const { summary_type, summary_activation } = this.#config;
     const token = summary_type === "mean" ? mean(x, { dim: 1 }) : select(x, 1, summary_type === "first" ? 0 : -1);
     const projected = this.summary?.forward(token) ?? token;
-    return this.last_dropout.forward(activation(summary_activation ?? "linear")(projected));
+    return this.last_dropout.forward(activation(summary_activation)(projected));
   }
 }
 

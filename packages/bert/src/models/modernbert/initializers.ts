@@ -11,7 +11,7 @@ export type Place = "in" | "out" | "embedding" | "final_out";
 export function truncated(config: ModernBertConfig, place: Place) {
   const { initializer_range: range, initializer_cutoff_factor, num_hidden_layers, hidden_size } = config;
   const std = { in: range, embedding: range, out: range / Math.sqrt(2 * num_hidden_layers), final_out: hidden_size ** -0.5 }[place]; // prettier-ignore
-  const cutoff = (initializer_cutoff_factor ?? 3) * std;
+  const cutoff = initializer_cutoff_factor * std;
   return (weight: Parameters<typeof initializers.normal>[0]): void =>
     std > 0 && cutoff > 0
       ? initializers.truncatedNormal(weight, { std, low: -cutoff, high: cutoff })

@@ -1,7 +1,7 @@
 import { activationNames, isObject } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
 import { checkEncoderConfig } from "../encoder-config.ts";
-import { amount, flag, nullable, oneOf, probability, size, unchecked, type Field, type Fields, type ValuesOf } from "../fields.ts"; // prettier-ignore
+import { amount, flag, oneOf, probability, size, unchecked, type Field, type Fields, type ValuesOf } from "../fields.ts"; // prettier-ignore
 import { PretrainedConfig, type ConfigValues } from "../pretrained-config.ts";
 
 /** A layer attends to all tokens, or to those in a window around each. */
@@ -49,7 +49,7 @@ const fields = {
   max_position_embeddings: size(8192, 1_048_576),
   initializer_range: amount(0.02),
   /** Fresh weights lie within so many standard deviations; null is 3. */
-  initializer_cutoff_factor: nullable(amount(2)),
+  initializer_cutoff_factor: amount(2),
   norm_eps: amount(1e-5),
   norm_bias: flag(false),
   pad_token_id: unchecked<number | null>(50283),

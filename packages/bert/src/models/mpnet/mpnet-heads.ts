@@ -1,6 +1,7 @@
-import { Dropout, initializers, LayerNorm, Linear, Module, parameter } from "@gpugrad/nn";
-import { gelu, select, tanh, type Tensor } from "@gpugrad/tensor";
+import { Dropout, Linear } from "@gpugrad/nn";
 import { family, type AnswerPositions, type Labels } from "../family.ts";
+import { ClassificationHead } from "../heads/classification-head.ts";
+import { LMHead } from "../heads/lm-head.ts";
 import { guessWords } from "../heads/masked-lm.ts";
 import { chooseOne, flattenChoices } from "../heads/multiple-choice.ts";
 import { findAnswers } from "../heads/question-answering.ts";
@@ -13,25 +14,6 @@ import { MPNetModel, MPNetPreTrainedModel } from "./mpnet.ts";
 
 // What each head takes and gives is as in BERT: see bert-heads.ts.
 
-/** dense and tanh on the first token, with dropout around both. */
-class ClassificationHead extends Module {
-  readonly dense: Linear;
-  readonly dropout: Dropout;
-  readonly out_proj: Linear;
-
-  constructor({ hidden_size: C, hidden_dropout_prob, num_labels }: MPNetConfig) {
-    super();
-    this.dense = new Linear(C, C);
-    this.dropout = new Dropout(hidden_dropout_prob);
-    this.out_proj = new Linear(C, num_labels);
-  }
-
-  forward(x: Tensor): Tensor {
-    const pooled = tanh(this.dense.forward(this.dropout.forward(select(x, 1, 0))));
-    return this.out_proj.forward(this.dropout.forward(pooled));
-  }
-}
-
 /** MPNet with a classifier of whole texts, on the first token. */
 export class MPNetForSequenceClassification extends MPNetPreTrainedModel {
   static override readonly architecture = "MPNetForSequenceClassification";
@@ -41,7 +23,7 @@ export class MPNetForSequenceClassification extends MPNetPreTrainedModel {
   constructor(config: MPNetConfig) {
     super(config);
     this.mpnet = new MPNetModel(config, { addPoolingLayer: false });
-    this.classifier = new ClassificationHead(config);
+    this.classifier = new ClassificationHead(config.hidden_size, config.num_labels, config.hidden_dropout_prob, "tanh");
   }
 
   forward(inputs: ModelInputs & Labels, options: OutputOptions = {}): HeadOutput {
@@ -105,27 +87,6 @@ export class MPNetForMultipleChoice extends MPNetPreTrainedModel {
     const { last_hidden_state: _, pooler_output, ...states } = this.mpnet.forward(flat, options);
     const scores = this.classifier.forward(this.dropout.forward(pooler_output!));
     return chooseOne(scores, choices, inputs.labels, { ...states, pooler_output: pooler_output! });
-  }
-}
-
-/** From hidden states to a score for each word: dense, GELU, layer norm, and the word embeddings again, unless they are untied. */
-class LMHead extends Module {
-  readonly dense: Linear;
-  readonly layer_norm: LayerNorm;
-  readonly decoder: Linear;
-  readonly bias: Tensor; // [V]
-
-  constructor(config: MPNetConfig, wordEmbeddings: Tensor) {
-    super();
-    const { hidden_size: C, vocab_size: V, layer_norm_eps, tie_word_embeddings } = config;
-    this.dense = new Linear(C, C);
-    this.layer_norm = new LayerNorm(C, layer_norm_eps);
-    this.bias = parameter([V], initializers.zeros);
-    this.decoder = new Linear(C, V, true, tie_word_embeddings ? { weight: wordEmbeddings, bias: this.bias } : {});
-  }
-
-  forward(x: Tensor): Tensor {
-    return this.decoder.forward(this.layer_norm.forward(gelu(this.dense.forward(x))));
   }
 }
 

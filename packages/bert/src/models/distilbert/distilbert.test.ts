@@ -1,0 +1,3 @@
+import { testFamily } from "../../../test/tiny-family.ts";
+
+testFamily("distilbert");
