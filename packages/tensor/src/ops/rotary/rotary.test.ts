@@ -4,12 +4,13 @@ import { zeros } from "../create/create.ts";
 import { countUp, rotary, rotaryAngles } from "./rotary.ts";
 import { rotaryAnglesReference, rotaryReference } from "./rotary.reference.ts";
 
+const constant = [1, 2]; // the angles
 checkOp(rotary, rotaryReference, {
   cases: [
-    { shapes: [[1, 1, 1, 2], [1, 1], [1, 1]] },
-    { shapes: [[2, 5, 3, 6], [5, 3], [5, 3]] },
-    { shapes: [[3, 7, 2, 8], [7, 4], [7, 4]] },
-    { shapes: [[2, 0, 3, 4], [0, 2], [0, 2]] },
+    { shapes: [[1, 1, 1, 2], [1, 1], [1, 1]], constant },
+    { shapes: [[2, 5, 3, 6], [5, 3], [5, 3]], constant },
+    { shapes: [[3, 7, 2, 8], [7, 4], [7, 4]], constant },
+    { shapes: [[2, 0, 3, 4], [0, 2], [0, 2]], constant },
   ],
 }); // prettier-ignore
 
