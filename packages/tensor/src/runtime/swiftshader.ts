@@ -7,7 +7,7 @@ import { delimiter, dirname, join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 
 /** SwiftShader is a Vulkan driver for the CPU. This npm package carries it, and a Vulkan loader, for Linux x64. */
-const source = {
+const SOURCE = {
   spec: "@sparticuz/chromium@153.0.0",
   sha512: "jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA==",
   archive: "package/bin/swiftshader.tar.br",
@@ -23,9 +23,10 @@ export function cacheFolder(): string {
 /**
  * The folder that holds SwiftShader's driver and loader, fetched from npm (67 MB) the first time.
  *
+ * @param source the package, the SHA-512 of its tarball, and the archive in it
  * @throws if this machine is not Linux on x64, or if the package can't be fetched or is not the one expected.
  */
-export async function swiftShaderFolder(): Promise<string> {
+export async function swiftShaderFolder(source = SOURCE): Promise<string> {
   if (process.platform !== "linux" || process.arch !== "x64") {
     throw new Error(`SwiftShader from npm is for linux-x64 only: this is ${process.platform}-${process.arch}`);
   }
@@ -36,7 +37,7 @@ export async function swiftShaderFolder(): Promise<string> {
   const aside = `${folder}.${randomUUID()}`;
   await mkdir(aside, { recursive: true });
   try {
-    const driver = untar(brotliDecompressSync(await fetchArchive(aside)));
+    const driver = untar(brotliDecompressSync(await fetchArchive(source, aside)));
     for (const name of files) {
       const data = driver.get(name);
       if (!data) throw new Error(`${source.spec} has no ${name} in ${source.archive}`);
@@ -68,7 +69,7 @@ export function useSwiftShader(folder: string): void {
 }
 
 /** Downloads the package with npm into `folder`, checks it, and returns the archive in it that holds the driver. */
-async function fetchArchive(folder: string): Promise<Buffer> {
+async function fetchArchive(source: typeof SOURCE, folder: string): Promise<Buffer> {
   const npm = ["pack", source.spec, "--pack-destination", folder, "--loglevel", "error"];
   // npm lies beside node, also where PATH does not have it.
   const env = {

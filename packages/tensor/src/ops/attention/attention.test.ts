@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { autocast } from "../../autocast.ts";
 import { Generator, uniformFloat } from "../../random.ts";
+import type { AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
 import { scope } from "../../scope.ts";
 import { sizeOf, type Shape } from "../../shape.ts";
@@ -25,6 +26,7 @@ import {
   type AttentionOptions,
 } from "./attention.ts";
 import { withRung } from "../ladders.ts";
+import { chooseAttention } from "./choose.ts";
 import { attentionLadder } from "./ladder.ts";
 
 type RungName = keyof typeof attentionLadder.rungs;
@@ -351,6 +353,41 @@ describe("attention", () => {
     expectClose(await y.data(), want.y.data, { rtol: 1e-5, atol: 1e-6 }, "y");
     expectClose(await lse.data(), want.lse.data, { rtol: 1e-5, atol: 1e-6 }, "lse");
     expect((await lse.data())[0]).toBe(-Infinity);
+  });
+
+  test("heads of size 0 give 0, and gradients of size 0", async () => {
+    const empty = zeros([1, 1, 2, 0]);
+    const { output, saved } = attention.definition.forward(empty, empty, empty, undefined);
+    expect(output.shape).toEqual([1, 1, 2, 0]);
+    const got = backward(saved, zeros([1, 1, 2, 0]), { q: true, k: true, v: true });
+    expect([got.q!.shape, got.k!.shape, got.v!.shape]).toEqual(Array(3).fill([1, 1, 2, 0]));
+  });
+
+  test("masks of sixteen bits are read as f32", async () => {
+    const [q, k] = [toDevice(inputsOf({ size: [1, 1, 2, 3, 4] }).q), toDevice(inputsOf({ size: [1, 1, 2, 3, 4] }).k)];
+    const numbers = [0, -Infinity, 1, 0.5, 0, -1];
+    const mask = (dtype: "f32" | "f16" | "bf16") => fromArray(numbers, [2, 3], dtype);
+    const want = await scaledDotProductAttention(q, k, k, { mask: mask("f32") }).data();
+    for (const dtype of ["f16", "bf16"] as const)
+      expect(await scaledDotProductAttention(q, k, k, { mask: mask(dtype) }).data()).toEqual(want);
+  });
+
+  test("takes tiles on GPUs that have room for them, registers or subgroups on CPUs, and one pass otherwise", () => {
+    const cpu: AdapterInfo = { ...device().adapter, cpu: true, subgroupSize: [8, 8] };
+    const gpu = { ...cpu, cpu: false, workgroupBytes: 32768 };
+    const names = (adapter: AdapterInfo, ...sizes: number[]) =>
+      sizes.map((headDim) => chooseAttention(adapter, { headDim }).name);
+    expect(names(cpu, 64, 128, 132, 256, 260, 6)).toEqual([
+      "subgroup",
+      "subgroup",
+      "registers",
+      "registers",
+      "online",
+      "online",
+    ]);
+    for (const span of [[4, 8], [8, 16]] as const) expect(names({ ...cpu, subgroupSize: span }, 64)).toEqual(["registers"]); // prettier-ignore
+    expect(names(gpu, 64, 128, 132, 6)).toEqual(["tiled", "tiled", "online", "online"]);
+    expect(names({ ...gpu, workgroupBytes: 16384 }, 32, 64)).toEqual(["tiled", "online"]);
   });
 
   test("refuses what doesn't fit together", () => {

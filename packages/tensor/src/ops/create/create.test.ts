@@ -38,3 +38,14 @@ test("arange, linspace, eye", async () => {
   expect(await linspace(3, 4, 1).toArray()).toEqual([3]);
   expect(await eye(2, 3).toArray()).toEqual([[1, 0, 0], [0, 1, 0]]); // prettier-ignore
 });
+
+test("refuses counts and sizes that are none", () => {
+  for (const steps of [-1, 1.5, NaN])
+    expect(() => linspace(0, 1, steps)).toThrow(`linspace: steps is ${steps}, not a whole number`);
+  expect(linspace(0, 1, 0).shape).toEqual([0]);
+  for (const size of [-1, 1.5]) {
+    expect(() => eye(size)).toThrow(`eye: ${size} × ${size} is not the size of a matrix`);
+    expect(() => eye(2, size)).toThrow(`eye: 2 × ${size} is not the size`);
+  }
+  expect(eye(0).shape).toEqual([0, 0]);
+});

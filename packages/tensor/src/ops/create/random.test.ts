@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Generator, manualSeed, uniformFloat } from "../../random.ts";
 import { drawnNear, withDevice } from "../../testing/check-op.ts";
-import { bernoulli, rand, randint, randn, randomWords, randperm, uniform } from "./random.ts";
+import { bernoulli, permutation, rand, randint, randn, randomWords, randperm, uniform } from "./random.ts";
 
 describe("random tensors", () => {
   withDevice();
@@ -56,5 +56,12 @@ describe("random tensors", () => {
     expect([...(await bernoulli([9000], { p, generator: new Generator(2) }).data())]).toEqual(want);
     expect((await bernoulli([3], { p: 1, dtype: "bool" }).toArray()) as boolean[]).toEqual([true, true, true]);
     expect([...(await randperm(5).data())].sort()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test("refuse what is no probability, and no count", () => {
+    for (const p of [-0.1, 1.1, NaN])
+      expect(() => bernoulli([1], { p })).toThrow(`bernoulli: p is ${p}, but a probability lies between 0 and 1`);
+    for (const n of [-1, 0.5, NaN]) expect(() => permutation(n)).toThrow(`permutation: n is ${n}, not a count`);
+    expect(permutation(0).length).toBe(0);
   });
 });

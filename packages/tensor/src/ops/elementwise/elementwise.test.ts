@@ -396,3 +396,106 @@ describe("functions of two tensors", () => {
     });
   });
 });
+
+describe("functions of whole numbers", () => {
+  withDevice();
+
+  test("keep their dtype where the result is whole, else become f32", async () => {
+    const [i, u] = [tensor([-3, 0, 5], "i32"), tensor([3, 0, 4e9], "u32")];
+    const check = async (y: Tensor, dtype: string, want: number[]) =>
+      expect([y.dtype, await y.toArray()]).toEqual([dtype, want]);
+    await check(unary.abs(i), "i32", [3, 0, 5]);
+    await check(unary.abs(u), "u32", [3, 0, 4e9]);
+    await check(unary.sign(i), "i32", [-1, 0, 1]);
+    await check(unary.sign(u), "u32", [1, 0, 1]);
+    await check(unary.neg(i), "i32", [3, 0, -5]);
+    await check(unary.square(i), "i32", [9, 0, 25]);
+    await check(unary.relu(i), "i32", [0, 0, 5]);
+    for (const op of [unary.floor, unary.ceil, unary.round]) await check(op(i), "i32", [-3, 0, 5]);
+    await check(unary.clamp(i, { min: -1 }), "i32", [-1, 0, 5]);
+    await check(unary.clamp(i, { max: 1 }), "i32", [-3, 0, 1]);
+    await check(unary.clamp(i, { min: -0.5 }), "f32", [-0.5, 0, 5]);
+    await check(unary.sqrt(tensor([4, 9], "i32")), "f32", [2, 3]);
+    await check(unary.gelu(tensor([0, 20], "i32")), "f32", [0, 20]);
+    await check(unary.neg(tensor([true, false])), "f32", [-1, -0]);
+    expect(() => unary.clamp(i, {})).toThrow("clamp: neither min nor max is given");
+  });
+});
+
+describe("functions of two", () => {
+  withDevice();
+  const backward = (op: { definition: { backward: unknown } }) =>
+    op.definition.backward as (
+      saved: unknown,
+      dy: Tensor,
+      needs: object,
+    ) => Record<"a" | "b" | "x", Tensor | undefined>;
+
+  test("pow of a number: the gradient of the exponent, also at base 0", async () => {
+    for (const [base, want] of [
+      [3, [Math.log(3) * 9, Math.log(3) / 3]],
+      [0, [0, -Infinity]],
+    ] as const) {
+      // prettier-ignore
+      const { saved } = binary.pow.definition.forward(base, tensor([2, -1]));
+      const { a, b } = backward(binary.pow)(saved, tensor([1, 1]), { a: true, b: true });
+      expect(a).toBeUndefined();
+      const got = await b!.data();
+      want.forEach((v, k) => expect(got[k]).toBeCloseTo(v, 5));
+    }
+  });
+
+  test("where of two numbers is f32, and a mask's gradient goes to what is not masked, summed where x was broadcast", async () => {
+    const mask = tensor([[true, false], [false, false]]); // prettier-ignore
+    const y = where(mask, 1, 2);
+    expect([y.dtype, await y.toArray()]).toEqual(["f32", [[1, 2], [2, 2]]]); // prettier-ignore
+    const { output, saved } = maskedFill.definition.forward(tensor([5, 6]), mask, -1);
+    expect(await output.toArray()).toEqual([[-1, 6], [5, 6]]); // prettier-ignore
+    const dy = tensor([[1, 2], [3, 4]]); // prettier-ignore
+    expect(await backward(maskedFill)(saved, dy, { x: true }).x!.toArray()).toEqual([3, 6]);
+    expect(() => maskedFill(tensor([1]), tensor([1]), 0)).toThrow(
+      "maskedFill: the mask is f32, not bool. Use ne(the mask",
+    );
+  });
+
+  test("broadcasting refuses more dimensions than kernels walk, and joins those that lie together", async () => {
+    const shape = new Array<number>(10).fill(2);
+    const stripes = filled(shape.map((n, d) => (d % 2 ? 1 : n)), 1); // prettier-ignore
+    expect(() => binary.add(stripes, filled(shape, 1))).toThrow(/leaves 10 dimensions; kernels walk 8. Reshape first/);
+    const ones = filled([1, 1, 1], 2);
+    expect(await binary.add(ones, filled([1], 3)).toArray()).toEqual([[[5]]]);
+    expect(await binary.add(filled([2, 2, 1, 1], 1), filled([2, 2, 2, 2], 1)).toArray()).toEqual(
+      Array(2).fill(Array(2).fill(Array(2).fill([2, 2]))),
+    );
+  });
+
+  test("two numbers are no operands", () => {
+    expect(() => binary.add(1, 2)).toThrow();
+  });
+
+  test("fill writes any dtype, and forgets what did not compile", async () => {
+    for (const [dtype, value] of [
+      ["f32", 1.5],
+      ["f16", 1.5],
+      ["bf16", -2],
+      ["i32", -7],
+      ["u32", 4e9],
+    ] as const) {
+      // prettier-ignore
+      const x = filled([3], 0, dtype);
+      fill(x, value);
+      expect(await x.toArray(), dtype).toEqual([value, value, value]);
+    }
+    const flags = filled([2], 0, "bool");
+    fill(flags, 3);
+    expect(await flags.toArray()).toEqual([true, true]);
+    for (const bad of [NaN, 2 ** 31, 1e10])
+      expect(() => fill(filled([1], 0, "i32"), bad)).toThrow(`fill: ${bad} does not fit i32`);
+    for (const [a, b] of [
+      [filled([2], 0, "i32"), filled([2], 0)],
+      [filled([2], 0), filled([2], 0, "i32")],
+    ] as const)
+      // prettier-ignore
+      expect(() => addInPlace(a, b)).toThrow("both have to be f32 of the same shape");
+  });
+});

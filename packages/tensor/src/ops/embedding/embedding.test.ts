@@ -177,4 +177,45 @@ describe("embedding", () => {
       "bertEmbeddings: 4 tokens, but position has 3 rows. Truncate the input.",
     );
   });
+
+  test("refuse tables of other rows, and places of other shapes", () => {
+    const index = zeros([1, 2], { dtype: "i32" });
+    const [w, p] = [zeros([3, 2]), zeros([2, 2])];
+    expect(() => bertEmbeddings(w, zeros([2, 3]), p, index, index)).toThrow(
+      "bertEmbeddings: position is [2,3], word [3,2]: rows of different length",
+    );
+    const [flat, long] = [zeros([2], { dtype: "i32" }), zeros([1, 3], { dtype: "i32" })];
+    for (const [ids, types, positionIds] of [
+      [flat, flat, undefined],
+      [index, long, undefined],
+      [index, index, long],
+    ] as const)
+      // prettier-ignore
+      expect(() => bertEmbeddings(w, p, p, ids, types, { positionIds })).toThrow("all are [B,T].");
+    for (const paddingIdx of [-4, 3, 0.5])
+      expect(() => embedding(w, index, { paddingIdx })).toThrow(
+        `paddingIdx ${paddingIdx} is no row of a table of 3 rows`,
+      );
+  });
+
+  test("gradients of given positions, and none for the padding row, counted from the end too", async () => {
+    const [w, p, types] = [zeros([3, 1]), zeros([3, 1]), zeros([1, 3], { dtype: "i32" })];
+    const ids = fromArray([2, 0, 2], [1, 3], "i32");
+    const positionIds = fromArray([1, 1, 0], [1, 3], "i32");
+    const backward = bertEmbeddings.definition.backward as (
+      s: unknown,
+      dy: Tensor,
+      needs: object,
+    ) => Record<string, Tensor | undefined>;
+    const dy = fromArray([1, 10, 100], [1, 3, 1]);
+    const needs = { word: true, position: true, tokenType: true };
+    for (const paddingIdx of [undefined, null, -1, 2, -3]) {
+      const { saved } = bertEmbeddings.definition.forward(w, p, zeros([1, 1]), ids, types, { positionIds, paddingIdx });
+      const got = backward(saved, dy, needs);
+      const row = paddingIdx === undefined || paddingIdx === null ? -1 : paddingIdx < 0 ? paddingIdx + 3 : paddingIdx;
+      expect(await got["word"]!.toArray()).toEqual([[10], [0], [101]].map((v, i) => (i === row ? [0] : v)));
+      expect(await got["position"]!.toArray()).toEqual([[100], [11], [0]]);
+      expect(await got["tokenType"]!.toArray()).toEqual([[111]]);
+    }
+  });
 });

@@ -178,4 +178,16 @@ describe("index ops", () => {
     expect(() => oneHot(index, { numClasses: 0 })).toThrow("oneHot: numClasses is 0");
     expect(() => takeAlongDim(x, index, 0)).toThrow("takeAlongDim: index [3] and x [2,3]");
   });
+
+  test("refuse what is no list of slices, whole numbers to add, and sources that are too small", async () => {
+    const [x, one] = [zeros([2, 3]), zeros([])];
+    const [list, table] = [fromArray([0, 1], [2], "i32"), fromArray([0, 1], [1, 2], "i32")];
+    expect(() => indexSelect(x, 0, table)).toThrow("indexSelect: index [1,2] for x [2,3]: a list of slices of x");
+    expect(() => indexSelect(one, 0, list)).toThrow("indexSelect: index [2] for x []");
+    const whole = fromArray([1, 2, 3, 4, 5, 6], [2, 3], "i32");
+    expect(() => scatterAdd(whole, 1, table, x)).toThrow("scatterAdd: i32; only floats are added. Cast it.");
+    expect(() => scatterAdd(x, 1, table, whole)).toThrow("scatterAdd: i32; only floats are added");
+    expect(() => scatterAdd(x, 1, table, zeros([2]))).toThrow("scatterAdd: src [2] is smaller than index [1,2]");
+    expect(await gather(tensor(5), 0, fromArray([0], [], "i32")).toArray()).toBe(5);
+  });
 });

@@ -186,6 +186,13 @@ describe("losses", () => {
     ]);
     expect(() => crossEntropy(x, tensor([0], "i32"))).toThrow("logits [2,2] with target [1] of i32");
     expect(() => crossEntropy(x, tensor([0, 1], "i32"), { weight: tensor([1]) })).toThrow("class weights are [1]");
+    expect(() => crossEntropy(tensor(1), tensor(0, "i32"))).toThrow("crossEntropy: x is a scalar");
+    const none = fromArray([], [2, 0]);
+    expect(() => crossEntropy(none, tensor([0, 0], "i32"))).toThrow("logits [2,0] have no classes (dimension 1)");
+    for (const labelSmoothing of [-0.1, 1.1, NaN])
+      expect(() => crossEntropy(x, tensor([0, 1], "i32"), { labelSmoothing })).toThrow(
+        `labelSmoothing is ${labelSmoothing}`,
+      );
     expect(() => mseLoss(x, tensor([1]))).toThrow("mseLoss: x is [2,2], target [1]");
     expect(() => l1Loss(x, x, { reduction: "average" as "mean" })).toThrow('reduction "average" is not known');
     expect(() => bceWithLogits(x, tensor([0, 1], "i32"))).toThrow("it has to be f32");

@@ -81,4 +81,20 @@ describe("linear refuses", () => {
   test("a bias of another size", () => {
     expect(() => linear(zeros(2, 4), zeros(3, 4), zeros(4))).toThrow("linear: bias [4] is not [3]");
   });
+
+  test("a weight that is no matrix, and whole numbers", () => {
+    expect(() => linear(zeros(2, 4), zeros(4))).toThrow(
+      "linear: weight is not a matrix [out, in]: x [2,4] · weight [4]",
+    );
+    expect(() => linear(zeros(), zeros(3, 4))).toThrow("linear: x's last dimension");
+    const whole = (...shape: number[]) => fromArray(new Int32Array(shape.reduce((a, b) => a * b, 1)), shape, "i32");
+    for (const [name, x, w, b] of [
+      ["x", whole(2, 4), zeros(3, 4), zeros(3)],
+      ["weight", zeros(2, 4), whole(3, 4), zeros(3)],
+      ["bias", zeros(2, 4), zeros(3, 4), whole(3)],
+    ] as const)
+      // prettier-ignore
+      expect(() => linear(x, w, b)).toThrow(`linear: ${name} is i32; products are of floats. cast(${name}, "f32")`);
+    expect(() => linear(zeros(2, 4), zeros(3, 4), zeros(3, 1))).toThrow("linear: bias [3,1] is not [3]");
+  });
 });

@@ -1,5 +1,5 @@
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { checkOp, expectClose, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { destroy, init } from "../../runtime/init.ts";
 import { traceDispatches } from "../../runtime/profile.ts";
 import { sizeOf } from "../../shape.ts";
@@ -11,6 +11,7 @@ import { matmulLadder } from "./ladder.ts";
 import { linearGelu } from "./linear.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
+import { ndArray } from "../../testing/nd-array.ts";
 import { matmulReference } from "./matmul.reference.ts";
 
 const flips = [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }];
@@ -169,6 +170,34 @@ describe("the choice of kernel", () => {
   });
 });
 
+test("a tuning names a batch, and the precision", () => {
+  const sizes = { M: 2, N: 3, K: 4, precision: "f16" as const };
+  expect([1, 5].map((batches) => tuningKey({ ...sizes, batches }))).toEqual(["matmul 2×3×4 f16", "matmul 5×2×3×4 f16"]);
+});
+
+test("k in parts, and rows that are no whole vectors, do without a workspace that could not be bound", async () => {
+  const device = await init();
+  onTestFinished(destroy);
+  const run = async (N: number, rung: string, most: number): Promise<string[]> => {
+    const real = device.gpu.limits;
+    const spy = vi.spyOn(device.gpu, "limits", "get").mockReturnValue({ ...real, maxStorageBufferBindingSize: most });
+    const dispatch = vi.spyOn(device.queue, "dispatch");
+    const [a, b] = [[4, 64], [64, N]].map((shape, i) => fromArray(Float32Array.from({ length: sizeOf(shape) }, (_, k) => ((k * (i + 3)) % 7) - 3), shape)); // prettier-ignore
+    const y = withRung("matmul", rung, () => matmul(a!, b!));
+    const files = dispatch.mock.calls.map(([kernel]) => kernel.file.replace(/^.*\//, ""));
+    spy.mockRestore();
+    dispatch.mockRestore();
+    const want = matmulReference(ndArray([4, 64], await a!.data()), ndArray([64, N], await b!.data()));
+    expectClose(await y.data(), want.data, { rtol: 1e-6, atol: 1e-5 }, `${rung}, N ${N}`);
+    return files;
+  };
+  const bytes = 4 * 4 * 8; // of C, with whole vectors
+  expect(await run(8, "tiled/2", 2 * bytes)).toEqual(["matmul-tiled.wgsl", "matmul-sum.wgsl"]);
+  expect(await run(8, "tiled/2", 2 * bytes - 1)).toEqual(["matmul-tiled.wgsl"]);
+  expect(await run(7, "tiled/1", bytes)).toEqual(["matmul-tiled.wgsl", "matmul-sum.wgsl"]);
+  expect(await run(7, "tiled/1", bytes - 1)).toEqual(["matmul-workgroup-tile.wgsl"]);
+});
+
 describe("matmul refuses", () => {
   withDevice();
   const zeros = (...shape: number[]) => fromArray(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
@@ -191,5 +220,25 @@ describe("matmul refuses", () => {
   });
   test("scalars", () => {
     expect(() => matmul(zeros(), zeros(2, 2))).toThrow("matmul: a scalar is no matrix");
+  });
+
+  test("says which operands are transposed, and whether one more or less would do", () => {
+    const message = (a: number[], b: number[], options: object): string => {
+      try {
+        matmul(zeros(...a), zeros(...b), options);
+        return "";
+      } catch (error) {
+        return String(error);
+      }
+    };
+    expect(message([4, 2], [5, 6], { transposeA: true })).toContain("b [5,6] with transposeA (4 and 5).");
+    expect(message([4, 2], [5, 6], { transposeA: true })).not.toContain("Did you mean");
+    expect(message([2, 4], [4, 6], { transposeB: true })).toContain(
+      "with transposeB (4 and 6). Did you mean no transposeB?",
+    );
+    expect(message([4, 2], [5, 6], { transposeA: true, transposeB: true })).toContain(
+      "with transposeA, transposeB (4 and 6).",
+    );
+    expect(() => matmul(zeros(2, 2), zeros())).toThrow("matmul: a scalar is no matrix");
   });
 });

@@ -211,4 +211,34 @@ describe("reductions by hand", () => {
     expect(() => mean(x, { dim: 2 })).toThrow("mean: dim 2 is out of range");
     expect(() => variance(x, { correction: NaN })).toThrow("variance: correction is NaN");
   });
+
+  test("the largest and the smallest of all, of whole numbers and of nothing", async () => {
+    const x = tensor([[3, -1], [2, 7]]); // prettier-ignore
+    expect([await max(x).item(), await min(x).item()]).toEqual([7, -1]);
+    expect([max(x).shape, min(x, {} as { dim: number })].length).toBe(2);
+    const whole = tensor([[3, 1], [2, 7]], "i32"); // prettier-ignore
+    const want = [[3, 1], [2, 7]].map(([a, b]) => Math.log(Math.exp(a!) + Math.exp(b!))); // prettier-ignore
+    expectClose(await logsumexp(whole, { dim: 1 }).data(), want, { rtol: 1e-6, atol: 0 }, "logsumexp of whole numbers");
+    expect(await variance(whole).item()).toBeCloseTo(6.916667, 5);
+    expect(await prod(tensor([true, true, false])).item()).toBe(0);
+    expect([prod(tensor([true])).dtype, prod(whole).dtype, sum(whole).dtype]).toEqual(["i32", "i32", "i32"]);
+    const none = filled([2, 0], 0);
+    expect(await logsumexp(none, { dim: 1 }).toArray()).toEqual([-Infinity, -Infinity]);
+    expect(await variance(none, { dim: 1 }).toArray()).toEqual([NaN, NaN]);
+    expect(await sum(none, { dim: 1 }).toArray()).toEqual([0, 0]);
+    expect(await mean(none, { dim: 1 }).toArray()).toEqual([NaN, NaN]);
+    expect(await prod(none, { dim: 1 }).toArray()).toEqual([1, 1]);
+  });
+
+  test("sumTo of what was not broadcast: dy itself, in the shape asked for, or times a factor", async () => {
+    const dy = tensor([[1, 2, 3]]);
+    expect(sumTo(dy, [1, 3])).toBe(dy);
+    expect(sumTo(dy, [3]).storage).not.toBe(undefined);
+    expect(await sumTo(dy, [3]).toArray()).toEqual([1, 2, 3]);
+    expect(await sumTo(dy, [1, 3], dy).toArray()).toEqual([[1, 4, 9]]);
+    expect(() => sumTo(dy, [2, 3])).toThrow("sumTo: [1,3] is not what [2,3] broadcasts to");
+    expect(() => sumTo(dy, [3], tensor([1, 2, 3]))).toThrow(
+      "sumTo: Tensor([3] f32, user) is not of the shape of Tensor([1,3]",
+    );
+  });
 });

@@ -167,4 +167,57 @@ describe("shape", () => {
     expect(() => pad(x, [1])).toThrow("pad: [1] for [2,3]");
     expect(() => tril(zeros([3]))).toThrow("tril: [3] is no matrix");
   });
+
+  test("errors of slices, pieces, margins and sizes", () => {
+    const [x, one] = [zeros([2, 3]), tensor(1)];
+    expect(() => slice(x, [[], [], []])).toThrow("slice: 3 slices for 2 dimensions ([2,3])");
+    expect(() => slice(x, [[null, null, 1.5]])).toThrow("slice: step 1.5");
+    for (const index of [-3, 2, 0.5, NaN])
+      expect(() => select(x, 0, index)).toThrow(`select: index ${index} is out of range for dimension 0 of [2,3]`);
+    expect(() => select(one, 0, 0)).toThrow("select: index 0 is out of range");
+    expect(() => split(one, 1)).toThrow("split: a scalar has no dimension to cut");
+    for (const size of [0, -1, 1.5]) expect(() => split(x, size)).toThrow(`split: pieces of size ${size}.`);
+    for (const sizes of [[1, 2], [3, -1], [1.5, 0.5], []])
+      // prettier-ignore
+      expect(() => split(x, sizes)).toThrow(`split: sizes [${sizes.join()}] don't add up to 2, dimension 0 of [2,3]`);
+    for (const amounts of [[1, 1, 1, 1, 1, 1], [1], [0.5, 0.5]])
+      // prettier-ignore
+      expect(() => pad(x, amounts)).toThrow(`pad: [${amounts.join()}] for [2,3]: two whole numbers`);
+    expect(() => pad(x, [-2, -2])).toThrow("pad: [-2,-2] crops more than [2,3] has");
+    expect(() => flip(x, [1, -1])).toThrow("flip: dims [1,-1] name a dimension twice");
+    expect(() => reshape(x, [-1, -1])).toThrow("reshape: [-1,-1]: of the sizes at most one is -1");
+    expect(() => reshape(zeros([0, 3]), [0, -1])).toThrow("beside a size of 0 the one that is -1 could be any");
+    for (const shape of [[4], [-1, 4], [7]])
+      // prettier-ignore
+      expect(() => reshape(x, shape)).toThrow(`reshape: 6 elements ([2,3]) don't fill the shape [${shape.join()}]`);
+    expect(() => flatten(x, { startDim: 1, endDim: 0 })).toThrow("flatten: startDim 1 lies behind endDim 0 in [2,3]");
+    expect(() => tril(x, { diagonal: 0.5 })).toThrow("tril: diagonal");
+    const deep = [2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1];
+    expect(() =>
+      permute(
+        zeros(deep),
+        deep.map((_, d) => deep.length - 1 - d),
+      ),
+    ).not.toThrow(); // neighbours of size 1 don't count
+    const many = new Array<number>(17).fill(2);
+    const reversed = many.map((_, d) => 16 - d);
+    expect(() => permute(zeros(many), reversed)).toThrow(/has more than 16 dimensions. Reshape it to fewer/);
+  });
+
+  test("negative places count from the end, scalars have one element in any order, and -1 keeps a size", async () => {
+    const x = arange(6).alias([2, 3]);
+    expect(await select(x, -1, -3).toArray()).toEqual([0, 3]);
+    expect(await select(x, 0, -1).toArray()).toEqual([3, 4, 5]);
+    expect(await flip(tensor(7), [0]).toArray()).toBe(7);
+    expect(await flip(tensor(7), [-1]).toArray()).toBe(7);
+    expect(expand(zeros([2, 1]), [4, -1, 3]).shape).toEqual([4, 2, 3]);
+    expect(flatten(tensor(7)).shape).toEqual([1]);
+    expect(squeeze(zeros([1, 2, 1]), 1).shape).toEqual([1, 2, 1]);
+    expect(squeeze(zeros([1, 2, 1]), -1).shape).toEqual([1, 2]);
+    expect((await Promise.all(split(x, 2, { dim: 1 }).map((piece) => piece.toArray())))).toEqual([[[0, 1], [3, 4]], [[2], [5]]]); // prettier-ignore
+    expect(split(zeros([0, 2]), 3).map(({ shape }) => shape)).toEqual([[0, 2]]);
+    const same = pad(x, [0, 0]);
+    expect(same.storage).toBe(x.storage); // nothing is added, so nothing is copied
+    expect(pad(x, [0, 1]).storage).not.toBe(x.storage);
+  });
 });
