@@ -18,9 +18,9 @@ export async function openWeights(folder: Folder, basename = "model"): Promise<S
     const other = await findFile(folder, ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"]); // prettier-ignore
     check(
       false,
-      `${folder.name}: no weights: neither ${basename}.safetensors nor ${indexName}` +
-        `${other ? `, but ${other}` : ""}. Only safetensors is read; ` +
-        "Python's Transformers converts: AutoModel.from_pretrained(…).save_pretrained(…).",
+      () =>
+        `${folder.name}: no weights: neither ${basename}.safetensors nor ${indexName}${other ? `, but ${other}` : ""}. ` +
+        `Only safetensors is read. Python converts: pip install torch transformers; ${conversionOf(folder.name)}`,
     );
   }
   const where = `${folder.name}/${indexName}`;
@@ -82,3 +82,8 @@ async function findFile(folder: Folder, files: readonly string[]): Promise<strin
   }
   return undefined;
 }
+
+/** A line that saves a checkpoint in safetensors, with the class that its config.json names. */
+const conversionOf = (folder: string): string =>
+  `python -c "import transformers as t; p = '${folder}'; ` +
+  `getattr(t, t.AutoConfig.from_pretrained(p).architectures[0]).from_pretrained(p).save_pretrained('converted')"`;
