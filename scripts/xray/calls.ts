@@ -248,9 +248,11 @@ export const rooms: Record<string, () => void> = {
         }
       });
     }
-    const mask = floats(2, 1, 40, 40);
-    mask.requiresGrad = true;
-    both([[2, 3, 40, 64]], (q) => gg.scaledDotProductAttention(q, q, q, { mask }));
+    for (const T of [40, 64]) {
+      const mask = floats(2, 1, T, T);
+      mask.requiresGrad = true;
+      for (const dropoutP of [0, 0.1]) both([[2, 3, T, 64]], (q) => gg.scaledDotProductAttention(q, q, q, { mask, dropoutP })); // prettier-ignore
+    }
     gg.scaledDotProductAttentionWithLse(floats(2, 3, 40, 64), floats(2, 3, 40, 64), floats(2, 3, 40, 64));
   },
 

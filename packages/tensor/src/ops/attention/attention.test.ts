@@ -60,6 +60,13 @@ const additive = (B: number, Tq: number, Tk: number): NonNullable<Case["mask"]> 
   },
 });
 
+/** An additive mask for each head, or as much of it as a shape has. */
+const wide = (Tq: number, Tk: number): NonNullable<Case["mask"]> => ({
+  shape: [1, 3, Tq, Tk],
+  dtype: "f32",
+  value: (_b, h, _i, j) => (j === 7 ? -Infinity : Math.cos(h * 5 + j)),
+});
+
 /** A generator for every case: at the same place, shortly before a carry in its counter. */
 const sameAgain = (): Generator => new Generator(0).setState({ key: [3, 4], stream: [0, 1], blocks: 2 ** 32 - 2 });
 const drawn = (count: number): Uint32Array => sameAgain().words(count);
@@ -106,6 +113,10 @@ const cases: Case[] = [
   },
   { size: [1, 1, 67, 70, 64], isCausal: true, scale: 0.25, mask: additive(1, 67, 70), only: ["tiled"] },
   { size: [1, 1, 13, 35, 80], only: ["tiled"] },
+  // So many scores that the mask's gradient is computed by products: as wide as the scores, broadcast, and with all else at once.
+  { size: [2, 2, 70, 64, 8], mask: additive(2, 70, 64), layout: "BTHD", scale: 0.3, only: ["online"] },
+  { size: [2, 3, 67, 50, 8], mask: wide(67, 50), dropoutP: drawnNear(0.3, drawn(2 * 3 * 67 * 50)), only: ["online"] },
+  { size: [1, 2, 96, 96, 12], mask: { ...wide(96, 96), shape: [2, 1, 96] }, isCausal: true, only: ["online"] },
   { size: [1, 1, 35, 70, 128], only: ["tiled"] },
 ];
 

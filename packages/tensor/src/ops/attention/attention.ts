@@ -5,11 +5,11 @@ import { run } from "../../runtime/run.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import deltaCode from "./attention-delta.wgsl";
-import dmaskCode from "./attention-dmask.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
 import rowsCode from "./attention-rows.wgsl";
 import { choose } from "./choose.ts";
+import { maskGradient } from "./mask-gradient.ts";
 import { dropping, inUnits, paramsOf, plan, type AttentionOptions } from "./plan.ts";
 
 export type { AttentionOptions };
@@ -18,7 +18,6 @@ const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode
 const rowsKernel = kernel("ops/attention/attention-rows.wgsl", rowsCode);
 const deltaKernel = kernel("ops/attention/attention-delta.wgsl", deltaCode);
 const lseKernel = kernel("ops/attention/attention-lse.wgsl", lseCode);
-const dmaskKernel = kernel("ops/attention/attention-dmask.wgsl", dmaskCode);
 
 /** Defines the op with y alone, or with [y, lse]. */
 function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y: Tensor, stats: Tensor) => O) {
@@ -80,26 +79,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
         rung.compute({ ...p, pass: "dkv", tokens: Tk, tensors: { ...shared, ...own } });
       }
       if (needs.mask && mask?.dtype === "f32") {
-        gradients.mask = empty(mask.shape);
-        const { CAUSAL, DROPOUT, F16 } = p.overrides;
-        run(
-          dropping(dmaskKernel, p, "kept"),
-          { ...shared, dmask: gradients.mask },
-          {
-            q_strides: p.qStrides,
-            k_strides: p.kStrides,
-            mask_shape: p.maskShape,
-            full_shape: p.full,
-            ...p.dropout,
-            size: mask.size,
-            scale: p.scale,
-            head_dim: p.headDim,
-          },
-          {
-            threads: mask.size,
-            overrides: { CAUSAL, DROPOUT, F16 },
-          },
-        );
+        gradients.mask = maskGradient(p, { ...shared, mask });
       }
       return gradients;
     },

@@ -69,6 +69,7 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
   const masking = !mask ? 0 : mask.dtype === "bool" ? 1 : 2;
   return {
     full,
+    layout,
     headDim: D,
     batchHeads: B * H,
     qStrides: strides(Tq),
