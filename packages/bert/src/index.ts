@@ -102,7 +102,7 @@ export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
 export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
 export { Encoding, type EncodeBatchOptions, type EncodeOptions, type TokenizerInput } from "./tokenizer/encoding.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
-export { type TruncationStrategy } from "./tokenizer/truncation.ts";
+export { truncationSides, type TruncationSide, type TruncationStrategy } from "./tokenizer/truncation.ts";
 
 export { normalizeVectors, poolTokens } from "./sentence-embeddings/pooling.ts";
 export { readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-embeddings/settings.ts";

@@ -1,5 +1,10 @@
 import { check } from "@gpugrad/tensor";
-import { truncationStrategies, type TruncationStrategy } from "./truncation.ts";
+import {
+  checkTruncationSide,
+  truncationStrategies,
+  type TruncationSide,
+  type TruncationStrategy,
+} from "./truncation.ts";
 
 /** A text, or with `isSplitIntoWords` the words of one. */
 export type TokenizerInput = string | readonly string[];
@@ -25,8 +30,8 @@ export interface EncodeOptions {
   padToMultipleOf?: number | undefined;
   /** Where padding goes. Default the tokenizer's own side. */
   paddingSide?: "left" | "right" | undefined;
-  /** Which end of a text is cut off. Default the tokenizer's own side. */
-  truncationSide?: "left" | "right" | undefined;
+  /** Which end of a text is cut off, or with `head_tail` its middle. Default the tokenizer's own side. */
+  truncationSide?: TruncationSide | undefined;
   /** Texts are lists of words; `word_ids()` then says which word each token belongs to, and offsets count within the word. Default false. */
   isSplitIntoWords?: boolean | undefined;
 }
@@ -122,7 +127,7 @@ export type FullEncodeOptions = {
 /** What is left out comes from the tokenizer. @throws {@link GpugradError} naming the first option that can't be */
 export function fullEncodeOptions(
   options: EncodeOptions,
-  tokenizer: { modelMaxLength: number; paddingSide: "left" | "right"; truncationSide: "left" | "right" },
+  tokenizer: { modelMaxLength: number; paddingSide: "left" | "right"; truncationSide: TruncationSide },
 ): FullEncodeOptions {
   const padding = options.padding === true ? "longest" : (options.padding ?? false);
   const truncation = options.truncation ?? (options.maxLength !== undefined && padding === false);
@@ -175,11 +180,15 @@ function checkOptions(options: FullEncodeOptions): void {
     () =>
       `tokenizer: truncation "${String(truncation)}" is not true, false or one of ${truncationStrategies.join(", ")}, do_not_truncate.`,
   );
-  for (const name of ["paddingSide", "truncationSide"] as const)
-    check(
-      options[name] === "left" || options[name] === "right",
-      () => `tokenizer: ${name} "${String(options[name])}" is neither "left" nor "right".`,
-    );
+  check(
+    options.paddingSide === "left" || options.paddingSide === "right",
+    () => `tokenizer: paddingSide "${String(options.paddingSide)}" is neither "left" nor "right".`,
+  );
+  checkTruncationSide(options.truncationSide);
+  check(
+    options.truncationSide !== "head_tail" || (stride === 0 && !options.returnOverflowingTokens),
+    "tokenizer: truncationSide head_tail keeps both ends of a text, so there are no windows: stride and returnOverflowingTokens need left or right.",
+  );
   for (const name of ["addSpecialTokens", "returnOverflowingTokens", "isSplitIntoWords"] as const)
     check(
       typeof options[name] === "boolean",

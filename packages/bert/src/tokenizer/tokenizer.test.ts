@@ -55,6 +55,76 @@ describe("Tokenizer", () => {
     expect(tokens((await tokenizer({ strip_accents: false })).encode("É").input_ids)).toBe("[CLS] é [SEP]");
   });
 
+  describe("truncationSide head_tail", () => {
+    const texts = (encoding: Encoding, text: string) =>
+      encoding.offsets.map(([start, end]) => [...text].slice(start, end).join(""));
+
+    it("keeps the first quarter of the tokens and the last three, with their offsets", async () => {
+      const t = await tokenizer();
+      const text = "the movie was great a b c d e , . !";
+      const encoding = t.encode(text, { maxLength: 10, truncationSide: "head_tail" });
+      expect(tokens(encoding.input_ids)).toBe("[CLS] the movie c d e , . ! [SEP]"); // of 8, 2 and 6
+      expect(texts(encoding, text)).toEqual(["", "the", "movie", "c", "d", "e", ",", ".", "!", ""]);
+      expect(encoding.special_tokens_mask).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+      expect(encoding.word_ids()).toEqual([null, 0, 1, 6, 7, 8, 9, 10, 11, null]);
+      expect(tokens(t.encode(text, { maxLength: 14, truncationSide: "head_tail" }).input_ids)).toBe(
+        "[CLS] the movie was great a b c d e , . ! [SEP]",
+      );
+      expect(tokens(t.encode(text, { maxLength: 3, truncationSide: "head_tail" }).input_ids)).toBe("[CLS] ! [SEP]");
+      expect(tokens(t.encode(text, { maxLength: 2, truncationSide: "head_tail" }).input_ids)).toBe("[CLS] [SEP]");
+    });
+
+    it("is 128 and 382 of BERT's 510 tokens", async () => {
+      const words = Array.from({ length: 600 }, (_, i) => (i < 128 ? "a" : i < 218 ? "b" : "c"));
+      const { input_ids } = (await tokenizer()).encode(words.join(" "), {
+        maxLength: 512,
+        truncationSide: "head_tail",
+      });
+      expect(tokens(input_ids)).toBe(
+        ["[CLS]", ...Array<string>(128).fill("a"), ...Array<string>(382).fill("c"), "[SEP]"].join(" "),
+      );
+    });
+
+    it("cuts each text of a pair, and fills batches of other rows as they are", async () => {
+      const t = await tokenizer();
+      const pair = { textPairs: ["e d c b a e d c", undefined], truncation: true, maxLength: 11, truncationSide: "head_tail" } as const; // prettier-ignore
+      const rows = t.encodeBatch(["a b c d e a b c", "a b"], pair);
+      expect(rows.map(({ input_ids }) => tokens(input_ids))).toEqual([
+        "[CLS] a a b c [SEP] e e d c [SEP]",
+        "[CLS] a b [SEP]",
+      ]);
+      expect(rows[0]!.token_type_ids).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+    });
+
+    it("is kept by a tokenizer that has it, and by its files, whose truncation_side Transformers takes", async () => {
+      const dir = await mkdtemp(join(tmpdir(), "head-tail-"));
+      try {
+        await (await tokenizer({ truncation_side: "left" })).withTruncationSide("head_tail").savePretrained(dir);
+        const config = JSON.parse(await readFile(join(dir, "tokenizer_config.json"), "utf8")) as Record<
+          string,
+          unknown
+        >;
+        expect(config).toMatchObject({ truncation_side: "left", gpugrad_head_tail: true });
+        const saved = await AutoTokenizer.fromPretrained(dir);
+        expect(saved.truncationSide).toBe("head_tail");
+        const cut = (t: Tokenizer) => tokens(t.encode("a b c d e", { maxLength: 6 }).input_ids);
+        expect(cut(saved)).toBe("[CLS] a c d e [SEP]");
+        expect(cut(saved.withTruncationSide("right"))).toBe("[CLS] a b c d [SEP]");
+        expect(cut(saved.withTruncationSide("left"))).toBe("[CLS] b c d e [SEP]");
+      } finally {
+        await rm(dir, { recursive: true });
+      }
+    });
+
+    it("has no windows", async () => {
+      const t = await tokenizer();
+      const side = { truncation: true, maxLength: 4, truncationSide: "head_tail" } as const;
+      for (const options of [{ stride: 1 }, { returnOverflowingTokens: true }])
+        expect(() => t.encodeBatch(["a b c d"], { ...side, ...options })).toThrow(/head_tail keeps both ends/);
+      expect(() => t.withTruncationSide("middle" as never)).toThrow(/"middle" is not one of left, right, head_tail/);
+    });
+  });
+
   it.each<[EncodeOptions & { textPair?: string }, string]>([
     [{ truncation: true, maxLength: 4 }, "[CLS] a b [SEP]"],
     [{ maxLength: 4 }, "[CLS] a b [SEP]"],

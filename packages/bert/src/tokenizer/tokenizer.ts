@@ -15,19 +15,23 @@ import { modelType } from "./models/index.ts";
 import { tokenizerPipeline, type Pieces, type Tokenize } from "./pipeline.ts";
 import { marginsOf, postProcessorOf, trimOffsets, type PostProcessor, type Slot } from "./post-processor.ts";
 import { bertTokens, completeTokenizer, contentOf, specialTokens, type SpecialToken } from "./tokenizer-json.ts";
-import { truncatedPieces } from "./truncation.ts";
+import { checkTruncationSide, truncatedPieces, type TruncationSide } from "./truncation.ts";
 
 /** Transformers writes 10³⁰ where a tokenizer has no limit. */
 const noLimit = 1e18;
 /** How long {@link Tokenizer.encodeBatchAsync} works at a time. */
 const sliceMilliseconds = 8;
 
+/** In tokenizer_config.json: texts lose their middle. A name of its own, since Transformers refuses any `truncation_side` but left and right. */
+const HEAD_TAIL = "gpugrad_head_tail";
+
 /** Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files. */
 export class Tokenizer {
   /** Longest input of the model, in tokens; Infinity when tokenizer_config.json has none. */
   readonly modelMaxLength: number;
   readonly paddingSide: "left" | "right";
-  readonly truncationSide: "left" | "right";
+  /** Which end of a text is cut off, where it isn't said: that of tokenizer_config.json, or another one that {@link withTruncationSide} set. */
+  readonly truncationSide: TruncationSide;
   readonly #json: Json;
   readonly #config: Json;
   readonly #tokenize: Tokenize;
@@ -50,7 +54,7 @@ export class Tokenizer {
     this.#json = complete;
     this.modelMaxLength = limitOf(config);
     this.paddingSide = sideOf(config, "padding_side");
-    this.truncationSide = sideOf(config, "truncation_side");
+    this.truncationSide = config[HEAD_TAIL] === true ? "head_tail" : sideOf(config, "truncation_side");
     const added = complete.added_tokens;
     this.#ids = new Map([...vocabulary, ...added.map(({ content, id }) => [content, id] as const)]);
     this.#tokens = new Map([...this.#ids].map(([token, id]) => [id, token]));
@@ -287,6 +291,16 @@ export class Tokenizer {
     options: { skipSpecialTokens?: boolean; cleanUpTokenizationSpaces?: boolean } = {},
   ): string[] {
     return batch.map((ids) => this.decode(ids, options));
+  }
+
+  /** The same tokenizer, which cuts texts on another side unless it is asked otherwise; its saved files keep that. */
+  withTruncationSide(side: TruncationSide): Tokenizer {
+    checkTruncationSide(side);
+    const { [HEAD_TAIL]: _, ...config } = this.#config;
+    return new Tokenizer(
+      this.#json,
+      side === "head_tail" ? { ...config, [HEAD_TAIL]: true } : { ...config, truncation_side: side },
+    );
   }
 
   /** Writes tokenizer.json and tokenizer_config.json into `folder`; Python's Transformers reads them (in Node). */

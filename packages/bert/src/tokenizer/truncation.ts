@@ -6,10 +6,22 @@ import type { Pieces, Tokenize } from "./pipeline.ts";
 export type TruncationStrategy = "longest_first" | "only_first" | "only_second";
 export const truncationStrategies: readonly unknown[] = ["longest_first", "only_first", "only_second"];
 
+/** Which end of a text is cut off; `head_tail` cuts out the middle, and keeps the first quarter of the tokens and the last three. */
+export type TruncationSide = "left" | "right" | "head_tail";
+export const truncationSides: readonly TruncationSide[] = ["left", "right", "head_tail"];
+
+/** @throws {@link GpugradError} for another side */
+export function checkTruncationSide(side: unknown): asserts side is TruncationSide {
+  check(
+    truncationSides.includes(side as TruncationSide),
+    () => `tokenizer: truncationSide "${String(side)}" is not one of ${truncationSides.join(", ")}.`,
+  );
+}
+
 /** How texts are cut; `room` is how many tokens of the texts may remain. */
 export interface Truncation {
   strategy: TruncationStrategy;
-  side: "left" | "right";
+  side: TruncationSide;
   room: number;
   /** Tokens that a window shares with the one before it. */
   stride: number;
@@ -115,6 +127,7 @@ function windows(pieces: Pieces, length: number, { side, stride, overflow }: Tru
   const total = pieces.ids.length;
   if (length >= total) return [pieces];
   if (length === 0) return overflow ? [slice(pieces, 0, 0), pieces] : [slice(pieces, 0, 0)];
+  if (side === "head_tail") return [headAndTail(pieces, length)];
   check(
     stride < length,
     () => `tokenizer: stride ${stride} is not below the ${length} tokens of a window. Use a larger maxLength.`,
@@ -129,6 +142,21 @@ function windows(pieces: Pieces, length: number, { side, stride, overflow }: Tru
     if (side === "right" ? end === total : start === 0) break;
   }
   return found;
+}
+
+/**
+ * The first and the last tokens of a text: of 510, 128 and 382.
+ * @see Sun et al., How to Fine-Tune BERT for Text Classification?, 2019. https://arxiv.org/abs/1905.05583
+ */
+function headAndTail(pieces: Pieces, length: number): Pieces {
+  const head = Math.round(length / 4);
+  const [first, last] = [slice(pieces, 0, head), slice(pieces, pieces.ids.length - (length - head), pieces.ids.length)];
+  return {
+    ids: first.ids.concat(last.ids),
+    offsets: first.offsets.concat(last.offsets),
+    words: first.words.concat(last.words),
+    margins: first.margins.concat(last.margins),
+  };
 }
 
 const slice = ({ ids, offsets, words, margins }: Pieces, start: number, end: number): Pieces => ({

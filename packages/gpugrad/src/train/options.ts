@@ -15,11 +15,12 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { load as parseYaml } from "js-yaml";
 import { withHint } from "../hint.ts";
 import { dashed } from "../run-command.ts";
+import { truncationOption, type TruncationOptions } from "../text/truncation.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { addDataOptions, type DataOptions } from "./data-options.ts";
 
 /** What `gpugrad train` takes beside the training arguments. */
-export interface TrainOptions extends DataOptions {
+export interface TrainOptions extends DataOptions, TruncationOptions {
   model: string;
   dataset?: string;
   trainFile?: string;
@@ -119,6 +120,7 @@ function commandOf(preset: TrainPreset): Command {
     .option("--eval-indices <file>", "JSON array of rows to evaluate, taken in that order", rowNumbers)
     .option("--from-scratch", "fresh weights: only the configuration and tokenizer of the model are used")
     .option("--dropout <p>", "dropout probability, in place of the model's own", probability)
+    .addOption(truncationOption())
     .option("--do-regression", "labels are numbers, not classes (fractional labels always are)")
     .option(
       "--num-labels <n>",

@@ -2,7 +2,6 @@ import { statSync } from "node:fs";
 import {
   AutoConfig,
   AutoModelForSequenceClassification,
-  AutoTokenizer,
   dropoutNames,
   openFile,
   SafetensorsFile,
@@ -21,6 +20,7 @@ import {
   type Dataset,
   type LoadOptions,
 } from "@gpugrad/train";
+import { openTokenizer } from "../text/truncation.ts";
 import { cleaned, loadOptionsOf, picked } from "./data-options.ts";
 import type { TrainOptions } from "./options.ts";
 
@@ -57,7 +57,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
         "data (problem_type).",
     );
   }
-  const tokenizer = await AutoTokenizer.fromPretrained(options.model);
+  const tokenizer = await openTokenizer(options.model, options);
   const config = {
     ...labels,
     ...(dropout !== undefined && Object.fromEntries(dropoutNames(known).map((name) => [name, dropout]))),

@@ -450,6 +450,29 @@ describe("gpugrad train", () => {
     );
   });
 
+  test("--truncation head_tail trains on both ends of texts, and its folder cuts them so", async () => {
+    const rows = Array.from({ length: 20 }, (_, i) => [`fine ${"dull ".repeat(i % 5)}a story film`, i % 2]);
+    const file = (name: string, of: (text: string) => string): string => {
+      const path = join(work, name);
+      writeFileSync(path, rows.map(([text, label]) => JSON.stringify({ text: of(String(text)), label })).join("\n"));
+      return path;
+    };
+    const trained = async (data: string, ...more: string[]) => {
+      const [out, trace] = [`${data}-out`, `${data}-trace`];
+      const words = ["--model", model, "--from_scratch", "--dataset", data, "--max_length", "6", "--max_steps", "4", "--quiet"]; // prettier-ignore
+      const { result, stderr } = await captured(() => trainCommand([...words, "--output_dir", out, "--loss_trace", trace, "--save_strategy", "no", ...more], plain)); // prettier-ignore
+      expect(result, stderr).toBe(0);
+      return { out, losses: readFileSync(trace, "utf8") };
+    };
+    const { out, losses } = await trained(file("long.jsonl", (text) => text), "--truncation", "head_tail"); // prettier-ignore
+    const byHand = await trained(file("ends.jsonl", () => "fine a story film")); // 4 tokens: the first, and the last three
+    expect(losses.trim().split("\n")).toHaveLength(4);
+    expect(losses).toBe(byHand.losses);
+    const tokenizer = await AutoTokenizer.fromPretrained(out);
+    const { input_ids } = tokenizer.encode("fine dull dull a story film", { maxLength: 6 });
+    expect(tokenizer.decode(input_ids, { skipSpecialTokens: true })).toBe("fine a story film");
+  });
+
   test("numbers are a regression; folders per class are classes", async () => {
     const numbers = join(work, "numbers.jsonl");
     writeFileSync(
