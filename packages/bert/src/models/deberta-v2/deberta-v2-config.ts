@@ -29,6 +29,8 @@ const fields = {
   conv_kernel_size: optional(size(0, 1_001, 0)),
   conv_groups: optional(size(1, 65_536)),
   conv_act: optional(oneOf("tanh", activationNames)),
+  /** D, as old files say it; it has to be the hidden size over the number of heads. */
+  attention_head_size: optional(size(64, 65_536)),
 } satisfies Fields;
 
 /**
@@ -47,7 +49,12 @@ export class DebertaV2Config extends DebertaConfig {
 
   override validate(): void {
     super.validate();
-    const { conv_kernel_size: width = 0, conv_groups: groups = 1, hidden_size } = this;
+    const { conv_kernel_size: width = 0, conv_groups: groups = 1, hidden_size, num_attention_heads: H } = this;
+    const { attention_head_size: D = hidden_size / H } = this;
+    check(
+      D * H === hidden_size,
+      () => `config: attention_head_size: ${D} for ${H} heads is not hidden_size ${hidden_size}.`,
+    );
     check(
       width === 0 || width % 2 === 1,
       () => `config: conv_kernel_size: ${width} is even; what comes out would be of another length.`,

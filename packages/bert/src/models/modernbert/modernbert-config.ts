@@ -125,9 +125,11 @@ interface OldKeys {
   global_attn_every_n_layers?: number;
   global_rope_theta?: number;
   local_rope_theta?: number;
+  /** Another kind of rotary positions, for both types of layers. */
+  rope_scaling?: object | null;
 }
 
-function withNewKeys({ global_rope_theta, local_rope_theta, ...values }: object & OldKeys): object {
+function withNewKeys({ global_rope_theta, local_rope_theta, rope_scaling, ...values }: object & OldKeys): object {
   const given = values as OldKeys & { num_hidden_layers?: number; layer_types?: unknown; rope_parameters?: unknown };
   const { global_attn_every_n_layers: every = 3, num_hidden_layers: N = fields.num_hidden_layers.initial } = given;
   check(
@@ -144,7 +146,12 @@ function withNewKeys({ global_rope_theta, local_rope_theta, ...values }: object 
   );
   const ropeOf = (type: LayerType, oldTheta: number | undefined): object => {
     const own = (rope_parameters as Record<string, object | null> | null | undefined)?.[type];
-    return { ...ropeField.initial[type], ...(oldTheta !== undefined && { rope_theta: oldTheta }), ...own };
+    return {
+      ...ropeField.initial[type],
+      ...(oldTheta !== undefined && { rope_theta: oldTheta }),
+      ...own,
+      ...rope_scaling,
+    };
   };
   return {
     ...values,

@@ -39,6 +39,7 @@ describe("ModernBertConfig", () => {
       { rope_parameters: { full_attention: { rope_type: "yarn" } } },
       'has rope_type "yarn" for full_attention; only "default"',
     ],
+    [{ rope_scaling: { rope_type: "linear", factor: 2 } }, 'has rope_type "linear" for full_attention'],
     [{ local_rope_theta: -1 }, "has no positive rope_theta for sliding_attention"],
     [{ global_attn_every_n_layers: 0 }, "global_attn_every_n_layers: 0 is not a positive integer"],
     [{ hidden_size: 36, num_attention_heads: 12 }, "is odd"],
