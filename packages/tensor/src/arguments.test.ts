@@ -96,3 +96,120 @@ describe("plain JavaScript", () => {
     expect(() => checkOptions("SGD", { lr: "1", params: [] }, takes)).toThrow('SGD: lr is "1", not a number.');
   });
 });
+
+test("each kind of argument takes its own values, and refuses its neighbours'", () => {
+  const x = tensor([1]);
+  const f = (): number => 1;
+  const generator = new gpugrad.Generator(1);
+  const kinds: Record<string, [right: unknown[], wrong: unknown[]]> = {
+    tensor: [[x], [1, null, [x]]],
+    tensors: [
+      [[], [x, x]],
+      [x, [x, 1]],
+    ],
+    operand: [
+      [x, 1, NaN],
+      ["1", null, true],
+    ],
+    number: [
+      [1, NaN, -Infinity],
+      ["1", 1n, true, null],
+    ],
+    "number|null": [
+      [1, null],
+      ["1", true],
+    ],
+    "number|boolean": [
+      [1, true, false],
+      ["1", null],
+    ],
+    "number|numbers": [
+      [1, [], [1, 2]],
+      ["1", ["1"], null],
+    ],
+    numbers: [
+      [[], [1, 0.5]],
+      [1, [null]],
+    ],
+    index: [
+      [1, -1, 0],
+      [0.5, NaN, "1"],
+    ],
+    dim: [[-1, 2], [0.5]],
+    "dim|null": [
+      [null, 1],
+      [0.5, "1"],
+    ],
+    dims: [
+      [[], [0, -1]],
+      [0, [0.5]],
+    ],
+    "dim|dims": [
+      [0, [0, 1]],
+      [0.5, [0.5]],
+    ],
+    shape: [
+      [[], [2, 0]],
+      [2, [-1], [0.5]],
+    ],
+    "shape with -1": [[[2, -1]], [[-2], [0.5], 2]],
+    boolean: [
+      [true, false],
+      [0, null],
+    ],
+    string: [["", "a"], [1]],
+    function: [[f], [1, {}]],
+    list: [[[]], [{}, new Float32Array(1)]],
+    bytes: [[new Uint8Array(1)], [new Uint16Array(1), [1]]],
+    values: [
+      [[1], new Float32Array(1), new Uint8Array(1)],
+      [new DataView(new ArrayBuffer(1)), 1, {}],
+    ],
+    object: [
+      [{}, x],
+      [null, [], 1, new Uint8Array(1)],
+    ],
+    iterable: [
+      [[], new Set(), new Map()],
+      [{}, null, "a"],
+    ],
+    generator: [[generator], [{}, { draw: 1 }, null, f]],
+    dtype: [
+      ["f32", "bool"],
+      ["float32", 1],
+    ],
+  };
+  for (const [kind, [right, wrong]] of Object.entries(kinds)) {
+    const required = gpugrad.argumentCheck("op", { it: kind } as gpugrad.Takes);
+    const optional = gpugrad.argumentCheck("op", { it: `${kind}?` as never });
+    for (const check of [required, optional]) {
+      for (const value of right) expect(() => check([value]), `${kind}: ${gpugrad.showValue(value)}`).not.toThrow();
+      for (const value of wrong) expect(() => check([value]), `${kind}: ${gpugrad.showValue(value)}`).toThrow(/^op: (it is|there is no dtype)/); // prettier-ignore
+    }
+    expect(() => required([]), kind).toThrow(/^op: it is missing; it has to be /);
+    expect(() => optional([]), kind).not.toThrow();
+  }
+  expect(() => gpugrad.argumentCheck("op", { it: "any" })([x])).not.toThrow();
+});
+
+test("options: by name, required ones asked for, a bare value told where it belongs", () => {
+  const check = gpugrad.argumentCheck("op", { x: "number", options: { size: "number", way: ["up", "down"], inner: { deep: "boolean?" } } }); // prettier-ignore
+  const options = (value: unknown) => () => check([1, value]);
+  expect(options({ size: 1, way: "up", inner: { deep: true } })).not.toThrow();
+  expect(options(undefined)).toThrow("op: size is missing; it has to be a number");
+  expect(options({ size: 1, way: "u" })).toThrow('op: way "u" is not known; there are up, down. Did you mean up?');
+  expect(options({ size: 1, way: 3 })).toThrow("op: way 3 is not known; there are up, down.");
+  expect(options({ size: 1, sizes: 2 })).toThrow(
+    "op: there is no option sizes. Did you mean size? It takes size, way, inner.",
+  );
+  expect(options({ size: 1, inner: { deer: 1 } })).toThrow("op: there is no option deer. Did you mean deep?");
+  expect(options(7)).toThrow("op: options is 7, not an object with size, way, inner. Write { size: 7 }.");
+  expect(options("down")).toThrow('Write { way: "down" }.');
+  expect(options(Symbol("s"))).toThrow(/not an object with size, way, inner\.$/);
+  expect(options(tensor([1]))).toThrow("options is Tensor([1] f32, user), not an object");
+  expect(() => check([1, { size: 1 }, "more"])).toThrow('op: "more" is one argument too many. It takes x, options.');
+  const one = gpugrad.argumentCheck("op", { x: "number" });
+  expect(() => [1, 2].map((...args) => one(args))).not.toThrow();
+  expect(() => one([1, 0, [2]])).toThrow("op: 0 is one argument too many");
+  expect(() => one([1, "0", [1]])).toThrow("one argument too many");
+});

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { log } from "./ops/elementwise/unary.ts";
 import { cast } from "./ops/cast/cast.ts";
 import { full, zeros } from "./ops/create/create.ts";
@@ -121,4 +121,60 @@ describe("watchNumerics", () => {
     );
     expect([reported.at(-1)!.inputs[0]!.inf, reported.at(-1)!.output.nan]).toEqual([1, 1]);
   });
+});
+
+test("whole numbers are shown as they are, and plain arguments are searched for infinities wherever they are", async () => {
+  const { init, destroy } = await import("./runtime/init.ts");
+  await init();
+  onTestFinished(destroy);
+  const reported: OpRun[] = [];
+  const { inspect, finish } = watchNumerics((runs) => reported.push(...runs));
+  inspect("u", [], tensor([3, 4e9], "u32"));
+  inspect("i", [], tensor([-5, 7], "i32"));
+  inspect("nothing finite", [], tensor([NaN, Infinity, -Infinity]));
+  inspect("empty", [], zeros([0]));
+  class Settings {
+    bound = Infinity;
+  }
+  const purposes: [unknown, boolean][] = [
+    [Infinity, true],
+    [NaN, true],
+    [[1, [-Infinity]], true],
+    [{ low: { x: NaN } }, true],
+    [1, false],
+    [null, false],
+    ["Infinity", false],
+    [{ low: 1 }, false],
+    [new Settings(), false],
+    [undefined, false],
+  ];
+  for (const [argument] of purposes) inspect("op", [argument], tensor([1]));
+  await finish();
+  expect(
+    reported.slice(0, 4).map(({ output: { smallest, largest, nan, inf } }) => [smallest, largest, nan, inf]),
+  ).toEqual([
+    [3, 4e9, 0, 0],
+    [-5, 7, 0, 0],
+    [undefined, undefined, 1, 2],
+    [undefined, undefined, 0, 0],
+  ]);
+  expect(reported.slice(4).map(({ onPurpose }) => onPurpose)).toEqual(purposes.map(([, want]) => want));
+});
+
+test("a log goes with its device, and debug() without a switch changes nothing", async () => {
+  const { init, destroy } = await import("./runtime/init.ts");
+  await init();
+  const reported: OpRun[] = [];
+  const { inspect, finish } = watchNumerics((runs) => reported.push(...runs));
+  inspect("before", [], tensor([1]));
+  await destroy();
+  await init();
+  inspect("after", [], tensor([2]));
+  await finish();
+  expect(reported.map(({ op }) => op)).toEqual(["after"]);
+  debug({ checkNumerics: true });
+  debug({});
+  await expect(log(zeros([1])).data()).rejects.toThrow("checkNumerics: log is the first op");
+  debug({ checkNumerics: false });
+  await destroy();
 });

@@ -47,3 +47,21 @@ describe("Generator", () => {
     expect(order).not.toEqual(permutation(1000, new Generator(4)));
   });
 });
+
+test("a child's key and stream are one block, under a key that the parent's stream makes its own", () => {
+  const { key, stream } = new Generator(7n).fork("a").state;
+  const own = philox([0, 0, 0, 0x6b657973], [7, 0]);
+  const label = 0xe40c292c; // FNV-1a of "a"
+  expect([...key, ...stream]).toEqual(philox([label, label, 0, 0x666f726b], [own[0], own[1]]));
+  const parent = new Generator(0).setState({ key: [7, 0], stream: [5, 6], blocks: 3 + 2 ** 32 });
+  const [first, second] = parent.split(2);
+  const mixed = philox([5, 6, 0, 0x6b657973], [7, 0]);
+  for (const [i, child] of [first!, second!].entries())
+    expect([...child.state.key, ...child.state.stream]).toEqual(philox([3, 1, i, 0x73706c69], [mixed[0], mixed[1]]));
+  expect(parent.state).toEqual({ key: [7, 0], stream: [5, 6], blocks: 4 + 2 ** 32 });
+  const { key: drawn, counter } = parent.draw(5);
+  expect([drawn, counter, parent.state.blocks]).toEqual([[7, 0], [4, 1, 5, 6], 6 + 2 ** 32]);
+  expect(() => new Generator(2 ** 53)).toThrow("is no whole number up to 2⁵³. Give larger ones as bigint");
+  expect(new Generator(2n ** 33n + 5n).state.key).toEqual([5, 2]);
+  expect(new Generator().state.key).not.toEqual(new Generator(0).state.key);
+});

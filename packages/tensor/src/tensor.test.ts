@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { inspect } from "node:util";
 import { add, concat, destroy, fill, full, reshape, device, fromArray, fromBytes, init, keep, memory, memoryByOwner, undisposed, mul, scope, softmax, tanh, tensor, zeros, type Tensor } from "./index.ts"; // prettier-ignore
 
 beforeAll(async () => void (await init()));
@@ -278,5 +279,23 @@ describe("lifetimes", () => {
         return [a, b, c, zeros([1000])].map((t) => (t === b ? 0 : t.buffer.id));
       });
     expect(step()).toEqual(step());
+  });
+
+  test("booleans are shown as words; an element that is no number, or lies too deep, is named by its place", async () => {
+    expect(await tensor([true, false]).format()).toBe("[true, false]");
+    expect(inspect(tensor([1]))).toBe("Tensor([1] f32, user)");
+    const nested = (values: unknown) => () => tensor(values as number[]);
+    expect(nested("text")).toThrow('tensor: the value is "text", not a number');
+    expect(nested([[1], "a"])).toThrow('tensor: [1] is "a", not a number');
+    expect(nested([[1, 2], [3]])).toThrow("tensor: ragged arrays: [1] has 1 entries, the first of its kind 2");
+    expect(nested([1, [2]])).toThrow("tensor: ragged arrays: [1] has 1 entries, the first of its kind none");
+    expect(nested([[1], 2])).toThrow("tensor: ragged arrays: there is a number at [1], where an array was expected");
+    expect(nested(new DataView(new ArrayBuffer(4)))).toThrow("tensor: the value is a DataView, not a number");
+    expect([tensor([1n as unknown as number]).dtype, await tensor([5n as unknown as number]).item()]).toEqual([
+      "f32",
+      5,
+    ]);
+    await expect(tensor([1, 2]).item()).rejects.toThrow("item: the tensor has 2 elements ([2]); data() gives them all");
+    expect(() => tensor([1]).write([1, 2])).toThrow("write: 2 values for 1 elements ([1])");
   });
 });

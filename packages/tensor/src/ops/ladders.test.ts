@@ -110,6 +110,12 @@ describe("withRung", () => {
     expect(() => withRung("softmax", "row", () => tensor([1]))).toThrow(
       "withRung: softmax has no rung row; there are naive, rows, workgroup, subgroup. Did you mean rows?",
     );
+    expect(() => withRung("softmax", 7 as unknown as string, () => 0)).toThrow(
+      "softmax has no rung 7; there are naive",
+    );
+    expect(() => withRung("softmax", "rows", 1 as unknown as () => void)).toThrow(
+      "withRung: work is 1, not a function",
+    );
     expect(() => withRung("softmax", "toString", () => 0)).toThrow("softmax has no rung toString");
     expect(() => withRung("softmx" as LadderName, "rows", () => 0)).toThrow(
       "withRung: there is no ladder softmx; there are attention, gelu, matmul, norm, softmax. Did you mean softmax?",

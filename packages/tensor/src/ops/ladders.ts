@@ -1,5 +1,7 @@
+import { argumentCheck } from "../arguments.ts";
 import { didYouMean } from "../did-you-mean.ts";
 import { GpugradError } from "../errors.ts";
+import { showValue } from "../values.ts";
 import { attentionLadder } from "./attention/ladder.ts";
 import { geluLadder } from "./elementwise/ladder.ts";
 import { choiceFrom, type Choice, type Ladder } from "./ladder.ts";
@@ -25,25 +27,29 @@ export type RungOf<L extends LadderName> = (typeof ladders)[L] extends Ladder<in
  * @throws when the ladder has no such rung
  */
 export function forceRung<L extends LadderName>(name: L, rung: string | Choice<RungOf<L>>): () => void {
-  const ladder: Ladder | undefined = Object.hasOwn(ladders, name) ? (ladders[name]) : undefined;
+  const ladder: Ladder | undefined = Object.hasOwn(ladders, name) ? ladders[name] : undefined;
   if (!ladder) throw unknown("withRung: there is no ladder", name, ladders);
   const choice = typeof rung === "string" ? choiceFrom(ladder, rung) : rung;
-  if (!choice) throw unknown(`withRung: ${name} has no rung`, rung as string, ladder.rungs);
+  if (!choice?.rung) throw unknown(`withRung: ${name} has no rung`, rung, ladder.rungs);
   const before = ladder.forced;
   ladder.forced = choice;
   return () => void (ladder.forced = before);
 }
 
-function unknown(what: string, given: string, known: object): GpugradError {
+function unknown(what: string, given: unknown, known: object): GpugradError {
   const names = Object.keys(known);
-  return new GpugradError(`${what} ${given}; there are ${names.join(", ")}.${didYouMean(given, names)}`);
+  const [shown, hint] = typeof given === "string" ? [given, didYouMean(given, names)] : [showValue(given), ""];
+  return new GpugradError(`${what} ${shown}; there are ${names.join(", ")}.${hint}`);
 }
+
+const checkWithRung = argumentCheck("withRung", { ladder: "string", rung: "any", work: "function" });
 
 /**
  * Does `work`, asynchronous or not, with one rung of a ladder: `withRung("matmul", "naive", () => matmul(a, b))`. For tests, measurements
  * and readers: kernels are chosen by device and sizes otherwise. A rung may not be able to compute what it is asked for: ask its `suits`.
  */
 export function withRung<L extends LadderName, T>(name: L, rung: string | Choice<RungOf<L>>, work: () => T): T {
+  checkWithRung([name, rung, work]);
   const end = forceRung(name, rung);
   let result: T;
   try {

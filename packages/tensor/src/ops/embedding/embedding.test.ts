@@ -184,6 +184,12 @@ describe("embedding", () => {
     expect(() => bertEmbeddings(w, zeros([2, 3]), p, index, index)).toThrow(
       "bertEmbeddings: position is [2,3], word [3,2]: rows of different length",
     );
+    for (const [weight, bias, name] of [
+      [zeros([3]), zeros([2]), "weight"],
+      [zeros([2]), zeros([3]), "bias"],
+    ] as const)
+      // prettier-ignore
+      expect(() => bertEmbeddingsNorm(w, p, p, weight, bias, index, index)).toThrow(`bertEmbeddingsNorm: ${name} is [3]`);
     const [flat, long] = [zeros([2], { dtype: "i32" }), zeros([1, 3], { dtype: "i32" })];
     for (const [ids, types, positionIds] of [
       [flat, flat, undefined],

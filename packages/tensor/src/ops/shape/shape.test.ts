@@ -199,6 +199,9 @@ describe("shape", () => {
         deep.map((_, d) => deep.length - 1 - d),
       ),
     ).not.toThrow(); // neighbours of size 1 don't count
+    for (const other of [zeros([3]), zeros([2, 4]), zeros([3, 3]), zeros([2, 3, 1])])
+      expect(() => stack([x, other])).toThrow("among tensors of [2,3]: shapes have to be the same");
+    expect(() => stack([])).toThrow("stack: no tensors given");
     const many = new Array<number>(17).fill(2);
     const reversed = many.map((_, d) => 16 - d);
     expect(() => permute(zeros(many), reversed)).toThrow(/has more than 16 dimensions. Reshape it to fewer/);
