@@ -1,3 +1,4 @@
+import { checked } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { fromArray } from "../../factories.ts";
@@ -23,22 +24,26 @@ export interface DistanceNumbers {
  * Puts a numbering of distances on the device: for each distance −(M − 1) … M − 1 its number, from 0 on.
  * @throws when the distances of a number are not neighbours
  */
-export function numberDistances(numbers: readonly number[]): DistanceNumbers {
-  const ranges = Array.from({ length: numbers.reduce((a, b) => Math.max(a, b), 0) + 1 }, () => [0, 0]);
-  for (const [place, number] of numbers.entries()) {
-    const range = ranges[number]!;
-    check(
-      range[1] === 0 || range[1] === place,
-      () => `numberDistances: the distances of number ${number} are not neighbours: it is at place ${place} again.`,
-    );
-    if (range[1] === 0) range[0] = place;
-    range[1] = place + 1;
-  }
-  return {
-    numbers: fromArray(numbers, [numbers.length], "i32"),
-    ranges: fromArray(ranges.flat(), [ranges.length, 2], "i32"),
-  };
-}
+export const numberDistances = checked(
+  "numberDistances",
+  { numbers: "numbers" },
+  (numbers: readonly number[]): DistanceNumbers => {
+    const ranges = Array.from({ length: numbers.reduce((a, b) => Math.max(a, b), 0) + 1 }, () => [0, 0]);
+    for (const [place, number] of numbers.entries()) {
+      const range = ranges[number]!;
+      check(
+        range[1] === 0 || range[1] === place,
+        () => `numberDistances: the distances of number ${number} are not neighbours: it is at place ${place} again.`,
+      );
+      if (range[1] === 0) range[0] = place;
+      range[1] = place + 1;
+    }
+    return {
+      numbers: fromArray(numbers, [numbers.length], "i32"),
+      ranges: fromArray(ranges.flat(), [ranges.length, 2], "i32"),
+    };
+  },
+);
 
 /** Options of {@link relativeBias}. */
 export interface RelativeBiasOptions {
