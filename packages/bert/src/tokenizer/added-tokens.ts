@@ -73,7 +73,7 @@ export function addedTokenFinder(
   };
 }
 
-const wordCharacter = new RegExp(`^[${wordCharacters}]$`, "u");
+const wordCharacter = new RegExp(`^${wordCharacters}$`, "v");
 
 const wordBegins = (text: string, at: number): boolean =>
   at < text.length && wordCharacter.test(String.fromCodePoint(text.codePointAt(at)!));

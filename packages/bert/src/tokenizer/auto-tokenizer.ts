@@ -1,8 +1,9 @@
 import { isObject, readJson, readText, type Folder, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
 import { openByName, type HubOptions } from "../opener.ts";
-import { contentOf, specialTokens, tokenizerOfVocabulary } from "./tokenizer-json.ts";
+import { contentOf, specialTokens } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
+import { bertOfVocabulary, robertaOfFiles } from "./vocabulary-files.ts";
 
 /**
  * BERT's tokenizer over a vocabulary, as a vocab.txt lists it: a token's place is its id.
@@ -11,33 +12,47 @@ import { Tokenizer } from "./tokenizer.ts";
  * @throws {@link GpugradError} when a special token is not in the vocabulary.
  */
 export function bertTokenizer(tokens: readonly string[], config: Record<string, unknown> = {}): Tokenizer {
-  return new Tokenizer(tokenizerOfVocabulary(tokens, config), config);
+  return new Tokenizer(bertOfVocabulary(tokens, config), config);
 }
 
 export const AutoTokenizer = {
   /**
-   * Reads the tokenizer of a folder or a repository of the Hub: tokenizer.json, or BERT's vocab.txt; tokenizer_config.json; and
-   * special_tokens_map.json and added_tokens.json of older folders.
+   * Reads the tokenizer of a folder or a repository of the Hub: tokenizer.json, or BERT's vocab.txt, or RoBERTa's vocab.json and merges.txt;
+   * tokenizer_config.json; and special_tokens_map.json and added_tokens.json of older folders.
    *
-   * @throws {@link GpugradError} when there is neither tokenizer.json nor vocab.txt, or a file is not what it should be.
+   * @throws {@link GpugradError} when there is none of them, or a file is not what it should be.
    */
   async fromPretrained(idOrFolder: string | Folder, options: HubOptions = {}): Promise<Tokenizer> {
     const folder = await openByName(idOrFolder, options);
     const json = await readJson(folder, "tokenizer.json");
-    const vocab = json ? undefined : await readText(folder, "vocab.txt");
-    check(
-      json ?? vocab !== undefined,
-      () => `${folder.name}: no tokenizer: neither tokenizer.json nor vocab.txt. Did the tokenizer get saved there?`,
-    );
     const config = await readConfig(folder, json);
     try {
-      return json
-        ? new Tokenizer(json, config)
-        : bertTokenizer(vocab!.replace(/\r?\n$/, "").split(/\r\n|[\r\n]/), config);
+      if (json) return new Tokenizer(json, config);
+      const vocabulary = await readText(folder, "vocab.txt");
+      if (vocabulary !== undefined) return bertTokenizer(vocabulary.replace(/\r?\n$/, "").split(/\r\n|[\r\n]/), config);
+      const [vocab, merges] = [await readJson(folder, "vocab.json"), await readText(folder, "merges.txt")];
+      if (vocab && merges !== undefined) {
+        const roberta = robertaOfFiles(vocab, merges, config);
+        return new Tokenizer(roberta.json, roberta.config);
+      }
     } catch (error) {
       if (error instanceof Error) error.message = `${folder.name}: ${error.message}`;
       throw error;
     }
+    for (const name of ["spm.model", "spiece.model", "sentencepiece.bpe.model"]) {
+      const file = await folder.open(name);
+      await file?.close();
+      check(
+        file === undefined,
+        () =>
+          `${folder.name}: ${name} without tokenizer.json. Convert it in Python: ` +
+          `AutoTokenizer.from_pretrained("${folder.name}").save_pretrained("${folder.name}")`,
+      );
+    }
+    return check(
+      false,
+      `${folder.name}: no tokenizer: neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt. Did the tokenizer get saved there?`,
+    ) as never;
   },
 };
 

@@ -166,39 +166,3 @@ function readToken(entry: unknown, where: string, special = false): Omit<AddedTo
     special: isSpecial,
   };
 }
-
-/** tokenizer.json of a BERT that has only a vocabulary. */
-export function tokenizerOfVocabulary(tokens: readonly string[], config: Json): Json {
-  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
-  const [cls, sep, unk] = (["cls_token", "sep_token", "unk_token"] as const).map((key) => {
-    const token = contentOf(config[key]) ?? bertTokens[key];
-    check(Object.hasOwn(vocab, token), () => `vocab.txt: no ${token}. Is it BERT's vocabulary?`);
-    return token;
-  }) as [string, string, string];
-  const special = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
-  const text = (id: "A" | "B", type_id: number) => ({ Sequence: { id, type_id } });
-  return {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: [],
-    normalizer: {
-      type: "BertNormalizer",
-      clean_text: true,
-      handle_chinese_chars: true,
-      strip_accents: null,
-      lowercase: true,
-    },
-    pre_tokenizer: { type: "BertPreTokenizer" },
-    post_processor: {
-      type: "TemplateProcessing",
-      single: [special(cls, 0), text("A", 0), special(sep, 0)],
-      pair: [special(cls, 0), text("A", 0), special(sep, 0), text("B", 1), special(sep, 1)],
-      special_tokens: Object.fromEntries(
-        [cls, sep].map((token) => [token, { id: token, ids: [vocab[token]], tokens: [token] }]),
-      ),
-    },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
-    model: { type: "WordPiece", unk_token: unk, continuing_subword_prefix: "##", max_input_chars_per_word: 100, vocab },
-  };
-}

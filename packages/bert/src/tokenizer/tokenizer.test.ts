@@ -361,6 +361,13 @@ describe("Tokenizer", () => {
 
   it("says when a folder has no tokenizer", async () => {
     await expect(AutoTokenizer.fromPretrained(folderOf({}, "here"))).rejects.toThrow(/here: no tokenizer/);
+    await expect(AutoTokenizer.fromPretrained(folderOf({ "spiece.model": "\n" }, "here"))).rejects.toThrow(
+      'here: spiece.model without tokenizer.json. Convert it in Python: AutoTokenizer.from_pretrained("here").save_pretrained("here")',
+    );
+    const roberta = { "vocab.json": '{"<s>":0,"a":1}', "merges.txt": "#version: 0.2\n" };
+    await expect(AutoTokenizer.fromPretrained(folderOf(roberta))).rejects.toThrow(
+      /no <\/s>. Is it RoBERTa's vocabulary/,
+    );
     await expect(AutoTokenizer.fromPretrained(folderOf({ "vocab.txt": "a\nb" }))).rejects.toThrow(
       /no \[CLS\]. Is it BERT's/,
     );

@@ -34,6 +34,29 @@ const newerDecompositions =
   String.raw`\u{105c9}\u{105e4}\u{11383}\u{11385}\u{1138e}\u{11391}\u{113c5}\u{113c7}\u{113c8}\u{11938}` +
   String.raw`\u{16121}-\u{16128}\u{16d68}-\u{16d6a}`;
 
+const newerCompatibility =
+  String.raw`\u32ff\ua7f1-\ua7f4\uab69\u{10781}-\u{10785}\u{10787}-\u{107b0}\u{107b2}-\u{107ba}` +
+  String.raw`\u{1ccd6}-\u{1ccf9}\u{1e030}-\u{1e06d}\u{1f16c}\u{1fbf0}-\u{1fbf9}`;
+/** Where the marks of Unicode 9 are not what is said of {@link newerMarks}: of other kinds than nonspacing. */
+const otherMarks =
+  String.raw`\u08d4-\u08e1\u0cf3\u1715\u1885\u1886\u1cf2\u1cf3\u1cf7\u1dfb\ua8c5\ua9bd\u{11145}\u{11146}\u{111ce}` +
+  String.raw`\u{1123e}\u{113b8}-\u{113ba}\u{113c2}\u{113c5}\u{113c7}-\u{113ca}\u{113cc}\u{113cd}\u{113cf}` +
+  String.raw`\u{11438}-\u{1143f}\u{11442}-\u{11444}\u{11446}\u{1182c}-\u{1182e}\u{11838}\u{11930}-\u{11935}` +
+  String.raw`\u{11937}\u{11938}\u{1193d}\u{11940}\u{11942}\u{119d1}-\u{119d3}\u{119dc}-\u{119df}\u{119e4}` +
+  String.raw`\u{11a39}\u{11a57}\u{11a58}\u{11a97}\u{11b61}\u{11b65}\u{11b67}\u{11c30}-\u{11c36}` +
+  String.raw`\u{11c38}-\u{11c3d}\u{11c3f}\u{11c92}-\u{11ca7}\u{11caa}-\u{11cb0}\u{11cb2}\u{11cb3}` +
+  String.raw`\u{11cb5}\u{11cb6}\u{11d8a}-\u{11d8e}\u{11d93}\u{11d94}\u{11d96}\u{11ef5}\u{11ef6}\u{11f03}` +
+  String.raw`\u{11f34}\u{11f35}\u{11f3e}\u{11f3f}\u{11f41}\u{1612a}-\u{1612c}\u{16f7f}-\u{16f87}` +
+  String.raw`\u{16ff0}\u{16ff1}\u{1e000}-\u{1e006}\u{1e008}-\u{1e018}\u{1e01b}-\u{1e021}\u{1e023}\u{1e024}` +
+  String.raw`\u{1e026}-\u{1e02a}`;
+/** Letters, digits and marks since Unicode 16, which regular expressions in Rust do not know. */
+const newestWords =
+  String.raw`\u088f\u0c5c\u0cdc\u1acf-\u1add\u1ae0-\u1aeb\ua7ce\ua7cf\ua7d2\ua7d4\ua7f1\u{10940}-\u{10959}` +
+  String.raw`\u{10ec5}-\u{10ec7}\u{10efa}\u{10efb}\u{11b60}-\u{11b67}\u{11db0}-\u{11ddb}\u{11de0}-\u{11de9}` +
+  String.raw`\u{16ea0}-\u{16eb8}\u{16ebb}-\u{16ed3}\u{16ff2}-\u{16ff6}\u{187f8}-\u{187ff}\u{18d09}-\u{18d1e}` +
+  String.raw`\u{18d80}-\u{18df2}\u{1e6c0}-\u{1e6de}\u{1e6e0}-\u{1e6f5}\u{1e6fe}\u{1e6ff}\u{2b73a}-\u{2b73f}` +
+  String.raw`\u{2cea2}-\u{2cead}\u{323b0}-\u{33479}`;
+
 /** Control and format characters, and those for private use: dropped. Tab and line ends are white space instead. */
 export const isControl = matcher(String.raw`(?![\t\n\r${newerFormats}])[\p{Cc}\p{Cf}\p{Co}\p{Cs}]`);
 export const isWhiteSpace = matcher(String.raw`\p{White_Space}`);
@@ -41,13 +64,20 @@ export const isWhiteSpace = matcher(String.raw`\p{White_Space}`);
 export const isMark = matcher(String.raw`(?![${newerMarks}])[\p{Mn}\u1734\u{1171e}]`);
 /** U+166D and U+111C9 were punctuation in Unicode 9; all ASCII symbols count as punctuation. */
 export const isPunctuation = matcher(String.raw`(?![${newerPunctuation}])[\p{P}$+<=>^\x60|~\u166d\u{111c9}]`);
+const isOldMark = matcher(String.raw`(?![${newerMarks}])\p{M}`);
+const isOtherMark = matcher(`[${otherMarks}]`);
 /** Marks of any kind, which StripAccents takes away. */
-export const isCombining = matcher(String.raw`(?![${newerMarks}])\p{M}`);
+export const isCombining = (character: string): boolean => isOldMark(character) !== isOtherMark(character);
 export const isNewerMark = matcher(`[${newerMarks}]`);
-/** The characters of `\w` in Rust's regular expressions. @see https://www.unicode.org/reports/tr18/#word */
-export const wordCharacters = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
+/** `\w` of Rust's regular expressions. @see https://www.unicode.org/reports/tr18/#word */
+export const wordCharacters = String.raw`[[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]--[${newestWords}]]`;
+/** `\p{L}` and `\p{N}` of Oniguruma. */
+export const letters = String.raw`[\p{L}--[${newestWords}]]`;
+export const numbers = String.raw`[\p{N}--[${newestWords}]]`;
 /** Characters whose canonical decomposition is newer than the tables: left whole. */
 export const staysWhole = matcher(`[${newerDecompositions}]`);
+/** The same of compatibility decompositions. */
+export const staysCompatible = matcher(`[${newerDecompositions}${newerCompatibility}]`);
 
 /** Ideographs, which are words of their own. The gap from U+2B820 to U+2B91F is Rust's. */
 export const isChinese = (codePoint: number): boolean =>

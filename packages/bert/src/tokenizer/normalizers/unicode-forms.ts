@@ -1,5 +1,5 @@
 import { transform, type AlignedText } from "../aligned-text.ts";
-import { isNewerMark, staysWhole } from "../unicode.ts";
+import { isNewerMark, staysCompatible, staysWhole } from "../unicode.ts";
 
 type Form = "NFC" | "NFD" | "NFKC" | "NFKD";
 /** A character, and what becomes of those it replaces: see {@link transform}. */
@@ -27,6 +27,7 @@ const isNormalized = (text: string, form: Form): boolean => !/\p{M}{100}/u.test(
 /** Every character decomposed, and combining marks in canonical order. */
 function decomposed(text: string, form: "NFD" | "NFKD"): Change[] {
   const changes: Change[] = [];
+  const isKept = form === "NFD" ? staysWhole : staysCompatible;
   let starters = 0; // what is before has its order
   const order = () => {
     if (changes.length - starters < 2) return;
@@ -34,7 +35,7 @@ function decomposed(text: string, form: "NFD" | "NFKD"): Change[] {
     for (const mark of marks) changes.push(mark);
   };
   for (const character of text) {
-    const parts = character < "\x80" || staysWhole(character) ? character : character.normalize(form);
+    const parts = character < "\x80" || isKept(character) ? character : character.normalize(form);
     let change = 0;
     for (const part of parts) {
       if (combiningClass(part) === 0) {

@@ -1,14 +1,15 @@
 import { Alignment, mapCharacters } from "../aligned-text.ts";
 import { byteCharacters, toByteCharacters } from "../byte-characters.ts";
 import { finder } from "../regular-expression.ts";
+import { letters, numbers } from "../unicode.ts";
 import { splitWords, type Splits } from "./splits.ts";
 
-/** GPT-2's expression; `\s` of Oniguruma is Unicode's white space, JavaScript's is another set. */
+/** GPT-2's expression, with the white space, letters and numbers of Oniguruma, which are not JavaScript's. */
 const space = String.raw`\p{White_Space}`;
 const words = finder(
   new RegExp(
-    String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^${space}\p{L}\p{N}]+|${space}+(?![^${space}])|${space}+`,
-    "gu",
+    `'s|'t|'re|'ve|'m|'ll|'d| ?${letters}+| ?${numbers}+| ?[^${space}${letters}${numbers}]+|${space}+(?![^${space}])|${space}+`,
+    "gv",
   ),
 );
 

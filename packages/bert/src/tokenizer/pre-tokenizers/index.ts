@@ -8,7 +8,7 @@ import { behaviors, characterFinder, splitWords, type Splits } from "./splits.ts
 
 export type PreTokenizer = Stage<Splits>;
 
-const words = finder(new RegExp(`[${wordCharacters}]+|[^${wordCharacters}\\p{White_Space}]+`, "gu"));
+const words = finder(new RegExp(`${wordCharacters}+|[^${wordCharacters}\\p{White_Space}]+`, "gv"));
 const whiteSpace = characterFinder(isWhiteSpace);
 const punctuation = characterFinder(isPunctuation);
 const digits = characterFinder((character) => /^\p{N}$/u.test(character));
