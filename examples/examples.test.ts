@@ -126,7 +126,7 @@ test("train:imdb --sample keeps its contract, and what it saves predicts", () =>
     ]); // prettier-ignore
   expect(fineTune().stderr).toMatch(/18 reviews to train on, 2 to test/);
   expect(run("packages/gpugrad/src/cli.ts", ["evaluate", tuned, "--dataset", reviews, "--label_column", "class"]).stdout).toMatch(/on 20 rows/); // prettier-ignore
-  // What is wrong is said before the training.
+  // What is wrong is reported before training starts.
   const late = fineTune("--train_indices", indices, "--eval_indices", indices, "--json", "--overwrite_output_dir");
   expect(late).toMatchObject({ code: 1, stdout: "" });
   expect(late.stderr).toMatch(/--eval_indices: no row 20: there are 20 rows/);

@@ -9,7 +9,7 @@ import { addToCorpus } from "./corpus.ts";
 import { targets } from "./targets/index.ts";
 import type { Job, Message } from "./child.ts";
 
-/** A run that does not return within so many seconds is ended; what takes long and returns counts by its processor time. */
+/** Seconds after which a run that does not return is ended; one that returns counts by its processor time. */
 const END_SECONDS = 30;
 /** Heap of a run, in megabytes: inputs have at most 64 KiB. */
 const MAX_HEAP_MB = 2048;

@@ -18,7 +18,7 @@ const program = new Command("serve-load")
   .option("--clients <n...>", "requests under way at a time", ["1", "4", "16"])
   .option("--seconds <n>", "of each measurement", Number, 5)
   .option("--rounds <n>", "measurements of each server, before them one that does not count", Number, 3)
-  .option("--words <n>", "of a text at most; each has 1 to so many", Number, 20)
+  .option("--words <n>", "of a text at most; each has 1 to this many", Number, 20)
   .parse();
 const { clients, seconds, rounds, words } = program.opts<{
   clients: string[];
@@ -53,7 +53,7 @@ async function ask(url: string, text: string): Promise<number> {
   return (performance.now() - begin) / 1000;
 }
 
-/** So many clients for some seconds: the latencies of all requests that ended. */
+/** A number of clients for some seconds: the latencies of all requests that ended. */
 async function load(url: string, count: number, forSeconds: number): Promise<number[]> {
   const until = performance.now() + 1000 * forSeconds;
   const latencies: number[] = [];
@@ -72,7 +72,7 @@ async function counters(url: string): Promise<number[]> {
   return names.map((name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)![1]));
 }
 
-/** All measurements of one server with so many clients. */
+/** All measurements of one server with a number of clients. */
 interface Seen {
   latencies: number[];
   seconds: number;

@@ -28,7 +28,7 @@ pipelines.get = (kernel, overrides) => {
   if (seen.has(key) || kernel.file.endsWith(".cpu.wgsl")) return noPipeline;
   seen.add(key);
   const variant = variantOf(kernel, overrides);
-  variants.set(`${kernel.code} ${variant.tuning}`, variant); // the same where a default is said or not
+  variants.set(`${kernel.code} ${variant.tuning}`, variant); // the same whether a default is written or not
   return noPipeline;
 };
 queue.dispatch = () => undefined;

@@ -62,7 +62,7 @@ test("no run begins in a folder that can't be written to, and no model is saved 
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test("a folder that becomes read-only ends no run: each save says so, and a later run continues from the one before", async () => {
+test("a folder that becomes read-only does not end a run: each save gives a warning, and a later run continues from the one before", async () => {
   const { trainer, warnings } = watched(folder, makeReadOnly);
   expect(await trainer.train()).toMatchObject({ globalStep: 12, completed: true });
   expect(warnings).toEqual([

@@ -49,7 +49,7 @@ function remains(folder: string): Record<string, unknown> {
 const has = (folder: string, name: RegExp): boolean => readdirSync(folder).some((file) => name.test(file));
 
 /**
- * Kills the run when it has made so many updates, some milliseconds later or in the middle of the next save.
+ * Kills the run when it has made that many updates, some milliseconds later or in the middle of the next save.
  * @returns false if it was over before
  */
 async function kill(

@@ -22,7 +22,7 @@ export const dataset = Dataset.fromRows(
   { name: "letters" },
 );
 
-/** The same weights every time; dropout is on, unless it is said to be 0. */
+/** The same weights every time; dropout is on, unless given as 0. */
 export function tinyModel({ dropout = 0.1, numLabels = 2 } = {}): BertForSequenceClassification {
   manualSeed(1);
   const sizes = { hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 };

@@ -76,7 +76,7 @@ describe("what is written", () => {
   });
 });
 
-it("what fails while a file is written is what is said, even where the half of it is gone", async () => {
+it("an error while a file is written is the one that is reported, even if the partial file is gone", async () => {
   const pieces = async function* () {
     yield Buffer.from("half");
     for (const name of await readdir(cacheDir)) await rm(join(cacheDir, name));

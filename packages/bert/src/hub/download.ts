@@ -24,7 +24,7 @@ interface Download extends RemoteFile {
 
 /** Tries in a row that bring less than {@link leastProgress}. */
 const maxFruitlessTries = 5;
-/** A try counts as progress from so many of the missing bytes on: a file takes a bounded number of requests, whatever a server does. */
+/** The share of the missing bytes from which a try counts as progress: a file takes a bounded number of requests, whatever a server does. */
 const leastProgress = (missing: number): number => Math.min(missing / 20, 2 ** 20);
 /** Whole downloads that are damaged. */
 const maxDamaged = 3;

@@ -130,7 +130,7 @@ export const mayNotWrite = (repo: string, endpoint: string, why: string): HubErr
     `${repo}: the token may not write there (${why}). Make one with write permission at ${endpoint}/settings/tokens, or choose a repository that is yours.`,
   );
 
-/** The pause before the next try, after so many that failed: doubling, at most 8 s. */
+/** The pause before the next try, by the number of failed ones: doubling, at most 8 s. */
 export const backoffMs = (first: number, failures: number): number => Math.min(first * 2 ** (failures - 1), 8000);
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

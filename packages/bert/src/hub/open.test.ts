@@ -16,7 +16,7 @@ const weights = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 
 const sha256 = createHash("sha256").update(weights).digest("hex");
 const blobId = createHash("sha1").update(`blob ${config.length}\0`).update(config).digest("hex");
 
-/** What goes wrong, one entry per answer of the CDN: break off after so many bytes, or flip a bit. */
+/** What goes wrong, one entry per answer of the CDN: break off after a number of bytes, or flip a bit. */
 let faults: ("corrupt" | number)[] = [];
 let requests: { url: string; range: string | undefined; authorization: string | undefined; cdn: boolean }[] = [];
 let busy = 0;

@@ -167,7 +167,7 @@ describe.skipIf(!serve)("pushToHub", () => {
     expect(message).not.toContain("part-48");
   });
 
-  it("refuses names that are none before it asks anybody", async () => {
+  it("refuses invalid names before it sends a request", async () => {
     for (const repo of ["https://huggingface.co/me/x", "../x", "me/x/y", "/tmp/x", "me/x.git"])
       await expect(pushToHub(folder, { ...options, repo })).rejects.toThrow(/not the id of a repository to upload to/);
     await expect(pushToHub(folder, { ...options, pathInRepo: "../x" })).rejects.toThrow(/not a path inside/);

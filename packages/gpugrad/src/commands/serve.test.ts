@@ -151,7 +151,7 @@ it("answers as before on a new device when its own is lost, and refuses while th
   await vi.waitUntil(async () => (await health()) === 200, { timeout: 30_000, interval: 50 });
   expect(await rebuilds()).toBe("3");
 
-  device().gpu.createBuffer({ size: 4, usage: 0 }); // what it is asked for wrongly ends a device, too
+  device().gpu.createBuffer({ size: 4, usage: 0 }); // an invalid request ends a device, too
   await vi.waitUntil(() => device().failed, { timeout: 30_000 });
   await askGolden(3);
   expect([await health(), await rebuilds()]).toEqual([200, "4"]);

@@ -76,7 +76,7 @@ export class Batcher<T, R> {
   /**
    * Holds places in the queue for items that are still to be made, until the returned function is called.
    *
-   * @throws {@link QueueFullError} when there is no room for so many more items
+   * @throws {@link QueueFullError} when there is no room for that many more items
    */
   hold(count: number): () => void {
     this.#checkRoom(count);

@@ -48,7 +48,7 @@ it("ahead asks for one item more than was taken", async () => {
 });
 
 describe("mapAhead", () => {
-  it("works on so many at once, and gives results in order", async () => {
+  it("works on several at once, and gives results in order", async () => {
     let running = 0;
     let most = 0;
     const work = async (ms: number) => {

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 
-/** Starts reading the next item before somebody asks; a failure is thrown where it is awaited. */
+/** Starts reading the next item before it is requested; a failure is thrown where it is awaited. */
 function pull<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T>> {
   const next = iterator.next();
   next.catch(() => undefined);

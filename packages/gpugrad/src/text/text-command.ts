@@ -27,7 +27,7 @@ interface Options extends InputOptions {
   allowMissingWeights?: true;
 }
 
-/** Of rows whose answers are not numbers, so many are named. */
+/** How many of the rows whose answers are not numbers are named. */
 const NAMED_ROWS = 10;
 
 /**

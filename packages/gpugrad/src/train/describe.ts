@@ -25,9 +25,9 @@ import {
 import type { TrainOptions } from "./options.ts";
 import type { Task } from "./task.ts";
 
-/** Texts are tokenized to say how long they are: at so many places that are picked at random … */
+/** Texts are tokenized to estimate their lengths: at this many random places … */
 const SAMPLED_PLACES = 32;
-/** … so many rows. A large file is read block by block, and single rows would have as many blocks read. */
+/** … this many rows each. A large file is read block by block, and single rows would have as many blocks read. */
 const ROWS_AT_A_PLACE = 16;
 
 /** From here on, classes are called uneven. */

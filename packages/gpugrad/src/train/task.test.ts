@@ -47,14 +47,14 @@ test("a model that is trained on keeps the ids of its classes, whatever the orde
   expect(notes.filter((line) => line.startsWith("classes"))).toEqual([]);
 });
 
-test("other classes are the data's, in alphabetical order, and that is said", async () => {
+test("other classes are the data's, in alphabetical order, with a note", async () => {
   const { ids, id2label, notes } = await open(["pos", "neg"]);
   expect(id2label).toEqual({ 0: "neg", 1: "pos" });
   expect(ids).toEqual([1, 0, 1, 0]);
   expect(notes.join("\n")).toContain("classes: the data's [neg, pos] are not the model's [positive, negative]");
 });
 
-test("a model for another kind of problem is trained for that of the data, and that is said", async () => {
+test("a model for another kind of problem is trained for that of the data, with a note", async () => {
   const config = JSON.parse(readFileSync(join(model, "config.json"), "utf8")) as object;
   const problem = (problem_type: string) => writeFileSync(join(model, "config.json"), JSON.stringify({ ...config, problem_type })); // prettier-ignore
   const said = async () => (await open(["negative", "positive"])).notes.filter((line) => line.startsWith("problem"));

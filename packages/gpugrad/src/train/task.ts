@@ -32,7 +32,7 @@ export interface Task {
   train: Dataset;
   /** What evaluations are made on. */
   validation: Dataset;
-  /** What is looked at only at the end. */
+  /** Used only at the end. */
   test?: Dataset;
 }
 
@@ -72,7 +72,7 @@ export async function openTask(options: TrainOptions, seed: number, note: (line:
   return { title: `${options.model} on ${options.dataset ?? options.trainFile}`, model, tokenizer, ...data };
 }
 
-/** The classes of a model by id; undefined where nobody named them. */
+/** The classes of a model by id; undefined where they have no names. */
 function modelClasses({ id2label }: Pick<PretrainedConfig, "id2label">): string[] | undefined {
   const names = Object.values(id2label);
   return names.every((name, id) => name === `LABEL_${id}`) ? undefined : names;

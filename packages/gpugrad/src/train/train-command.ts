@@ -266,7 +266,7 @@ async function keepResults({ task, trainer, note }: Run, result: TrainOutput, ev
   }
 }
 
-/** Opens the saved folder, as anybody would who uses the model, and labels a few texts. */
+/** Opens the saved folder as any user of the model would, and labels a few texts. */
 async function labelWithSaved(
   { args }: Run,
   texts: readonly string[],

@@ -133,7 +133,7 @@ describe("options", () => {
     ).toEqual({ num_cycles: 3 });
   });
 
-  test("what is wrong ends with 2, and is said with the nearest name", async () => {
+  test("wrong usage ends with 2, and names the nearest option", async () => {
     const file = join(work, "wrong.json");
     writeFileSync(file, '{"learning_rat": 1}');
     for (const [words, message] of [
@@ -190,7 +190,7 @@ test("what is held out, and what is left, lie in the file's order", async () => 
   }
 });
 
-test("of a large dataset, texts are looked at in few places", async () => {
+test("of a large dataset, texts are sampled in few places", async () => {
   let read: number[] = [];
   const row = (i: number) => (read.push(i), Promise.resolve({ text: "a film", label: i % 2 }));
   const many = new Dataset({ name: "many", length: 100_000, labels: { numLabels: 2 }, label: (i) => i % 2, row });
@@ -320,7 +320,7 @@ describe("gpugrad train", () => {
     expect([few.result, few.stderr]).toEqual([1, expect.stringMatching(/3 classes, but --num_labels is 2/)]);
   });
 
-  test("a class that is evaluated and has no row to learn from is said at the start, with file and line", async () => {
+  test("a class that is evaluated and has no row to learn from is reported at the start, with file and line", async () => {
     const file = (name: string, labels: readonly number[]) => {
       const path = join(work, name);
       writeFileSync(path, `text,label\n${labels.map((label, i) => `a film ${i},${label}`).join("\n")}\n`);
@@ -402,7 +402,7 @@ describe("gpugrad train", () => {
     }
   });
 
-  test("a folder that is no place for the run is left as it is, and the error says what to do", async () => {
+  test("a folder that is unfit for the run is left as it is, and the error says what to do", async () => {
     const earlier = join(work, "earlier");
     mkdirSync(join(earlier, "checkpoint-4"), { recursive: true });
     writeFileSync(join(earlier, "train_config.json"), "of the earlier run");

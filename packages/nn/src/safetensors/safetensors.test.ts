@@ -11,7 +11,7 @@ let dir: string;
 beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), "safetensors-"))));
 afterAll(() => rm(dir, { recursive: true }));
 
-/** A file with this header and so many bytes of data, made by hand. */
+/** A file with this header and a number of bytes of data, made by hand. */
 function file(header: unknown, dataLength: number, headerLength?: number): Uint8Array {
   const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + text.length + dataLength);

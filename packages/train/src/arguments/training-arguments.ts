@@ -174,7 +174,7 @@ export const TRAINING_ARGUMENTS = {
   shuffleBuffer: orNull(
     count(
       50_000,
-      "shuffle within windows of so many rows, for data larger than memory; not all at once (not in Transformers)",
+      "shuffle within windows of this many rows, for data larger than memory; default: all rows (not in Transformers)",
     ),
   ),
   maxLength: count(512, "tokens per example at most (not in Transformers)"),
@@ -308,7 +308,7 @@ export function argumentsToJson(args: TrainingArguments): Record<string, unknown
 
 /**
  * A value as a command line has it, read as the argument's type: `true`, `1e-4`, `a,b`, `{"num_cycles": 2}`.
- * @throws when it can't be read so
+ * @throws when it can't be read as that type
  */
 export function parseArgument(name: keyof TrainingArguments, written: string): unknown {
   const { type }: Argument = TRAINING_ARGUMENTS[name];

@@ -2,7 +2,7 @@
 const LONGEST = 200;
 
 /**
- * A text of somebody's as the name of one file or folder: what separates folders, what some system doesn't take, and control characters
+ * Foreign text as the name of one file or folder: what separates folders, what some system doesn't take, and control characters
  * become `-`. It names nothing outside of the folder it is put into, and isn't hidden there.
  *
  * `../../x` is `-..-x`, `bert/lr=5e-5` is `bert-lr=5e-5`.

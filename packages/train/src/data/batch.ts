@@ -107,7 +107,7 @@ export function encodeRows(
 }
 
 /**
- * Pads tokens to one length, on the tokenizer's side. Without padding there is no mask: attention is faster so.
+ * Pads tokens to one length, on the tokenizer's side. Without padding there is no mask: attention is faster without one.
  * @throws {@link GpugradError} when a row needs padding and the tokenizer has no padding token
  */
 export function padTokens(rows: readonly Tokens[], tokenizer: Padder, options?: PadRowsOptions): Arrays {

@@ -57,7 +57,7 @@ export type DataLoaderOptions = CollateOptions & {
   /** Default 42, as in the Trainer. */
   seed?: number;
   /**
-   * With `shuffle`: shuffle blocks of rows that lie together in their file, then rows within windows of so many. So only these
+   * With `shuffle`: shuffle blocks of rows that lie together in their file, then rows within windows of this many. So only these
    * rows are in memory, where the default, a shuffle of all rows, takes each from another place. A window whose texts have more than 40 Mi
    * characters is larger than what parquet keeps, and is read more than once.
    */
@@ -143,7 +143,7 @@ export class DataLoader {
     return groupByLength ? lengthGroupedIndices(order, tokenized!.lengths, groupSize) : order;
   }
 
-  /** The batches of an epoch; `skip` leaves out so many at the start, unread, to continue in the middle of an epoch. */
+  /** The batches of an epoch; `skip` leaves out that many at the start, unread, to continue in the middle of an epoch. */
   async *epoch(epoch = 0, { skip = 0 }: { skip?: number } = {}): AsyncGenerator<Batch> {
     const order = this.order(epoch);
     const { prefetch = 2 } = this.#options;

@@ -14,7 +14,7 @@ export type LabelInfo = {
 /** Classes that labels may speak of where nothing names them; more are ids, prices or texts. */
 const MAX_CLASSES = 10_000;
 
-/** Up to so many classes, any share of them may be without rows. */
+/** Up to this many classes, any share of them may be without rows. */
 const FEW_CLASSES = 100;
 
 /** Characters of the name of a class. */
@@ -54,7 +54,7 @@ export function countLabels(values: readonly number[], what = "labels"): number 
   return largest + 1;
 }
 
-/** What is known of labels before they are looked at. */
+/** What is known of labels before they are read. */
 export type KnownLabels = {
   /** The classes by id. */
   names?: readonly string[] | undefined;

@@ -65,7 +65,7 @@ const sortedByLength = (rows: Int32Array, lengths: ArrayLike<number>): Int32Arra
 /** How batches are made, as far as padding is concerned. */
 export type PaddingOptions = {
   batchSize: number;
-  /** Tokens per row at most; of rows that are longer, so many count. */
+  /** Tokens per row at most; longer rows count as this many. */
   maxLength: number;
   padToMultipleOf?: number;
 };

@@ -8,7 +8,7 @@ import { cellOf, KEPT_CHARACTERS, type Cells, type Table } from "./readers/table
 /** Bad rows that are described; the others are counted. */
 const DESCRIBED = 5;
 
-/** Rows, and blocks of them, that are looked at together. */
+/** Rows, and blocks of them, that are checked together. */
 const [SCANNED_ROWS, SCANNED_BLOCKS] = [256, 32];
 
 type Columns = ReturnType<typeof findColumns>;

@@ -21,7 +21,7 @@ export interface ModelCardOptions {
 
 /**
  * Keeps `<outputDir>/README.md`, the model's card, up to date: at each checkpoint, at the end, and at evaluations after it. A README.md that
- * somebody else has written stays as it is.
+ * was written by hand stays as it is.
  */
 export function modelCardCallback({ outputDir, hubModelId, license, warn }: ModelCardOptions): TrainerCallback {
   const path = join(outputDir, "README.md");

@@ -174,7 +174,7 @@ describe("the model card", () => {
     expect(card()).toContain("it has:\n\n- Loss: 0.25\n");
   });
 
-  it("leaves a README.md alone that somebody has written, and takes in evaluations afterwards", async () => {
+  it("leaves a README.md alone that was written by hand, and takes in evaluations afterwards", async () => {
     const outputDir = join(folder, "out");
     await train(outputDir);
     const path = join(outputDir, "README.md");

@@ -22,7 +22,7 @@ export interface CardInfo {
   task?: TaskCard | undefined;
 }
 
-/** The first line of a card's text: a card without it is somebody's own, and stays as it is. */
+/** The first line of a card's text: a card without it was written by hand, and stays as it is. */
 export const CARD_MARK = "<!-- Written by gpugrad's Trainer. Take this line out to keep what you write. -->";
 
 /** What our metrics are called on the Hub. */

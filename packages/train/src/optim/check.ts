@@ -1,13 +1,13 @@
 import { checkOptions, didYouMean, GpugradError, Tensor, type Takes } from "@gpugrad/tensor";
 
-/** Where a number may lie: from `from` (0) up to, and without, `below` (infinity). Of a list, so many of them. */
+/** Where a number may lie: from `from` (0) up to, and without, `below` (infinity). `count`: the length of a list. */
 export interface Range {
   from?: number;
   below?: number;
   count?: number;
 }
 
-/** Throws unless each number is one and in its range. Options that were left out, and null, are let through. */
+/** Throws unless each value is a number in its range. Options that were left out, and null, are accepted. */
 export function checkRanges(owner: string, options: object, ranges: Readonly<Record<string, Range>>): void {
   const values = options as Readonly<Record<string, unknown>>;
   for (const [name, { from = 0, below = Infinity, count }] of Object.entries(ranges)) {

@@ -143,7 +143,7 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
       this.#moments = made(zeros([4 * vectors]));
       this.#plain = made(ones([4]));
     } catch (error) {
-      for (const tensor of tensors) tensor.dispose(); // what is half made can't be disposed by anybody else
+      for (const tensor of tensors) tensor.dispose(); // nobody else has a handle to what is half made
       throw error;
     }
   }

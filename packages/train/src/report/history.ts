@@ -117,7 +117,7 @@ const MOST_EVALUATIONS = 512;
 /** Rows longer than this are counted with those of this length. */
 const LONGEST = 8192;
 
-/** Steps with a loss or gradient that isn't finite: so many are named, all are counted. */
+/** How many steps with a loss or gradient that isn't finite are named; all are counted. */
 const NAMED_STEPS = 10;
 
 /** Everything about a run that grows with its updates, in constant memory. */

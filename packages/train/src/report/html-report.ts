@@ -8,7 +8,7 @@ import { reportRecorder } from "./recorder.ts";
 
 /** Milliseconds between two writes at least. */
 const PAUSE = 5000;
-/** And so many times what a write took: it may cost a run at most 2 %. */
+/** And this many times as long as a write took: it may cost a run at most 2 %. */
 const PAUSE_PER_WRITE = 50;
 
 /**

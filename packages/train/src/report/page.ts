@@ -211,7 +211,7 @@ function tiles(report: Report): Html {
 /** `0.01`, `1000`, `1e-7`. */
 const short = (value: number): string => String(Number(value.toPrecision(3)));
 
-/** `5e-5`, which is how learning rates are said. */
+/** `5e-5`, which is how learning rates are written. */
 const exponential = (value: number): string => (value === 0 ? "0" : Number(value.toPrecision(3)).toExponential());
 
 function trainingCharts({ history }: Report): Html[] {

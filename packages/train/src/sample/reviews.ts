@@ -133,7 +133,7 @@ function write(random: Random, label: Label): string {
  * `count` different reviews in mixed order, as many of each label (the odd one is negative); the same for the same seed.
  * `except` holds texts that are not to occur, such as those of the training split.
  *
- * @throws {@link DataError} when the grammar does not give so many different ones.
+ * @throws {@link DataError} when the grammar does not give that many different ones.
  */
 export function generateReviews({
   count,

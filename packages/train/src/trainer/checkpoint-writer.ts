@@ -26,7 +26,7 @@ export class CheckpointWriter {
   }
 
   /**
-   * Saves a checkpoint. A disk that is full ends no run: the next one may find room.
+   * Saves a checkpoint. A full disk does not end the run: the next save may find room.
    * @returns whether it is saved where it belongs
    */
   async save(state: TrainerState, control: TrainerControl, resume: () => Promise<ResumeState>): Promise<boolean> {

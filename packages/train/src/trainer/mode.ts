@@ -2,7 +2,7 @@ import type { Module } from "@gpugrad/bert";
 
 /**
  * Runs `work` with every part of a model in training or evaluation mode, and gives each part its own mode back. The mode belongs to the
- * call: `work` is synchronous, so an evaluation between two updates, or beside another one, can't change it for anybody else.
+ * call: `work` is synchronous, so an evaluation between two updates, or beside another one, can't change it for other work.
  */
 export function inMode<T>(model: Module, training: boolean, work: () => T): T {
   const others: Module[] = [];

@@ -5,7 +5,7 @@ import type { TrainableModel } from "../tasks/task.ts";
 import { writeJson } from "#files";
 import type { TrainerServices } from "./services.ts";
 
-/** What is saved of a run for anybody to open. */
+/** What is saved of a run for others to open. */
 export interface ModelParts {
   model: TrainableModel;
   tokenizer: BatchTokenizer;

@@ -43,7 +43,7 @@ test.each<[string, () => unknown, RegExp]>([
     /a callback has on_step_end, but there is no such event. Did you mean onStepEnd\?/,
   ],
   [
-    "an event that there is not",
+    "an unknown event",
     () => trainer().addCallback({ onBatchEnd: () => undefined } as object),
     /a callback has onBatchEnd, but there is no such event/,
   ],

@@ -92,7 +92,7 @@ export class RecordedSteps {
       this.#seen.add(key);
       return this.#call(batches, shares);
     }
-    // Inputs on the host are looked at by the model itself; those on the device can't be.
+    // Inputs on the host are checked by the model itself; those on the device can't be.
     for (const arrays of batches) this.#update.check(arrays);
     const all = batches.flatMap((arrays, i) =>
       Object.entries(arrays).map(([name, array]): [string, NamedArray] => [`${i} ${name}`, array]),

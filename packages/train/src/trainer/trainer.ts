@@ -276,7 +276,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   }
 
   /**
-   * Writes model and tokenizer into a folder (default: the output folder), for anybody to open; with `pushToHub`, uploads that, too.
+   * Writes model and tokenizer into a folder (default: the output folder), for others to open; with `pushToHub`, uploads that, too.
    * @throws {@link SaveError} where the disk is full, read-only or gone; the model is then in another folder, which the error names, if there is
    *   one that takes it
    */

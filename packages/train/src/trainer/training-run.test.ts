@@ -141,7 +141,7 @@ describe("callbacks", () => {
     expect(trainer.state.logHistory.map(({ step }) => step)).toEqual([2, 3]);
   });
 
-  test("early stopping: after so many evaluations without a better metric; its count is in the checkpoint", async () => {
+  test("early stopping: after a number of evaluations without a better metric; its count is in the checkpoint", async () => {
     const scores = [0.5, 0.7, 0.7, 0.6, 0.9];
     const trainer = trainerWith(
       {

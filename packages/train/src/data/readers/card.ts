@@ -13,7 +13,7 @@ export type DatasetCard = {
   classNames: Map<string, ReadonlyMap<string, readonly string[]>>;
 };
 
-/** The front matter ends within so many characters. */
+/** The front matter ends within this many characters. */
 export const MAX_FRONT_MATTER = 1 << 20;
 
 /** Patterns and class names of a card: with aliases, a short text can repeat a long list very often. */

@@ -153,7 +153,7 @@ const MAX_UNPACKED = 2 ** 30;
 /** No text is packed to a smaller part than this, once it is larger than a few pages. */
 const [MAX_RATIO, FEW_BYTES] = [200, 64 << 20];
 
-/** The longest string that V8 makes has about so many characters. */
+/** About the number of characters of the longest string that V8 makes. */
 const MAX_TEXT = 2 ** 29 - 64;
 
 /** The whole text (UTF-8) of a file; one that ends in `.gz` is unpacked. @throws {@link DataError} naming the file. */
