@@ -1,10 +1,9 @@
 import { Dropout, Linear } from "@gpugrad/nn";
-import { ContextPooler, classifierDropout, LegacyMLMHead, MLMHead } from "../deberta/head-parts.ts";
+import { classifiedText, classifierDropout, ContextPooler, LegacyMLMHead, MLMHead } from "../deberta/head-parts.ts";
 import { family, type AnswerPositions, type Labels } from "../family.ts";
 import { guessWords } from "../heads/masked-lm.ts";
 import { chooseOne, flattenChoices } from "../heads/multiple-choice.ts";
 import { findAnswers } from "../heads/question-answering.ts";
-import { classified } from "../heads/sequence-classification.ts";
 import { classifyTokens } from "../heads/token-classification.ts";
 import type { ModelInputs } from "../inputs.ts";
 import type { HeadOutput, OutputOptions, QuestionAnsweringOutput } from "../outputs.ts";
@@ -33,7 +32,7 @@ export class DebertaV2ForSequenceClassification extends DebertaV2PreTrainedModel
     const { last_hidden_state, ...states } = this.deberta.forward(inputs, options);
     const pooler_output = this.pooler.forward(last_hidden_state);
     const logits = this.classifier.forward(this.dropout.forward(pooler_output));
-    return classified(this.config, logits, inputs.labels, { ...states, pooler_output });
+    return classifiedText(this.config, logits, inputs.labels, { ...states, pooler_output });
   }
 }
 

@@ -2,13 +2,12 @@ import { Dropout, Linear } from "@gpugrad/nn";
 import { family, type AnswerPositions, type Labels } from "../family.ts";
 import { guessWords } from "../heads/masked-lm.ts";
 import { findAnswers } from "../heads/question-answering.ts";
-import { classified } from "../heads/sequence-classification.ts";
 import { classifyTokens } from "../heads/token-classification.ts";
 import type { ModelInputs } from "../inputs.ts";
 import type { HeadOutput, OutputOptions, QuestionAnsweringOutput } from "../outputs.ts";
 import type { DebertaConfig } from "./deberta-config.ts";
 import { DebertaModel, DebertaPreTrainedModel } from "./deberta.ts";
-import { ContextPooler, classifierDropout, LegacyMLMHead, MLMHead } from "./head-parts.ts";
+import { classifiedText, classifierDropout, ContextPooler, LegacyMLMHead, MLMHead } from "./head-parts.ts";
 
 // What each head takes and gives is as in BERT: see bert-heads.ts.
 
@@ -32,7 +31,7 @@ export class DebertaForSequenceClassification extends DebertaPreTrainedModel {
     const { last_hidden_state, ...states } = this.deberta.forward(inputs, options);
     const pooler_output = this.pooler.forward(last_hidden_state);
     const logits = this.classifier.forward(this.dropout.forward(pooler_output));
-    return classified(this.config, logits, inputs.labels, { ...states, pooler_output });
+    return classifiedText(this.config, logits, inputs.labels, { ...states, pooler_output });
   }
 }
 

@@ -1,5 +1,8 @@
 import { activation, Dropout, initializers, LayerNorm, Linear, Module, parameter } from "@gpugrad/nn";
-import { linear, select, type Tensor } from "@gpugrad/tensor";
+import { linear, logSoftmax, mean, mul, neg, select, sum, Tensor } from "@gpugrad/tensor";
+import { classified } from "../heads/sequence-classification.ts";
+import { arrayOf, toDevice, type ArrayInput } from "../inputs.ts";
+import type { HeadOutput, States } from "../outputs.ts";
 import type { DebertaConfig } from "./deberta-config.ts";
 
 // Parts of heads that both versions have.
@@ -20,6 +23,28 @@ export class ContextPooler extends Module {
   forward(x: Tensor): Tensor {
     return activation(this.#act)(this.dense.forward(this.dropout.forward(select(x, 1, 0))));
   }
+}
+
+/**
+ * What a classifier of whole texts gives, as in every family, but for one thing: where `problem_type` is not set, several targets per text
+ * [B, num_labels] are a distribution over the classes, and the loss is −Σ target · log softmax.
+ * @see https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/deberta_v2/modeling_deberta_v2.py (DebertaV2ForSequenceClassification)
+ */
+export function classifiedText<S extends States>(
+  config: DebertaConfig,
+  logits: Tensor,
+  labels: ArrayInput | undefined,
+  states: S,
+): HeadOutput & S {
+  if (labels !== undefined && config.problem_type === null && config.num_labels > 1) {
+    const { shape } = labels instanceof Tensor ? labels : arrayOf("labels", labels);
+    if (shape.length === 2 && shape[1]! > 1) {
+      const targets = labels instanceof Tensor ? labels.to("f32") : toDevice("labels", labels, "f32").tensor;
+      const loss = neg(mean(sum(mul(logSoftmax(logits), targets), { dim: 1 })));
+      return { logits, loss, ...states };
+    }
+  }
+  return classified(config, logits, labels, states);
 }
 
 export const classifierDropout = ({ cls_dropout, hidden_dropout_prob }: DebertaConfig): Dropout =>
