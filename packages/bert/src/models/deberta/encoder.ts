@@ -1,5 +1,5 @@
-import { Embedding, initializers, Linear, maskedBias, parameter } from "@gpugrad/nn";
-import { add, cast, logicalAnd, reshape, slice, zeros, type Tensor } from "@gpugrad/tensor";
+import { Embedding, initializers, Linear, parameter } from "@gpugrad/nn";
+import { add, cast, logicalAnd, reshape, slice, type Tensor } from "@gpugrad/tensor";
 import { LayerStack, type StackedLayer } from "../layer-stack.ts";
 import type { DebertaConfig } from "./deberta-config.ts";
 import { Distances, rowIn } from "./distances.ts";
@@ -77,15 +77,10 @@ export abstract class RelativeEncoder extends LayerStack<StackedLayer<SharedByLa
   share(T: number, mask: Tensor | undefined): SharedByLayers {
     const table = this.positionTable();
     const positions = table && this.#distances!.rowsFor(table, T);
-    if (!mask) return { pairs: undefined, tokens: undefined, masking: undefined, positions };
+    if (!mask) return { pairs: undefined, tokens: undefined, positions };
     const B = mask.shape[0]!;
     const pairs = logicalAnd(mask, reshape(mask, [B, 1, T, 1]));
-    return {
-      pairs,
-      tokens: reshape(cast(mask, "f32"), [B, T, 1]),
-      masking: maskedBias(zeros([1, 1, T, T]), pairs),
-      positions,
-    };
+    return { pairs, tokens: reshape(cast(mask, "f32"), [B, T, 1]), positions };
   }
 
   override *ownConstants(): Generator<Tensor> {

@@ -1,5 +1,5 @@
 import { attend, attendWithProbabilities, Dropout, Module, splitHeads, type AttendOptions } from "@gpugrad/nn";
-import { matmul, mul, permute, relativeBias, type Tensor } from "@gpugrad/tensor";
+import { matmul, mul, permute, relativeBias, zeros, type Tensor } from "@gpugrad/tensor";
 import { ResidualOutput } from "../bert/attention.ts";
 import { Intermediate } from "../bert/encoder.ts";
 import type { StackedLayer } from "../layer-stack.ts";
@@ -12,8 +12,6 @@ export type SharedByLayers = {
   pairs: Tensor | undefined;
   /** f32 [B, T, 1], 0 for padding; undefined likewise. */
   tokens: Tensor | undefined;
-  /** The same as `pairs` for scores: f32 [B, 1, T, T], 0 or float32's lowest. */
-  masking: Tensor | undefined;
   /** Rows of the table of relative positions, [R, C]; undefined without relative attention. */
   positions: Tensor | undefined;
 };
@@ -73,10 +71,11 @@ export abstract class DisentangledSelfAttention extends Module {
     return tokens ? { ...projected, q: mul(projected.q, tokens) } : projected;
   }
 
-  #how(q: Tensor, k: Tensor, { pairs, masking, positions }: SharedByLayers): AttendOptions {
-    const bias = positions && this.#positionBias(q, k, positions);
-    const masked = bias ? { bias, mask: pairs } : { bias: masking };
-    return { heads: this.#heads, ...masked, scale: this.#scale, dropoutP: this.dropout.activeP };
+  #how(q: Tensor, k: Tensor, { pairs, positions }: SharedByLayers): AttendOptions {
+    const T = q.shape[1]!;
+    // With a bias, a query all of whose scores are masked attends to all tokens alike.
+    const bias = (positions && this.#positionBias(q, k, positions)) ?? (pairs && zeros([1, 1, T, T]));
+    return { heads: this.#heads, bias, mask: pairs, scale: this.#scale, dropoutP: this.dropout.activeP };
   }
 
   /** What relative positions add to the scores, [B, H, T, T]; undefined where nothing is added. */
