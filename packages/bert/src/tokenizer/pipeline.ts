@@ -28,6 +28,9 @@ export interface Pieces {
  */
 export type Tokenize = (text: string, pieces: Pieces, word?: number) => Generator<void>;
 
+/** From UTF-16 units to code points. */
+type Place = (unit: number) => number;
+
 /** UTF-16 units that go through the stages at a time, and somewhat more: up to where the text may be cut. */
 const stretchLength = 4096;
 
@@ -96,21 +99,27 @@ export function tokenizerPipeline(
           add(part.token.id, placeStart(start), placeEnd(end), nextWord(), normal.text.slice(part.start, part.end));
           continue;
         }
-        const isWhole = part.start === 0 && part.end === normal.text.length;
-        const section = isWhole ? normal : sliced(normal, part.start, part.end);
-        const bounds = section.text === "" ? [] : [0, section.text.length];
-        const splits = preTokenizer.run({ text: section, bounds }, context);
-        for (let i = 0; i < splits.bounds.length; i += 2) {
-          const [start, end] = [splits.bounds[i]!, splits.bounds[i + 1]!];
-          const tokens = model(splits.text.text.slice(start, end));
-          const number = nextWord();
-          for (let k = 0, from = start; k < tokens.ids.length; k++) {
-            if (tokens.starts) from = start + tokens.starts[k]!;
-            const to = start + tokens.ends[k]!;
-            add(tokens.ids[k]!, placeStart(splits.text.startOf(from)), placeEnd(splits.text.endBefore(to)), number);
-            from = to;
-          }
-          if (i % (2 * stretchLength) === 0 && i > 0) yield;
+        for (let at = part.start; at < part.end;) {
+          const end = cutAfter(normal.text, at + stretchLength, part.end, cuts);
+          if (at > part.start) yield;
+          addWords(sliced(normal, at, end), context, placeStart, placeEnd);
+          at = end;
+        }
+      }
+    }
+
+    /** The tokens of a normalized part without added tokens. */
+    function addWords(section: AlignedText, context: Context, placeStart: Place, placeEnd: Place) {
+      const splits = preTokenizer.run({ text: section, bounds: [0, section.text.length] }, context);
+      for (let i = 0; i < splits.bounds.length; i += 2) {
+        const [start, end] = [splits.bounds[i]!, splits.bounds[i + 1]!];
+        const tokens = model(splits.text.text.slice(start, end));
+        const number = nextWord();
+        for (let k = 0, from = start; k < tokens.ids.length; k++) {
+          if (tokens.starts) from = start + tokens.starts[k]!;
+          const to = start + tokens.ends[k]!;
+          add(tokens.ids[k]!, placeStart(splits.text.startOf(from)), placeEnd(splits.text.endBefore(to)), number);
+          from = to;
         }
       }
     }
@@ -173,13 +182,12 @@ function stageOf<T>(json: unknown, name: string, make: (part: Part) => Stage<T>)
 }
 
 /** Units `start` to `end` of a text. */
-const sliced = (text: AlignedText, start: number, end: number): AlignedText =>
-  new AlignedText(
-    text.text.slice(start, end),
-    text.startOf(start),
-    text.starts && Array.prototype.slice.call(text.starts, start, end),
-    text.ends && Array.prototype.slice.call(text.ends, start, end),
-  );
+function sliced(text: AlignedText, start: number, end: number): AlignedText {
+  if (start === 0 && end === text.text.length) return text;
+  const part = (places: ArrayLike<number> | undefined) =>
+    places && (Array.prototype.slice.call(places, start, end) as number[]);
+  return new AlignedText(text.text.slice(start, end), text.startOf(start), part(text.starts), part(text.ends));
+}
 
 /** The code point that begins at a unit, counted from the unit that was asked for before. */
 function codePointCursor(text: string): (unit: number) => number {

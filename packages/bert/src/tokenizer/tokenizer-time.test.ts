@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { growth, processorTime } from "../../test/growth.ts";
 import { bertTokenizer } from "./auto-tokenizer.ts";
 import type { EncodeOptions } from "./encoding.ts";
+import { Tokenizer } from "./tokenizer.ts";
 
 const vocab = [..."[PAD] [UNK] [CLS] [SEP] [MASK] the a b ##a ##b é ! 字".split(" "), "a".repeat(40)];
 const tokenizer = bertTokenizer(vocab);
@@ -102,6 +104,29 @@ describe("what is cut off is not tokenized", () => {
       expect(counts(texts)).toEqual([30, 31]);
       expect(processorTime(() => cut(...texts))).toBeLessThan(whole / 5);
     }
+  });
+});
+
+const families = ["roberta", "modernbert", "albert", "deberta", "xlm"].map((kind) => {
+  const path = new URL(`../../test/fixtures/tokenizers/${kind}.json`, import.meta.url);
+  const { files } = JSON.parse(readFileSync(path, "utf8")) as { files: Record<string, Record<string, unknown>> };
+  return [kind, new Tokenizer(files["tokenizer.json"]!, files["tokenizer_config.json"])] as const;
+});
+
+describe.each(families)("a tokenizer like that of %s", (_, family) => {
+  it.each(["the sea ", "a", "!", "\u3000\t", "\u0301\u0327", "字海", "👨‍👩‍👧", "\u1112\u1161\u11ab", "x [MASK]<mask>"])(
+    "takes time that doubles with the text: %j",
+    (piece) => {
+      const size = Math.ceil(30_000 / piece.length);
+      expect(growth(size, (n) => family.encode(piece.repeat(n)))).toBeLessThan(3);
+    },
+  );
+
+  it.each(["the sea ", "Она ждала письма. ", "Zoë's café "])("does not tokenize what is cut off: %j", (piece) => {
+    const [short, long] = [piece.repeat(800), piece.repeat(20_000)];
+    const cut = (text: string) => family.encode(text, { truncation: true, maxLength: 64 });
+    expect(processorTime(() => cut(long))).toBeLessThan(processorTime(() => family.encode(long)) / 5);
+    expect(cut(long)).toEqual(cut(short));
   });
 });
 

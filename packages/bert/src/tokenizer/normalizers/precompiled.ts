@@ -43,11 +43,29 @@ export function precompiled(charsmap: string, where: string): (source: AlignedTe
   return (source) => (keepsAscii && /^[ -~]*$/.test(source.text) ? source : transform(source, changes(source.text)));
 }
 
+/** UTF-16 units that the segmenter is given at a time: it takes quadratic time. */
+const windowLength = 256;
+
 /** Grapheme clusters. An ASCII character that another one follows is a cluster of its own; the segmenter, which is slow, sees only the rest. */
 function* clusters(text: string): Generator<string> {
   for (const [run] of text.matchAll(/[ -~](?=[ -~]|$)|[ -~]?[^ -~]+/g)) {
-    if (run.length === 1) yield run;
-    else for (const { segment } of segmenter.segment(run)) yield segment;
+    if (run.length === 1) {
+      yield run;
+      continue;
+    }
+    for (let start = 0, length = windowLength; start < run.length;) {
+      let end = start + length;
+      if (/[\ud800-\udbff]/.test(run.charAt(end - 1))) end++; // not inside of a surrogate pair
+      const window = run.slice(start, end);
+      const segments = Array.from(segmenter.segment(window), ({ segment }) => segment);
+      // The last one may continue behind the window.
+      if (end < run.length) segments.pop();
+      length = segments.length > 0 ? windowLength : 2 * length;
+      for (const segment of segments) {
+        yield segment;
+        start += segment.length;
+      }
+    }
   }
 }
 
