@@ -142,8 +142,9 @@ export { Optimizer, type GradientFactor } from "./optim/optimizer.ts";
 export type { OptimizerState, StateTensor } from "./optim/optimizer-state.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
-export { saveTokenizer, startWorkers } from "#files";
+export { saveTokenizer, startWorkers, version } from "#files";
 export { maskedLM, type MaskedLMOptions, type WordGuesses } from "./tasks/masked-lm/masked-lm.ts";
+export { wordGuesses, type GuessDecoder, type WordGuess } from "./tasks/masked-lm/guesses.ts";
 export { packTexts } from "./tasks/masked-lm/pack-texts.ts";
 export {
   choiceDataset,
@@ -203,6 +204,7 @@ export {
   type TokenNames,
   type TokenWindow,
 } from "./tasks/token-classification/entities-in-text.ts";
+export { shiftsOf } from "./tasks/token-classification/encode-words.ts";
 export { labelConfig } from "./tasks/label-config.ts";
 export { multiLabelClassification, type MultiLabelOptions } from "./tasks/multi-label/multi-label.ts";
 export { regression } from "./tasks/regression/regression.ts";

@@ -1,14 +1,19 @@
 import { destroy, device, GpugradError, init } from "@gpugrad/tensor";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { allowMissingWeights } from "../text/missing-weights.ts";
 import { writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { createServer, type ServeOptions } from "../serve/server.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
-import { openTextModel, sequenceClassification, type TextModel } from "../text/text-model.ts";
+import type { AnyService } from "../serve/service.ts";
+import { SERVED_TASKS, serviceFor } from "../serve/service-for.ts";
+import { openTextModel, type TextModel } from "../text/text-model.ts";
+import { truncationOption, type TruncationOptions } from "../text/truncation.ts";
+import { addWindowOptions, windowsFrom, type WindowFlags } from "../text/windows.ts";
 import { wholeNumber } from "../text/texts.ts";
 
-interface Options extends ServeOptions {
+interface Options extends ServeOptions, TruncationOptions, WindowFlags {
+  task?: string;
   port: number;
   maxLength?: number;
   allowMissingWeights?: true;
@@ -20,11 +25,15 @@ const names = (list: string): string[] => list.split(",").map((name) => name.tri
 export function serve(args: string[]): Promise<number> {
   const command = new Command("gpugrad serve")
     .description(
-      'Answers POST /predict {"inputs": "a text" or ["…", "…"], "parameters": {"top_k": 1}} with the classes and scores of each input, and ' +
-        "computes requests that arrive together as one batch. GET /health, GET /metrics (Prometheus). Ctrl-C or SIGTERM finishes what was " +
+      "Answers over HTTP as Hugging Face's Inference API, text-embeddings-inference and OpenAI's embeddings do: POST / for every task, POST /predict " +
+        '{"inputs": "a text" or ["…", "…"], "parameters": {"top_k": 1}} for classes and scores, POST /embed, /similarity and /v1/embeddings for vectors. ' +
+        "Requests that arrive together are computed as one batch. GET /info, GET /health, GET /metrics (Prometheus). Ctrl-C or SIGTERM finishes what was " +
         "accepted, then ends. Anyone who can reach the address can use it: there is no authentication. Web pages of other sites are refused.",
     )
     .argument("<model>", "a folder or a hub id")
+    .addOption(
+      new Option("--task <name>", "what the model is served for (default: what its folder says)").choices(SERVED_TASKS),
+    )
     .option("--host <address>", "the address to listen on; 0.0.0.0 for other machines, too", "127.0.0.1")
     .option("--port <n>", "0 for any that is free", wholeNumber(0), 8080)
     .option("--max-batch-size <n>", "texts computed together", wholeNumber(1), 32)
@@ -37,6 +46,7 @@ export function serve(args: string[]): Promise<number> {
       "tokens per text; longer texts are cut (default: as many as the model takes)",
       wholeNumber(1),
     )
+    .addOption(truncationOption())
     .option(
       "--allowed-hosts <names>",
       "names of this server in requests, separated by commas, beside addresses and localhost; others are refused with 421; " +
@@ -52,6 +62,7 @@ export function serve(args: string[]): Promise<number> {
     )
     .addOption(allowMissingWeights())
     .allowExcessArguments(false);
+  addWindowOptions(command);
   return runCommand<Options>(command, args, async (options, [id]) => {
     if (options.maxClientBatchSize > options.maxQueueSize)
       command.error(
@@ -61,14 +72,14 @@ export function serve(args: string[]): Promise<number> {
     const stopListening = onStopSignal((signal) => stop.abort(new StoppedError(signal)));
     const say = (text: string): void => writeError(`gpugrad serve: ${text}\n`);
     let model: TextModel | undefined;
+    let service: AnyService | undefined;
     const open = async (): Promise<TextModel> => {
       await init();
-      const { maxLength, allowMissingWeights } = options;
-      const opened = await openTextModel(id!, sequenceClassification, {
-        maxLength,
-        allowMissingWeights,
-        say,
-        threads: 1,
+      const { maxLength, allowMissingWeights, truncation } = options;
+      service = await serviceFor(id!, options.task);
+      const opened = await openTextModel(id!, service.task, {
+        ...{ maxLength, allowMissingWeights, truncation, windows: windowsFrom(options) },
+        ...{ say, threads: 1 },
       });
       model = opened;
       const [text] = await opened.encode([{ text: "" }]);
@@ -76,7 +87,8 @@ export function serve(args: string[]): Promise<number> {
       return opened;
     };
     try {
-      const app = createServer(await unlessStopped(stop.signal, open), options);
+      const opened = await unlessStopped(stop.signal, open);
+      const app = createServer(opened, { ...options, modelId: id! }, service);
       const address = await app.listen({ host: options.host, port: options.port }).catch(listenError);
       await writeOutput(`${id} on ${address} (${device().adapter.description})\n`);
       const forever = new Promise<never>(() => undefined);

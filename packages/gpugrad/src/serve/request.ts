@@ -1,6 +1,4 @@
 import { GpugradError } from "@gpugrad/tensor";
-import type { TextRow } from "../text/input-rows.ts";
-import { SCORE_FUNCTIONS, type ScoreFunction } from "@gpugrad/train";
 
 /** What a request is refused for: the status, a word for programs, and a sentence for people. */
 export class RequestError extends GpugradError {
@@ -15,72 +13,101 @@ export class RequestError extends GpugradError {
   }
 }
 
-/** A request to predict, in the words of Hugging Face's Inference API. */
-export interface PredictRequest {
-  rows: TextRow[];
-  topK: number;
-  functionToApply: ScoreFunction;
+/** How texts that are too long are cut. */
+export interface Cut {
+  /** Otherwise they are refused. */
+  truncate: boolean;
+  /** Default: as the tokenizer does. */
+  side?: "left" | "right" | undefined;
 }
 
-const invalid = (message: string): RequestError => new RequestError(422, "validation", message);
+export const invalid = (message: string): RequestError => new RequestError(422, "validation", message);
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json =>
+export type Json = Readonly<Record<string, unknown>>;
+export const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** How a wrong value is named: what is nested isn't printed. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (value === undefined) return "missing";
   if (Array.isArray(value)) return "a list";
   return isObject(value) ? "an object" : JSON.stringify(value).slice(0, 60);
 }
 
-/**
- * Reads `{"inputs": …, "parameters": {"top_k", "function_to_apply"}}`; `inputs` is a text, a pair `{"text", "text_pair"}`, or a list of these.
- *
- * @throws {@link RequestError} naming the part that is wrong
- * @see https://huggingface.co/docs/inference-providers/tasks/text-classification
- */
-export function readPredictRequest(body: unknown, maxTexts: number): PredictRequest {
-  if (!isObject(body)) throw invalid(`the body is ${show(body)}. Send {"inputs": "a text"} or {"inputs": ["…", "…"]}.`);
-  const { inputs, parameters } = body;
-  const list = Array.isArray(inputs) ? (inputs as unknown[]) : [inputs];
-  if (list.length > maxTexts)
-    throw new RequestError(
-      413,
-      "too_many_inputs",
-      `inputs: ${list.length} texts; a request may hold ${maxTexts}. Send more requests.`,
-    );
-  const rows = list.map((input, i) => readRow(input, Array.isArray(inputs) ? `inputs[${i}]` : "inputs"));
-  return { rows, ...readParameters(parameters ?? {}) };
+/** The object that a body is. @param example of one */
+export function readBody(body: unknown, example = '{"inputs": "a text"} or {"inputs": ["…", "…"]}'): Json {
+  if (!isObject(body)) throw invalid(`the body is ${show(body)}. Send ${example}.`);
+  return body;
 }
 
-function readRow(input: unknown, name: string): TextRow {
-  if (typeof input === "string") return { text: input };
-  if (!isObject(input))
-    throw invalid(`${name} is ${show(input)}. It has to be a text, or {"text": "…", "text_pair": "…"}.`);
-  const { text, text_pair = null } = input;
-  if (typeof text !== "string") throw invalid(`${name}.text is ${show(text)}. It has to be a text.`);
-  if (text_pair === null) return { text };
-  if (typeof text_pair !== "string") throw invalid(`${name}.text_pair is ${show(text_pair)}. It has to be a text.`);
-  return { text, text_pair };
+/** One input or a list of them. @throws {@link RequestError} where there are more than a request may hold */
+export function readList<T>(
+  inputs: unknown,
+  maxTexts: number,
+  read: (input: unknown, name: string) => T,
+): { items: T[]; isList: boolean } {
+  const isList = Array.isArray(inputs);
+  const list = isList ? (inputs as unknown[]) : [inputs];
+  checkCount(list.length, maxTexts);
+  return { items: list.map((input, i) => read(input, isList ? `inputs[${i}]` : "inputs")), isList };
 }
 
-function readParameters(parameters: unknown): Omit<PredictRequest, "rows"> {
-  if (!isObject(parameters)) throw invalid(`parameters is ${show(parameters)}. It has to be an object.`);
-  const { top_k, function_to_apply, ...others } = parameters;
-  const [unknown] = Object.keys(others);
+export function checkCount(count: number, maxTexts: number): void {
+  if (count <= maxTexts) return;
+  const message = `inputs: ${count} texts; a request may hold ${maxTexts}. Send more requests.`;
+  throw new RequestError(413, "too_many_inputs", message);
+}
+
+export function readText(input: unknown, name: string): string {
+  if (typeof input !== "string") throw invalid(`${name} is ${show(input)}. It has to be a text.`);
+  return input;
+}
+
+/** The parameters of a request. @throws {@link RequestError} for others than these */
+export function readParameters(parameters: unknown, known: readonly string[]): Json {
+  const given = parameters ?? {};
+  if (!isObject(given)) throw invalid(`parameters is ${show(given)}. It has to be an object.`);
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown !== undefined)
-    throw invalid(`parameters.${unknown.slice(0, 60)} is not known. Known are top_k, function_to_apply.`);
-  const topK = top_k ?? Infinity;
-  if (typeof topK !== "number" || !(topK >= 1) || (topK !== Infinity && !Number.isInteger(topK)))
-    throw invalid(
-      `parameters.top_k is ${show(top_k)}. It has to be a whole number of at least 1; without it, all classes are given.`,
-    );
-  const functionToApply = SCORE_FUNCTIONS.find((name) => name === (function_to_apply ?? "default"));
-  if (functionToApply === undefined)
-    throw invalid(
-      `parameters.function_to_apply is ${show(function_to_apply)}. Known are ${SCORE_FUNCTIONS.join(", ")}.`,
-    );
-  return { topK, functionToApply };
+    throw invalid(`parameters.${unknown.slice(0, 60)} is not known. Known are ${known.join(", ")}.`);
+  return given;
+}
+
+/** A whole number, where there is one. @param otherwise what happens without it, for the message */
+export function readCount(value: unknown, name: string, least: number, otherwise?: string): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number" && Number.isInteger(value) && value >= least) return value;
+  throw invalid(
+    `${name} is ${show(value)}. It has to be a whole number of at least ${least}${otherwise ? `; without it, ${otherwise}` : ""}.`,
+  );
+}
+
+/** True or false, where it is one of them. */
+export function readFlag(value: unknown, name: string): boolean | undefined {
+  if (value === undefined || value === null || typeof value === "boolean") return value ?? undefined;
+  throw invalid(`${name} is ${show(value)}. It has to be true or false.`);
+}
+
+/** One of several names, where there is one. */
+export function readChoice<T extends string>(value: unknown, name: string, known: readonly T[]): T | undefined {
+  if (value === undefined || value === null) return undefined;
+  const found = known.find((one) => one === value);
+  if (found === undefined) throw invalid(`${name} is ${show(value)}. Known are ${known.join(", ")}.`);
+  return found;
+}
+
+/** A list of texts, where there is one. */
+export function readTexts(value: unknown, name: string): string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw invalid(`${name} is ${show(value)}. It has to be a list of texts.`);
+  return value.map((text, i) => readText(text, `${name}[${i}]`));
+}
+
+/** `truncate` and `truncation_direction` of text-embeddings-inference. */
+export function readCut({ truncate, truncation_direction: direction }: Json): Cut {
+  const side = typeof direction === "string" ? direction.toLowerCase() : direction;
+  return {
+    truncate: readFlag(truncate, "truncate") ?? true,
+    side: readChoice(side, "truncation_direction", ["left", "right"]),
+  };
 }

@@ -1,18 +1,20 @@
 import { DeviceLostError } from "@gpugrad/tensor";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
-import type { Encoded } from "../text/text-model.ts";
-import type { TextRow } from "../text/input-rows.ts";
-import { scoresOf } from "@gpugrad/train";
-import { isFinite } from "../text/finite.ts";
+import { version } from "@gpugrad/train";
 import { writeError } from "../output.ts";
-import type { TextModel } from "../text/text-model.ts";
+import type { Encoded, TextModel } from "../text/text-model.ts";
 import { Batcher, QueueFullError } from "./batcher.ts";
 import { serveMetrics } from "./metrics.ts";
 import { checkBody } from "./body.ts";
 import { checkHost, corsHeaders, type Origins } from "./origin.ts";
-import { readPredictRequest, RequestError } from "./request.ts";
+import { RequestError } from "./request.ts";
+import { checkFinite, type AnyService, type Serving } from "./service.ts";
+import { ROUTES } from "./service-for.ts";
+import { textClassification } from "./services/text-classification.ts";
 
 export interface ServeOptions extends Origins {
+  /** What the model is called in answers. */
+  modelId?: string;
   /** Texts computed together at most. */
   maxBatchSize: number;
   /** Milliseconds that a text waits for others while the device has nothing to do. */
@@ -38,18 +40,23 @@ const MAX_CONNECTIONS = 1024;
 const MAX_HEADER_SIZE = 16 << 10;
 /** Milliseconds at the end until a client that neither finishes its request nor reads its answer is hung up on. */
 const CLOSE_TIMEOUT = 3000;
-/** Values in a body: a text may be an object of two, and there is room for parameters. */
-const maxValues = ({ maxClientBatchSize }: ServeOptions): number => 8 * maxClientBatchSize + 256;
+/** Values in a body: a text may be an object of two, or of tokens where the service takes them, and there is room for parameters. */
+const maxValues = ({ maxClientBatchSize }: ServeOptions, tokens: number): number =>
+  (8 + tokens) * maxClientBatchSize + 256;
 /** Seconds after which to ask again a server that stops, or whose device is lost. */
 const RETRY_AFTER = 1;
 /** What nginx counts a request as whose client hung up before its answer. */
 const CLIENT_GONE = 499;
 
 /**
- * An HTTP server in front of a classifier: `POST /predict` (also `POST /`), `GET /health`, `GET /metrics`. `close()` finishes what was
+ * An HTTP server in front of a model: the service's answers to POST, `GET /info`, `GET /health`, `GET /metrics`. `close()` finishes what was
  * accepted and refuses what comes meanwhile.
  */
-export function createServer(model: TextModel, options: ServeOptions): FastifyInstance {
+export function createServer(
+  model: TextModel,
+  options: ServeOptions,
+  service: AnyService = textClassification,
+): FastifyInstance {
   let toldAt: number | undefined;
   /** Of a device that stays lost, one line, however many batches fail. */
   const tellLoss = (error: unknown): never => {
@@ -81,7 +88,7 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
   const parseJson = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
   app.addContentTypeParser<string>("application/json", { parseAs: "string" }, (request, body, done) => {
-    checkBody(body, maxValues(options));
+    checkBody(body, maxValues(options, service.takesTokens ? model.maxLength : 0));
     return parseJson(request, body, done);
   });
   let isClosing = false;
@@ -108,26 +115,52 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
     void reply.header("retry-after", RETRY_AFTER);
     throw new RequestError(503, "stopping", "the server is stopping. Try again, or elsewhere.");
   });
-  /** Logits of each row. */
-  const predict = async (rows: readonly TextRow[], gone?: AbortSignal): Promise<Float32Array[]> => {
-    const release = batcher.hold(rows.length); // before the work of tokenizing: that is what an overloaded server lacks time for
-    const encoded = await model.encode(rows).finally(release);
-    return batcher.submit(encoded, gone);
+  /** The numbers of what `encode` makes of so many texts. */
+  const compute: Serving["compute"] = async (texts, encode, gone) => {
+    const release = batcher.hold(texts); // before the work of tokenizing: that is what an overloaded server lacks time for
+    const encoded = await encode().finally(release);
+    if (encoded.length > options.maxQueueSize)
+      throw new RequestError(
+        413,
+        "too_many_inputs",
+        `inputs: its ${texts} texts make ${encoded.length} to compute; the queue holds ${options.maxQueueSize}. Send shorter ones.`,
+      );
+    const values = await batcher.submit(encoded, gone);
+    checkFinite(values, encoded);
+    return { encoded, values };
   };
-  for (const route of ["/predict", "/"]) {
-    app.post(route, async ({ body }, reply) => {
-      const { rows, topK, functionToApply } = readPredictRequest(body, options.maxClientBatchSize);
-      const logits = await predict(rows, whenGone(reply));
-      const broken = logits.findIndex((row) => !isFinite(row));
-      if (broken >= 0)
-        throw new RequestError(500, "not_finite", `inputs[${broken}]: the model's answer is NaN or infinite.`);
-      return logits.map((row) => scoresOf(row, model.config, functionToApply).slice(0, topK));
-    });
+  const { modelId = "", maxClientBatchSize: maxTexts } = options;
+  const answers = service.routes({ model, modelId, maxTexts, compute });
+  for (const route of ROUTES) {
+    const answer = answers[route];
+    if (answer) app.post(route, ({ body }, reply) => answer(body, whenGone(reply)));
+    else
+      app.post(route, () => {
+        throw new RequestError(
+          424,
+          "backend",
+          `POST ${route}: the model is for ${service.name}, and answers ${paths}.`,
+        );
+      });
   }
+  const paths = Object.keys(answers).map((path) => `POST ${path}`).join(", "); // prettier-ignore
+  app.get("/info", async () => ({
+    ...{
+      model_id: modelId,
+      model_sha: null,
+      model_dtype: model.config.dtype ?? "float32",
+      model_type: service.modelType(model),
+    },
+    ...{ max_concurrent_requests: options.maxQueueSize, max_input_length: model.maxLength },
+    ...{ max_batch_tokens: options.maxBatchSize * model.maxLength, max_batch_requests: options.maxBatchSize },
+    ...{ max_client_batch_size: maxTexts, auto_truncate: true, tokenization_workers: 1 },
+    ...{ version: version(), sha: null, docker_label: null, task: service.name },
+  }));
   app.get("/health", async (_, reply) => {
     const { isReady } = model;
     // A balancer sends nothing else to a server that isn't well, so this question has to bring the device back.
-    if (!isReady && !isClosing && batcher.queued === 0) predict([{ text: "" }]).catch(() => undefined);
+    if (!isReady && !isClosing && batcher.queued === 0)
+      compute(1, () => model.encode([{ text: "" }])).catch(() => undefined);
     const status = isClosing ? "stopping" : isReady ? "ok" : "the device failed";
     return reply.code(status === "ok" ? 200 : 503).send({ status });
   });
@@ -137,7 +170,7 @@ export function createServer(model: TextModel, options: ServeOptions): FastifyIn
     throw new RequestError(
       404,
       "not_found",
-      `no ${method} ${url.slice(0, 100)}. There are POST /predict, GET /health, GET /metrics.`,
+      `no ${method} ${url.slice(0, 100)}. There are ${paths}, GET /info, GET /health, GET /metrics.`,
     );
   });
   app.setErrorHandler((error: FastifyError, _, reply) => {

@@ -1,8 +1,9 @@
 import { noGrad } from "@gpugrad/autograd";
 import {
   AutoModelForSequenceClassification,
-  AutoTokenizer,
   openFolder,
+  type EncodeOptions,
+  type Encoding,
   type Heads,
   type PretrainedConfig,
   type Folder,
@@ -13,6 +14,7 @@ import {
   encodeRows,
   padTokens,
   saveTokenizer,
+  shiftsOf,
   startWorkers,
   unpackTokens,
   type Arrays,
@@ -20,18 +22,26 @@ import {
 } from "@gpugrad/train";
 import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
 import type { TextRow } from "./input-rows.ts";
+import { openTokenizer, type TruncationOptions } from "./truncation.ts";
+import { checkStride, windowsOfTexts, type WindowOptions } from "./windows.ts";
 
 /** The tokens of a text, cut where they are too many. */
 export interface Encoded extends Tokens {
   /** Whether the text has more, where that is known. */
   isCut?: boolean;
+  /** Which of the texts that were encoded together it is of, or is a window of. Default: that of its own number. */
+  readonly sample?: number;
+  /** The token that is asked about, where it is one. */
+  readonly place?: number;
 }
 
 /** How to open a model, and what to compute with it. */
 export interface Task<M extends { readonly config: PretrainedConfig }> {
   open: (folder: Folder, options: LoadOptions) => Promise<M>;
   /** A row of numbers for each text, [B, …]. */
-  compute: (model: M, inputs: Arrays) => Tensor;
+  compute: (model: M, inputs: Arrays, batch: readonly Encoded[]) => Tensor;
+  /** The numbers are of tokens, [B, T, …]: those of padding are left out. */
+  perToken?: boolean;
   /** What the model's folder says about its texts. */
   texts?: (model: M, tokenizer: Tokenizer) => TextSettings;
 }
@@ -60,14 +70,19 @@ export const sequenceClassification: Task<Heads["sequenceClassification"]> = {
 /** A model with its tokenizer: from texts to a row of numbers each. */
 export interface TextModel {
   readonly config: PretrainedConfig;
+  readonly tokenizer: Tokenizer;
+  /** How the windows of a long text become one answer; without it, long texts are cut. */
+  readonly windows?: WindowOptions | undefined;
   /** Tokens per text; longer ones are cut. */
   readonly maxLength: number;
   /** Whether the device that it is on works: if not, the next batch opens it again on a new one. */
   readonly isReady: boolean;
   /** How often that came to pass. */
   readonly rebuilds: number;
-  /** Tokens of texts, cut where they are too many. */
+  /** Tokens of texts, cut where they are too many; or their windows. */
   encode(rows: readonly TextRow[]): Promise<Encoded[]>;
+  /** The same with offsets, as the options say, some milliseconds at a time in this thread. */
+  encodings(rows: readonly TextRow[], options?: EncodeOptions): Promise<Encoding[]>;
   /**
    * Work is on its way to the device when this returns; the promise is for the numbers. Those that are lost with the device are computed
    * again, once, on a new one.
@@ -78,9 +93,11 @@ export interface TextModel {
   close(): Promise<void>;
 }
 
-export interface TextModelOptions extends Omit<LoadOptions, "dtype"> {
+export interface TextModelOptions extends Omit<LoadOptions, "dtype">, TruncationOptions {
   /** Tokens per text; no more than model and tokenizer take. */
   maxLength?: number | undefined;
+  /** Long texts are computed in windows. A pair of texts is cut all the same. */
+  windows?: WindowOptions | undefined;
   /** Threads that tokenize; without any, the main one does. */
   threads?: number;
 }
@@ -88,11 +105,11 @@ export interface TextModelOptions extends Omit<LoadOptions, "dtype"> {
 /** Opens a model and its tokenizer. @throws as their `fromPretrained` do */
 export async function openTextModel<M extends { readonly config: PretrainedConfig }>(
   id: string,
-  { open, compute, texts }: Task<M>,
-  { maxLength = Infinity, threads = 0, ...options }: TextModelOptions,
+  { open, compute, texts, perToken = false }: Task<M>,
+  { maxLength = Infinity, threads = 0, windows, truncation, ...options }: TextModelOptions,
 ): Promise<TextModel> {
   const folder = await openFolder(id); // opened again, it is the same commit of the hub
-  const tokenizer = await AutoTokenizer.fromPretrained(folder);
+  const tokenizer = await openTokenizer(folder, { truncation });
   let home = device();
   let model = await open(folder, options);
   let rebuilds = 0;
@@ -100,6 +117,7 @@ export async function openTextModel<M extends { readonly config: PretrainedConfi
   const { config } = model;
   const { maxLength: own = tokenizer.modelMaxLength, prepare } = texts?.(model, tokenizer) ?? {};
   const limit = Math.min(config.maxLength, own, maxLength);
+  if (windows) checkStride(windows, limit, tokenizer);
   const workers = threads > 0 ? await tokenizeThreads(tokenizer, threads, limit) : undefined;
 
   async function rebuild(): Promise<void> {
@@ -116,8 +134,20 @@ export async function openTextModel<M extends { readonly config: PretrainedConfi
     options.say(`the device was lost; the model was opened again on a new one (${home.adapter.description}).`);
   }
 
+  const prepared = (rows: readonly TextRow[]): readonly TextRow[] =>
+    prepare ? rows.map((row) => ({ ...row, text: prepare(row.text) })) : rows;
+  const encodings = (given: readonly TextRow[], options: EncodeOptions = {}): Promise<Encoding[]> => {
+    const rows = prepared(given);
+    return tokenizer.encodeBatchAsync(
+      rows.map(({ text }) => text),
+      { textPairs: rows.map(({ text_pair }) => text_pair), truncation: true, maxLength: limit, ...options },
+    );
+  };
+
   return {
     config,
+    tokenizer,
+    windows,
     maxLength: limit,
     get isReady() {
       return !home.failed;
@@ -125,8 +155,10 @@ export async function openTextModel<M extends { readonly config: PretrainedConfi
     get rebuilds() {
       return rebuilds;
     },
+    encodings,
     encode(given) {
-      const rows = prepare ? given.map((row) => ({ ...row, text: prepare(row.text) })) : given;
+      if (windows) return windowsOfTexts(given, windows, encodings);
+      const rows = prepared(given);
       return workers?.encode(rows) ?? Promise.resolve(encodeMarked(tokenizer, rows, limit));
     },
     async compute(batch) {
@@ -134,10 +166,15 @@ export async function openTextModel<M extends { readonly config: PretrainedConfi
       for (let isAgain = false; ; isAgain = true) {
         if (home.failed) await (rebuilding ??= rebuild().finally(() => (rebuilding = undefined)));
         try {
-          const { read } = scope(() => ({ read: noGrad(() => compute(model, inputs)).data() }));
+          const { read } = scope(() => ({ read: noGrad(() => compute(model, inputs, batch)).data() }));
           const values = (await read) as Float32Array;
           const width = values.length / batch.length;
-          return batch.map((_, b) => values.subarray(b * width, (b + 1) * width));
+          if (!perToken) return batch.map((_, b) => values.subarray(b * width, (b + 1) * width));
+          const each = width / inputs.input_ids.shape[1]!;
+          return shiftsOf(inputs).map((shift, b) => {
+            const start = b * width + shift * each;
+            return values.subarray(start, start + batch[b]!.input_ids.length * each);
+          });
         } catch (error) {
           if (isAgain || !(error instanceof DeviceLostError)) throw error;
         }

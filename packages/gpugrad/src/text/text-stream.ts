@@ -3,6 +3,7 @@ import type { BadRow, TextRow } from "./input-rows.ts";
 import type { Encoded } from "./text-model.ts";
 import { ahead, mapAhead, windowsOf } from "./stream.ts";
 import type { TextModel } from "./text-model.ts";
+import { pooled } from "./windows.ts";
 
 /** A row, and what the model makes of it; no values for a bad one. */
 export interface TextResult {
@@ -23,17 +24,28 @@ const ROWS_PER_TURN = 32;
 /** Milliseconds after which rows that trickle in are worked on, though they fill no window. */
 const PATIENCE = 200;
 
+/** A result on its way: the numbers of each window of the text, of which most have one. */
+interface Pending extends Omit<TextResult, "values"> {
+  windows: Float32Array[];
+}
+
+/** What is needed of a model. */
+type Streamed = Pick<TextModel, "encode" | "compute" | "windows">;
+
 /** Rows that are sorted together. */
 interface Window {
-  results: TextResult[];
+  results: Pending[];
   /** Batches whose results are not there yet. */
   left: number;
 }
 
+/** Tokens of a text, or of a window of it. */
+type Member = readonly [result: Pending, encoded: Encoded];
+
 /** Some rows of a window, of about the same length. */
 interface Batch {
   window: Window;
-  members: readonly (readonly [result: TextResult, encoded: Encoded])[];
+  members: readonly Member[];
 }
 
 /**
@@ -42,7 +54,7 @@ interface Batch {
  * works on this one; nothing is read further ahead than that, however slow the reader of the results is.
  */
 export async function* runTexts(
-  model: TextModel,
+  model: Streamed,
   rows: AsyncIterable<TextRow | BadRow>,
   { batchSize, signal }: { batchSize: number; signal?: AbortSignal },
 ): AsyncGenerator<TextResult[]> {
@@ -50,27 +62,40 @@ export async function* runTexts(
   const batches = batchesOf(ahead(encode(model, windows)), batchSize, signal);
   const compute = async ({ window, members }: Batch): Promise<Window> => {
     const values = members.length > 0 ? await model.compute(members.map(([, encoded]) => encoded)) : [];
-    for (const [i, [result]] of members.entries()) result.values = values[i]!;
+    for (const [i, [result]] of members.entries()) result.windows.push(values[i]!);
     return window;
   };
-  for await (const window of mapAhead(batches, compute, BATCHES_IN_FLIGHT))
-    if (--window.left === 0) yield window.results;
+  for await (const window of mapAhead(batches, compute, BATCHES_IN_FLIGHT)) {
+    if (--window.left > 0) continue;
+    yield window.results.map(({ windows, ...result }) => ({
+      ...result,
+      ...(windows.length > 0 && { values: pooled(windows, model.windows?.pooling ?? "mean") }),
+    }));
+  }
 }
 
-type EncodedRow = readonly [result: TextResult, encoded: Encoded | undefined];
+interface EncodedWindow {
+  results: Pending[];
+  members: Member[];
+}
 
 async function* encode(
-  model: TextModel,
+  model: Streamed,
   windows: AsyncIterable<(TextRow | BadRow)[]>,
-): AsyncGenerator<readonly EncodedRow[]> {
+): AsyncGenerator<Readonly<EncodedWindow>> {
   for await (const rows of windows) {
-    const window: EncodedRow[] = [];
+    const window: EncodedWindow = { results: [], members: [] };
     for (let start = 0; start < rows.length; start += ROWS_PER_TURN) {
       const some = rows.slice(start, start + ROWS_PER_TURN);
-      const encodings = (await model.encode(some.filter((row) => "text" in row))).values();
-      for (const row of some) {
-        const encoded = "text" in row ? encodings.next().value! : undefined;
-        window.push([{ row, tokens: encoded?.input_ids.length ?? 0, isCut: encoded?.isCut ?? false }, encoded]);
+      const results = some.map((row): Pending => ({ row, tokens: 0, isCut: false, windows: [] }));
+      window.results.push(...results);
+      const good = results.filter(({ row }) => "text" in row);
+      const encodings = await model.encode(good.map(({ row }) => row as TextRow));
+      for (const [i, encoded] of encodings.entries()) {
+        const result = good[encoded.sample ?? i]!;
+        result.tokens += encoded.input_ids.length;
+        result.isCut ||= encoded.isCut ?? false;
+        window.members.push([result, encoded]);
       }
       await setImmediate();
     }
@@ -80,15 +105,14 @@ async function* encode(
 
 /** The batches of each window, the longest rows first: what doesn't fit into memory fails at once. */
 async function* batchesOf(
-  windows: AsyncIterable<readonly EncodedRow[]>,
+  windows: AsyncIterable<Readonly<EncodedWindow>>,
   batchSize: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Batch> {
-  for await (const rows of windows) {
-    const good = rows.filter((row): row is [TextResult, Encoded] => row[1] !== undefined);
-    const sorted = good.sort(([a], [b]) => b.tokens - a.tokens);
+  for await (const { results, members } of windows) {
+    const sorted = members.toSorted(([, a], [, b]) => b.input_ids.length - a.input_ids.length);
     const count = Math.max(Math.ceil(sorted.length / batchSize), 1); // a window of bad rows alone is given back, too
-    const window = { results: rows.map(([result]) => result), left: count };
+    const window = { results, left: count };
     for (let k = 0; k < count; k++) {
       signal?.throwIfAborted();
       yield { window, members: sorted.slice(k * batchSize, (k + 1) * batchSize) };

@@ -2,7 +2,7 @@ import { AutoTokenizer, truncationSides, type Folder, type Tokenizer, type Trunc
 import { Option } from "commander";
 
 export interface TruncationOptions {
-  truncation?: TruncationSide;
+  truncation?: TruncationSide | undefined;
 }
 
 /** `--truncation`: which end of a text is cut off. */

@@ -14,6 +14,9 @@ export const tokenCache: typeof node.tokenCache = () => {
 };
 export const startWorkers: typeof node.startWorkers = () => Promise.resolve("a page has none");
 
+/** A bundle has no package.json. */
+export const version: typeof node.version = () => "bundled";
+
 const noFiles = (path: string): never => {
   throw new DataError(
     `${path}: a browser has no file system to keep a run in. Leave out outputDir, and save the model yourself.`,

@@ -5,6 +5,7 @@ import type { DataFolder } from "../data/readers/folder.ts";
 
 export { saveTokenizer, tokenCache } from "../data/token-cache.ts";
 export { startWorkers } from "../data/tokenize-workers.ts";
+export { version } from "../version.ts";
 export { exists, readJson, writeJson } from "./json-files.ts";
 
 /** A local folder or file, or else a dataset of the Hub whose files are downloaded when they are opened. */

@@ -71,7 +71,7 @@ export function predictionsOf(
 /** Probabilities of a row of logits. */
 export function softmax(logits: ArrayLike<number>): number[] {
   const values = Array.from(logits);
-  const most = Math.max(...values);
+  const most = values.reduce((a, b) => Math.max(a, b), -Infinity); // a vocabulary is too long for a call's arguments
   const powers = values.map((logit) => Math.exp(logit - most));
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / sum);

@@ -62,7 +62,8 @@ interface Token {
 
 /**
  * The entities in a text, as Transformers' token-classification pipeline finds them.
- * @param names of the classes by id; `O` is what is no entity
+ * @param names of the classes by id
+ * @param ignored classes and types that are left out; `O` is what is not an entity
  * @see https://huggingface.co/docs/transformers/main_classes/pipelines#transformers.TokenClassificationPipeline
  */
 export function entitiesInText(
@@ -71,6 +72,7 @@ export function entitiesInText(
   names: Readonly<Record<string | number, string>>,
   tokenizer: TokenNames,
   strategy: AggregationStrategy = "simple",
+  ignored: readonly string[] = ["O"],
 ): TextEntity[] {
   if (!AGGREGATION_STRATEGIES.includes(strategy))
     throw new GpugradError(
@@ -87,7 +89,7 @@ export function entitiesInText(
       strategy === "none"
         ? parts.map(({ entity, score, index, word, start, end }) => ({ entity, score, index, word, start, end }))
         : groupsOf(parts).map((group) => joined(group, tokenizer));
-    return entities.filter((each: TextEntity) => each.entity !== "O" && each.entity_group !== "O");
+    return entities.filter(({ entity, entity_group }: TextEntity) => !ignored.includes((entity ?? entity_group)!));
   });
   return windows.length > 1 ? withoutOverlaps(found) : found;
 }

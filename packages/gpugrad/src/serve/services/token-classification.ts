@@ -1,0 +1,61 @@
+import { AutoModelForTokenClassification, type Heads } from "@gpugrad/bert";
+import { AGGREGATION_STRATEGIES, entitiesInText } from "@gpugrad/train";
+import { refuseMissing } from "../../text/missing-weights.ts";
+import { invalid, readBody, readChoice, readCount, readList, readParameters, readText, readTexts } from "../request.ts";
+import { classesOf, type Service } from "../service.ts";
+
+/**
+ * The entities in texts: `{"inputs": "…", "parameters": {"aggregation_strategy", "ignore_labels", "stride"}}`. With `stride`, long texts have windows
+ * that overlap by so many tokens; without it they are cut.
+ * @see https://huggingface.co/docs/inference-providers/tasks/token-classification
+ */
+export const tokenClassification: Service<Heads["tokenClassification"]> = {
+  name: "token-classification",
+  task: {
+    open: async (folder, options) =>
+      refuseMissing(
+        await AutoModelForTokenClassification.fromPretrained(folder, {
+          ...{ dtype: options.dtype ?? "auto", onReport: options.say },
+        }),
+        options,
+        { head: "ForTokenClassification" },
+      ),
+    compute: (model, inputs) => model.forward(inputs).logits,
+    perToken: true,
+  },
+  modelType: ({ config }) => ({ "token-classification": classesOf(config) }),
+  routes({ model, maxTexts, compute }) {
+    const { config, tokenizer, maxLength } = model;
+    const room = maxLength - tokenizer.encode("").length;
+    return {
+      "/": async (body, gone) => {
+        const { inputs, parameters } = readBody(body);
+        const { items: texts, isList } = readList(inputs, maxTexts, readText);
+        const given = readParameters(parameters, ["aggregation_strategy", "ignore_labels", "stride"]);
+        const strategy = readChoice(given["aggregation_strategy"], "parameters.aggregation_strategy", AGGREGATION_STRATEGIES); // prettier-ignore
+        const ignored = readTexts(given["ignore_labels"], "parameters.ignore_labels");
+        const stride =
+          readCount(given["stride"], "parameters.stride", 0, "long texts are cut") ?? model.windows?.stride;
+        if (stride !== undefined && stride > room / 2)
+          throw invalid(`parameters.stride is ${stride}. It has to be at most ${Math.floor(room / 2)}, half of a window.`); // prettier-ignore
+        const windows = stride !== undefined && ({ stride, returnOverflowingTokens: true, truncationSide: "right" } as const); // prettier-ignore
+        const encode = () => model.encodings(texts.map((text) => ({ text })), { ...windows }); // prettier-ignore
+        const { encoded, values } = await compute(texts.length, encode, gone);
+        const L = config.num_labels;
+        const found = texts.map((text, t) => {
+          const own = encoded.flatMap((encoding, i) =>
+            encoding.sample === t ? [{ encoding, logits: values[i]! }] : [],
+          );
+          const windowsOf = own.map(({ encoding, logits }) => ({
+            ids: encoding.input_ids,
+            offsets: encoding.offsets,
+            special: encoding.special_tokens_mask,
+            logits: encoding.input_ids.map((_, k) => logits.subarray(k * L, (k + 1) * L)),
+          }));
+          return entitiesInText(text, windowsOf, config.id2label, tokenizer, strategy, ignored);
+        });
+        return isList ? found : found[0];
+      },
+    };
+  },
+};
