@@ -30,6 +30,12 @@ command("train", "fine-tune a model on any dataset", async () => {
 command("predict", "label texts with a fine-tuned model", async () => {
   return (await import("./commands/predict.ts")).predict;
 });
+command("fill-mask", "the likeliest words for [MASK] in texts", async () => {
+  return (await import("./commands/fill-mask.ts")).fillMask;
+});
+command("answer", "answer questions about a text", async () => {
+  return (await import("./commands/answer.ts")).answer;
+});
 command("evaluate", "accuracy and a classification report on a dataset", async () => {
   return (await import("./commands/evaluate.ts")).evaluate;
 });

@@ -36,6 +36,8 @@ vi.mock("./serve/server.ts", () => ({
 
 let dir: string;
 let base: string;
+/** With the head of a tagger. */
+let tags: string;
 beforeAll(async () => {
   vi.stubEnv("HF_HUB_OFFLINE", "1");
   dir = await mkdtemp(join(tmpdir(), "options-"));
@@ -45,10 +47,12 @@ beforeAll(async () => {
   base = join(dir, "base");
   for (const file of ["vocab.txt", "model.safetensors"]) await cp(join(dir, file), join(base, file));
   const config = JSON.parse(await readFile(join(dir, "config.json"), "utf8")) as object;
-  await writeFile(
-    join(base, "config.json"),
-    JSON.stringify({ ...config, architectures: ["BertForTokenClassification"] }),
-  );
+  const withHead = (folder: string, head: string) =>
+    writeFile(join(folder, "config.json"), JSON.stringify({ ...config, architectures: [head] }));
+  await withHead(base, "BertForNextSentencePrediction");
+  tags = join(dir, "tags");
+  for (const file of ["vocab.txt", "model.safetensors"]) await cp(join(dir, file), join(tags, file));
+  await withHead(tags, "BertForTokenClassification");
   await writeFile(join(dir, "lines.txt"), `${'{"text": "t5"}\n'.repeat(70)}`);
   const rows = ["t5 t6,t7,0,<i>t8</i>", "t9 t10,t11,1,t9", "t12 t13,t14,1,t5", "t5,t6,0,t7"];
   await writeFile(join(dir, "rows.csv"), `a,b,label,c\n${rows.join("\n")}\n`);
@@ -115,6 +119,7 @@ const tables: Record<string, [Command, Table]> = {
       "--top-k": [() => [dir, "t5"], () => ["--top_k", "2"]],
       "--function-to-apply": [() => [dir, "t5"], () => ["--function_to_apply", "none"]],
       "--csv": [() => [dir, "t5"], () => ["--csv"]],
+      "--aggregation-strategy": [() => [tags, "--json", "t5 t6"], () => ["--aggregation_strategy", "none"]],
       "--allow-missing-weights": [() => [base, "t5"], () => ["--allow_missing_weights"]],
     },
   ],

@@ -42,6 +42,7 @@ export { namedError } from "./data/named.ts";
 export { shownList, shownText, shownValue } from "./data/shown.ts";
 export { openTable } from "./data/readers/open-table.ts";
 export { classWeights, formatLabelCounts, labelCounts } from "./data/class-weights.ts";
+export { tableDataset } from "./data/table-dataset.ts";
 export { cellOf, parseObject, type Cells, type OpenSource, type ReadLimits, type Table } from "./data/readers/table.ts";
 export {
   lengthGroupedIndices,

@@ -1,9 +1,20 @@
-import { AutoTokenizer, openFolder } from "@gpugrad/bert";
+import { AutoConfig, AutoTokenizer, openFolder } from "@gpugrad/bert";
 import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
-import { loadDataset, loadDatasetDict, plainMetrics, ProgressCallback, Trainer, type Dataset } from "@gpugrad/train";
+import {
+  loadDataset,
+  loadDatasetDict,
+  openTables,
+  plainMetrics,
+  ProgressCallback,
+  Trainer,
+  type Dataset,
+  type Predictions,
+  type Task,
+  type TrainableModel,
+} from "@gpugrad/train";
 import { Command } from "commander";
-import { allowMissingWeights } from "../text/missing-weights.ts";
+import { allowMissingWeights, refuseMissing } from "../text/missing-weights.ts";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { isFinite } from "../text/finite.ts";
@@ -17,6 +28,7 @@ import {
   picked,
   type DataOptions,
 } from "../train/data-options.ts";
+import { kindOfModel, type TaskKind } from "../train/kinds.ts";
 import { wholeNumber } from "../text/texts.ts";
 
 interface Options extends DataOptions {
@@ -60,19 +72,25 @@ export function evaluate(args: string[]): Promise<number> {
     try {
       const folder = await openFolder(id!);
       const tokenizer = await AutoTokenizer.fromPretrained(folder);
-      const model = await openClassifier(folder, {
-        dtype: "f32",
-        allowMissingWeights: options.allowMissingWeights,
-        say,
-      });
+      const kind = kindOfModel(await AutoConfig.fromPretrained(folder));
+      const load = { dtype: "f32" as const, allowMissingWeights: options.allowMissingWeights, say };
+      const model: TrainableModel = kind
+        ? refuseMissing(await kind.Auto.fromPretrained(folder, { dtype: "f32", onReport: say }), load, {
+            head: kind.suffix,
+          })
+        : await openClassifier(folder, load);
       const names = Object.values(model.config.id2label);
-      const all = await openRows(options, names);
+      const all = kind ? await openKindRows(options, kind, names) : await openRows(options, names);
       if (all.length === 0) throw new GpugradError(`${all.name}: no rows to evaluate on.`);
-      const rows = cleaned(picked(all, options.maxEvalSamples, options.seed), options);
-      const { perDeviceEvalBatchSize, maxLength = Infinity } = options;
+      const read = cleaned(picked(all, options.maxEvalSamples, options.seed), options);
+      const { perDeviceEvalBatchSize, maxLength = kind?.maxLength ?? Infinity } = options;
       const longest = Math.min(model.config.maxLength, tokenizer.modelMaxLength, maxLength);
-      const trainer = new Trainer({
+      const setting = { options, seed: options.seed, maxLength: longest };
+      const task = await kind?.task(model, tokenizer, setting, read);
+      const rows = (await kind?.prepare?.(read, tokenizer, setting)) ?? read;
+      const trainer = new Trainer<TrainableModel>({
         ...{ model, tokenizer, callbacks: [progress] },
+        ...(task && { task: task as unknown as Task<Predictions> }),
         args: { perDeviceEvalBatchSize, maxLength: longest },
       });
       const prediction = await trainer.predict(rows, { metricKeyPrefix: "eval" });
@@ -84,7 +102,7 @@ export function evaluate(args: string[]): Promise<number> {
         const { runtime, ...metrics } = plainMetrics(prediction.metrics);
         await writeOutput(`${JSON.stringify({ ...metrics, rows: rows.length, runtime })}\n`);
       } else await writeOutput(summaryOf(trainer, prediction, "rows"));
-      if (isFinite(prediction.predictions)) return 0;
+      if (kind ? Object.values(prediction.metrics).every(Number.isFinite) : isFinite(prediction.predictions)) return 0;
       say(
         "the model's numbers are NaN or infinite for some rows. Its weights may be damaged, or its training has diverged.",
       );
@@ -93,6 +111,15 @@ export function evaluate(args: string[]): Promise<number> {
       await destroy();
     }
   });
+}
+
+/** The rows that the options name, for a task beside the classification of texts. */
+async function openKindRows(options: Options, kind: TaskKind, names: readonly string[]): Promise<Dataset> {
+  const { dataset, split } = options;
+  const limits = { ...loadOptionsOf(options), textFiles: kind.textFiles };
+  const isFile = split === undefined && statSync(dataset, { throwIfNoEntry: false })?.isFile();
+  const tables = await openTables(isFile ? { test: dataset } : dataset, limits);
+  return kind.read(await tables.open(split ?? "test"), options, names);
 }
 
 /** The labelled rows that the options name: a split of a dataset, or a file. */

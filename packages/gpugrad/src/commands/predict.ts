@@ -1,14 +1,23 @@
-import type { PretrainedConfig } from "@gpugrad/bert";
-import { csvCell, SCORE_FUNCTIONS, scoresOf, type ScoreFunction } from "@gpugrad/train";
+import { AutoConfig, type Heads, type PretrainedConfig, type Tokenizer } from "@gpugrad/bert";
+import {
+  AGGREGATION_STRATEGIES,
+  csvCell,
+  SCORE_FUNCTIONS,
+  scoresOf,
+  type AggregationStrategy,
+  type ScoreFunction,
+} from "@gpugrad/train";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isFinite } from "../text/finite.ts";
 import { plainField, textCommand, type Output } from "../text/text-command.ts";
-import { sequenceClassification } from "../text/text-model.ts";
+import { entityOutput, openTokenClassifier } from "../text/entity-output.ts";
+import { openClassifier } from "../text/text-model.ts";
 import { wholeNumber } from "../text/texts.ts";
 
 interface Options {
   topK?: number;
   functionToApply: ScoreFunction;
+  aggregationStrategy: AggregationStrategy;
   json?: true;
   csv?: true;
 }
@@ -17,7 +26,7 @@ interface Options {
 export function predict(args: string[]): Promise<number> {
   const command = new Command("gpugrad predict")
     .description(
-      "Labels texts: those given, the rows of --file, or the lines of standard input. Prints a line for each, in their order: label, " +
+      "Labels texts, or with a model that tags words finds the entities in them: texts given, the rows of --file, or the lines of standard input. Prints a line for each, in their order: label, " +
         "score and text, with tabs between them. A row that can't be read is reported on standard error; its line has empty fields, or " +
         "with --json and --csv the error; the other rows are processed, and the exit code is 1. The same holds where the model's numbers are NaN or " +
         "infinite: label and score are then empty, with --json null.",
@@ -28,11 +37,34 @@ export function predict(args: string[]): Promise<number> {
         .choices(SCORE_FUNCTIONS)
         .default("default"),
     )
+    .addOption(
+      new Option("--aggregation-strategy <name>", "how a tagger's tokens become entities")
+        .choices(AGGREGATION_STRATEGIES)
+        .default("simple"),
+    )
     .option("--json", 'a line {"label", "score", "logits"} per text; with --top-k [{"label", "score"}, …]')
     .addOption(
       new Option("--csv", "columns text, label, score, error; with --top-k label_1, score_1, …").conflicts("json"),
     );
-  return textCommand(command, args, { ...sequenceClassification, output });
+  let tokenizer: Tokenizer | undefined;
+  return textCommand(command, args, {
+    /** By the head that the model was saved with. */
+    async open(folder, options): Promise<Heads["sequenceClassification"]> {
+      const { architectures } = await AutoConfig.fromPretrained(folder);
+      const ofTokens = architectures?.[0]?.endsWith("ForTokenClassification") === true;
+      return ofTokens ? openTokenClassifier(folder, options) : openClassifier(folder, options);
+    },
+    compute: (model, inputs) => model.forward(inputs).logits,
+    texts(_model, own) {
+      tokenizer = own;
+      return {};
+    },
+    output(options: Options, config, maxLength) {
+      if (!config.architectures?.[0]?.endsWith("ForTokenClassification")) return output(options, config);
+      const { aggregationStrategy: strategy, json = false, csv = false } = options;
+      return entityOutput(tokenizer!, config, { strategy, maxLength, json, csv });
+    },
+  });
 }
 
 /** A number of classes; infinite for all. */

@@ -37,7 +37,7 @@ const NAMED_ROWS = 10;
 export function textCommand<M extends { readonly config: PretrainedConfig }, O extends object>(
   command: Command,
   args: string[],
-  task: Task<M> & { output: (options: O, config: PretrainedConfig) => Output },
+  task: Task<M> & { output: (options: O, config: PretrainedConfig, maxLength: number) => Output },
 ): Promise<number> {
   command
     .argument("<model>", "a folder or a hub id")
@@ -71,7 +71,7 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
         await init();
         return openTextModel(id!, task, { maxLength, allowMissingWeights, say });
       });
-      const output = task.output(options, model.config);
+      const output = task.output(options, model.config, model.maxLength);
       const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, signal);
       if (output.header !== undefined) await writeOutput(`${output.header}\n`, signal);
 

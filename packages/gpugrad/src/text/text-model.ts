@@ -49,8 +49,8 @@ export interface Task<M extends { readonly config: PretrainedConfig }> {
 export interface TextSettings {
   /** Tokens per text, where the tokenizer's limit is not meant. */
   maxLength?: number | undefined;
-  /** What is tokenized in place of a text. */
-  prepare: (text: string) => string;
+  /** What is tokenized in place of a text. Default: the text. */
+  prepare?: (text: string) => string;
 }
 
 /** A classifier with all its weights. @throws where some are missing, or its head is another one */

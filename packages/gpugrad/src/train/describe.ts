@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { sizesOf } from "@gpugrad/bert";
+import { sizesOf, type PretrainedConfig } from "@gpugrad/bert";
 import type { AdapterInfo } from "@gpugrad/tensor";
 import {
   createOptimizer,
+  encodeRows,
   formatBytes,
   formatLabelCounts,
   formatNumber,
@@ -19,6 +20,7 @@ import {
   TRAINING_ARGUMENTS,
   type Dataset,
   type Row,
+  type TrainableModel,
   type Trainer,
   type TrainingArguments,
 } from "@gpugrad/train";
@@ -59,18 +61,14 @@ export interface DataSummary {
 
 /** Counts classes, and tokenizes some rows. */
 export async function summarize(
-  { train, validation, test, tokenizer }: Task,
+  { task, train, validation, test, tokenizer }: Task,
   { trainIndices }: TrainOptions,
   args: TrainingArguments,
   maxLength: number,
 ): Promise<DataSummary> {
   const rows = trainIndices ? train.select(trainIndices) : train;
   const read = await sampleOf(rows, args.seed);
-  const pairs = read.map((row) => row.text_pair);
-  const encoded = tokenizer.encodeBatch(
-    read.map((row) => row.text),
-    { truncation: false, ...(pairs.some((pair) => pair !== undefined) && { textPairs: pairs }) },
-  );
+  const encoded = task?.encode?.(read, tokenizer, Infinity) ?? encodeRows(tokenizer, read, Infinity);
   const lengths = encoded.map(({ input_ids }) => input_ids.length);
   const sorted = lengths.toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
@@ -86,7 +84,7 @@ export async function summarize(
     train_rows: rows.length,
     eval_rows: validation.length,
     ...(test && { test_rows: test.length }),
-    ...(await labelsOf(rows)),
+    ...(task === undefined && (await labelsOf(rows))),
     bad_rows: bad.reduce((sum, { count }) => sum + count, 0),
     bad_rows_first: bad.flatMap(({ first }) => first),
     median_tokens: at(0.5),
@@ -149,6 +147,7 @@ export function describeRun(
         ? `! uneven by ${(most / fewest).toFixed(1)}: --class_weights balanced makes up for it`
         : undefined;
   const rows: Line[] = [
+    ...(trainer.task.name === "text-classification" ? [] : [["task", trainer.task.name] as Line]),
     ["adapter", `${adapter.description}${adapter.cpu ? ", which is the CPU: a GPU is far faster" : ""}`],
     [
       "model",
@@ -207,6 +206,8 @@ export function totalsOf(
   const moments = args.optim.startsWith("adamw") ? 2 : 0;
   const { bytes } = stepMemory({
     config: model.config,
+    modelFor: (config) => new (model.constructor as new (config: PretrainedConfig) => TrainableModel)(config),
+    task: trainer.task,
     batchSize: args.perDeviceTrainBatchSize,
     length: maxLength,
     accumulation: args.gradientAccumulationSteps,
@@ -232,7 +233,7 @@ export async function warningsOf(
   { args, totalSteps }: Trainer<Task["model"]>,
   { maxLength, askedLength }: { maxLength: number; askedLength: number | undefined },
 ): Promise<string[]> {
-  const warnings = await unlearnt(task);
+  const warnings = task.task ? [] : await unlearnt(task);
   if (askedLength !== undefined && askedLength > maxLength)
     warnings.push(`--max_length ${askedLength} is more than the model takes: texts are cut at ${maxLength} tokens`);
   const trained = task.model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);

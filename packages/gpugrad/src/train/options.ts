@@ -17,11 +17,14 @@ import { withHint } from "../hint.ts";
 import { dashed } from "../run-command.ts";
 import { truncationOption, type TruncationOptions } from "../text/truncation.ts";
 import { wholeNumber } from "../text/texts.ts";
-import { addDataOptions, type DataOptions } from "./data-options.ts";
+import { addDataOptions } from "./data-options.ts";
+import { TASK_NAMES, type TaskOptions } from "./kinds.ts";
+import { addTaskOptions } from "./task-options.ts";
 
 /** What `gpugrad train` takes beside the training arguments. */
-export interface TrainOptions extends DataOptions, TruncationOptions {
+export interface TrainOptions extends TaskOptions, TruncationOptions {
   model: string;
+  task?: string;
   dataset?: string;
   trainFile?: string;
   validationFile?: string;
@@ -109,6 +112,7 @@ function commandOf(preset: TrainPreset): Command {
     .option("--json", "print JSON lines on stdout, and nothing else")
     .optionsGroup("Model and data:")
     .option("--model <id>", "model: a hub id or a folder")
+    .addOption(new Option("--task <name>", "what is learned (default: what the data is for)").choices(TASK_NAMES))
     .option("--dataset <id>", "dataset: a hub id, a folder, or a file, of which a tenth is held out")
     .option("--train-file <file>", "file to train on, in place of a dataset")
     .option("--validation-file <file>", "file to evaluate on")
@@ -136,6 +140,7 @@ function commandOf(preset: TrainPreset): Command {
       wholeNumber(1),
     )
     .option("--early-stopping-threshold <x>", "by how much it has to improve (default: 0)", nonNegative);
+  addTaskOptions(command);
   preset.addOptions?.(command);
   for (const option of command.options) {
     const value = defaults[option.attributeName()];

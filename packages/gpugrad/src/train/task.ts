@@ -17,17 +17,25 @@ import {
   loadDatasetDict,
   shownList,
   shuffledIndices,
+  TRAINING_ARGUMENTS,
   type Dataset,
+  type Found,
   type LoadOptions,
+  type Task as TrainerTask,
+  type TrainableModel,
 } from "@gpugrad/train";
 import { openTokenizer } from "../text/truncation.ts";
 import { cleaned, loadOptionsOf, picked } from "./data-options.ts";
+import type { TaskKind } from "./kinds.ts";
+import { kindFor, openKind } from "./open-kind.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What is trained, on what. */
 export interface Task {
   title: string;
-  model: Heads["sequenceClassification"];
+  model: TrainableModel;
+  /** What is learned, where it isn't what the model's head says. */
+  task?: TrainerTask<Found>;
   tokenizer: Tokenizer;
   train: Dataset;
   /** What evaluations are made on. */
@@ -36,12 +44,41 @@ export interface Task {
   test?: Dataset;
 }
 
-/** Opens model and data as the options name them: on the hub, in folders or in files. */
-export async function openTask(options: TrainOptions, seed: number, note: (line: string) => void): Promise<Task> {
+/**
+ * Opens model and data as the options name them: on the hub, in folders or in files. Where no task is named, and the data holds no texts with
+ * labels, it is the task that its columns are for.
+ */
+export async function openTask(
+  options: TrainOptions,
+  seed: number,
+  note: (line: string) => void,
+  askedLength: number = TRAINING_ARGUMENTS.maxLength.default,
+): Promise<Task> {
+  const open = (kind: TaskKind): Promise<Task> => openKind(kind, options, { seed, askedLength, note });
+  const named = options.task === undefined ? undefined : await kindFor(options, note);
+  if (named) return open(named);
+  try {
+    return await openClassification(options, seed, note);
+  } catch (error) {
+    const kind = error instanceof DataError && options.task === undefined ? await kindFor(options, note) : undefined;
+    if (!kind) throw error;
+    return open(kind);
+  }
+}
+
+/** Opens a classifier of texts, or a regression, and its data. */
+async function openClassification(options: TrainOptions, seed: number, note: (line: string) => void): Promise<Task> {
   const { dropout } = options;
   const known = await AutoConfig.fromPretrained(options.model);
   const modelLabels = options.fromScratch ? undefined : modelClasses(known);
-  const data = await openData(options, seed, modelLabels);
+  const data = await openData(options, seed, () =>
+    openSplits(options, {
+      ...loadOptionsOf(options),
+      ...(modelLabels && { modelLabels }),
+      ...(options.numLabels !== undefined && { numLabels: options.numLabels }),
+      ...((options.doRegression || options.task === "regression") && { numLabels: 1 }),
+    }),
+  );
   const { names } = data.train.labels;
   const labels = labelConfig(data.train, { numLabels: options.numLabels });
   if (modelLabels && names && names.join("\n") !== modelLabels.join("\n")) {
@@ -81,16 +118,16 @@ function modelClasses({ id2label }: Pick<PretrainedConfig, "id2label">): string[
 type Data = Pick<Task, "train" | "validation" | "test">;
 
 /** The rows to train, to evaluate and to test on: limited, picked and cleaned as the options say. */
-async function openData(options: TrainOptions, seed: number, modelLabels: string[] | undefined): Promise<Data> {
+export async function openData(
+  options: TrainOptions,
+  seed: number,
+  openAll: () => Promise<Record<string, Dataset>>,
+): Promise<Data> {
   const { trainIndices, evalIndices, maxTrainSamples, maxEvalSamples } = options;
-  const splits = await openSplits(options, {
-    ...loadOptionsOf(options),
-    ...(modelLabels && { modelLabels }),
-    ...(options.numLabels !== undefined && { numLabels: options.numLabels }),
-    ...(options.doRegression && { numLabels: 1 }),
-  });
+  const splits = await openAll();
   const train = notEmpty(splits["train"]!);
-  const isLabelled = (rows: Dataset | undefined) => (rows && rows.labels.numLabels > 0 ? rows : undefined);
+  // Where rows have labels to train on, those without can't be evaluated on.
+  const isLabelled = (rows: Dataset | undefined) => (rows && (rows.labels.numLabels > 0 || train.labels.numLabels === 0) ? rows : undefined); // prettier-ignore
   const [validation, test] = [isLabelled(splits["validation"]), isLabelled(splits["test"])];
   const evaluated = validation ?? test;
 

@@ -18,9 +18,11 @@ import {
   Trainer,
   TRAINING_ARGUMENTS,
   type PredictionOutput,
+  type Predictions,
   type TrainerState,
   type TrainingArguments,
   type TrainOutput,
+  type Task as TrainerTask,
 } from "@gpugrad/train";
 import { asTyped, gpugradCommand } from "./called-as.ts";
 import {
@@ -98,7 +100,8 @@ export async function trainCommand<Extra extends object = object>(
     const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
-    const task = command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note)));
+    const task =
+      command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, args.maxLength)));
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
     const print = (text: string): void => void (options.json || writeOutput(text));
     const emit = (event: object): void => void (options.json && writeOutput(`${JSON.stringify(event)}\n`));
@@ -106,6 +109,7 @@ export async function trainCommand<Extra extends object = object>(
     const { earlyStoppingPatience, earlyStoppingThreshold = 0 } = options;
     const trainer = new Trainer({
       ...{ model: task.model, tokenizer: task.tokenizer, args },
+      ...(task.task && { task: task.task as unknown as TrainerTask<Predictions> }),
       ...{ trainDataset: task.train, evalDataset: task.validation },
       ...(options.trainIndices && { trainIndices: options.trainIndices }),
       callbacks: [
@@ -314,7 +318,9 @@ function summary({ trainer, args, options }: Run): string {
   rows.push(["all options", join(folder, CONFIGURATION)]);
   const command = gpugradCommand();
   const isPair = options.textPairColumn !== undefined;
-  if (!isPair) rows.push(["predict", `${command} predict ${folder} "${trainer.task.name === "regression" ? "A text." : "A text to label."}"`]); // prettier-ignore
+  const isFor = (...names: string[]): boolean => names.includes(trainer.task.name);
+  if (isFor("masked-lm")) rows.push(["fill-mask", `${command} fill-mask ${folder} "A [MASK] text."`]);
+  else if (!isPair && !isFor("question-answering", "multiple-choice")) rows.push(["predict", `${command} predict ${folder} "${trainer.task.name === "regression" ? "A text." : "A text to label."}"`]); // prettier-ignore
   if (options.dataset !== undefined) rows.push(["evaluate", `${command} evaluate ${folder} --dataset ${options.dataset}`]); // prettier-ignore
   return formatTable(rows, { align: "left" });
 }

@@ -1,0 +1,149 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { BertConfig, BertModel } from "@gpugrad/bert";
+import { destroy, init, manualSeed } from "@gpugrad/tensor";
+import { trainWordPiece } from "@gpugrad/train";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { answer } from "../commands/answer.ts";
+import { evaluate } from "../commands/evaluate.ts";
+import { fillMask } from "../commands/fill-mask.ts";
+import { predict } from "../commands/predict.ts";
+import { trainCommand } from "./train-command.ts";
+
+const work = mkdtempSync(join(tmpdir(), "gpugrad-kinds-"));
+const at = (name: string): string => join(work, name);
+const people = ["ada lovelace", "bob ross", "eve curie", "gil evans"];
+const places = ["oslo", "new york", "rome"];
+/** Who lives where: each with each. */
+const stories = people.flatMap((person) => places.map((place) => ({ person, place })));
+const often = <T>(rows: readonly T[]): T[] => Array.from({ length: 8 }, () => rows).flat();
+
+beforeAll(async () => {
+  await init();
+  manualSeed(0);
+  const text = `${people.join(" ")} ${places.join(" ")} lives in where does nobody . ?`;
+  const tokenizer = trainWordPiece([text], { vocabSize: 120, maxLength: 32 });
+  await tokenizer.savePretrained(at("tiny"));
+  const sizes = { hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 64 };
+  const config = new BertConfig({ ...sizes, vocab_size: tokenizer.vocabSize, max_position_embeddings: 32 });
+  await BertModel.fromConfig(config).savePretrained(at("tiny"));
+  await destroy();
+});
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+afterEach(() => vi.restoreAllMocks());
+
+/** What a command writes, and its exit code. */
+async function run(command: () => Promise<number>): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: "", err: "" };
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
+  vi.spyOn(console, "warn").mockReturnValue();
+  return { code: await command(), ...said };
+}
+
+async function train(file: string, out: string, ...more: string[]): Promise<Record<string, number>> {
+  const words = [
+    "--model",
+    at("tiny"),
+    "--train_file",
+    at(file),
+    "--validation_file",
+    at(file),
+    "--output_dir",
+    at(out),
+  ];
+  const rest = [
+    "--learning_rate",
+    "5e-3",
+    "--per_device_train_batch_size",
+    "12",
+    "--save_strategy",
+    "no",
+    "--dropout",
+    "0",
+  ];
+  const preset = { name: "train", description: "", defaults: () => ({}) };
+  const { code, err } = await run(() => trainCommand([...words, ...rest, ...more], preset));
+  expect([code, err]).toEqual([0, expect.stringContaining(`task       ${out}`)]);
+  return JSON.parse(readFileSync(join(at(out), "all_results.json"), "utf8")) as Record<string, number>;
+}
+
+test("tags: a CoNLL file is known by its columns; predict finds the entities", async () => {
+  const tagged = (words: string, type: string): string[] =>
+    words.split(" ").map((word, i) => `${word} ${i ? "I" : "B"}-${type}`);
+  const sentences = stories.map(({ person, place }) =>
+    [...tagged(person, "PER"), "lives O", "in O", ...tagged(place, "LOC"), ". O"].join("\n"),
+  );
+  writeFileSync(at("people.conll"), often(sentences).join("\n\n"));
+  const results = await train("people.conll", "token-classification", "--num_train_epochs", "4");
+  expect(results).toMatchObject({ eval_f1: 1, eval_accuracy: 1 });
+  const folder = at("token-classification");
+  const { code, out } = await run(() => predict([folder, "--json", "Bob Ross lives in New York."]));
+  const entities = JSON.parse(out) as { entity_group: string; word: string; start: number; end: number }[];
+  expect([code, entities.map(({ entity_group, word, start, end }) => [entity_group, word, start, end])]).toEqual([
+    0,
+    [
+      ["PER", "bob ross", 0, 8],
+      ["LOC", "new york", 18, 26],
+    ],
+  ]);
+  const judged = await run(() => evaluate([folder, "--dataset", at("people.conll"), "--json"]));
+  expect(JSON.parse(judged.out)).toMatchObject({ f1: 1, rows: 96 });
+  expect(JSON.parse(readFileSync(join(folder, "config.json"), "utf8"))).toMatchObject({
+    architectures: ["BertForTokenClassification"],
+    label2id: { "B-LOC": 0, "B-PER": 1, "I-LOC": 2, "I-PER": 3, O: 4 },
+  });
+});
+
+test("answers: SQuAD's file, windows, exact match and F1", async () => {
+  const paragraphs = often(stories).map(({ person, place }, i) => {
+    const [first, second] = i % 2 ? ["nobody lives in rome .", ""] : ["", " nobody lives in oslo ."];
+    const context = `${first}${first && " "}${person} lives in ${place} .${second}`;
+    const answers = [{ text: place, answer_start: context.lastIndexOf(person) + `${person} lives in `.length }];
+    return { context, qas: [{ id: `q${i}`, question: `where does ${person} ?`, answers }] };
+  });
+  writeFileSync(at("people.json"), JSON.stringify({ data: [{ title: "people", paragraphs }] }));
+  const results = await train("people.json", "question-answering", "--num_train_epochs", "8", "--doc_stride", "6");
+  expect(results["eval_exact_match"]).toBeGreaterThan(90);
+  const folder = at("question-answering");
+  const asked = await run(() =>
+    answer([folder, "where does eve curie ?", "nobody lives in rome . eve curie lives in new york .", "--json"]),
+  );
+  expect(JSON.parse(asked.out)).toMatchObject({ id: "0", answer: "new york", start: 42, end: 50 });
+  const judged = await run(() => evaluate([folder, "--dataset", at("people.json"), "--json"]));
+  expect(JSON.parse(judged.out)).toMatchObject({ exact_match: results["eval_exact_match"] });
+  await expect(run(() => answer([folder, "where ?"]))).rejects.toThrow("give a question and a context, or --file");
+});
+
+test("hidden words: a text file, line by line; fill-mask guesses them", async () => {
+  writeFileSync(
+    at("people.txt"),
+    often(stories)
+      .map(({ person }) => `${person} lives in oslo .`)
+      .join("\n"),
+  );
+  const results = await train(
+    "people.txt",
+    "masked-lm",
+    "--num_train_epochs",
+    "12",
+    "--line_by_line",
+    "--task",
+    "masked-lm",
+  );
+  expect(results["eval_perplexity"]).toBeCloseTo(Math.exp(results["eval_loss"]!), 6);
+  const { out } = await run(() =>
+    fillMask([at("masked-lm"), "bob ross lives [MASK] oslo .", "--json", "--top-k", "2"]),
+  );
+  const guesses = JSON.parse(out) as { score: number; token_str: string; sequence: string }[];
+  expect([guesses.length, guesses[0]!.token_str]).toEqual([2, "in"]);
+  expect(guesses[0]!.sequence).toBe("bob ross lives in oslo.");
+  expect(guesses[0]!.score).toBeGreaterThan(guesses[1]!.score);
+  const none = await run(() =>
+    fillMask([at("masked-lm"), "bob"]).catch(
+      (error: Error) => (expect(error.message).toContain("no [MASK] among the"), 1),
+    ),
+  );
+  expect(none.code).toBe(1);
+});

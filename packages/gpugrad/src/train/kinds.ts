@@ -1,0 +1,141 @@
+import {
+  AutoModelForMaskedLM,
+  AutoModelForMultipleChoice,
+  AutoModelForQuestionAnswering,
+  AutoModelForTokenClassification,
+  type Folder,
+  type HeadName,
+  type PretrainedConfig,
+  type Tokenizer,
+} from "@gpugrad/bert";
+import {
+  choiceDataset,
+  type Dataset,
+  holdsChoices,
+  holdsQuestions,
+  holdsTags,
+  maskedLM,
+  multipleChoice,
+  packTexts,
+  questionAnswering,
+  questionDataset,
+  questionWindows,
+  tableDataset,
+  taggedDataset,
+  tokenClassification,
+  type Found,
+  type Table,
+  type Task,
+  type TrainableModel,
+} from "@gpugrad/train";
+import type { DataOptions } from "./data-options.ts";
+
+/** What the options of a command line say of tasks. */
+export interface TaskOptions extends DataOptions {
+  labelAllTokens?: boolean;
+  docStride?: number;
+  version2WithNegative?: boolean;
+  nBestSize?: number;
+  maxAnswerLength?: number;
+  nullScoreDiffThreshold?: number;
+  mlmProbability?: number;
+  wholeWordMask?: boolean;
+  lineByLine?: boolean;
+}
+
+/** What a run says of its rows. */
+interface Setting {
+  options: TaskOptions;
+  seed: number;
+  /** Tokens of a row at most. */
+  maxLength: number;
+}
+
+/** Opens models with one kind of head. */
+interface Opener {
+  fromConfig(config: PretrainedConfig): TrainableModel;
+  fromPretrained(id: string | Folder, options?: object): Promise<TrainableModel>;
+}
+
+/** A task beside the classification of texts: what its data looks like, and how its models are opened. */
+export interface TaskKind {
+  name: string;
+  head: HeadName;
+  /** The end of its models' names. */
+  suffix: string;
+  Auto: Opener;
+  /** What a `.txt` file holds. */
+  textFiles: "lines" | "conll";
+  /** Whether a table is for it. */
+  fits: (table: Table) => boolean;
+  /** @param names of the classes: those to train on, or the model's */
+  read: (table: Table, options: TaskOptions, names: readonly string[] | undefined) => Promise<Dataset>;
+  /** What is trained on in place of the rows that were read, such as windows. */
+  prepare?: (rows: Dataset, tokenizer: Tokenizer, setting: Setting) => Promise<Dataset>;
+  /** Tokens of a row at most, unless something else is asked for. */
+  maxLength?: number;
+  /** @param rows to train or to evaluate on, as they were read */
+  task: (model: TrainableModel, tokenizer: Tokenizer, setting: Setting, rows: Dataset) => Promise<Task<Found>>;
+}
+
+/** Whether a question of these has no answer. */
+async function hasUnanswered(rows: Dataset): Promise<boolean> {
+  for await (const row of rows) if ((row["answers"] as unknown[] | undefined)?.length === 0) return true;
+  return false;
+}
+
+const asTask = <F extends Found, P>(task: Task<F, P>): Task<Found> => task;
+
+export const KINDS: readonly TaskKind[] = [
+  {
+    ...{ name: "token-classification", head: "tokenClassification", suffix: "ForTokenClassification" },
+    ...{ Auto: AutoModelForTokenClassification, textFiles: "conll", fits: holdsTags },
+    read: (table, { textColumn, labelColumn, onBadRow }, labelNames) =>
+      taggedDataset(table, { textColumn, labelColumn, onBadRow, labelNames }),
+    task: (model, _tokenizer, { options: { labelAllTokens = false } }) =>
+      Promise.resolve(asTask(tokenClassification(model.config, { labelAllTokens }))),
+  },
+  {
+    ...{ name: "question-answering", head: "questionAnswering", suffix: "ForQuestionAnswering" },
+    ...{ Auto: AutoModelForQuestionAnswering, textFiles: "lines", fits: holdsQuestions, maxLength: 384 },
+    read: (table, { onBadRow }) => questionDataset(table, { onBadRow }),
+    prepare: (rows, tokenizer, { options: { docStride = 128 }, maxLength }) =>
+      questionWindows(rows, tokenizer, { maxLength, stride: Math.min(docStride, Math.floor(maxLength / 3)) }),
+    async task(_model, _tokenizer, { options }, rows) {
+      const { nBestSize, maxAnswerLength, nullScoreDiffThreshold, version2WithNegative } = options;
+      const version2 = version2WithNegative ?? (await hasUnanswered(rows));
+      const given = {
+        ...(nBestSize !== undefined && { nBestSize }),
+        ...(maxAnswerLength !== undefined && { maxAnswerLength }),
+        ...(nullScoreDiffThreshold !== undefined && { nullScoreDiffThreshold }),
+      };
+      return asTask(questionAnswering({ ...given, version2 }));
+    },
+  },
+  {
+    ...{ name: "multiple-choice", head: "multipleChoice", suffix: "ForMultipleChoice" },
+    ...{ Auto: AutoModelForMultipleChoice, textFiles: "lines", fits: holdsChoices },
+    read: (table, { textColumn, onBadRow }) => choiceDataset(table, { textColumn, onBadRow }),
+    task: () => Promise.resolve(asTask(multipleChoice)),
+  },
+  {
+    ...{ name: "masked-lm", head: "maskedLM", suffix: "ForMaskedLM" },
+    ...{ Auto: AutoModelForMaskedLM, textFiles: "lines" },
+    fits: ({ name, columns }) => /\.txt(\.gz)?$/i.test(name) && columns.join() === "text",
+    read: (table, { textColumn, onBadRow }) =>
+      tableDataset(table, { labelColumn: null, ...(textColumn && { textColumn }), ...(onBadRow && { onBadRow }) }),
+    prepare: (rows, tokenizer, { options: { lineByLine = false, wholeWordMask = false }, maxLength }) =>
+      lineByLine ? Promise.resolve(rows) : packTexts(rows, tokenizer, { maxLength, wholeWords: wholeWordMask }),
+    task: (_model, tokenizer, { options: { mlmProbability, wholeWordMask = false }, seed }) =>
+      Promise.resolve(
+        asTask(maskedLM(tokenizer, { ...(mlmProbability !== undefined && { probability: mlmProbability }), wholeWords: wholeWordMask, seed })), // prettier-ignore
+      ),
+  },
+];
+
+/** The names of all tasks; those of texts with labels first. */
+export const TASK_NAMES = ["text-classification", "regression", "multi-label", ...KINDS.map(({ name }) => name)];
+
+/** The kind of task that a model's head is for; undefined for one that classifies texts, or has no head. */
+export const kindOfModel = ({ architectures }: Pick<PretrainedConfig, "architectures">): TaskKind | undefined =>
+  KINDS.find(({ suffix }) => architectures?.[0]?.endsWith(suffix));
