@@ -13,6 +13,8 @@ import {
 import { Linear, type Module } from "@gpugrad/nn";
 import { add, mul, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { exists, join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
+import { adapters } from "./adapters.ts";
+import { distillation } from "./distillation.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, mismatch, same, type Check, type Values } from "./tolerance.ts";
 
@@ -59,13 +61,12 @@ function* casesOf(dir: string, name: string): Generator<Planned> {
   const reference = join(folder, "reference.json");
   if (exists(reference)) {
     const { architecture, ...rest } = readJson<Reference>(reference);
-    const found = classOf(architecture ?? "");
-    if (!found)
-      yield {
-        name: architecture ?? "",
-        notCovered: `no such architecture here: ${architecture ?? "several in one folder"}`,
-      };
-    else yield { name: architecture!, run: () => wholeModel(folder, found, rest) };
+    if (architecture === undefined) yield severalModels(dir, name);
+    else {
+      const found = classOf(architecture);
+      if (found) yield { name: architecture, run: () => wholeModel(folder, found, rest) };
+      else yield { name: architecture, notCovered: `no such architecture here: ${architecture}` };
+    }
   }
   const loads = join(folder, "expected-load.json");
   if (!exists(loads)) return;
@@ -73,6 +74,13 @@ function* casesOf(dir: string, name: string): Generator<Planned> {
     const given = Object.keys(load.arguments).length > 0 ? ` ${JSON.stringify(load.arguments)}` : "";
     yield { name: `load as ${load.open_as}${given}`, ...planLoad(folder, name, load) };
   }
+}
+
+/** Folders that are about more than one model. */
+function severalModels(dir: string, name: string): Planned {
+  if (exists(join(dir, name, "teacher"))) return { name: "distillation", run: () => distillation(join(dir, name)) };
+  if (name.startsWith("lora-")) return { name: "adapters", run: () => adapters(dir, name) };
+  return { name: "", notCovered: "several in one folder" };
 }
 
 /** Opens a folder in f32, runs `work`, gives everything back. */
@@ -145,7 +153,7 @@ function watch(model: Model): Map<string, Tensor> {
   return watched;
 }
 
-async function compareAll(
+export async function compareAll(
   got: Map<string, Values>,
   tensors: NonNullable<Reference["tensors"]>,
   golden: Golden,
@@ -196,7 +204,7 @@ interface Load {
 }
 
 /** A class of this library by Transformers' name for it: an Auto class, or that of an architecture. */
-const classOf = (name: string): Opens | undefined =>
+export const classOf = (name: string): Opens | undefined =>
   (name.startsWith("Auto") ? (bert as Record<string, unknown>)[name] : architectures[name]) as Opens | undefined;
 
 const dtypes: Record<string, "f32" | "f16" | "bf16"> = { float32: "f32", float16: "f16", bfloat16: "bf16" };

@@ -49,6 +49,7 @@ export { AlbertModel } from "./models/albert/albert.ts";
 export * from "./models/camembert/camembert.ts";
 export { DistilBertConfig } from "./models/distilbert/distilbert-config.ts";
 export * from "./models/distilbert/distilbert-heads.ts";
+export { layersForStudent, startFromTeacher } from "./models/distilbert/from-bert.ts";
 export { DistilBertModel } from "./models/distilbert/distilbert.ts";
 export { ElectraConfig } from "./models/electra/electra-config.ts";
 export * from "./models/electra/electra-heads.ts";
@@ -160,3 +161,7 @@ export {
 } from "@gpugrad/nn";
 
 opener.open = openFolder;
+
+export { LoraConfig, type LoraBias, type LoraOptions, type PeftTaskType } from "./adapters/lora-config.ts";
+export { LoraLinear } from "./adapters/lora.ts";
+export { getPeftModel, PeftModel, type CombinationType } from "./adapters/peft-model.ts";

@@ -24,14 +24,15 @@ interface Case {
   attentions: Sums[];
   grads: Record<string, Sums>;
 }
-type Sums = [weighted: number, absolute: number];
+/** A weighted sum of all elements, and the sum of their absolute values. */
+export type Sums = [weighted: number, absolute: number];
 type AnyModel = PreTrainedModel & { forward(inputs: ModelInputs, options?: object): Partial<HeadOutput> };
 
 /** The weight of element i in a weighted sum. */
 const weightOf = (i: number): number => Math.cos(i * 1.3 + 0.4);
 
 /** The values of a parameter, as make_tiny_families.py makes them. */
-function valuesOf(name: string, count: number): Float32Array {
+export function valuesOf(name: string, count: number): Float32Array {
   const seed = (Array.from(name).reduce((a, c, k) => a + (k + 1) * c.charCodeAt(0), 0) % 997) / 100;
   const isNorm = name.toLowerCase().endsWith("norm.weight");
   return Float32Array.from({ length: count }, (_, i) => {
@@ -47,8 +48,9 @@ export function tinyModel({ architecture, config }: Pick<Case, "architecture" | 
   return model;
 }
 
-async function expectSums(name: string, tensor: Tensor | undefined, [weighted, absolute]: Sums): Promise<void> {
-  expect(tensor, name).toBeDefined();
+export async function expectSums(name: string, tensor: Tensor | undefined, sums: Sums | undefined): Promise<void> {
+  expect([tensor, sums], name).not.toContain(undefined);
+  const [weighted, absolute] = sums!;
   const values: readonly number[] = Array.from(await tensor!.data());
   const got = [values.reduce((a, x, i) => a + x * weightOf(i), 0), values.reduce((a, x) => a + Math.abs(x), 0)];
   const atol = 2e-6 + 2e-5 * absolute;

@@ -1,0 +1,172 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { noGrad } from "@gpugrad/autograd";
+import { localFolder, openFile, SafetensorsFile } from "@gpugrad/nn";
+import { destroy, init, scope, undisposed } from "@gpugrad/tensor";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectSums, valuesOf, type Sums } from "../../test/tiny-family.ts";
+import { BertConfig } from "../models/bert/bert-config.ts";
+import { BertForSequenceClassification } from "../models/bert/bert-heads.ts";
+import type { Labels } from "../models/family.ts";
+import type { ModelInputs } from "../models/inputs.ts";
+import { LoraConfig, type LoraOptions } from "./lora-config.ts";
+import { getPeftModel, PeftModel } from "./peft-model.ts";
+
+// Made by PEFT in float64: see make_lora.py.
+interface Case {
+  options: LoraOptions;
+  config: object;
+  inputs: ModelInputs & Labels;
+  keys: string[];
+  logits: number[];
+  loss: number;
+  grads: Record<string, Sums>;
+  merged: Record<string, Sums>;
+}
+const cases = JSON.parse(readFileSync(new URL("../../test/fixtures/lora.json", import.meta.url), "utf8")) as Case[];
+const fileKey = (key: string): string => `base_model.model.${key.replace(/(\.lora_\w+)\.default(?=\.|$)/, "$1")}`;
+
+function baseModel({ config }: Pick<Case, "config">): BertForSequenceClassification {
+  const model = BertForSequenceClassification.fromConfig(new BertConfig(config));
+  for (const [name, parameter] of model.namedParameters()) parameter.write(valuesOf(name, parameter.size));
+  return model;
+}
+
+/** A model with the adapter of a case, whose values follow from their keys in its file. */
+function adapted(golden: Case): PeftModel<BertForSequenceClassification> {
+  const peft = getPeftModel(baseModel(golden), golden.options);
+  for (const [key, parameter] of peft.model.namedParameters()) {
+    if (!parameter.requiresGrad) continue;
+    const offset = Number(key.includes("magnitude"));
+    parameter.write(valuesOf(fileKey(key), parameter.size).map((v) => v + offset));
+  }
+  return peft;
+}
+const logitsOf = async ({ model }: PeftModel<BertForSequenceClassification>, { inputs }: Case) =>
+  Array.from(await scope(() => noGrad(() => model.forward(inputs)).logits.data()));
+const close = (got: readonly number[], want: readonly number[]) =>
+  expect(got.map((v, i) => Math.abs(v - want[i]!) <= 1e-5 + 1e-4 * Math.abs(want[i]!))).toEqual(want.map(() => true));
+
+beforeAll(async () => void (await init()));
+afterAll(destroy);
+
+describe.each(cases.map((c) => [JSON.stringify(c.options), c] as const))("%s", (_, golden) => {
+  test("computes, trains and merges as PEFT does", async () => {
+    const before = undisposed();
+    const peft = adapted(golden);
+    const { model } = peft;
+    const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+    expect(trained.map(([key]) => fileKey(key)).sort()).toEqual(golden.keys);
+    close(await logitsOf(peft, golden), golden.logits);
+    scope(() => model.forward(golden.inputs).loss!.backward());
+    for (const [key, { grad }] of model.namedParameters()) {
+      const want = golden.grads[fileKey(key)];
+      if (want) await expectSums(`gradient of ${key}`, grad!, want);
+      else expect(grad, key).toBeNull();
+    }
+    model.zeroGrad();
+    peft.mergeAndUnload();
+    close(await logitsOf(peft, golden), golden.logits);
+    for (const [key, parameter] of model.namedParameters()) await expectSums(key, parameter, golden.merged[key]);
+    model.dispose();
+    expect(undisposed()).toBe(before);
+  });
+
+  test("is saved and opened, and taken out to the byte", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gpugrad-"));
+    const peft = adapted(golden);
+    await peft.savePretrained(folder);
+    const file = await SafetensorsFile.open(await openFile(join(folder, "adapter_model.safetensors")));
+    expect([...file.keys()].sort()).toEqual(golden.keys);
+    await file.close();
+    const want = await logitsOf(peft, golden);
+    peft.dispose();
+
+    const again = await PeftModel.fromPretrained(baseModel(golden), (await localFolder(folder))!);
+    expect(await logitsOf(again, golden)).toEqual(want);
+    expect(again.model.parameters().some(({ requiresGrad }) => requiresGrad)).toBe(false);
+    again.mergeAdapter();
+    close(await logitsOf(again, golden), want);
+    again.unmergeAdapter();
+    expect(await logitsOf(again, golden)).toEqual(want);
+    again.setAdapter([]);
+    const plain = baseModel(golden);
+    const bare = new PeftModel(plain);
+    // Trained biases stay as they are in PEFT, too; here what an adapter trains whole goes with it.
+    expect(await logitsOf(again, golden)).toEqual(await logitsOf(bare, golden));
+    again.dispose();
+    bare.dispose();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+test("several adapters: one or the other, both, and combinations", async () => {
+  const golden = cases[0]!;
+  const before = undisposed();
+  const peft = getPeftModel(baseModel(golden), { r: 2, lora_alpha: 4, target_modules: ["query"] }, "one");
+  peft.addAdapter("two", { r: 2, lora_alpha: 2, target_modules: ["query", "value"] });
+  const plain = await logitsOf(peft, golden);
+  for (const name of ["one", "two"]) {
+    peft.setAdapter(name);
+    for (const [key, parameter] of peft.model.namedParameters())
+      if (parameter.requiresGrad) parameter.write(valuesOf(fileKey(key), parameter.size));
+  }
+  const of = (names: string | string[]) => (peft.setAdapter(names), logitsOf(peft, golden));
+  const [one, two, both, none] = [await of("one"), await of("two"), await of(["one", "two"]), await of([])];
+  expect(none).toEqual(plain);
+  expect(one).not.toEqual(plain);
+  expect(two).not.toEqual(one);
+  peft.addWeightedAdapter(["one", "two"], [1, 1], "sum", "cat");
+  close(await of("sum"), both);
+  peft.addWeightedAdapter(["one"], [1], "same", "linear");
+  close(await of("same"), one);
+  expect(() => peft.addWeightedAdapter(["one", "sum"], [1, 1], "bad", "linear")).toThrow(/ranks 2, 4 differ/);
+  peft.deleteAdapter("one");
+  expect(peft.adapters).toEqual(["two", "sum", "same"]);
+  expect(() => peft.setAdapter("one")).toThrow(/none of the name "one". There are two, sum, same/);
+  peft.dispose();
+  expect(undisposed()).toBe(before);
+});
+
+describe("what can't be", () => {
+  test.each([
+    [{ r: 0 }, /r: 0 is not an integer from 1/],
+    [{ lora_dropout: 1 }, /lora_dropout: 1 is not a probability/],
+    [{ target_modules: 3 }, /target_modules: 3 is not names/],
+    [{ use_qalora: true }, /use_qalora: true is not supported/],
+    [{ lora_alpa: 3 }, /lora_alpa: 3 is not supported. *Did you mean lora_alpha/],
+    [{ bias: "some" }, /bias: "some" is not "none"/],
+  ])("%j", (options, message) => {
+    expect(() => new LoraConfig(options as LoraOptions)).toThrow(message);
+  });
+
+  test("regular expressions that never end, names of nothing, files of other models", async () => {
+    const model = baseModel(cases[0]!);
+    const peft = new PeftModel(model);
+    expect(() => peft.addAdapter("a", { target_modules: "(([a-z_.0-9]+)+)+!" })).toThrow(/stopped after 1000 ms/);
+    expect(() => peft.addAdapter("a", { target_modules: "(" })).toThrow(/is not a regular expression/);
+    expect(() => peft.addAdapter("a", { target_modules: ["q"] })).toThrow(
+      /name no linear layer of BertForSeq.*There are bert/,
+    );
+    expect(() => peft.addAdapter("a.b", { target_modules: ["query"] })).toThrow(/"a.b" is not a name/);
+    expect(peft.adapters).toEqual([]);
+    const folder = mkdtempSync(join(tmpdir(), "gpugrad-"));
+    await expect(peft.loadAdapter((await localFolder(folder))!, "a")).rejects.toThrow(/no adapter_config.json/);
+    const other = getPeftModel(baseModel(cases[0]!), { target_modules: ["value"], r: 2 });
+    await other.savePretrained(folder);
+    other.dispose();
+    const config = JSON.parse(readFileSync(join(folder, "adapter_config.json"), "utf8")) as object;
+    for (const [change, message] of [
+      [{ target_modules: ["query"] }, /keys do not fit this model: missing .*query.*unexpected .*value/],
+      [{ r: 3 }, /lora_A.weight is \[2,12\], this model's is \[3,12\]/],
+      [{ peft_type: "IA3" }, /peft_type is "IA3"; only "LORA"/],
+    ] as const) {
+      writeFileSync(join(folder, "adapter_config.json"), JSON.stringify({ ...config, ...change }));
+      await expect(peft.loadAdapter((await localFolder(folder))!, "a")).rejects.toThrow(message);
+      expect(peft.adapters).toEqual([]);
+    }
+    rmSync(folder, { recursive: true });
+    peft.dispose();
+  });
+});

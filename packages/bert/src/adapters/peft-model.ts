@@ -1,0 +1,414 @@
+import {
+  Linear,
+  SafetensorsFile,
+  setValue,
+  writeFileAside,
+  writeParameter,
+  writeSafetensors,
+  type Folder,
+  type Module,
+  type SafetensorsDtype,
+  type TensorToWrite,
+} from "@gpugrad/nn";
+import { add, check, concat, keep, mul, scope, type DType, type Tensor } from "@gpugrad/tensor";
+import { noGrad } from "@gpugrad/autograd";
+import { openByName, type HubOptions } from "../opener.ts";
+import { sizesOf } from "../models/pretrained-config.ts";
+import type { PreTrainedModel } from "../models/pretrained.ts";
+import { LoraConfig, type LoraOptions } from "./lora-config.ts";
+import { LoraLinear } from "./lora.ts";
+
+const fileDtypes: Partial<Record<DType, SafetensorsDtype>> = { f32: "F32", f16: "F16", bf16: "BF16" };
+
+/** Under which PEFT keeps the model: what all keys of its files begin with. */
+const PREFIX = "base_model.model.";
+const FILE = "adapter_model.safetensors";
+
+/** How adapters are combined: `linear` mixes their A and B, `cat` adds their updates exactly. */
+export type CombinationType = "linear" | "cat";
+
+export interface LoadAdapterOptions extends HubOptions {
+  /** Whether it is to be trained on. Default: false. */
+  isTrainable?: boolean;
+}
+
+interface Adapter {
+  config: LoraConfig;
+  /** Its own values of the parts that it trains whole, by key: as they were when it was active last. */
+  whole: Map<string, Tensor>;
+}
+
+/**
+ * A model with LoRA adapters: `PeftModel` of PEFT. Only the adapters are trained and saved; the model's own weights stay.
+ *
+ * ```ts
+ * const peft = getPeftModel(model, { r: 8, lora_alpha: 16, target_modules: ["query", "value"], task_type: "SEQ_CLS" });
+ * await new Trainer({ model, … }).train();
+ * await peft.savePretrained("my-adapter");
+ * ```
+ *
+ * @see https://huggingface.co/docs/peft/package_reference/peft_model
+ */
+export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
+  readonly model: M;
+  readonly #adapters = new Map<string, Adapter>();
+  /** The model's own values of the parts that adapters train whole. */
+  readonly #base = new Map<string, Tensor>();
+  #active: string[] = [];
+  #isMerged = false;
+
+  constructor(model: M) {
+    this.model = model;
+    for (const parameter of model.parameters()) parameter.requiresGrad = false;
+  }
+
+  /**
+   * Puts an adapter, of a folder that PEFT or {@link savePretrained} wrote, on a model.
+   *
+   * @param idOrFolder a folder, or a repository of the Hub
+   */
+  static async fromPretrained<M extends PreTrainedModel>(
+    model: M,
+    idOrFolder: string | Folder,
+    { adapterName = "default", ...options }: LoadAdapterOptions & { adapterName?: string } = {},
+  ): Promise<PeftModel<M>> {
+    const peft = new PeftModel(model);
+    await peft.loadAdapter(idOrFolder, adapterName, options);
+    peft.setAdapter(adapterName);
+    if (!options.isTrainable) for (const parameter of model.parameters()) parameter.requiresGrad = false;
+    return peft;
+  }
+
+  /** The names of all adapters. */
+  get adapters(): string[] {
+    return [...this.#adapters.keys()];
+  }
+  /** Those that take part. */
+  get activeAdapters(): readonly string[] {
+    return this.#active;
+  }
+
+  /** Adds a fresh adapter, which changes nothing yet. @throws {@link GpugradError} when there is one of this name, or nothing to adapt */
+  addAdapter(name: string, options: LoraOptions | LoraConfig): void {
+    const config = options instanceof LoraConfig ? options : new LoraConfig(options);
+    check(
+      /^[\w-]+$/.test(name) && name !== "training",
+      () => `addAdapter: ${JSON.stringify(name)} is not a name of letters, digits, - and _.`,
+    );
+    check(!this.#adapters.has(name), () => `addAdapter: there is an adapter "${name}" already.`);
+    this.unmergeAdapter();
+    const targets = this.#linears().filter(
+      ([path, layer]) => config.isTarget(path) && !this.#isOutput(path, layer, config),
+    );
+    check(
+      targets.length > 0,
+      () =>
+        `addAdapter: target_modules ${JSON.stringify(config.values.target_modules)} name no linear layer of ` +
+        `${this.model.constructor.name}. There are ${this.#linears().slice(0, 6).map(([path]) => path).join(", ")}, …`, // prettier-ignore
+    );
+    for (const [path, layer] of targets) {
+      const adapted = layer instanceof LoraLinear ? layer : new LoraLinear(layer);
+      if (adapted !== layer) this.model.replace(path, adapted);
+      const { lora_dropout: dropoutP, use_dora: dora } = config.values;
+      adapted.addAdapter(name, { r: config.rankOf(path), scaling: config.scalingOf(path), dropoutP, dora });
+      adapted.train(this.model.training);
+    }
+    this.#adapters.set(name, { config, whole: new Map() });
+    for (const [key, parameter] of this.#wholeParts(config))
+      if (!this.#base.has(key)) this.#base.set(key, copyOf(parameter));
+  }
+
+  /** Linear layers by their names in the model without adapters. */
+  #linears(): [path: string, layer: Linear<boolean> | LoraLinear][] {
+    const found: [string, Linear<boolean> | LoraLinear][] = [];
+    const visit = (module: Module, path: string): void => {
+      if (module instanceof Linear || module instanceof LoraLinear) found.push([path, module as never]);
+      else for (const [name, child] of module.children()) visit(child, path ? `${path}.${name}` : name);
+    };
+    visit(this.model, "");
+    return found;
+  }
+
+  /** Whether `all-linear` spares this layer: the one that gives words or classes. */
+  #isOutput(path: string, layer: Linear<boolean> | LoraLinear, { values }: LoraConfig): boolean {
+    if (values.target_modules !== "all-linear") return false;
+    const { weight } = layer instanceof LoraLinear ? layer.base_layer : layer;
+    return weight.shape[0] === sizesOf(this.model.config).vocab_size || /^(classifier|score)$/.test(path);
+  }
+
+  /** Parameters of the parts that an adapter trains whole, and of the biases that it trains, by key. */
+  #wholeParts(config: LoraConfig): [key: string, parameter: Tensor][] {
+    const paths = Array.from(this.model.namedModules(), ([path]) => path).filter((path) => config.isSavedWhole(path));
+    return [...this.model.namedParameters()].filter(([key]) => {
+      if (paths.some((path) => key.startsWith(`${path}.`))) return true;
+      if (!/(^|\.)bias$/.test(key) || key.includes(".lora_")) return false;
+      return config.values.bias === "all" || (config.values.bias === "lora_only" && key.endsWith(".base_layer.bias"));
+    });
+  }
+
+  #adapter(name: string): Adapter {
+    const adapter = this.#adapters.get(name);
+    check(
+      adapter,
+      () => `adapter: there is none of the name "${name}". There are ${this.adapters.join(", ") || "none"}.`,
+    );
+    return adapter;
+  }
+
+  /**
+   * Makes these adapters take part, and their parameters trainable; none with `[]`. With several, their updates add up; the parts trained
+   * whole are the last one's.
+   */
+  setAdapter(names: string | readonly string[]): void {
+    const wanted = typeof names === "string" ? [names] : [...names];
+    for (const name of wanted) this.#adapter(name);
+    this.unmergeAdapter();
+    this.#storeWholeParts();
+    this.#active = wanted;
+    for (const [, layer] of this.#linears()) if (layer instanceof LoraLinear) layer.active = wanted;
+    for (const [key, value] of this.#base) this.#write(key, value);
+    for (const name of wanted) for (const [key, value] of this.#adapter(name).whole) this.#write(key, value);
+    const trained = this.trainable(wanted);
+    for (const [key, parameter] of this.model.namedParameters()) parameter.requiresGrad = trained.has(key);
+  }
+
+  #write(key: string, value: Tensor): void {
+    const parameter = new Map(this.model.namedTensors()).get(key)!;
+    setValue(parameter, () => value);
+  }
+
+  /** Keeps the values that the last active adapter has given to the parts that it trains whole. */
+  #storeWholeParts(): void {
+    const name = this.#active.at(-1);
+    if (name === undefined) return;
+    const { config, whole } = this.#adapter(name);
+    for (const [key, parameter] of this.#wholeParts(config)) {
+      whole.get(key)?.dispose();
+      whole.set(key, copyOf(parameter));
+    }
+  }
+
+  /** The keys of all parameters that these adapters train. */
+  trainable(names: readonly string[] = this.#active): Set<string> {
+    const own = names.map((name) => new RegExp(`\\.lora_(A|B|magnitude_vector)\\.${name}(\\.|$)`));
+    const keys = [...this.model.namedParameters()]
+      .map(([key]) => key)
+      .filter((key) => own.some((regex) => regex.test(key)));
+    const whole = names.flatMap((name) => this.#wholeParts(this.#adapter(name).config).map(([key]) => key));
+    return new Set([...keys, ...whole]);
+  }
+
+  /** Reads an adapter's folder as another adapter of this model. @throws {@link GpugradError} where the file does not fit */
+  async loadAdapter(
+    idOrFolder: string | Folder,
+    name: string,
+    { isTrainable = false, ...hub }: LoadAdapterOptions = {},
+  ): Promise<void> {
+    const folder = await openByName(idOrFolder, hub);
+    const config = await LoraConfig.fromPretrained(folder);
+    const before = this.#active;
+    const source = await folder.open(FILE);
+    check(source, () => `${folder.name}: no ${FILE}. PEFT writes it with save_pretrained (safe_serialization=True).`);
+    const file = await SafetensorsFile.open(source);
+    try {
+      this.addAdapter(name, config);
+      this.setAdapter(name);
+      const places = new Map(this.#fileKeys(name));
+      const missing = [...places.keys()].filter((key) => !file.has(key));
+      const unexpected = file.keys().filter((key) => !places.has(key));
+      check(
+        missing.length + unexpected.length === 0,
+        () => `${file.name}: keys do not fit this model: missing ${shown(missing)}; unexpected ${shown(unexpected)}.`,
+      );
+      for (const [key, parameter] of places) {
+        const { shape } = file.info(key);
+        check(
+          shape.join() === parameter.shape.join(),
+          () => `${file.name}: ${key} is [${shape.join()}], this model's is [${parameter.shape.join()}].`,
+        );
+        writeParameter(parameter, await file.read(key));
+      }
+      this.setAdapter(before);
+      if (!isTrainable) for (const parameter of this.model.parameters()) parameter.requiresGrad = false;
+    } catch (error) {
+      if (this.#adapters.has(name)) this.deleteAdapter(name);
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Each key of an adapter's file with its parameter. The adapter has to be active. */
+  #fileKeys(name: string): [key: string, parameter: Tensor][] {
+    const trained = this.trainable([name]);
+    return [...this.model.namedParameters()]
+      .filter(([key]) => trained.has(key))
+      .map(([key, parameter]) => [
+        PREFIX + key.replace(new RegExp(`(\\.lora_\\w+)\\.${name}(?=\\.|$)`), "$1"),
+        parameter,
+      ]);
+  }
+
+  /** Forgets an adapter. */
+  deleteAdapter(name: string): void {
+    const { whole } = this.#adapter(name);
+    this.setAdapter(this.#active.filter((other) => other !== name));
+    for (const [, layer] of this.#linears())
+      if (layer instanceof LoraLinear && layer.hasAdapter(name)) layer.deleteAdapter(name);
+    for (const value of whole.values()) value.dispose();
+    this.#adapters.delete(name);
+  }
+
+  /**
+   * A new adapter out of others. `cat` adds their updates, Σ weight · scaling · B · A, with the sum of their ranks; `linear` mixes A and B,
+   * each with √(weight · scaling), which needs equal ranks. A layer that only some of them adapt gets those.
+   */
+  addWeightedAdapter(
+    names: readonly string[],
+    weights: readonly number[],
+    name: string,
+    combinationType: CombinationType = "linear",
+  ): void {
+    check(
+      names.length > 0 && names.length === weights.length,
+      () => `addWeightedAdapter: ${names.length} adapters, ${weights.length} weights.`,
+    );
+    const configs = names.map((each) => this.#adapter(each).config);
+    check(
+      configs.every(({ values }) => !values.use_dora),
+      "addWeightedAdapter: adapters with use_dora can't be combined.",
+    );
+    this.unmergeAdapter();
+    scope(() => this.#combine(names, weights, name, combinationType));
+  }
+
+  #combine(names: readonly string[], weights: readonly number[], name: string, combinationType: CombinationType): void {
+    const layers = this.#linears().filter(
+      ([, layer]) => layer instanceof LoraLinear && names.some((each) => layer.hasAdapter(each)),
+    );
+    const combined = new Map<string, { A: Tensor; B: Tensor }>();
+    for (const [path, layer] of layers as [string, LoraLinear][]) {
+      const parts = names.flatMap((each, i) => {
+        const part = layer.partsOf(each);
+        return part ? [{ ...part, factor: weights[i]! * part.scaling }] : [];
+      });
+      combined.set(
+        path,
+        noGrad(() => (combinationType === "cat" ? concatenated(parts) : mixed(path, parts))),
+      );
+    }
+    const ranks = Object.fromEntries([...combined].map(([path, { A }]) => [escaped(path), A.shape[0]!]));
+    this.addAdapter(name, { target_modules: [...combined.keys()], rank_pattern: ranks, alpha_pattern: ranks });
+    for (const [path, layer] of this.#linears()) {
+      const part = combined.get(path);
+      if (!part || !(layer instanceof LoraLinear)) continue;
+      const own = layer.partsOf(name)!;
+      setValue(own.A, () => part.A);
+      setValue(own.B, () => part.B);
+    }
+  }
+
+  /** Writes the active adapters into the weights, so that the model is as fast as without them. */
+  mergeAdapter(): void {
+    for (const [, layer] of this.#linears()) if (layer instanceof LoraLinear) layer.merge();
+    this.#isMerged = true;
+  }
+
+  /** Takes them out again: the weights are what they were, to the byte. */
+  unmergeAdapter(): void {
+    if (!this.#isMerged) return;
+    for (const [, layer] of this.#linears()) if (layer instanceof LoraLinear) layer.unmerge();
+    this.#isMerged = false;
+  }
+
+  /** The model with the active adapters in its weights, and no adapters any more: saved, it is a checkpoint as any other. */
+  mergeAndUnload(): M {
+    this.mergeAdapter();
+    for (const [path, layer] of this.#linears()) {
+      if (!(layer instanceof LoraLinear)) continue;
+      for (const name of this.adapters) if (layer.hasAdapter(name)) layer.deleteAdapter(name);
+      layer.forgetOriginal();
+      this.model.replace(path, layer.base_layer);
+    }
+    this.#forgetWholeParts();
+    for (const parameter of this.model.parameters()) parameter.requiresGrad = true;
+    return this.model;
+  }
+
+  #forgetWholeParts(): void {
+    for (const { whole } of this.#adapters.values()) for (const value of whole.values()) value.dispose();
+    for (const value of this.#base.values()) value.dispose();
+    this.#adapters.clear();
+    this.#base.clear();
+    this.#active = [];
+    this.#isMerged = false;
+  }
+
+  /** Writes adapter_config.json and adapter_model.safetensors, as PEFT does and reads. @param name the active one, unless said otherwise */
+  async savePretrained(folder: string, name = this.#active.at(-1) ?? ""): Promise<void> {
+    const { config } = this.#adapter(name);
+    check(
+      this.#active.at(-1) === name && !this.#isMerged,
+      () => `savePretrained: "${name}" is not the active adapter. Call setAdapter("${name}").`,
+    );
+    config.values.base_model_name_or_path ??= this.model.nameOrPath ?? null;
+    const tensors: TensorToWrite[] = this.#fileKeys(name).map(([key, parameter]) => ({
+      name: key,
+      dtype: fileDtypes[parameter.dtype]!,
+      shape: parameter.shape,
+      bytes: () => parameter.bytes(),
+    }));
+    await writeSafetensors(`${folder}/${FILE}`, tensors, { format: "pt" });
+    await writeFileAside(`${folder}/adapter_config.json`, config.toString());
+  }
+
+  /** Gives the memory of model and adapters back. */
+  dispose(): void {
+    for (const [, layer] of this.#linears()) if (layer instanceof LoraLinear) layer.forgetOriginal();
+    this.#forgetWholeParts();
+    this.model.dispose();
+  }
+}
+
+/** Adapts a model: PEFT's `get_peft_model`. Its own parameters are frozen, the adapter's are to be trained. */
+export function getPeftModel<M extends PreTrainedModel>(
+  model: M,
+  options: LoraOptions,
+  adapterName = "default",
+): PeftModel<M> {
+  const peft = new PeftModel(model);
+  peft.addAdapter(adapterName, options);
+  peft.setAdapter(adapterName);
+  return peft;
+}
+
+interface Part {
+  A: Tensor;
+  B: Tensor;
+  factor: number;
+}
+
+const concatenated = (parts: readonly Part[]): { A: Tensor; B: Tensor } => ({
+  A: concat(parts.map(({ A, factor }) => mul(A, factor)), { dim: 0 }), // prettier-ignore
+  B: concat(parts.map(({ B }) => B), { dim: 1 }), // prettier-ignore
+});
+
+function mixed(path: string, parts: readonly Part[]): { A: Tensor; B: Tensor } {
+  const ranks = new Set(parts.map(({ A }) => A.shape[0]));
+  check(ranks.size === 1, () => `addWeightedAdapter: ${path}: ranks ${[...ranks].join(", ")} differ. "cat" takes any.`);
+  const total = (tensors: Tensor[]): Tensor => tensors.reduce((a, b) => add(a, b));
+  return {
+    A: total(parts.map(({ A, factor }) => mul(A, Math.sign(factor) * Math.sqrt(Math.abs(factor))))),
+    B: total(parts.map(({ B, factor }) => mul(B, Math.sqrt(Math.abs(factor))))),
+  };
+}
+
+/** A copy that lives until it is disposed. */
+const copyOf = (x: Tensor): Tensor =>
+  keep(
+    scope(() => x.detach().clone()),
+    "adapters",
+  );
+const escaped = (name: string): string => name.replaceAll(".", "\\.");
+const shown = (keys: readonly string[]): string =>
+  keys.length === 0 ? "none" : `${keys.slice(0, 4).join(", ")}${keys.length > 4 ? ", …" : ""}`;
