@@ -34,7 +34,7 @@ test("version 2: with and without an answer, and the best threshold", () => {
     { prediction: "old oslo", answers: ["oslo"], noAnswerProbability: 0.3 },
     { prediction: "", answers: [], noAnswerProbability: 0.9 },
   ];
-  const close = (value: number): number => expect.closeTo(value, 12);
+  const close = (value: number): unknown => expect.closeTo(value, 12);
   expect(squadV2(questions)).toEqual({
     ...{ exact: 50, f1: close(200 / 3), total: 4 },
     ...{ HasAns_exact: 50, HasAns_f1: close(250 / 3), HasAns_total: 2, NoAns_exact: 50, NoAns_f1: 50, NoAns_total: 2 },
