@@ -110,15 +110,19 @@ export function tokenizerPipeline(
 
     /** The tokens of a normalized part without added tokens. */
     function addWords(section: AlignedText, context: Context, placeStart: Place, placeEnd: Place) {
-      const splits = preTokenizer.run({ text: section, bounds: [0, section.text.length] }, context);
-      for (let i = 0; i < splits.bounds.length; i += 2) {
-        const [start, end] = [splits.bounds[i]!, splits.bounds[i + 1]!];
-        const tokens = model(splits.text.text.slice(start, end));
+      const { text: aligned, bounds } = preTokenizer.run({ text: section, bounds: [0, section.text.length] }, context);
+      for (let i = 0; i < bounds.length; i += 2) {
+        const start = bounds[i]!;
+        const tokens = model(aligned.text.slice(start, bounds[i + 1]));
         const number = nextWord();
         for (let k = 0, from = start; k < tokens.ids.length; k++) {
           if (tokens.starts) from = start + tokens.starts[k]!;
           const to = start + tokens.ends[k]!;
-          add(tokens.ids[k]!, placeStart(splits.text.startOf(from)), placeEnd(splits.text.endBefore(to)), number);
+          const id = tokens.ids[k]!;
+          ids.push(id);
+          offsets.push(placeStart(aligned.startOf(from)), placeEnd(aligned.endBefore(to)));
+          words.push(number);
+          if (marginsOfToken) margins.push(...marginsOfToken(id));
           from = to;
         }
       }
