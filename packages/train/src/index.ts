@@ -220,6 +220,14 @@ export {
   type RowPrediction,
 } from "./tasks/sequence-classification/predictions.ts";
 export { SCORE_FUNCTIONS, scoresOf, type Score, type ScoreFunction } from "./tasks/sequence-classification/scores.ts";
+export {
+  poolWindows,
+  textWindows,
+  WINDOW_POOLINGS,
+  windowedTask,
+  type TextWindowRow,
+  type WindowPooling,
+} from "./tasks/text-windows.ts";
 export { taskFor, taskOf } from "./tasks/task-for.ts";
 export type {
   Evaluated,

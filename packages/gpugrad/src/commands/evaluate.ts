@@ -1,4 +1,4 @@
-import { AutoConfig, AutoTokenizer, openFolder } from "@gpugrad/bert";
+import { AutoConfig, openFolder } from "@gpugrad/bert";
 import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
 import {
@@ -7,8 +7,12 @@ import {
   openTables,
   plainMetrics,
   ProgressCallback,
+  taskFor,
+  textWindows,
   Trainer,
+  windowedTask,
   type Dataset,
+  type Found,
   type Predictions,
   type Task,
   type TrainableModel,
@@ -30,8 +34,10 @@ import {
 } from "../train/data-options.ts";
 import { kindOfModel, type TaskKind } from "../train/kinds.ts";
 import { wholeNumber } from "../text/texts.ts";
+import { openTokenizer, truncationOption, type TruncationOptions } from "../text/truncation.ts";
+import { addWindowOptions, checkStride, windowsFrom, type WindowFlags } from "../text/windows.ts";
 
-interface Options extends DataOptions {
+interface Options extends DataOptions, TruncationOptions, WindowFlags {
   dataset: string;
   split?: string;
   maxEvalSamples?: number;
@@ -62,7 +68,9 @@ export function evaluate(args: string[]): Promise<number> {
       "tokens per text; longer ones are cut (default: as many as the model takes, BERT 512)",
       wholeNumber(1),
     )
-    .addOption(allowMissingWeights())
+    .addOption(truncationOption())
+    .addOption(allowMissingWeights());
+  addWindowOptions(command)
     .option("--json", "print one JSON object with all metrics, and nothing else")
     .allowExcessArguments(false);
   return runCommand<Options>(command, args, async (options, [id]) => {
@@ -71,7 +79,7 @@ export function evaluate(args: string[]): Promise<number> {
     await init();
     try {
       const folder = await openFolder(id!);
-      const tokenizer = await AutoTokenizer.fromPretrained(folder);
+      const tokenizer = await openTokenizer(folder, options);
       const kind = kindOfModel(await AutoConfig.fromPretrained(folder));
       const load = { dtype: "f32" as const, allowMissingWeights: options.allowMissingWeights, say };
       const model: TrainableModel = kind
@@ -86,8 +94,15 @@ export function evaluate(args: string[]): Promise<number> {
       const { perDeviceEvalBatchSize, maxLength = kind?.maxLength ?? Infinity } = options;
       const longest = Math.min(model.config.maxLength, tokenizer.modelMaxLength, maxLength);
       const setting = { options, seed: options.seed, maxLength: longest };
-      const task = await kind?.task(model, tokenizer, setting, read);
-      const rows = (await kind?.prepare?.(read, tokenizer, setting)) ?? read;
+      const windows = windowsFrom(options);
+      if (windows) checkStride(windows, longest, tokenizer);
+      if (windows && kind) throw new GpugradError(`evaluate: --stride is for models that classify texts, not for ${kind.name}.`); // prettier-ignore
+      const task: Task<Found> | undefined = windows
+        ? windowedTask(taskFor(model, read), windows.pooling)
+        : await kind?.task(model, tokenizer, setting, read);
+      const rows = windows
+        ? await textWindows(read, tokenizer, { maxLength: longest, stride: windows.stride })
+        : ((await kind?.prepare?.(read, tokenizer, setting)) ?? read);
       const trainer = new Trainer<TrainableModel>({
         ...{ model, tokenizer, callbacks: [progress] },
         ...(task && { task: task as unknown as Task<Predictions> }),
@@ -100,7 +115,7 @@ export function evaluate(args: string[]): Promise<number> {
       if (left !== undefined) say(left);
       if (options.json) {
         const { runtime, ...metrics } = plainMetrics(prediction.metrics);
-        await writeOutput(`${JSON.stringify({ ...metrics, rows: rows.length, runtime })}\n`);
+        await writeOutput(`${JSON.stringify({ ...metrics, rows: windows ? read.length : rows.length, runtime })}\n`);
       } else await writeOutput(summaryOf(trainer, prediction, "rows"));
       if (kind ? Object.values(prediction.metrics).every(Number.isFinite) : isFinite(prediction.predictions)) return 0;
       say(

@@ -7,14 +7,16 @@ import {
   type AggregationStrategy,
   type ScoreFunction,
 } from "@gpugrad/train";
+import { GpugradError } from "@gpugrad/tensor";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isFinite } from "../text/finite.ts";
 import { plainField, textCommand, type Output } from "../text/text-command.ts";
 import { entityOutput, openTokenClassifier } from "../text/entity-output.ts";
 import { openClassifier } from "../text/text-model.ts";
 import { wholeNumber } from "../text/texts.ts";
+import { addWindowOptions, type WindowFlags } from "../text/windows.ts";
 
-interface Options {
+interface Options extends WindowFlags {
   topK?: number;
   functionToApply: ScoreFunction;
   aggregationStrategy: AggregationStrategy;
@@ -46,6 +48,7 @@ export function predict(args: string[]): Promise<number> {
     .addOption(
       new Option("--csv", "columns text, label, score, error; with --top-k label_1, score_1, …").conflicts("json"),
     );
+  addWindowOptions(command);
   let tokenizer: Tokenizer | undefined;
   return textCommand(command, args, {
     /** By the head that the model was saved with. */
@@ -61,6 +64,10 @@ export function predict(args: string[]): Promise<number> {
     },
     output(options: Options, config, maxLength) {
       if (!config.architectures?.[0]?.endsWith("ForTokenClassification")) return output(options, config);
+      if (options.stride !== undefined)
+        throw new GpugradError(
+          "predict: --stride is for models that classify texts; this one tags words. Split long texts.",
+        );
       const { aggregationStrategy: strategy, json = false, csv = false } = options;
       return entityOutput(tokenizer!, config, { strategy, maxLength, json, csv });
     },

@@ -209,6 +209,8 @@ it("says which port is taken, and which options are wrong", async () => {
   await expect(serve([dir, "--port", String(port)])).rejects.toThrow(`127.0.0.1:${port}. --port 0 takes any`);
   other.close();
   expect(await serve([dir, "--max-batch-size", "0"])).toBe(2);
-  await expect(serve([dir, "--max_queue_size", "4"])).rejects.toThrow(/--max-queue-size 4 is too small for .* 32 texts/);
+  await expect(serve([dir, "--max_queue_size", "4"])).rejects.toThrow(
+    /--max-queue-size 4 is too small for .* 32 texts/,
+  );
   expect(await serve([])).toBe(2);
 });

@@ -12,6 +12,8 @@ import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-s
 import { openTextModel, type Task } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
+import { truncationOption, type TruncationOptions } from "./truncation.ts";
+import { windowsFrom, type WindowFlags } from "./windows.ts";
 
 /** What the output consists of: a header, and a line for each row. */
 export interface Output {
@@ -21,7 +23,7 @@ export interface Output {
   bad: (row: BadRow) => string;
 }
 
-interface Options extends InputOptions {
+interface Options extends InputOptions, TruncationOptions, WindowFlags {
   batchSize: number;
   maxLength?: number;
   allowMissingWeights?: true;
@@ -52,6 +54,7 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
       "tokens per text; longer texts are cut (default: as many as the model takes, BERT 512)",
       wholeNumber(1),
     )
+    .addOption(truncationOption())
     .addOption(allowMissingWeights());
   return runCommand<Options & O>(command, args, async (options, [id, ...texts]) => {
     const stop = new AbortController();
@@ -66,10 +69,11 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
     };
     try {
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
-      const { maxLength, allowMissingWeights } = options;
+      const { maxLength, allowMissingWeights, truncation } = options;
+      const windows = windowsFrom(options);
       const model = await unlessStopped(signal, async () => {
         await init();
-        return openTextModel(id!, task, { maxLength, allowMissingWeights, say });
+        return openTextModel(id!, task, { maxLength, allowMissingWeights, truncation, windows, say });
       });
       const output = task.output(options, model.config, model.maxLength);
       const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, signal);

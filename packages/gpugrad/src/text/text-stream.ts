@@ -1,9 +1,9 @@
+import { poolWindows } from "@gpugrad/train";
 import { setImmediate } from "node:timers/promises";
 import type { BadRow, TextRow } from "./input-rows.ts";
 import type { Encoded } from "./text-model.ts";
 import { ahead, mapAhead, windowsOf } from "./stream.ts";
 import type { TextModel } from "./text-model.ts";
-import { pooled } from "./windows.ts";
 
 /** A row, and what the model makes of it; no values for a bad one. */
 export interface TextResult {
@@ -69,7 +69,7 @@ export async function* runTexts(
     if (--window.left > 0) continue;
     yield window.results.map(({ windows, ...result }) => ({
       ...result,
-      ...(windows.length > 0 && { values: pooled(windows, model.windows?.pooling ?? "mean") }),
+      ...(windows.length > 0 && { values: poolWindows(windows, model.windows?.pooling ?? "mean") }),
     }));
   }
 }

@@ -1,12 +1,9 @@
 import type { EncodeOptions, Encoding, Tokenizer } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
+import { poolWindows, WINDOW_POOLINGS, type WindowPooling } from "@gpugrad/train";
 import { Option, type Command } from "commander";
 import type { TextRow } from "./input-rows.ts";
 import { wholeNumber } from "./texts.ts";
-
-/** How the logits of a text's windows become those of the text. */
-export const WINDOW_POOLINGS = ["mean", "max"] as const;
-export type WindowPooling = (typeof WINDOW_POOLINGS)[number];
 
 /** Windows over long texts, which would be cut otherwise. */
 export interface WindowOptions {
@@ -18,7 +15,7 @@ export interface WindowOptions {
 /** What {@link addWindowOptions} reads. */
 export interface WindowFlags {
   stride?: number;
-  windowPooling: WindowPooling;
+  windowPooling?: WindowPooling;
 }
 
 export const addWindowOptions = (command: Command): Command =>
@@ -34,7 +31,7 @@ export const addWindowOptions = (command: Command): Command =>
         .default("mean"),
     );
 
-export const windowsFrom = ({ stride, windowPooling }: WindowFlags): WindowOptions | undefined =>
+export const windowsFrom = ({ stride, windowPooling = "mean" }: WindowFlags): WindowOptions | undefined =>
   stride === undefined ? undefined : { stride, pooling: windowPooling };
 
 /** @throws for windows that share more than half of their tokens: their number would have no bound */
@@ -61,7 +58,7 @@ export async function windowsOfTexts(
   );
 }
 
-/** The logits of texts, of those of their windows: their mean or, class by class, their largest. */
+/** The logits of texts, of those of their windows. */
 export function pooledByText(
   logits: readonly Float32Array[],
   samples: readonly number[],
@@ -69,14 +66,5 @@ export function pooledByText(
 ): Float32Array[] {
   const texts: Float32Array[][] = [];
   for (const [i, sample] of samples.entries()) (texts[sample] ??= []).push(logits[i]!);
-  return texts.map((windows) => pooled(windows, pooling));
-}
-
-/** One row of logits, of several. */
-export function pooled(windows: readonly Float32Array[], pooling: WindowPooling): Float32Array {
-  if (windows.length === 1) return windows[0]!;
-  return windows[0]!.map((_, c) => {
-    const values = windows.map((window) => window[c]!);
-    return pooling === "mean" ? values.reduce((a, b) => a + b, 0) / values.length : Math.max(...values);
-  });
+  return texts.map((windows) => poolWindows(windows, pooling));
 }

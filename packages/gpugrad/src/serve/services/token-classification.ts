@@ -1,6 +1,6 @@
-import { AutoModelForTokenClassification, type Heads } from "@gpugrad/bert";
+import type { Heads } from "@gpugrad/bert";
 import { AGGREGATION_STRATEGIES, entitiesInText } from "@gpugrad/train";
-import { refuseMissing } from "../../text/missing-weights.ts";
+import { openTokenClassifier } from "../../text/entity-output.ts";
 import { invalid, readBody, readChoice, readCount, readList, readParameters, readText, readTexts } from "../request.ts";
 import { classesOf, type Service } from "../service.ts";
 
@@ -12,14 +12,7 @@ import { classesOf, type Service } from "../service.ts";
 export const tokenClassification: Service<Heads["tokenClassification"]> = {
   name: "token-classification",
   task: {
-    open: async (folder, options) =>
-      refuseMissing(
-        await AutoModelForTokenClassification.fromPretrained(folder, {
-          ...{ dtype: options.dtype ?? "auto", onReport: options.say },
-        }),
-        options,
-        { head: "ForTokenClassification" },
-      ),
+    open: openTokenClassifier,
     compute: (model, inputs) => model.forward(inputs).logits,
     perToken: true,
   },
