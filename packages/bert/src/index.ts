@@ -101,7 +101,8 @@ export { PreTrainedModel, type ConfigOf, type FromPretrainedOptions, type ModelC
 
 export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
 export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
-export { Encoding, type EncodeBatchOptions, type EncodeOptions, type TokenizerInput } from "./tokenizer/encoding.ts";
+export { Encoding, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/encoding.ts";
+export type { TokenizerInput } from "./tokenizer/pipeline.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
 export { truncationSides, type TruncationSide, type TruncationStrategy } from "./tokenizer/truncation.ts";
 

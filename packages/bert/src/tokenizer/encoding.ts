@@ -1,13 +1,11 @@
 import { check } from "@gpugrad/tensor";
+import type { TokenizerInput } from "./pipeline.ts";
 import {
   checkTruncationSide,
   truncationStrategies,
   type TruncationSide,
   type TruncationStrategy,
 } from "./truncation.ts";
-
-/** A text, or with `isSplitIntoWords` the words of one. */
-export type TokenizerInput = string | readonly string[];
 
 /** How to encode; the names are those of Transformers' `tokenizer(…)`. */
 export interface EncodeOptions {

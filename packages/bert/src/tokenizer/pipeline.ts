@@ -10,6 +10,9 @@ import { TimeBudget } from "./regular-expression.ts";
 import { cutsOf, Part, type Context, type Cuts, type Stage } from "./stage.ts";
 import { isChinese } from "./unicode.ts";
 
+/** A text, or with `isSplitIntoWords` the words of one. */
+export type TokenizerInput = string | readonly string[];
+
 /** Tokens of a text without special tokens around it; parallel arrays. */
 export interface Pieces {
   readonly ids: number[];

@@ -8,11 +8,10 @@ import {
   type EncodeOptions,
   type EncodingColumns,
   type FullEncodeOptions,
-  type TokenizerInput,
 } from "./encoding.ts";
 import { paddedLength, requirePadTokenId } from "./padding.ts";
 import { modelType } from "./models/index.ts";
-import { tokenizerPipeline, type Pieces, type Tokenize } from "./pipeline.ts";
+import { tokenizerPipeline, type Pieces, type Tokenize, type TokenizerInput } from "./pipeline.ts";
 import { marginsOf, postProcessorOf, trimOffsets, type PostProcessor, type Slot } from "./post-processor.ts";
 import { bertTokens, completeTokenizer, contentOf, specialTokens, type SpecialToken } from "./tokenizer-json.ts";
 import { checkTruncationSide, truncatedPieces, type TruncationSide } from "./truncation.ts";

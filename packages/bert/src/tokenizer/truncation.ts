@@ -1,6 +1,5 @@
 import { check } from "@gpugrad/tensor";
-import type { TokenizerInput } from "./encoding.ts";
-import type { Pieces, Tokenize } from "./pipeline.ts";
+import type { Pieces, Tokenize, TokenizerInput } from "./pipeline.ts";
 
 /** Which text gives way when a pair is too long: the longer one token by token, or always the same. */
 export type TruncationStrategy = "longest_first" | "only_first" | "only_second";

@@ -2,7 +2,7 @@ import { check } from "@gpugrad/tensor";
 import { brief, type Part } from "../stage.ts";
 import { byteFallback } from "./byte-fallback.ts";
 import { Heap } from "./heap.ts";
-import type { Model, Word } from "./index.ts";
+import type { Model, Word } from "./model.ts";
 
 /** Places in a word are kept below their rank in one number. */
 const maxWord = 2 ** 25;

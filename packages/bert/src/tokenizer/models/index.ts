@@ -1,19 +1,10 @@
 import { isObject, type Json } from "@gpugrad/nn";
 import { Part } from "../stage.ts";
 import { bpe } from "./bpe.ts";
+import type { Model, Word } from "./model.ts";
 import { unigram } from "./unigram.ts";
 import { wordLevel } from "./word-level.ts";
 import { wordPiece } from "./wordpiece.ts";
-
-/** A word's tokens: the UTF-16 unit at which each ends, and where it begins if that is not where the one before ends. */
-export interface Word {
-  ids: readonly number[];
-  starts?: readonly number[];
-  ends: readonly number[];
-}
-
-/** Splits a word into tokens. */
-export type Model = (word: string) => Word;
 
 const models: Record<string, (part: Part, vocab: ReadonlyMap<string, number>) => Model> = {
   BPE: bpe,

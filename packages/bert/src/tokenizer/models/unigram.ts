@@ -1,7 +1,7 @@
 import { check } from "@gpugrad/tensor";
 import { brief, type Part } from "../stage.ts";
 import { byteFallback } from "./byte-fallback.ts";
-import type { Model, Word } from "./index.ts";
+import type { Model, Word } from "./model.ts";
 import { Trie } from "./trie.ts";
 
 /** What an unknown character scores below the least likely token. */

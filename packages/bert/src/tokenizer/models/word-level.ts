@@ -1,6 +1,6 @@
 import { check } from "@gpugrad/tensor";
 import type { Part } from "../stage.ts";
-import type { Model } from "./index.ts";
+import type { Model } from "./model.ts";
 
 /** Whole words. */
 export function wordLevel(part: Part, vocab: ReadonlyMap<string, number>): Model {

@@ -1,6 +1,6 @@
 import { check } from "@gpugrad/tensor";
 import type { Part } from "../stage.ts";
-import type { Model, Word } from "./index.ts";
+import type { Model, Word } from "./model.ts";
 
 /** Splitting a word takes time that grows with the square of its length. */
 const maxWordLength = 1000;

@@ -1,7 +1,6 @@
 import { mapCharacters, type AlignedText } from "../aligned-text.ts";
-import type { Part } from "../stage.ts";
+import type { Part, Stage } from "../stage.ts";
 import { isChinese, isControl, isMark, isWhiteSpace, staysWhole } from "../unicode.ts";
-import type { Normalizer } from "./index.ts";
 
 /** Forgotten when so many are known; more than a language has. */
 const maxCachedCharacters = 65_536;
@@ -13,7 +12,7 @@ const isPlain = /^[\t\n\r -~]*$/;
  *
  * @see https://github.com/huggingface/tokenizers/blob/main/tokenizers/src/normalizers/bert.rs
  */
-export function bertNormalizer(part: Part): Normalizer {
+export function bertNormalizer(part: Part): Stage<AlignedText> {
   const [clean, chinese, lowercase] = (["clean_text", "handle_chinese_chars", "lowercase"] as const).map((name) =>
     part.boolean(name, true),
   );
