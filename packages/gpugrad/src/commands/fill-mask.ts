@@ -1,7 +1,7 @@
 import { noGrad } from "@gpugrad/autograd";
 import { AutoModelForMaskedLM, AutoTokenizer, openFolder } from "@gpugrad/bert";
-import { destroy, fromArray, GpugradError, indexSelect, init, reshape, scope, softmax } from "@gpugrad/tensor";
-import { padTokens } from "@gpugrad/train";
+import { destroy, fromArray, GpugradError, indexSelect, init, reshape, scope } from "@gpugrad/tensor";
+import { padTokens, wordGuesses, type WordGuess } from "@gpugrad/train";
 import { Command } from "commander";
 import { writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
@@ -14,15 +14,6 @@ interface Options {
   maxLength?: number;
   json?: true;
   allowMissingWeights?: true;
-}
-
-/** A word that may have been hidden, under the names of Transformers' pipeline. */
-interface Guess {
-  score: number;
-  token: number;
-  token_str: string;
-  /** The text with the word in its place. */
-  sequence: string;
 }
 
 /** `gpugrad fill-mask MODEL "A [MASK] text."`: the likeliest words for what is hidden. */
@@ -61,7 +52,7 @@ export function fillMask(args: string[]): Promise<number> {
       const { maskTokenId, maskToken, modelMaxLength } = tokenizer;
       const maxLength = Math.min(model.config.maxLength, modelMaxLength, options.maxLength ?? Infinity);
       if (maskTokenId === undefined) throw new GpugradError(`${id}: its tokenizer has no mask token.`);
-      const guess = async (text: string): Promise<Guess[][]> => {
+      const guess = async (text: string): Promise<WordGuess[][]> => {
         const encoding = tokenizer.encode(text, { truncation: true, maxLength });
         const places = encoding.input_ids.flatMap((token, t) => (token === maskTokenId ? [t] : []));
         if (places.length === 0)
@@ -72,25 +63,13 @@ export function fillMask(args: string[]): Promise<number> {
           const { logits } = noGrad(() => model.forward(padTokens([encoding], tokenizer)));
           const rows = reshape(logits, [-1, logits.shape.at(-1)!]);
           const wanted = indexSelect(rows, 0, fromArray(Int32Array.from(places), [places.length], "i32"));
-          return { read: softmax(wanted, { dim: 1 }).data() };
+          return { read: wanted.data() };
         });
-        const scores = await read;
-        const width = scores.length / places.length;
+        const logits = (await read) as Float32Array;
+        const width = logits.length / places.length;
         return places.map((place, i) => {
-          const own = Array.from(scores.subarray(i * width, (i + 1) * width));
-          const best = own
-            .map((_, token) => token)
-            .sort((a, b) => own[b]! - own[a]!)
-            .slice(0, options.topK);
-          return best.map((token) => {
-            const ids = encoding.input_ids.with(place, token);
-            return {
-              score: own[token]!,
-              token,
-              token_str: tokenizer.decode([token]),
-              sequence: tokenizer.decode(ids, { skipSpecialTokens: true }),
-            };
-          });
+          const hidden = { ids: encoding.input_ids, place, isOnly: places.length === 1 };
+          return wordGuesses(logits.subarray(i * width, (i + 1) * width), hidden, tokenizer, { topK: options.topK });
         });
       };
       for await (const text of textsOf(texts, options.file)) {

@@ -1,3 +1,4 @@
+import { shareable } from "@gpugrad/bert";
 import { destroy, device, GpugradError, init } from "@gpugrad/tensor";
 import { Command, Option } from "commander";
 import { allowMissingWeights } from "../text/missing-weights.ts";
@@ -88,7 +89,11 @@ export function serve(args: string[]): Promise<number> {
     };
     try {
       const opened = await unlessStopped(stop.signal, open);
-      const app = createServer(opened, { ...options, modelId: id! }, service);
+      const app = createServer(
+        opened,
+        { ...options, modelId: (shareable({ model: id }) as { model: string }).model },
+        service,
+      );
       const address = await app.listen({ host: options.host, port: options.port }).catch(listenError);
       await writeOutput(`${id} on ${address} (${device().adapter.description})\n`);
       const forever = new Promise<never>(() => undefined);

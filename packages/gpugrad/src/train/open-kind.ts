@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
-import { AutoConfig, AutoTokenizer, dropoutNames } from "@gpugrad/bert";
+import { AutoConfig, dropoutNames } from "@gpugrad/bert";
 import { DataError, labelConfig, openTables, TRAINING_ARGUMENTS, type Dataset, type LoadOptions, type Table, type Tables } from "@gpugrad/train"; // prettier-ignore
+import { openTokenizer } from "../text/truncation.ts";
 import { loadOptionsOf } from "./data-options.ts";
 import { KINDS, type TaskKind } from "./kinds.ts";
 import type { TrainOptions } from "./options.ts";
@@ -69,7 +70,7 @@ export async function openKind(
     const others = ["validation", "test"].filter((split) => splits.includes(split));
     return { train, ...Object.fromEntries(await Promise.all(others.map(read))) };
   });
-  const tokenizer = await AutoTokenizer.fromPretrained(id);
+  const tokenizer = await openTokenizer(id, options);
   const { names, numLabels } = data.train.labels;
   const classes = names || numLabels > 1 ? labelConfig(data.train, { numLabels: options.numLabels }) : {};
   const { problem_type: _, ...labels } = { problem_type: null, ...classes };
