@@ -2,7 +2,7 @@ import { noGrad } from "@gpugrad/autograd";
 import { openFolder, PeftModel, type FromPretrainedOptions, type PreTrainedModel } from "@gpugrad/bert";
 import { scope } from "@gpugrad/tensor";
 import { join, readJson, valuesOf, withTensors } from "./files.ts";
-import { classOf, compareAll, readInputs, type Model } from "./models.ts";
+import { classOf, compareAll, readInputs, type Model } from "./any-model.ts";
 import type { Check, Values } from "./tolerance.ts";
 
 /** What reference.json says of adapters of PEFT. */

@@ -2,7 +2,7 @@ import { noGrad } from "@gpugrad/autograd";
 import { AutoModelForSequenceClassification, startFromTeacher, type FromPretrainedOptions } from "@gpugrad/bert";
 import { add, distillationLoss, mul, scope } from "@gpugrad/tensor";
 import { join, readJson, valuesOf, withTensors } from "./files.ts";
-import { compareAll, readInputs } from "./models.ts";
+import { compareAll, readInputs } from "./any-model.ts";
 import { same, type Check, type Values } from "./tolerance.ts";
 
 interface Reference {

@@ -1,22 +1,13 @@
-import { readFileSync } from "node:fs";
 import { noGrad } from "@gpugrad/autograd";
-import * as bert from "@gpugrad/bert";
-import {
-  architectures,
-  type BaseModelOutput,
-  type FromPretrainedOptions,
-  type HeadOutput,
-  type ModelInputs,
-  type OutputOptions,
-  type PreTrainedModel,
-} from "@gpugrad/bert";
+import type { FromPretrainedOptions, PreTrainedModel } from "@gpugrad/bert";
 import { Linear, type Module } from "@gpugrad/nn";
 import { add, mul, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { exists, join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
 import { adapters } from "./adapters.ts";
 import { distillation } from "./distillation.ts";
+import { classOf, compareAll, readInputs, type Model, type Opens, type Output } from "./any-model.ts";
 import { attempt, type Result } from "./report.ts";
-import { compare, mismatch, same, type Check, type Values } from "./tolerance.ts";
+import { mismatch, same, type Check, type Values } from "./tolerance.ts";
 
 /** What reference.json says of a folder. */
 interface Reference {
@@ -24,17 +15,6 @@ interface Reference {
   parameters_without_gradient?: string[];
   tensors?: Record<string, { atol: number }>;
 }
-
-/** What any model takes, and what any model gives. */
-type Inputs = ModelInputs & Record<string, unknown>;
-type Output = Partial<BaseModelOutput & HeadOutput>;
-/** A model of any class here, as it is called. */
-export type Model = PreTrainedModel & { forward(inputs: Inputs, options?: OutputOptions): Output };
-/** A class, or an Auto class, that opens folders. */
-export type Opens = { fromPretrained(folder: string, options?: FromPretrainedOptions): Promise<PreTrainedModel> };
-
-/** "If a kernel sums in another order…, widen atol, not rtol": the rule of the folders' README. */
-const RTOL = 1e-4;
 
 /** Every folder of a model: states, attentions, logits, loss and gradients, and the report of every way to open it. */
 export async function* models(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
@@ -153,20 +133,6 @@ function watch(model: Model): Map<string, Tensor> {
   return watched;
 }
 
-export async function compareAll(
-  got: Map<string, Values>,
-  tensors: NonNullable<Reference["tensors"]>,
-  golden: Golden,
-): Promise<Check[]> {
-  const checks: Check[] = [];
-  for (const [name, { atol }] of Object.entries(tensors)) {
-    const want = await golden(name);
-    if (!want) checks.push(mismatch(name, "reference.safetensors has no such tensor"));
-    else checks.push(compare(name, got.get(name), want, { rtol: RTOL, atol }));
-  }
-  return checks;
-}
-
 /** The loss of a model without a head: Σ output · loss_weight.output. */
 async function weightedLoss(out: Output, golden: Golden): Promise<Tensor | undefined> {
   let loss: Tensor | undefined;
@@ -178,16 +144,6 @@ async function weightedLoss(out: Output, golden: Golden): Promise<Tensor | undef
   }
   if (loss) out.loss = loss;
   return loss;
-}
-
-/** inputs.json. Labels with a point in one of them are floats, though they may be whole. */
-export function readInputs(path: string): Inputs {
-  const text = readFileSync(path, "utf8");
-  const inputs = JSON.parse(text) as Inputs & { labels?: number[] | number[][] };
-  const { labels } = inputs;
-  if (labels === undefined || !/"labels":[^"]*\d\.\d/.test(text)) return inputs;
-  const shape = Array.isArray(labels[0]) ? [labels.length, labels[0].length] : [labels.length];
-  return { ...inputs, labels: { data: Float32Array.from(labels.flat()), shape } };
 }
 
 /** A way to open a folder, and what Transformers says then. */
@@ -202,10 +158,6 @@ interface Load {
   dtype_after_loading?: string;
   printed: string[];
 }
-
-/** A class of this library by Transformers' name for it: an Auto class, or that of an architecture. */
-export const classOf = (name: string): Opens | undefined =>
-  (name.startsWith("Auto") ? (bert as Record<string, unknown>)[name] : architectures[name]) as Opens | undefined;
 
 const dtypes: Record<string, "f32" | "f16" | "bf16"> = { float32: "f32", float16: "f16", bfloat16: "bf16" };
 

@@ -6,7 +6,7 @@ import { noGrad } from "@gpugrad/autograd";
 import { architectures, AutoTokenizer } from "@gpugrad/bert";
 import { scope, type Tensor } from "@gpugrad/tensor";
 import { exists, join, list, readJson, valuesOf } from "./files.ts";
-import { readInputs, type Model, type Opens } from "./models.ts";
+import { readInputs, type Model, type Opens } from "./any-model.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, mismatch, same, type Check, type Values } from "./tolerance.ts";
 
