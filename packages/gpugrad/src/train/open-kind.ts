@@ -4,8 +4,9 @@ import { DataError, labelConfig, openTables, TRAINING_ARGUMENTS, type Dataset, t
 import { openTokenizer } from "../text/truncation.ts";
 import { loadOptionsOf } from "./data-options.ts";
 import { KINDS, type TaskKind } from "./kinds.ts";
+import { openData } from "./open-data.ts";
 import type { TrainOptions } from "./options.ts";
-import { openData, type Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 /** The tables that the options name, by split. */
 async function tablesOf(options: TrainOptions, textFiles: "lines" | "conll"): Promise<Tables> {

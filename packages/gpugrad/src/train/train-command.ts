@@ -42,7 +42,8 @@ import { summaryOf } from "./summary.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
 import { stoppable } from "./signals.ts";
-import { openTask, type Task } from "./task.ts";
+import { openTask } from "./open-task.ts";
+import type { Task } from "./task.ts";
 
 export type { Task, TrainOptions, TrainPreset, TrainRequest };
 

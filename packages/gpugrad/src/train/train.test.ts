@@ -7,7 +7,8 @@ import { Dataset, trainWordPiece } from "@gpugrad/train";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { configurationOf, summarize } from "./describe.ts";
 import { parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
-import { openTask, type Task } from "./task.ts";
+import { openTask } from "./open-task.ts";
+import type { Task } from "./task.ts";
 import { trainCommand } from "./train-command.ts";
 
 const work = mkdtempSync(join(tmpdir(), "gpugrad-train-"));

@@ -5,7 +5,7 @@ import { AutoTokenizer, BertConfig, BertForSequenceClassification } from "@gpugr
 import { destroy, init } from "@gpugrad/tensor";
 import { Dataset, Trainer, trainWordPiece } from "@gpugrad/train";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openTask } from "./task.ts";
+import { openTask } from "./open-task.ts";
 import { trainCommand } from "./train-command.ts";
 
 const work = mkdtempSync(join(tmpdir(), "gpugrad-task-"));
