@@ -1,14 +1,10 @@
-import { tokensToString } from "../../../../bert/src/tokenizer/decoders.ts";
+import { bertTokenizer } from "@gpugrad/bert";
 import { expect, test } from "vitest";
 import fixture from "../../../test/fixtures/tasks.json" with { type: "json" };
 import { AGGREGATION_STRATEGIES, entitiesInText, type TokenWindow } from "./entities-in-text.ts";
 
 const { words, labels, sentence, cases } = fixture.aggregation;
-const tokenizer = {
-  idToToken: (id: number) => words[id],
-  convertTokensToString: tokensToString({ type: "WordPiece", prefix: "##", cleanup: true }),
-  ...{ unkTokenId: 0, marksContinuation: true },
-};
+const tokenizer = bertTokenizer(words);
 const names = Object.fromEntries(labels.entries());
 
 test.each(cases.flatMap((one, i) => AGGREGATION_STRATEGIES.map((strategy) => [strategy, i + 1, one] as const)))(
