@@ -264,6 +264,7 @@ describe("question answering", () => {
     [{ inputs, parameters: { align_to_words: true } }, /align_to_words: answers end where a token ends/],
     [{ inputs, parameters: { max_seq_len: 5 } }, /max_seq_len is too small: of 5 tokens, the question leaves 1/],
     [{ inputs, parameters: { top_k: 0 } }, /top_k is 0/],
+    [{ inputs, parameters: { top_k: 51 } }, /top_k is 51. It has to be at most 50/],
   ])("refuses %j", async (payload, message) => {
     expect(await start(questionAnswering, { numbers, maxLength: 12 }).post("/", payload)).toEqual(invalid(message));
   });

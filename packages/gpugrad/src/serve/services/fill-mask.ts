@@ -1,6 +1,7 @@
 import { AutoModelForMaskedLM, type Heads, type Tokenizer } from "@gpugrad/bert";
 import { concat, fromArray, indexSelect, reshape, scope } from "@gpugrad/tensor";
-import { shiftsOf, wordGuesses, type Arrays } from "@gpugrad/train";
+import { shiftsOf, wordGuesses, type Arrays, type WordGuess } from "@gpugrad/train";
+import { setImmediate } from "node:timers/promises";
 import { refuseMissing } from "../../text/missing-weights.ts";
 import { invalid, readBody, readCount, readList, readParameters, readText, readTexts } from "../request.ts";
 import type { Service } from "../service.ts";
@@ -53,10 +54,12 @@ export const fillMask: Service<Heads["maskedLM"]> = {
           });
         };
         const { encoded, values } = await compute(texts.length, encode, gone);
-        const found = texts.map((_, t) => {
-          const own = encoded.flatMap(({ input_ids: ids, place, isOnly, sample }, i) => (sample === t ? [wordGuesses(values[i]!, { ids, place, isOnly }, tokenizer, { topK, targets })] : [])); // prettier-ignore
-          return own.length === 1 ? own[0] : own;
-        });
+        const guesses: WordGuess[][][] = texts.map(() => []);
+        for (const [i, { input_ids: ids, place, isOnly, sample }] of encoded.entries()) {
+          guesses[sample]!.push(wordGuesses(values[i]!, { ids, place, isOnly }, tokenizer, { topK, targets }));
+          await setImmediate(); // a vocabulary takes a while to sort: other requests are not to wait for all of them
+        }
+        const found = guesses.map((own) => (own.length === 1 ? own[0] : own));
         return isList ? found : found[0];
       },
     };

@@ -29,6 +29,9 @@ interface Lengths {
 }
 
 const PARAMETERS = ["top_k", "doc_stride", "max_answer_len", "max_seq_len", "max_question_len", "handle_impossible_answer", "align_to_words"]; // prettier-ignore
+/** Answers that are compared grow with its square, and with the windows. */
+const MOST_ANSWERS = 50;
+
 const EXAMPLE = '{"inputs": {"question": "…", "context": "…"}}';
 
 /**
@@ -64,6 +67,7 @@ export const questionAnswering: Service<Heads["questionAnswering"]> = {
         if (readFlag(given["align_to_words"], "parameters.align_to_words"))
           throw invalid("parameters.align_to_words: answers end where a token ends. Leave it out, or send false.");
         const topK = count("top_k") ?? 1;
+        if (topK > MOST_ANSWERS) throw invalid(`parameters.top_k is ${topK}. It has to be at most ${MOST_ANSWERS}.`);
         const maxLength = Math.min(count("max_seq_len") ?? 384, model.maxLength);
         const lengths = {
           maxLength,
