@@ -45,12 +45,8 @@ export interface EncodingColumns {
   token_type_ids: number[];
   attention_mask: number[];
   special_tokens_mask: number[];
-  /** Start and end of each token, one pair after the other. */
-  offsets: Int32Array;
-  /** −1 for none. */
-  words: Int32Array;
-  /** −1 for none. */
-  sequences: Int8Array;
+  /** For each token, one after the other: its start and end, its word and its sequence (−1 for none of them). */
+  places: Int32Array;
 }
 
 /** A text, or a pair of texts, as tokens. */
@@ -64,9 +60,7 @@ export class Encoding {
   readonly special_tokens_mask: number[];
   /** Which text of the batch this is, or is a window of: Transformers' `overflow_to_sample_mapping`. */
   readonly sample: number;
-  readonly #offsets: Int32Array;
-  readonly #words: Int32Array;
-  readonly #sequences: Int8Array;
+  readonly #places: Int32Array;
 
   constructor(columns: EncodingColumns, sample = 0) {
     this.input_ids = columns.input_ids;
@@ -74,9 +68,7 @@ export class Encoding {
     this.attention_mask = columns.attention_mask;
     this.special_tokens_mask = columns.special_tokens_mask;
     this.sample = sample;
-    this.#offsets = columns.offsets;
-    this.#words = columns.words;
-    this.#sequences = columns.sequences;
+    this.#places = columns.places;
   }
 
   /** Number of tokens, padding included. */
@@ -94,24 +86,30 @@ export class Encoding {
 
   /** The word of each token: its place in the list of words that was given, or among those the tokenizer found; null for special tokens and padding. */
   word_ids(): (number | null)[] {
-    return Array.from(this.#words, (word) => (word < 0 ? null : word));
+    return this.input_ids.map((_, i) => this.#numberOf(i, 2));
   }
 
   /** 0 for tokens of the first text, 1 for those of the second, null for special tokens and padding. */
   sequence_ids(): (number | null)[] {
-    return Array.from(this.#sequences, (sequence) => (sequence < 0 ? null : sequence));
+    return this.input_ids.map((_, i) => this.#numberOf(i, 3));
   }
 
   /** Where token `i` lies in its text, as {@link offsets} counts. */
   tokenToChars(i: number): [start: number, end: number] {
-    return [this.#offsets[2 * i]!, this.#offsets[2 * i + 1]!];
+    return [this.#places[4 * i]!, this.#places[4 * i + 1]!];
+  }
+
+  /** The word (2) or the sequence (3) of token `i`. */
+  #numberOf(i: number, column: 2 | 3): number | null {
+    const number = this.#places[4 * i + column]!;
+    return number < 0 ? null : number;
   }
 
   /** The first token of text 0 or 1 that covers code point `char` of it; undefined where none does, as at a space. */
   charToToken(char: number, sequence: 0 | 1 = 0): number | undefined {
-    const found = this.#sequences.findIndex((of, i) => {
+    const found = this.input_ids.findIndex((_, i) => {
       const [start, end] = this.tokenToChars(i);
-      return of === sequence && start <= char && char < end;
+      return this.#numberOf(i, 3) === sequence && start <= char && char < end;
     });
     return found < 0 ? undefined : found;
   }

@@ -1,11 +1,12 @@
 import type { Json } from "@gpugrad/nn";
-import { addedTokenFinder, type AddedToken } from "./added-tokens.ts";
+import { addedTokenFinder, type AddedToken, type Section } from "./added-tokens.ts";
 import { AlignedText, joined } from "./aligned-text.ts";
 import { modelOf } from "./models/index.ts";
+import type { Model } from "./models/model.ts";
 import { normalizerOf } from "./normalizers/index.ts";
 import { marginsOf } from "./post-processor.ts";
 import { isSeparator } from "./pre-tokenizers/bert.ts";
-import { preTokenizerOf } from "./pre-tokenizers/index.ts";
+import { preTokenizerOf, type PreTokenizer } from "./pre-tokenizers/index.ts";
 import { TimeBudget } from "./regular-expression.ts";
 import { cutsOf, Part, type Context, type Cuts, type Stage } from "./stage.ts";
 import { isChinese } from "./unicode.ts";
@@ -30,9 +31,6 @@ export interface Pieces {
  * @param word The number of the word that the text is; left out, its words are counted from 0.
  */
 export type Tokenize = (text: string, pieces: Pieces, word?: number) => Generator<void>;
-
-/** From UTF-16 units to code points. */
-type Place = (unit: number) => number;
 
 /** UTF-16 units that go through the stages at a time, and somewhat more: up to where the text may be cut. */
 const stretchLength = 4096;
@@ -75,70 +73,57 @@ export function tokenizerPipeline(
       token.normalized && (token.rstrip || token.single_word || cuts === "separators" || /\p{L}/u.test(token.content)),
   );
 
-  return function* (text, { ids, offsets, words, margins }, given) {
-    const budget = new TimeBudget(text.length);
-    // Two, since tokens may overlap: each goes forward.
-    const [startAt, endAt] = [codePointCursor(text), codePointCursor(text)];
-    let word = -1;
-    const nextWord = () => given ?? ++word;
-    const add = (id: number, start: number, end: number, number: number, written?: string) => {
-      ids.push(id);
-      offsets.push(start, end);
-      words.push(number);
-      if (marginsOfToken) margins.push(...(written === undefined ? marginsOfToken(id) : marginsOf(written)));
-    };
+  const stages: Stages = {
+    ...{ normalizer, preTokenizer, model, rawTokens, normalizedTokens, cuts, wholeSections, marginsOfToken },
+  };
+  return (text, pieces, word) => new TextReader(stages, text, pieces, word).read();
+}
 
-    /** The tokens of a normalized part of the text. With `shift`, its code points are that far from its UTF-16 units. */
-    function* addTokens(normal: AlignedText, context: Context, shift: number | undefined) {
-      const placeStart = shift === undefined ? startAt : (unit: number) => unit + shift;
-      const placeEnd = shift === undefined ? endAt : placeStart;
-      for (const part of normalizedTokens(normal.text)) {
-        if (!part) {
-          yield;
-          continue;
-        }
-        if (part.token) {
-          const [start, end] = [normal.startOf(part.start), normal.endBefore(part.end)];
-          add(part.token.id, placeStart(start), placeEnd(end), nextWord(), normal.text.slice(part.start, part.end));
-          continue;
-        }
-        for (let at = part.start; at < part.end;) {
-          const end = cutAfter(normal.text, at + stretchLength, part.end, cuts);
-          if (at > part.start) yield;
-          addWords(sliced(normal, at, end), context, placeStart, placeEnd);
-          at = end;
-        }
-      }
-    }
+interface Stages {
+  normalizer: Stage<AlignedText>;
+  preTokenizer: PreTokenizer;
+  model: Model;
+  /** Finds the added tokens of a text, and of a normalized one. */
+  rawTokens: (text: string) => Iterable<Section | undefined>;
+  normalizedTokens: (text: string) => Iterable<Section | undefined>;
+  cuts: Cuts;
+  wholeSections: boolean;
+  marginsOfToken: ((id: number) => [leading: number, trailing: number]) | undefined;
+}
 
-    /** The tokens of a normalized part without added tokens. */
-    function addWords(section: AlignedText, context: Context, placeStart: Place, placeEnd: Place) {
-      const { text: aligned, bounds } = preTokenizer.run({ text: section, bounds: [0, section.text.length] }, context);
-      for (let i = 0; i < bounds.length; i += 2) {
-        const start = bounds[i]!;
-        const tokens = model(aligned.text.slice(start, bounds[i + 1]));
-        const number = nextWord();
-        for (let k = 0, from = start; k < tokens.ids.length; k++) {
-          if (tokens.starts) from = start + tokens.starts[k]!;
-          const to = start + tokens.ends[k]!;
-          const id = tokens.ids[k]!;
-          ids.push(id);
-          offsets.push(placeStart(aligned.startOf(from)), placeEnd(aligned.endBefore(to)));
-          words.push(number);
-          if (marginsOfToken) margins.push(...marginsOfToken(id));
-          from = to;
-        }
-      }
-    }
+/** One text on its way through the stages. (A class, since closures made for each text cost more than a short text itself.) */
+class TextReader {
+  readonly #stages: Stages;
+  readonly #text: string;
+  readonly #pieces: Pieces;
+  readonly #given: number | undefined;
+  readonly #budget: TimeBudget;
+  // Two, since tokens may overlap: each goes forward.
+  readonly #startAt: CodePointCursor;
+  readonly #endAt: CodePointCursor;
+  #word = -1;
 
+  constructor(stages: Stages, text: string, pieces: Pieces, given: number | undefined) {
+    this.#stages = stages;
+    this.#text = text;
+    this.#pieces = pieces;
+    this.#given = given;
+    this.#budget = new TimeBudget(text.length);
+    this.#startAt = new CodePointCursor(text);
+    this.#endAt = new CodePointCursor(text);
+  }
+
+  *read(): Generator<void> {
+    const { rawTokens, normalizer, cuts, wholeSections } = this.#stages;
+    const text = this.#text;
     for (const section of rawTokens(text)) {
       if (!section) {
         yield;
         continue;
       }
       if (section.token) {
-        const [start, end] = [startAt(section.start), endAt(section.end)];
-        add(section.token.id, start, end, nextWord(), text.slice(section.start, section.end));
+        const [start, end] = [this.#startAt.to(section.start), this.#endAt.to(section.end)];
+        this.#add(section.token.id, start, end, text.slice(section.start, section.end));
         yield;
         continue;
       }
@@ -147,21 +132,85 @@ export function tokenizerPipeline(
       for (let at = section.start; at < section.end; yield) {
         const end = cutAfter(text, at + stretchLength, section.end, cuts);
         const part = text.slice(at, end);
-        const context = { isFirst: at === section.start, isLast: end === section.end, budget };
+        const context = { isFirst: at === section.start, isLast: end === section.end, budget: this.#budget };
         parts.push(normalizer.run(new AlignedText(part, at), context));
         hasPairs ||= /[\ud800-\udbff]/.test(part);
         at = end;
         if (wholeSections && at < section.end) continue;
         const whole = joined(parts);
-        yield* addTokens(
+        yield* this.#addTokens(
           whole,
           wholeSections ? { ...context, isFirst: true } : context,
-          hasPairs ? undefined : startAt(whole.origin) - whole.origin,
+          hasPairs ? undefined : this.#startAt.to(whole.origin) - whole.origin,
         );
         [parts, hasPairs] = [[], false];
       }
     }
-  };
+  }
+
+  /** The tokens of a normalized part of the text. With `shift`, its code points are that far from its UTF-16 units. */
+  *#addTokens(normal: AlignedText, context: Context, shift: number | undefined): Generator<void> {
+    const { normalizedTokens, cuts } = this.#stages;
+    for (const part of normalizedTokens(normal.text)) {
+      if (!part) {
+        yield;
+        continue;
+      }
+      if (part.token) {
+        const start = this.#startOf(normal.startOf(part.start), shift);
+        const end = this.#endOf(normal.endBefore(part.end), shift);
+        this.#add(part.token.id, start, end, normal.text.slice(part.start, part.end));
+        continue;
+      }
+      for (let at = part.start; at < part.end;) {
+        const end = cutAfter(normal.text, at + stretchLength, part.end, cuts);
+        if (at > part.start) yield;
+        this.#addWords(sliced(normal, at, end), context, shift);
+        at = end;
+      }
+    }
+  }
+
+  /** The tokens of a normalized part without added tokens. */
+  #addWords(section: AlignedText, context: Context, shift: number | undefined): void {
+    const { preTokenizer, model, marginsOfToken } = this.#stages;
+    const { ids, offsets, words, margins } = this.#pieces;
+    const { text: aligned, bounds } = preTokenizer.run({ text: section, bounds: [0, section.text.length] }, context);
+    for (let i = 0; i < bounds.length; i += 2) {
+      const start = bounds[i]!;
+      const tokens = model(aligned.text.slice(start, bounds[i + 1]));
+      const number = this.#nextWord();
+      for (let k = 0, from = start; k < tokens.ids.length; k++) {
+        if (tokens.starts) from = start + tokens.starts[k]!;
+        const to = start + tokens.ends[k]!;
+        const id = tokens.ids[k]!;
+        ids.push(id);
+        offsets.push(this.#startOf(aligned.startOf(from), shift), this.#endOf(aligned.endBefore(to), shift));
+        words.push(number);
+        if (marginsOfToken) margins.push(...marginsOfToken(id));
+        from = to;
+      }
+    }
+  }
+
+  /** An added token, which is a word of its own. */
+  #add(id: number, start: number, end: number, written: string): void {
+    const { ids, offsets, words, margins } = this.#pieces;
+    ids.push(id);
+    offsets.push(start, end);
+    words.push(this.#nextWord());
+    if (this.#stages.marginsOfToken) margins.push(...marginsOf(written));
+  }
+
+  #nextWord(): number {
+    return this.#given ?? ++this.#word;
+  }
+  #startOf(unit: number, shift: number | undefined): number {
+    return shift === undefined ? this.#startAt.to(unit) : unit + shift;
+  }
+  #endOf(unit: number, shift: number | undefined): number {
+    return shift === undefined ? this.#endAt.to(unit) : unit + shift;
+  }
 }
 
 /** The end of `text` or the first place from unit `from` on where it may be cut. */
@@ -196,14 +245,22 @@ function sliced(text: AlignedText, start: number, end: number): AlignedText {
   return new AlignedText(text.text.slice(start, end), text.startOf(start), part(text.starts), part(text.ends));
 }
 
-/** The code point that begins at a unit, counted from the unit that was asked for before. */
-function codePointCursor(text: string): (unit: number) => number {
-  let [at, codePoint] = [0, 0];
-  return (unit) => {
-    codePoint += unit >= at ? codePoints(text, at, unit) : -codePoints(text, unit, at);
-    at = unit;
-    return codePoint;
-  };
+/** Which code point begins at a UTF-16 unit, counted from the unit that was asked for before. */
+class CodePointCursor {
+  readonly #text: string;
+  #at = 0;
+  #codePoint = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  to(unit: number): number {
+    const at = this.#at;
+    this.#codePoint += unit >= at ? codePoints(this.#text, at, unit) : -codePoints(this.#text, unit, at);
+    this.#at = unit;
+    return this.#codePoint;
+  }
 }
 
 function codePoints(text: string, start: number, end: number): number {

@@ -41,6 +41,8 @@ export class Tokenizer {
   /** Ids that decoding may leave out. */
   readonly #specialIds: ReadonlySet<number>;
   readonly #postProcessor: PostProcessor;
+  /** By kind, and whether there are special tokens. */
+  readonly #templates: Record<string, Template> = {};
 
   /**
    * From the contents of tokenizer.json and tokenizer_config.json.
@@ -206,10 +208,11 @@ export class Tokenizer {
     );
     const options = fullEncodeOptions(given, this);
     const rows: Row[] = [];
-    for (const [sample, text] of texts.entries()) {
-      const second = textPairs?.[sample] ?? undefined;
-      for (const input of [text, second ?? text]) checkInput(input, options.isSplitIntoWords, sample);
-      for (const row of yield* this.#rowsOf(text, second, options)) rows.push({ ...row, sample });
+    for (let sample = 0; sample < texts.length; sample++) {
+      const [text, second] = [texts[sample]!, textPairs?.[sample] ?? undefined];
+      checkInput(text, options.isSplitIntoWords, sample);
+      if (second !== undefined) checkInput(second, options.isSplitIntoWords, sample);
+      for (const row of yield* this.#rowsOf(sample, [text, second], options)) rows.push(row);
     }
 
     // With max_length, longer rows keep their length and are not rounded up.
@@ -225,41 +228,32 @@ export class Tokenizer {
 
   /** A text or a pair with special tokens: as one row, or with overflowing tokens as one for each window, the first being the one that is kept. */
   *#rowsOf(
-    first: TokenizerInput,
-    second: TokenizerInput | undefined,
+    sample: number,
+    texts: readonly [TokenizerInput, TokenizerInput | undefined],
     options: FullEncodeOptions,
-  ): Generator<void, Omit<Row, "sample">[]> {
-    const { addSpecialTokens, maxLength, truncation: strategy, stride, truncationSide: side } = options;
-    const template = this.#postProcessor[second === undefined ? "single" : "pair"].filter(
-      (slot) => addSpecialTokens || slot.text,
-    );
-    const room = maxLength - template.reduce((sum, slot) => sum + slot.ids.length, 0);
-    const [a, b] = yield* truncatedPieces(
-      [first, second],
-      this.#tokenize,
+  ): Generator<void, Row[]> {
+    const { maxLength, truncation: strategy, stride, truncationSide: side } = options;
+    const template = this.#template(texts[1] === undefined ? "single" : "pair", options);
+    const room = maxLength - template.special;
+    const truncation =
       strategy && room >= 0 && room < Infinity
         ? { strategy, side, room, stride, overflow: options.returnOverflowingTokens }
-        : undefined,
-    );
-    const uses = (text: "A" | "B") => template.some((slot) => slot.text === text);
-    const [firstA, ...otherA] = uses("A") ? a : [a[0]];
-    const [firstB, ...otherB] = b && uses("B") ? b : [b?.[0]];
-    const rows: Omit<Row, "sample">[] = [];
-    const add = (A: Pieces | undefined, B: Pieces | undefined) => {
-      const parts = template.map((slot) => ({
-        ...slot,
-        ...(slot.text === "A" ? A : slot.text === "B" ? B : undefined),
-      }));
-      rows.push({ parts, length: parts.reduce((sum, { ids }) => sum + ids.length, 0) }); // a template may repeat a text
-    };
+        : undefined;
+    const [a, b] = yield* truncatedPieces(texts, this.#tokenize, truncation);
+    const [firstA, ...otherA] = template.uses.A ? a : [a[0]];
+    const [firstB, ...otherB] = b && template.uses.B ? b : [b?.[0]];
+    const first = rowOf(template.slots, firstA, firstB, sample);
+    if (otherA.length + otherB.length === 0) return [first];
     // In the order of the Rust library: the windows that are kept, then each other one of the first text with all of the second's.
-    add(firstA, firstB);
-    for (const A of otherA) {
-      add(A, firstB);
-      for (const B of otherB) add(A, B);
-    }
-    for (const B of otherB) add(firstA, B);
-    return rows;
+    const others = otherA.flatMap((A) => [firstB, ...otherB].map((B) => rowOf(template.slots, A, B, sample)));
+    return [first, ...others, ...otherB.map((B) => rowOf(template.slots, firstA, B, sample))];
+  }
+
+  /** The slots for one text or two, without special tokens where none are asked for. */
+  #template(kind: "single" | "pair", { addSpecialTokens }: FullEncodeOptions): Template {
+    return (this.#templates[`${kind} ${addSpecialTokens}`] ??= templateOf(
+      this.#postProcessor[kind].filter((slot) => addSpecialTokens || slot.text),
+    ));
   }
 
   /**
@@ -338,40 +332,83 @@ export class Tokenizer {
       token_type_ids: [],
       attention_mask: [],
       special_tokens_mask: [],
-      offsets: new Int32Array(2 * length),
-      words: new Int32Array(length).fill(-1),
-      sequences: new Int8Array(length).fill(-1),
+      places: new Int32Array(4 * length),
     };
-    const push = (id: number, type: number, attention: number, special: number) => {
-      columns.input_ids.push(id);
-      columns.token_type_ids.push(type);
-      columns.attention_mask.push(attention);
-      columns.special_tokens_mask.push(special);
-    };
-    const pad = () => {
-      if (used === length) return;
-      const id = requirePadTokenId(this);
-      for (let i = used; i < length; i++) push(id, 0, 0, 1);
-    };
-    if (paddingSide === "left") pad();
     const { trim } = this.#postProcessor;
-    for (const { text, ids, type, offsets = [], words = [], margins = [] } of parts) {
-      const start = columns.input_ids.length;
-      columns.offsets.set(trim ? trimOffsets(offsets, margins, trim) : offsets, 2 * start);
-      columns.words.set(words, start);
-      if (text) columns.sequences.fill(text === "A" ? 0 : 1, start, start + ids.length);
-      for (const id of ids) push(id, type, 1, text ? 0 : 1);
+    if (paddingSide === "left") this.#pad(columns, length - used);
+    for (const { text, ids, type, offsets = none, words = none, margins = none } of parts) {
+      const trimmed = trim ? trimOffsets(offsets, margins, trim) : offsets;
+      const sequence = text === undefined ? -1 : text === "A" ? 0 : 1;
+      for (let i = 0; i < ids.length; i++) {
+        push(columns, ids[i]!, type, 1, text === undefined ? 1 : 0, words[i] ?? -1, sequence);
+        const at = 4 * (columns.input_ids.length - 1);
+        columns.places[at] = trimmed[2 * i] ?? 0;
+        columns.places[at + 1] = trimmed[2 * i + 1] ?? 0;
+      }
     }
-    if (paddingSide === "right") pad();
+    if (paddingSide === "right") this.#pad(columns, length - used);
     return new Encoding(columns, sample);
   }
+
+  #pad(columns: EncodingColumns, count: number): void {
+    if (count === 0) return;
+    const id = requirePadTokenId(this);
+    for (let i = 0; i < count; i++) push(columns, id, 0, 0, 1, -1, -1);
+  }
+}
+
+const none: readonly number[] = [];
+
+/** Adds a token, which lies nowhere in the text yet. */
+function push(
+  { input_ids, token_type_ids, attention_mask, special_tokens_mask, places }: EncodingColumns,
+  id: number,
+  type: number,
+  attention: number,
+  special: number,
+  word: number,
+  sequence: number,
+): void {
+  const at = 4 * input_ids.length;
+  places[at + 2] = word;
+  places[at + 3] = sequence;
+  input_ids.push(id);
+  token_type_ids.push(type);
+  attention_mask.push(attention);
+  special_tokens_mask.push(special);
 }
 
 /** A text with special tokens, before padding. */
 interface Row {
-  parts: readonly (Slot & Partial<Pieces>)[];
+  parts: readonly ({ text: "A" | "B" | undefined; type: number; ids: readonly number[] } & Partial<Pieces>)[];
   length: number;
+  /** Which text of the batch it is of. */
   sample: number;
+}
+
+/** What post-processing makes of the texts of a row. */
+interface Template {
+  slots: readonly Slot[];
+  /** How many tokens it adds. */
+  special: number;
+  uses: Record<"A" | "B", boolean>;
+}
+
+const templateOf = (slots: readonly Slot[]): Template => ({
+  slots,
+  special: slots.reduce((sum, { ids }) => sum + ids.length, 0),
+  uses: { A: slots.some(({ text }) => text === "A"), B: slots.some(({ text }) => text === "B") },
+});
+
+function rowOf(slots: readonly Slot[], a: Pieces | undefined, b: Pieces | undefined, sample: number): Row {
+  const parts: Row["parts"][number][] = [];
+  let length = 0;
+  for (const { text, ids, type } of slots) {
+    const pieces = text === "A" ? a : text === "B" ? b : undefined;
+    parts.push(pieces ? { text, type, ids: pieces.ids, offsets: pieces.offsets, words: pieces.words, margins: pieces.margins } : { text, type, ids }); // prettier-ignore
+    length += (pieces?.ids ?? ids).length; // a template may repeat a text
+  }
+  return { parts, length, sample };
 }
 
 function checkInput(input: TokenizerInput, isSplitIntoWords: boolean, i: number): void {

@@ -29,9 +29,25 @@ export interface Truncation {
 }
 
 /** A text whose tokens are read as far as they are needed. */
-interface Reading extends Pieces {
-  isDone: boolean;
-  advance(): void;
+class Reading implements Pieces {
+  readonly ids: number[] = [];
+  readonly offsets: number[] = [];
+  readonly words: number[] = [];
+  readonly margins: number[] = [];
+  isDone = false;
+  readonly #parts: Generator<void>;
+
+  constructor(text: TokenizerInput, tokenize: Tokenize) {
+    this.#parts = typeof text === "string" ? tokenize(text, this) : ofWords(text, this, tokenize);
+  }
+
+  advance(): void {
+    this.isDone = this.#parts.next().done === true;
+  }
+}
+
+function* ofWords(words: readonly string[], pieces: Pieces, tokenize: Tokenize): Generator<void> {
+  for (const [i, word] of words.entries()) yield* tokenize(word, pieces, i);
 }
 
 /**
@@ -46,42 +62,29 @@ export function* truncatedPieces(
   tokenize: Tokenize,
   truncation: Truncation | undefined,
 ): Generator<void, [a: Pieces[], b: Pieces[] | undefined]> {
-  const [a, b] = texts.filter((text) => text !== undefined).map((text) => reading(text, tokenize));
+  const a = new Reading(texts[0], tokenize);
+  const b = texts[1] === undefined ? undefined : new Reading(texts[1], tokenize);
   const keepsBeginning = truncation?.side === "right" && !truncation.overflow && truncation.stride === 0;
   const stopsEarly =
     keepsBeginning &&
     (truncation.room === 0 || truncation.strategy === "longest_first" || (truncation.strategy === "only_first" && !b));
   for (;;) {
-    const next = stopsEarly ? wanting(a!, b, truncation.room) : [a, b].find((text) => text?.isDone === false);
+    const next = stopsEarly ? wanting(a, b, truncation.room) : !a.isDone ? a : b?.isDone === false ? b : undefined;
     if (!next) break;
     next.advance();
     yield;
   }
-  if (!truncation) return [[a!], b && [b]];
-  const [first, second] = keptLengths(a!.ids.length, b?.ids.length, truncation);
-  return [windows(a!, first, truncation), b && windows(b, second!, truncation)];
-}
-
-function reading(text: TokenizerInput, tokenize: Tokenize): Reading {
-  const pieces: Pieces = { ids: [], offsets: [], words: [], margins: [] };
-  const parts = typeof text === "string" ? tokenize(text, pieces) : ofWords(text, pieces);
-  function* ofWords(words: readonly string[], pieces: Pieces) {
-    for (const [i, word] of words.entries()) yield* tokenize(word, pieces, i);
-  }
-  return {
-    ...pieces,
-    isDone: false,
-    advance() {
-      this.isDone = parts.next().done === true;
-    },
-  };
+  if (!truncation) return [[a], b && [b]];
+  const [first, second] = keptLengths(a.ids.length, b?.ids.length, truncation);
+  return [windows(a, first, truncation), b && windows(b, second!, truncation)];
 }
 
 /** The text that has to be read on before it is known what is kept; undefined when it is. */
 function wanting(a: Reading, b: Reading | undefined, room: number): Reading | undefined {
-  const unfinished = [a, b].filter((text) => text?.isDone === false) as Reading[];
+  if (!b) return a.isDone || a.ids.length >= room ? undefined : a;
+  const unfinished = [a, b].filter(({ isDone }) => !isDone);
   const short = unfinished.find(({ ids }) => ids.length < room);
-  if (short || !b || room % 2 === 0) return short;
+  if (short || room % 2 === 0) return short;
   // Both fill the room, and its odd place goes to the longer one: read until the shorter one has ended.
   const [first, second] = [a.ids.length, b.ids.length];
   const isDecided = (a.isDone && second >= first) || (b.isDone && first > second);
