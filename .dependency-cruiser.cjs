@@ -29,7 +29,7 @@ module.exports = {
       name: "packages-do-not-import-the-house",
       comment: "What is published can't reach scripts, bench or examples.",
       severity: "error",
-      from: { path: "^packages/[^/]+/src/" },
+      from: { path: "^packages/[^/]+/src/", pathNot: testing },
       to: { path: "^(scripts|bench|examples)/" },
     },
     {

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { pythonWith } from "../../../train/test/python.ts";
+import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { openTextModel, type TextModel } from "../text/text-model.ts";
 import { createServer } from "./server.ts";
 import { serviceFor } from "./service-for.ts";

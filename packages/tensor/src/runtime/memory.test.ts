@@ -65,6 +65,14 @@ test("what is smaller takes a buffer that is up to three times as large, the sma
   small.dispose();
 });
 
+test("memoryByOwner names nothing free where the pool has nothing", async () => {
+  await destroy();
+  await init();
+  using x = tensor([1, 2]);
+  expect(Object.keys(memoryByOwner())).toEqual(["other tensors"]);
+  expect(x.size).toBe(2);
+});
+
 test("memoryByOwner adds up to all that is allocated, recordings included", async () => {
   await init();
   const x = keep(zeros([1000]), "inputs");

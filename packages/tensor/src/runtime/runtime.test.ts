@@ -67,6 +67,8 @@ describe("a kernel's own declarations", () => {
     expect(() => run(parsed, {}, params, { threads: 2 })).toThrow(/test\/add.wgsl: no tensor given for binding x/);
     expect(() => run(parsed, { x, y: x }, params, { threads: 2 })).toThrow(/tensors x, y given for 1 bindings/);
     expect(() => run(parsed, { x }, { ...params, step: [1, 2] }, { threads: 2 })).toThrow(/Params.step takes 1 number\(s\), but is 2 numbers/); // prettier-ignore
+    const { step: _, ...without } = params;
+    expect(() => run(parsed, { x }, without as never, { threads: 2 })).toThrow(/Params.step takes 1 number\(s\), but is missing/); // prettier-ignore
     expect(() => run(parsed, { x }, { ...params, stop: 1 }, { threads: 2 })).toThrow(/Params has no field stop/);
   });
 

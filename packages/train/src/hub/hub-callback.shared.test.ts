@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { drive, type Drive } from "../../test/drive.ts";
-import { pythonWith } from "../../test/python.ts";
+import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { problemOf, writeSealedFolder } from "../checkpoint/sealed-folder.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { hubCallback } from "./hub-callback.ts";

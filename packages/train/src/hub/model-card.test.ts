@@ -5,7 +5,7 @@ import { BertConfig, type PreTrainedModel } from "@gpugrad/bert";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { load } from "js-yaml";
 import { drive } from "../../test/drive.ts";
-import { pythonWith } from "../../test/python.ts";
+import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { callAll, type CallbackContext } from "../trainer/callbacks.ts";
 import { freshControl } from "../trainer/trainer-state.ts";
 import { Dataset } from "../data/dataset.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
 import { drive } from "../../test/drive.ts";
-import { pythonWith } from "../../test/python.ts";
+import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { csvTracker } from "./csv.ts";
 import { jsonlTracker } from "./jsonl.ts";
 import { tensorBoardTracker } from "./tensorboard.ts";
