@@ -106,7 +106,9 @@ export type { TokenizerInput } from "./tokenizer/pipeline.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
 export { truncationSides, type TruncationSide, type TruncationStrategy } from "./tokenizer/truncation.ts";
 
-export { normalizeVectors, poolTokens } from "./sentence-embeddings/pooling.ts";
+export { normalizeVectors, poolingWeights, poolTokens, poolWith } from "./sentence-embeddings/pooling.ts";
+export { sentenceFiles } from "./sentence-embeddings/sentence-files.ts";
+export { sentenceTexts, type SentenceTexts } from "./sentence-embeddings/sentence-texts.ts";
 export { readSentenceSettings, type PoolingMode, type SentenceSettings } from "./sentence-embeddings/settings.ts";
 export { planLoad, type LoadPlan } from "./weights/load-plan.ts";
 export { formatLoadReport } from "./weights/load-report.ts";

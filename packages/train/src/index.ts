@@ -190,6 +190,20 @@ export {
   type DistanceName,
   type RankingOptions,
 } from "./tasks/sentence-embeddings/losses.ts";
+export { chooseLoss, SENTENCE_LOSSES, type SentenceLossName } from "./tasks/sentence-embeddings/choose-loss.ts";
+export {
+  holdsAnchors,
+  sentenceColumns,
+  sentenceDataset,
+  type SentenceColumns,
+  type SentenceRow,
+} from "./tasks/sentence-embeddings/dataset.ts";
+export {
+  sentenceEmbeddings,
+  type RowVectors,
+  type SentenceEmbeddingOptions,
+  type SentenceVectors,
+} from "./tasks/sentence-embeddings/sentence-embeddings.ts";
 export { holdsTags, taggedDataset, type TaggedOptions, type TaggedRow } from "./tasks/token-classification/dataset.ts";
 export {
   tokenClassification,

@@ -2,6 +2,7 @@ import { activation } from "@gpugrad/nn";
 import {
   concat,
   fromArray,
+  gt,
   linear,
   matmul,
   max,
@@ -26,22 +27,32 @@ import type { SentenceSettings } from "./settings.ts";
 export function poolTokens(
   hidden: Tensor,
   mask: ArrayLike<number>,
-  { modes, dense, normalize, includePrompt }: SentenceSettings,
+  settings: SentenceSettings,
   promptLength = 0,
 ): Tensor {
-  const [B, T] = hidden.shape as [number, number];
+  const shape = hidden.shape.slice(0, 2) as [number, number];
+  const weights = poolingWeights(mask, shape, settings, promptLength);
+  return poolWith(hidden, weights.map((own) => fromArray(own, shape)), settings); // prettier-ignore
+}
+
+/** How much each token counts in each pooling, [B, T]; in a maximum, 1 for the tokens that are compared. */
+export function poolingWeights(
+  mask: ArrayLike<number>,
+  [B, T]: readonly [number, number],
+  { modes, dense, normalize, includePrompt }: SentenceSettings,
+  promptLength = 0,
+): Float32Array[] {
   const isScaledAway = normalize && modes.length === 1 && dense.length === 0;
   const skipped = includePrompt ? 0 : promptLength;
-  const kept = new Uint8Array(B * T);
   const weights = modes.map(() => new Float32Array(B * T));
   for (let b = 0; b < B; b++) {
     const all = Array.from({ length: T }, (_, t) => t).filter((t) => mask[b * T + t] === 1);
     const places = all.slice(skipped);
-    for (const t of places) kept[b * T + t] = 1;
     for (const [k, mode] of modes.entries()) {
       const row = weights[k]!.subarray(b * T, (b + 1) * T);
       const count = Math.max(places.length, 1e-9);
-      if (mode === "cls") row[places[0] ?? 0] = 1;
+      if (mode === "max") for (const t of places) row[t] = 1;
+      else if (mode === "cls") row[places[0] ?? 0] = 1;
       else if (mode === "lasttoken") row[places.at(-1) ?? 0] = places.length > 0 ? 1 : 0;
       else if (mode === "mean") for (const t of places) row[t] = isScaledAway ? 1 : 1 / count;
       else if (mode === "mean_sqrt_len_tokens")
@@ -52,9 +63,15 @@ export function poolTokens(
       }
     }
   }
+  return weights;
+}
+
+/** {@link poolTokens} with weights that are on the device, one [B, T] for each pooling. */
+export function poolWith(hidden: Tensor, weights: readonly Tensor[], { modes, dense }: SentenceSettings): Tensor {
+  const [B, T] = hidden.shape as [number, number];
   const pooled = modes.map((mode, k) => {
-    if (mode !== "max") return reshape(matmul(fromArray(weights[k]!, [B, 1, T]), hidden), [B, -1]);
-    return max(where(fromArray(kept, [B, T, 1], "bool"), hidden, lowest), { dim: 1 }).values;
+    if (mode !== "max") return reshape(matmul(reshape(weights[k]!, [B, 1, T]), hidden), [B, -1]);
+    return max(where(gt(reshape(weights[k]!, [B, T, 1]), 0), hidden, lowest), { dim: 1 }).values;
   });
   let y = pooled.length === 1 ? pooled[0]! : concat(pooled, { dim: 1 });
   for (const { weight, bias, act } of dense) {

@@ -12,7 +12,7 @@ import { check } from "@gpugrad/tensor";
 import { openWeights } from "../weights/open-weights.ts";
 
 /** How one vector is made of those of a text's tokens, and the switch for it in older files. */
-const poolingModes = {
+export const poolingModes = {
   cls: "pooling_mode_cls_token",
   max: "pooling_mode_max_tokens",
   mean: "pooling_mode_mean_tokens",

@@ -1,4 +1,4 @@
-import { AutoConfig, openFolder } from "@gpugrad/bert";
+import { openFolder } from "@gpugrad/bert";
 import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
 import {
@@ -80,11 +80,12 @@ export function evaluate(args: string[]): Promise<number> {
     try {
       const folder = await openFolder(id!);
       const tokenizer = await openTokenizer(folder, options);
-      const kind = kindOfModel(await AutoConfig.fromPretrained(folder));
+      const kind = await kindOfModel(folder);
       const load = { dtype: "f32" as const, allowMissingWeights: options.allowMissingWeights, say };
       const model: TrainableModel = kind
         ? refuseMissing(await kind.Auto.fromPretrained(folder, { dtype: "f32", onReport: say }), load, {
             head: kind.suffix,
+            ...(kind.unused && { unused: kind.unused }),
           })
         : await openClassifier(folder, load);
       const names = Object.values(model.config.id2label);

@@ -2,6 +2,7 @@ import {
   AutoModel,
   poolTokens,
   readSentenceSettings,
+  sentenceTexts,
   sizesOf,
   type BaseModel,
   type SentenceSettings,
@@ -44,10 +45,10 @@ export function sentenceEmbeddings({ isExact = false } = {}): EmbeddingTask {
       settings = await readSentenceSettings(folder, sizesOf(model.config).hidden_size!);
       return { config: model.config, model, settings };
     },
-    texts({ settings: { prompt, lowerCase, maxLength } }, tokenizer) {
-      const tokens = tokenizer.encode(prompt).input_ids;
-      promptLength = prompt === "" ? 0 : tokens.length - (tokens.at(-1) === tokenizer.sepTokenId ? 1 : 0);
-      return { maxLength, prepare: (text) => (lowerCase ? (prompt + text).toLowerCase() : prompt + text) };
+    texts({ settings }, tokenizer) {
+      const texts = sentenceTexts(settings, tokenizer);
+      promptLength = texts.promptLength;
+      return { maxLength: settings.maxLength, prepare: texts.prepare };
     },
     compute({ model, settings }, inputs) {
       const mask = inputs["attention_mask"]?.data ?? inputs.input_ids.data.map(() => 1); // without padding there is none

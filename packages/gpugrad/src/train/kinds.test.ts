@@ -5,7 +5,9 @@ import { BertConfig, BertModel } from "@gpugrad/bert";
 import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { trainWordPiece } from "@gpugrad/train";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { answer } from "../commands/answer.ts";
+import { embed } from "../commands/embed.ts";
 import { evaluate } from "../commands/evaluate.ts";
 import { fillMask } from "../commands/fill-mask.ts";
 import { predict } from "../commands/predict.ts";
@@ -147,3 +149,59 @@ test("hidden words: a text file, line by line; fill-mask guesses them", async ()
   );
   expect(none.code).toBe(1);
 });
+
+/** What embed says of texts: their vectors. */
+async function vectorsOf(folder: string, texts: readonly string[]): Promise<number[][]> {
+  const { out } = await run(() => embed([folder, "--json", ...texts]));
+  return out.trimEnd().split("\n").map((line) => (JSON.parse(line) as { embedding: number[] }).embedding); // prettier-ignore
+}
+const texts = ["ada lovelace lives in oslo .", "where does bob ross", "rome"];
+
+test("embeddings: anchors and positives are known by their columns; embed opens what was saved", async () => {
+  const pairs = people.map((person, i) => ({ anchor: `where does ${person} ?`, positive: `${person} lives in ${places[i % 3]} .` })); // prettier-ignore
+  writeFileSync(at("pairs.jsonl"), often(pairs).map((row) => JSON.stringify(row)).join("\n")); // prettier-ignore
+  const results = await train("pairs.jsonl", "sentence-embeddings", "--num_train_epochs", "6", "--max_length", "24");
+  expect(results).toMatchObject({ "eval_cosine_accuracy@1": 1 });
+  const folder = at("sentence-embeddings");
+  expect(JSON.parse(readFileSync(join(folder, "sentence_bert_config.json"), "utf8"))).toEqual({ max_seq_length: 24, do_lower_case: false }); // prettier-ignore
+  const [a, b, c] = await vectorsOf(folder, ["where does eve curie ?", "eve curie lives in rome .", "bob ross lives in rome ."]); // prettier-ignore
+  const dot = (x: readonly number[], y: readonly number[]): number => x.reduce((sum, v, i) => sum + v * y[i]!, 0);
+  expect([dot(a!, a!), dot(b!, b!)]).toEqual([expect.closeTo(1, 6), expect.closeTo(1, 6)]);
+  expect(dot(a!, b!)).toBeGreaterThan(dot(a!, c!));
+  const judged = await run(() => evaluate([folder, "--dataset", at("pairs.jsonl"), "--json"]));
+  expect(JSON.parse(judged.out)).toMatchObject({ "cosine_accuracy@1": 1, rows: 32 });
+});
+
+test("scored pairs by --task, with the loss that --loss names; another's columns are refused", async () => {
+  const scored = people.flatMap((sentence1, i) => people.map((sentence2, k) => ({ sentence1, sentence2, score: Number(i === k) }))); // prettier-ignore
+  writeFileSync(at("scored.jsonl"), often(scored).map((row) => JSON.stringify(row)).join("\n")); // prettier-ignore
+  const words = ["--model", at("tiny"), "--train_file", at("scored.jsonl"), "--output_dir", at("sts"), "--max_steps", "2", "--task", "sentence-embeddings"]; // prettier-ignore
+  const preset = { name: "train", description: "", defaults: () => ({}) };
+  const wanted = await run(() => trainCommand([...words, "--loss", "cosent"], preset));
+  expect([wanted.code, wanted.err]).toEqual([0, expect.stringContaining("a vector of 32, loss cosent")]);
+  expect(wanted.out).toContain("spearman_cosine");
+  const refused = await run(() =>
+    trainCommand([...words, "--loss", "triplet", "--overwrite_output_dir", "true"], preset),
+  );
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("triplet takes anchors, positives and one column of negatives")]); // prettier-ignore
+});
+
+const python = pythonWith("sentence_transformers");
+test.skipIf(!python)(
+  "Python's SentenceTransformer gives the vectors of embed for a folder that was trained",
+  async () => {
+    const program = `
+import json, sys
+from sentence_transformers import SentenceTransformer
+folder, texts = json.loads(sys.argv[1])
+model = SentenceTransformer(folder, device="cpu")
+print(json.dumps({"length": model.max_seq_length, "vectors": model.encode(texts).tolist()}))`;
+    const theirs = (await python!(program, [at("sentence-embeddings"), texts])) as {
+      length: number;
+      vectors: number[][];
+    };
+    const ours = await vectorsOf(at("sentence-embeddings"), texts);
+    expect(theirs.length).toBe(24);
+    expect(ours).toEqual(theirs.vectors.map((row) => row.map((value) => expect.closeTo(value, 5) as number)));
+  },
+);

@@ -1,8 +1,15 @@
 import {
+  AutoConfig,
+  AutoModel,
   AutoModelForMaskedLM,
   AutoModelForMultipleChoice,
   AutoModelForQuestionAnswering,
   AutoModelForTokenClassification,
+  folderOf,
+  openFolder,
+  readSentenceSettings,
+  readText,
+  sizesOf,
   type Folder,
   type HeadName,
   type PretrainedConfig,
@@ -11,6 +18,7 @@ import {
 import {
   choiceDataset,
   type Dataset,
+  holdsAnchors,
   holdsChoices,
   holdsQuestions,
   holdsTags,
@@ -20,10 +28,14 @@ import {
   questionAnswering,
   questionDataset,
   questionWindows,
+  sentenceColumns,
+  sentenceDataset,
+  sentenceEmbeddings,
   tableDataset,
   taggedDataset,
   tokenClassification,
   type Found,
+  type SentenceLossName,
   type Table,
   type Task,
   type TrainableModel,
@@ -41,6 +53,7 @@ export interface TaskOptions extends DataOptions {
   mlmProbability?: number;
   wholeWordMask?: boolean;
   lineByLine?: boolean;
+  loss?: SentenceLossName;
 }
 
 /** What a run says of its rows. */
@@ -49,6 +62,8 @@ interface Setting {
   seed: number;
   /** Tokens of a row at most. */
   maxLength: number;
+  /** The rows to train on, where there are some. */
+  train?: Dataset;
 }
 
 /** Opens models with one kind of head. */
@@ -60,10 +75,13 @@ interface Opener {
 /** A task beside the classification of texts: what its data looks like, and how its models are opened. */
 export interface TaskKind {
   name: string;
-  head: HeadName;
+  /** Undefined for the model without a head. */
+  head?: HeadName;
   /** The end of its models' names. */
   suffix: string;
   Auto: Opener;
+  /** Weights of its models that may be missing: nothing depends on them. */
+  unused?: RegExp;
   /** What a `.txt` file holds. */
   textFiles: "lines" | "conll";
   /** Whether a table is for it. */
@@ -131,11 +149,28 @@ export const KINDS: readonly TaskKind[] = [
         asTask(maskedLM(tokenizer, { ...(mlmProbability !== undefined && { probability: mlmProbability }), wholeWords: wholeWordMask, seed })), // prettier-ignore
       ),
   },
+  {
+    ...{ name: "sentence-embeddings", suffix: "Model", unused: /^pooler\./ },
+    ...{ Auto: AutoModel, textFiles: "lines", fits: holdsAnchors },
+    read: (table, { labelColumn, onBadRow }) => sentenceDataset(table, { labelColumn, onBadRow }),
+    async task(model, tokenizer, { options: { loss }, maxLength, train }, rows) {
+      const hiddenSize = sizesOf(model.config).hidden_size!;
+      const folder = model.nameOrPath === undefined ? folderOf({}, "no folder") : await openFolder(model.nameOrPath);
+      const own = await readSentenceSettings(folder, hiddenSize);
+      const settings = { ...own, maxLength: Math.min(maxLength, own.maxLength ?? Infinity) };
+      return asTask(
+        sentenceEmbeddings(tokenizer, { columns: await sentenceColumns(train ?? rows), settings, hiddenSize, loss }),
+      );
+    },
+  },
 ];
 
 /** The names of all tasks; those of texts with labels first. */
 export const TASK_NAMES = ["text-classification", "regression", "multi-label", ...KINDS.map(({ name }) => name)];
 
-/** The kind of task that a model's head is for; undefined for one that classifies texts, or has no head. */
-export const kindOfModel = ({ architectures }: Pick<PretrainedConfig, "architectures">): TaskKind | undefined =>
-  KINDS.find(({ suffix }) => architectures?.[0]?.endsWith(suffix));
+/** The kind of task that a model is for: by its head, or the files of sentence embeddings; undefined for one that classifies texts, or says nothing. */
+export async function kindOfModel(folder: Folder): Promise<TaskKind | undefined> {
+  const { architectures } = await AutoConfig.fromPretrained(folder);
+  const kind = KINDS.find(({ suffix }) => architectures?.[0]?.endsWith(suffix));
+  return kind?.head !== undefined || (await readText(folder, "modules.json")) !== undefined ? kind : undefined;
+}

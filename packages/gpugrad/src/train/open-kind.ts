@@ -88,7 +88,7 @@ export async function openKind(
       });
   const length = kind.maxLength !== undefined && askedLength === TRAINING_ARGUMENTS.maxLength.default ? kind.maxLength : askedLength; // prettier-ignore
   const maxLength = Math.min(length, tokenizer.modelMaxLength, model.config.maxLength);
-  const setting = { options, seed, maxLength };
+  const setting = { options, seed, maxLength, train: data.train };
   const prepare = async (rows: Dataset): Promise<Dataset> => kind.prepare?.(rows, tokenizer, setting) ?? rows;
   return {
     ...{ title: `${id} on ${options.dataset ?? options.trainFile}`, model, tokenizer },

@@ -1,3 +1,4 @@
+import { SENTENCE_LOSSES } from "@gpugrad/train";
 import { Option, type Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { wholeNumber } from "../text/texts.ts";
@@ -26,10 +27,15 @@ export function addAnswerOptions(command: Command): Command {
 
 /** Adds the options of tasks beside the classification of texts. */
 export function addTaskOptions(command: Command): Command {
-  command.optionsGroup("Tags, answers and masked words:");
+  command.optionsGroup("Tags, answers, masked words and embeddings:");
   return addAnswerOptions(command)
     .option("--label-all-tokens", "all tokens of a word are to have its tag, not only the first")
     .option("--mlm-probability <p>", "how likely a token is hidden (default: 0.15)", share)
     .option("--whole-word-mask", "hide whole words")
-    .addOption(new Option("--line-by-line", "a row for each text, in place of texts packed into rows of --max_length"));
+    .addOption(new Option("--line-by-line", "a row for each text, in place of texts packed into rows of --max_length"))
+    .addOption(
+      new Option("--loss <name>", "of sentence embeddings (default: what the columns are for)").choices(
+        Object.keys(SENTENCE_LOSSES),
+      ),
+    );
 }

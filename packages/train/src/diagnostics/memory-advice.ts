@@ -8,6 +8,7 @@ import { GradScaler } from "../optim/grad-scaler.ts";
 import { AdamW } from "../optim/adamw.ts";
 import { clipFactor } from "../optim/clip.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import { outputOf } from "../trainer/loss.ts";
 
 /** What decides how much memory an update takes. */
 export interface StepShape {
@@ -27,7 +28,7 @@ export interface StepMemoryOptions extends StepShape {
   /** The model for a configuration (BERT as a sequence classifier). */
   modelFor?: (config: PretrainedConfig) => TrainableModel;
   /** What it learns (what its head is for). */
-  task?: Pick<Task, "collate" | "example">;
+  task?: Pick<Task, "collate" | "example" | "forward">;
   /** The optimizer for a model (AdamW on all parameters); may freeze parameters first. */
   optimizerFor?: (model: TrainableModel) => Pick<Optimizer, "parameters" | "step" | "dispose">;
   /** Bytes there are: without them everything fits that can be bound. */
@@ -79,11 +80,12 @@ function updates(options: Omit<StepMemoryOptions, "available">, measure: () => v
     const optimizer = optimizerFor(model);
     const scaler = new GradScaler({ enabled: fp16 });
     owned.push(optimizer, scaler);
-    const inputs = inputsFor(options.task ?? taskFor(model, undefined), options);
+    const task = options.task ?? taskFor(model, undefined);
+    const inputs = inputsFor(task, options);
     for (let i = 0; i < 2; i++) {
       for (let micro = 0; micro < Math.min(accumulation, 2); micro++) {
         scope(() => {
-          const { loss } = autocast(() => model.forward(inputs), { dtype: fp16 ? "f16" : "f32" });
+          const { loss } = autocast(() => outputOf(task, model, inputs), { dtype: fp16 ? "f16" : "f32" });
           measure();
           scaler.scale(loss!).backward();
           measure();

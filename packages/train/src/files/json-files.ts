@@ -1,5 +1,5 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseJsonObject } from "@gpugrad/bert";
 
 /** Whether there is such a file or folder. */
@@ -9,9 +9,11 @@ export const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Writes a file, with the folders that it is in. */
 export async function writeJson(folder: string, file: string, value: unknown): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, file), `${JSON.stringify(value, null, 2)}\n`);
+  const path = join(folder, file);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** A file's JSON object; undefined if the file isn't there. @throws when it is something else, or nested deeply */

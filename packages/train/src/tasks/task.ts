@@ -14,7 +14,7 @@ export interface ModelOutput {
 
 /** A model that the Trainer can train. */
 export interface TrainableModel extends PreTrainedModel {
-  forward(inputs: Inputs): { readonly loss?: Tensor | undefined };
+  forward(inputs: Inputs): object;
 }
 
 /** How the loss of a batch is made where it isn't the model's own, for one run or one evaluation. */
@@ -92,6 +92,8 @@ export interface Task<F extends Found = Found, P = unknown> {
   readonly readsRows?: boolean;
   /** Looks at what goes to the device unseen by the model. @throws for values that the model would refuse */
   check?(arrays: Arrays, model: TrainableModel): void;
+  /** What the model gives for a batch, with a loss where it can have one. Default: its own forward. It may be recorded. */
+  forward?(model: TrainableModel, inputs: Inputs): ModelOutput;
   /** Default: the model's own loss, a mean over rows. */
   createLoss?(setting: LossSetting): Loss | Promise<Loss>;
   /** What is wrong with the arguments of a run; undefined where all is well. */
@@ -116,6 +118,8 @@ export interface Task<F extends Found = Found, P = unknown> {
   summary?(evaluated: Evaluated<Labelled<F>>, unit: string): string;
   /** What the model gives, in words: `3 labels`. */
   readonly output?: string;
+  /** What is saved beside the model and its tokenizer: JSON by the name of its file. */
+  readonly files?: Readonly<Record<string, unknown>>;
   /** How the model's card presents it. */
   readonly card?: TaskCard;
 }

@@ -38,7 +38,7 @@ export class Evaluations<F extends Found> {
   /** How losses are made, in training too. */
   async lossFunction(): Promise<LossFunction> {
     const { args, task, trainDataset, loss = (await task.createLoss?.({ args, trainDataset })) ?? {} } = this.#parts;
-    return lossFunction(args, loss, task.weightOf?.bind(task));
+    return lossFunction(args, loss, task);
   }
 
   /** Loss and metrics on a dataset (default: `evalDataset`), which the log takes in, too. */

@@ -2,7 +2,7 @@ import { autocast, fromArray, Tensor } from "@gpugrad/tensor";
 import type { HeadOutput } from "@gpugrad/bert";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { Batch, Inputs } from "../data/batch.ts";
-import type { Loss, ModelOutput, TrainableModel } from "../tasks/task.ts";
+import type { Loss, ModelOutput, Task, TrainableModel } from "../tasks/task.ts";
 
 /** A loss of one's own: the mean over the rows of a batch, from what the model gives and the labels on the device. */
 export type ComputeLoss = (output: HeadOutput, labels: Tensor) => Tensor;
@@ -20,25 +20,29 @@ export interface LossFunction {
   dispose(): void;
 }
 
+/** What a model gives for a batch, as its task runs it. */
+export const outputOf = (task: Pick<Task, "forward">, model: TrainableModel, inputs: Inputs): ModelOutput =>
+  task.forward?.(model, inputs) ?? (model.forward(inputs) as ModelOutput);
+
 /** The model's own loss, or the one in its place. */
 export const lossFunction = (
   args: TrainingArguments,
   loss: Loss,
-  shareOf = (batch: Batch): number => loss.weightOf?.(batch) ?? batch.rows.length,
+  task: Pick<Task, "forward" | "weightOf">,
 ): LossFunction => ({
   forward: (model, inputs) =>
     autocast(
       () => {
         const { labels, ...others } = inputs;
-        if (!loss.compute || labels === undefined) return model.forward(inputs) as ModelOutput;
-        const output = model.forward({ ...others, input_ids: inputs.input_ids }) as ModelOutput;
+        if (!loss.compute || labels === undefined) return outputOf(task, model, inputs);
+        const output = outputOf(task, model, { ...others, input_ids: inputs.input_ids });
         const placed = labels instanceof Tensor ? labels : fromArray(labels.data, labels.shape, labels.dtype);
         return { ...output, loss: loss.compute(output, placed) };
       },
       { dtype: args.fp16 ? "f16" : "f32" },
     ),
   weightOf: (batch) => loss.weightOf?.(batch) ?? batch.rows.length,
-  shareOf,
+  shareOf: (batch) => task.weightOf?.(batch) ?? loss.weightOf?.(batch) ?? batch.rows.length,
   dependsOn() {
     const own = loss.dependsOn?.() ?? (loss.compute ? undefined : "");
     return own === undefined ? undefined : `${args.fp16} ${own}`;

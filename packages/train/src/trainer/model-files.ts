@@ -1,7 +1,7 @@
 import { argumentsToJson, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { SaveError } from "../checkpoint/save-error.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
-import type { TrainableModel } from "../tasks/task.ts";
+import type { Task, TrainableModel } from "../tasks/task.ts";
 import { writeJson } from "#files";
 import type { TrainerServices } from "./services.ts";
 
@@ -10,12 +10,14 @@ export interface ModelParts {
   model: TrainableModel;
   tokenizer: BatchTokenizer;
   args: TrainingArguments;
+  task: Pick<Task, "files">;
 }
 
-/** Writes model, tokenizer and arguments into a folder. */
-export async function saveModelFiles(folder: string, { model, tokenizer, args }: ModelParts): Promise<void> {
+/** Writes model, tokenizer, arguments and what the task has beside them into a folder. */
+export async function saveModelFiles(folder: string, { model, tokenizer, args, task }: ModelParts): Promise<void> {
   await model.savePretrained(folder);
   await tokenizer.savePretrained?.(folder);
+  for (const [file, value] of Object.entries(task.files ?? {})) await writeJson(folder, file, value);
   await writeJson(folder, "training_args.json", argumentsToJson(args));
 }
 

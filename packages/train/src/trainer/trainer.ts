@@ -89,7 +89,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     const use = (this.#use = ModelUse.of(model));
     const datasets = { ...(trainDataset && { trainDataset }), ...(evalDataset && { evalDataset }) };
     const events = (this.#events = new Events(args, { model, tokenizer, task, ...datasets }));
-    this.#files = { model, tokenizer, args };
+    this.#files = { model, tokenizer, args, task };
     const loaders = (this.#loaders = new Loaders({
       ...this.#files,
       task,
