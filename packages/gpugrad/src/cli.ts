@@ -45,6 +45,9 @@ command("serve", "answer over HTTP, many requests at a time", async () => {
 command("embed", "sentence embeddings of texts", async () => {
   return (await import("./commands/embed.ts")).embed;
 });
+command("search", "the texts of a file that are closest to a query", async () => {
+  return (await import("./commands/search.ts")).search;
+});
 command("tokenize", "tokens of texts: ids, types, mask and offsets", async () => {
   return (await import("./commands/tokenize.ts")).tokenize;
 });

@@ -10,6 +10,7 @@ import { embed } from "./commands/embed.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { predict } from "./commands/predict.ts";
 import { profile } from "./commands/profile.ts";
+import { search } from "./commands/search.ts";
 import { serve } from "./commands/serve.ts";
 import { tokenize } from "./commands/tokenize.ts";
 import { train } from "./commands/train.ts";
@@ -302,7 +303,7 @@ it("gpugrad train passes all training arguments on", () => {
 
 it("messages name options that there are", async () => {
   const known = new Set(["--help", "--fix"]);
-  for (const command of [predict, embed, tokenize, profile, evaluate, serve, train])
+  for (const command of [predict, embed, search, tokenize, profile, evaluate, serve, train])
     for (const name of await optionsOf(command)) known.add(name);
   for (const folder of ["packages/gpugrad/src", "packages/train/src", "packages/bert/src"]) {
     for (const file of await readdir(join(root, folder), { recursive: true })) {
