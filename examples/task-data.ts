@@ -3,7 +3,7 @@
  *
  *   node scripts/run.mjs examples/task-data.ts FOLDER
  *
- * Writes people.conll (names of people and places), people.json (SQuAD), people.txt (a sentence per line), choices.jsonl, and tiny-bert/.
+ * Writes people.conll (names of people and places), people.json (SQuAD), people.txt (a sentence per line), choices.jsonl, pairs.jsonl (questions and their answers), and tiny-bert/.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,12 +44,14 @@ const choices = stories.map(({ person, place }, i) => {
   const first = i % 3;
   return { prompt: `Where does ${person} live ?`, choices: [0, 1, 2].map((k) => endings[(k + first) % 3]!), label: (4 - first) % 3 }; // prettier-ignore
 });
+const pairs = people.map((person, i) => ({ anchor: `Where does ${person} live ?`, positive: `${person} lives in ${places[i % places.length]} .` })); // prettier-ignore
 
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
 write("people.conll", `${conll.join("\n\n")}\n`);
 write("people.txt", `${lines.join("\n")}\n`);
 write("people.json", JSON.stringify({ version: "1.1", data: [{ title: "people", paragraphs }] }));
 write("choices.jsonl", `${choices.map((row) => JSON.stringify(row)).join("\n")}\n`);
+write("pairs.jsonl", `${stories.map((_, i) => JSON.stringify(pairs[i % pairs.length])).join("\n")}\n`);
 
 await init();
 manualSeed(0);
@@ -59,4 +61,4 @@ const config = new BertConfig({ ...sizes, vocab_size: tokenizer.vocabSize, max_p
 await BertModel.fromConfig(config).savePretrained(join(folder, "tiny-bert"));
 await tokenizer.savePretrained(join(folder, "tiny-bert"));
 await destroy();
-console.log(`wrote people.conll, people.json, people.txt, choices.jsonl and tiny-bert into ${folder}`);
+console.log(`wrote people.conll, people.json, people.txt, choices.jsonl, pairs.jsonl and tiny-bert into ${folder}`);

@@ -180,6 +180,7 @@ test("scored pairs by --task, with the loss that --loss names; another's columns
   const wanted = await run(() => trainCommand([...words, "--loss", "cosent"], preset));
   expect([wanted.code, wanted.err]).toEqual([0, expect.stringContaining("a vector of 32, loss cosent")]);
   expect(wanted.out).toContain("spearman_cosine");
+  expect(wanted.err).toContain(`embed ${at("sts")} "A text."`);
   const refused = await run(() =>
     trainCommand([...words, "--loss", "triplet", "--overwrite_output_dir", "true"], preset),
   );

@@ -321,6 +321,7 @@ function summary({ trainer, args, options }: Run): string {
   const isPair = options.textPairColumn !== undefined;
   const isFor = (...names: string[]): boolean => names.includes(trainer.task.name);
   if (isFor("masked-lm")) rows.push(["fill-mask", `${command} fill-mask ${folder} "A [MASK] text."`]);
+  else if (isFor("sentence-embeddings")) rows.push(["embed", `${command} embed ${folder} "A text."`]);
   else if (!isPair && !isFor("question-answering", "multiple-choice")) rows.push(["predict", `${command} predict ${folder} "${trainer.task.name === "regression" ? "A text." : "A text to label."}"`]); // prettier-ignore
   if (options.dataset !== undefined) rows.push(["evaluate", `${command} evaluate ${folder} --dataset ${options.dataset}`]); // prettier-ignore
   return formatTable(rows, { align: "left" });
