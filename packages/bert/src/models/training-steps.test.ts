@@ -15,6 +15,10 @@ const relative = { relative_attention: true, position_biased_input: false, pos_a
 const cases: [architecture: string, config: object][] = [
   ["MPNetForSequenceClassification", sizes],
   [
+    "DistilBertForSequenceClassification",
+    { ...{ vocab_size: V, dim: 16, n_layers: 2, n_heads: 2, hidden_dim: 20 }, max_position_embeddings: 16 },
+  ],
+  [
     "ModernBertForSequenceClassification",
     { ...sizes, local_attention: 4, pad_token_id: 0, attention_dropout: 0.1, mlp_dropout: 0.1, embedding_dropout: 0.1 },
   ],

@@ -1,8 +1,9 @@
 import { areOwn, Dropout, Embedding, LayerNorm, Linear, Module } from "@gpugrad/nn";
-import { add, arange, bertEmbeddingsNorm, select, tanh, type Tensor } from "@gpugrad/tensor";
+import { add, bertEmbeddingsNorm, select, tanh, type Tensor } from "@gpugrad/tensor";
 import type { EncoderConfig } from "../encoder-config.ts";
 import { prepareInputs, type ModelInputs } from "../inputs.ts";
 import type { BaseModelOutput, OutputOptions } from "../outputs.ts";
+import { firstPositions } from "../positions.ts";
 import { PreTrainedModel } from "../pretrained.ts";
 import { runEncoder } from "../run-encoder.ts";
 import { BertConfig } from "./bert-config.ts";
@@ -43,7 +44,7 @@ export class BertEmbeddings extends Module {
     const { weight, bias, eps } = this.LayerNorm;
     const own = areOwn(...tables, [this.LayerNorm, LayerNorm], [this.dropout, Dropout]);
     if (positions || !own || !weight || !bias) {
-      const numbers = positions ?? arange(0, ids.shape[1], 1, { dtype: "i32" });
+      const numbers = positions ?? firstPositions(ids.shape[1]!);
       const sum = add(add(words.forward(ids), kinds.forward(types)), places.forward(numbers));
       return this.dropout.forward(this.LayerNorm.forward(sum));
     }

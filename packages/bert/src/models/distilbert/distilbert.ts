@@ -11,10 +11,11 @@ import {
   setValue,
   type AttendOptions,
 } from "@gpugrad/nn";
-import { add, arange, fromArray, type Tensor } from "@gpugrad/tensor";
+import { add, fromArray, type Tensor } from "@gpugrad/tensor";
 import { prepareInputs, type ModelInputs } from "../inputs.ts";
 import { LayerStack, type StackedLayer } from "../layer-stack.ts";
 import type { BaseModelOutput, OutputOptions } from "../outputs.ts";
+import { firstPositions } from "../positions.ts";
 import { PreTrainedModel } from "../pretrained.ts";
 import { runEncoder } from "../run-encoder.ts";
 import { DistilBertConfig } from "./distilbert-config.ts";
@@ -53,7 +54,7 @@ class Embeddings extends Module {
 
   /** @param ids [B, T] @returns [B, T, C] */
   forward(ids: Tensor): Tensor {
-    const positions = this.position_embeddings.forward(arange(0, ids.shape[1], 1, { dtype: "i32" }));
+    const positions = this.position_embeddings.forward(firstPositions(ids.shape[1]!));
     return this.dropout.forward(this.LayerNorm.forward(add(this.word_embeddings.forward(ids), positions)));
   }
 }
