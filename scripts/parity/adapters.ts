@@ -20,9 +20,11 @@ interface Combination {
   combination_type: "linear" | "cat";
 }
 
-const PREFIX = "base_model.model.";
+/** The key that a parameter has in an adapter's file. */
+export const keyInFile = (key: string): string =>
+  `base_model.model.${key.replace(/(\.lora_\w+)\.[\w-]+(?=\.|$)/, "$1")}`;
 
-async function openBase(folder: string): Promise<Model> {
+export async function openBase(folder: string): Promise<Model> {
   const { architectures } = readJson<{ architectures: string[] }>(join(folder, "config.json"));
   const options: FromPretrainedOptions = { dtype: "f32", onReport: () => undefined };
   return (await classOf(architectures[0]!)!.fromPretrained(folder, options)) as Model;
@@ -47,8 +49,7 @@ export async function adapters(dir: string, name: string): Promise<Check[]> {
       for (const key of ["logits", "loss"] as const) got.set(`${before}${key}`, await valuesOf(out[key]!));
     });
     for (const [key, { grad }] of model.namedParameters())
-      if (grad)
-        got.set(`${before}grad.${PREFIX}${key.replace(/(\.lora_\w+)\.[\w-]+(?=\.|$)/, "$1")}`, await valuesOf(grad));
+      if (grad) got.set(`${before}grad.${keyInFile(key)}`, await valuesOf(grad));
   };
   const logits = async (before: string): Promise<void> =>
     scope(async () => void got.set(`${before}logits`, await valuesOf(noGrad(() => model.forward(inputs)).logits!)));

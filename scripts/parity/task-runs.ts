@@ -1,6 +1,6 @@
 import "@gpugrad/autograd";
 import type { Tensor } from "@gpugrad/tensor";
-import { architectures, PreTrainedModel, sizesOf } from "@gpugrad/bert";
+import { PeftModel, sizesOf } from "@gpugrad/bert";
 import {
   Dataset,
   meanSquaredError,
@@ -13,6 +13,7 @@ import {
   type Task,
   type TrainableModel,
 } from "@gpugrad/train";
+import { keyInFile, openBase as openModel } from "./adapters.ts";
 import { exists, join, list, readJson, withTensors } from "./files.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, same, type Check, type Values } from "./tolerance.ts";
@@ -34,8 +35,8 @@ export async function* taskRuns(dir: string, wanted: (id: string) => boolean): A
   for (const file of list(dir, "folders").filter((name) => wanted(`task-runs/${name}`))) {
     const told = { group: "task-runs", file, name: "" };
     const path = join(dir, file);
-    if (exists(join(path, "config.json"))) yield { ...told, checks: await attempt(() => follow(path)) };
-    else yield { ...told, checks: [], notCovered: "runs with an adapter or a teacher" };
+    if (!exists(join(path, "teacher"))) yield { ...told, checks: await attempt(() => follow(path)) };
+    else yield { ...told, checks: [], notCovered: "a run with a teacher" };
   }
 }
 
@@ -95,6 +96,8 @@ function metricsOf(names: readonly string[], truth: readonly number[][], rows: n
   return (read) => Object.fromEntries(names.map((name) => [name, known[name]!(read)]));
 }
 
+const withoutFlos = ({ total_flos: _, ...entry }: Record<string, number>): Record<string, number> => entry;
+
 /** Values less the mean of their row: what a softmax over the row sees of them. */
 function centered({ data, shape }: Values): Values {
   const T = shape.at(-1)!;
@@ -105,10 +108,12 @@ function centered({ data, shape }: Values): Values {
 async function follow(path: string): Promise<Check[]> {
   const run = readJson<TaskRun>(join(path, "run.json"));
   const { float64: want } = run;
-  const { architectures: [architecture] } = readJson<{ architectures: [string] }>(join(path, "config.json")); // prettier-ignore
+  const isAdapted = exists(join(path, "adapter"));
+  const start = isAdapted ? join(path, "base") : path;
+  const { architectures: [architecture] } = readJson<{ architectures: [string] }>(join(start, "config.json")); // prettier-ignore
   const data = readJson<Record<"train" | "eval", GoldenRow[]>>(join(path, "data.json"));
-  const opened = await PreTrainedModel.fromPretrained.call(architectures[architecture]!, path, { dtype: "f32" });
-  const model = opened as TrainableModel;
+  const model = (await openModel(start)) as TrainableModel;
+  if (isAdapted) await PeftModel.fromPretrained(model, join(path, "adapter"), { isTrainable: true });
   const datasetOf = (name: "train" | "eval"): Dataset =>
     Dataset.fromRows(
       data[name].map((golden): Row => ({ text: "", golden })),
@@ -116,7 +121,7 @@ async function follow(path: string): Promise<Check[]> {
     );
   const isFraction = (name: string): boolean =>
     data.train.some((row) => [row[name]!].flat().some((value) => !Number.isInteger(value)));
-  const isTarget = architecture.endsWith("ForSequenceClassification"); // labels there are of floats: several, or a number
+  const isTarget = run.problem_type_after_training !== null && !run.problem_type_after_training.startsWith("single"); // floats: several labels, or a number
   const labels = Object.fromEntries(run.resolved.label_names.map((name) => [name, isTarget || isFraction(name) ? ("f32" as const) : ("i32" as const)])); // prettier-ignore
   return withTensors(join(path, "predictions.safetensors"), async (golden) => {
     const isSpan = architecture.endsWith("ForQuestionAnswering");
@@ -149,11 +154,14 @@ async function follow(path: string): Promise<Check[]> {
     const checks = [
       ...resolvedChecks(trainer, run.resolved),
       ...stepChecks(steps, want.steps),
-      ...logChecks(trainer.state.logHistory, want.log_history),
+      // PEFT keeps the head as it was beside the one that is trained, and Transformers counts its parameters as well.
+      ...(isAdapted
+        ? logChecks(trainer.state.logHistory.map(withoutFlos), want.log_history.map(withoutFlos))
+        : logChecks(trainer.state.logHistory, want.log_history)),
       same("global_step", result.globalStep, want.output.global_step),
       ...compareEntries("output", { training_loss: result.trainingLoss }, { training_loss: want.output.training_loss }),
       same("problem_type", model.config.problem_type, run.problem_type_after_training),
-      ...(await weightChecks(model, join(path, "final.safetensors"), unseen)),
+      ...(await weightChecks(model, join(path, "final.safetensors"), unseen, isAdapted ? keyInFile : undefined)),
       ...predictions,
     ];
     model.dispose();

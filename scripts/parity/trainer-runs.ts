@@ -244,10 +244,15 @@ function sorted(value: unknown): unknown {
   );
 }
 
-export async function weightChecks(model: PreTrainedModel, file: string, excused = WALKS_ON_NOISE): Promise<Check[]> {
+export async function weightChecks(
+  model: PreTrainedModel,
+  file: string,
+  excused = WALKS_ON_NOISE,
+  keyInFile = (key: string) => key,
+): Promise<Check[]> {
   const checks: Check[] = [];
   await withTensors(file, async (golden, keys) => {
-    const got = new Map(model.namedTensors());
+    const got = new Map(Array.from(model.namedTensors(), ([key, parameter]) => [keyInFile(key), parameter]));
     for (const key of keys.filter((k) => !excused.test(k))) {
       const parameter = got.get(key);
       checks.push(compare(key, parameter && (await valuesOf(parameter)), (await golden(key))!, WEIGHTS));
