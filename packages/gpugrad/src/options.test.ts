@@ -57,6 +57,7 @@ beforeAll(async () => {
   await writeFile(join(dir, "lines.txt"), `${'{"text": "t5"}\n'.repeat(70)}`);
   const rows = ["t5 t6,t7,0,<i>t8</i>", "t9 t10,t11,1,t9", "t12 t13,t14,1,t5", "t5,t6,0,t7"];
   await writeFile(join(dir, "rows.csv"), `a,b,label,c\n${rows.join("\n")}\n`);
+  await writeFile(join(dir, "long.csv"), "text,label\nt5 t6 t7 t8 t9,0\nt10 t11 t12 t13 t14,1\nt9 t8 t5 t14 t7,1\n");
   await writeFile(join(dir, "rows.csv.gz"), gzipSync(await readFile(join(dir, "rows.csv"))));
   await writeFile(
     join(dir, "bad.csv"),
@@ -109,6 +110,7 @@ const texts: Table = {
   ],
   "--batch-size": [() => [dir, "--file", join(dir, "lines.txt")], () => ["--batch_size", "1"]],
   "--max-length": [() => [dir, "t5 t6 t7"], () => ["--max_length", "3"]],
+  "--truncation": [() => [dir, "--max-length", "4", "t5 t6 t7 t8"], () => ["--truncation", "left"]],
   "--json": [() => [dir, "t5"], () => ["--json"]],
 };
 
@@ -119,6 +121,11 @@ const tables: Record<string, [Command, Table]> = {
       ...texts,
       "--top-k": [() => [dir, "t5"], () => ["--top_k", "2"]],
       "--function-to-apply": [() => [dir, "t5"], () => ["--function_to_apply", "none"]],
+      "--stride": [() => [dir, "--max-length", "4", "t5 t6 t7 t8"], () => ["--stride", "1"]],
+      "--window-pooling": [
+        () => [dir, "--max-length", "4", "--stride", "1", "t5 t6 t7 t8"],
+        () => ["--window_pooling", "max"],
+      ],
       "--csv": [() => [dir, "t5"], () => ["--csv"]],
       "--aggregation-strategy": [() => [tags, "--json", "t5 t6"], () => ["--aggregation_strategy", "none"]],
       "--allow-missing-weights": [() => [base, "t5"], () => ["--allow_missing_weights"]],
@@ -225,6 +232,18 @@ const tables: Record<string, [Command, Table]> = {
         () => [dir, "--json", "--dataset", join(dir, "rows.csv"), "--text-column", "a"],
         () => ["--max_length", "3"],
       ],
+      "--truncation": [
+        () => [dir, "--json", "--dataset", join(dir, "long.csv"), "--max_length", "4"],
+        () => ["--truncation", "left"],
+      ],
+      "--stride": [
+        () => [dir, "--json", "--dataset", join(dir, "long.csv"), "--max_length", "4"],
+        () => ["--stride", "1"],
+      ],
+      "--window-pooling": [
+        () => [dir, "--json", "--dataset", join(dir, "long.csv"), "--max_length", "4", "--stride", "1"],
+        () => ["--window_pooling", "max"],
+      ],
       "--allow-missing-weights": [
         () => [base, "--json", "--dataset", join(dir, "rows.csv"), "--text-column", "a"],
         () => ["--allow_missing_weights"],
@@ -261,11 +280,14 @@ it("gpugrad serve passes all of its options on", async () => {
   const values = {
     ...{ host: "::1", port: 81, maxBatchSize: 3, maxWait: 6, maxQueueSize: 7, maxClientBatchSize: 5, maxBodySize: 99 },
     ...{ maxLength: 4, allowedHosts: ["a", "b"], corsOrigin: ["http://c"], allowMissingWeights: true },
+    ...{ task: "text-classification", truncation: "left", stride: 1, windowPooling: "max" },
   };
   const words = Object.entries(values).flatMap(([name, value]) => [`--${snakeCase(name)}`, ...(value === true ? [] : [String(value)])]); // prettier-ignore
-  expect(await seen(serve, [base])).toMatchObject({ code: expect.stringMatching(/another task/) as string });
+  expect(await seen(serve, [base])).toMatchObject({
+    code: expect.stringMatching(/BertForNextSentencePrediction, which is not served/) as string,
+  });
   expect(await seen(serve, [base, ...words])).toMatchObject({ code: 0 });
-  expect(served).toEqual({ options: values, maxLength: 4, at: { host: "::1", port: 81 } });
+  expect(served).toEqual({ options: { ...values, modelId: "base" }, maxLength: 4, at: { host: "::1", port: 81 } });
   const names = Object.keys(values).map((name) => `--${snakeCase(name).replaceAll("_", "-")}`);
   expect((await optionsOf(serve)).sort()).toEqual(names.sort());
 });
