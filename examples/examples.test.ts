@@ -129,7 +129,7 @@ test("train:imdb --sample keeps its contract, and what it saves predicts", () =>
   // What is wrong is reported before training starts.
   const late = fineTune("--train_indices", indices, "--eval_indices", indices, "--json", "--overwrite_output_dir");
   expect(late).toMatchObject({ code: 1, stdout: "" });
-  expect(late.stderr).toMatch(/--eval_indices: no row 20: there are 20 rows/);
+  expect(late.stderr).toMatch(/--eval_indices: no row 20: the rows to evaluate on are 0 to 19/);
 });
 
 test("wrong usage ends with 2 and says what is wrong", () => {

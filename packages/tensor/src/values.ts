@@ -1,5 +1,5 @@
 /** What tells a tensor from other objects, for files that come before `tensor.ts`. */
-interface TensorLike {
+export interface TensorLike {
   readonly dtype: unknown;
   readonly gradNode: unknown;
   toString(): string;

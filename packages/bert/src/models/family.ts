@@ -14,7 +14,7 @@ export interface AnswerPositions {
 }
 
 /** A model that takes these labels and gives this output. */
-interface Forward<Labels, Output> extends PreTrainedModel {
+export interface Forward<Labels, Output> extends PreTrainedModel {
   forward(inputs: ModelInputs & Labels, options?: OutputOptions): Output;
 }
 
