@@ -11,7 +11,6 @@ import {
   type NamedArray,
   type Row,
   type Task,
-  type TrainableModel,
 } from "@gpugrad/train";
 import { keyInFile, openBase as openModel } from "./adapters.ts";
 import { exists, join, list, readJson, withTensors } from "./files.ts";
@@ -112,7 +111,7 @@ async function follow(path: string): Promise<Check[]> {
   const start = isAdapted ? join(path, "base") : path;
   const { architectures: [architecture] } = readJson<{ architectures: [string] }>(join(start, "config.json")); // prettier-ignore
   const data = readJson<Record<"train" | "eval", GoldenRow[]>>(join(path, "data.json"));
-  const model = (await openModel(start)) as TrainableModel;
+  const model = await openModel(start);
   if (isAdapted) await PeftModel.fromPretrained(model, join(path, "adapter"), { isTrainable: true });
   const datasetOf = (name: "train" | "eval"): Dataset =>
     Dataset.fromRows(
