@@ -167,4 +167,5 @@ opener.open = openFolder;
 
 export { LoraConfig, type LoraBias, type LoraOptions, type PeftTaskType } from "./adapters/lora-config.ts";
 export { LoraLinear } from "./adapters/lora.ts";
-export { getPeftModel, PeftModel, type CombinationType } from "./adapters/peft-model.ts";
+export type { CombinationType } from "./adapters/combine.ts";
+export { getPeftModel, PeftModel } from "./adapters/peft-model.ts";

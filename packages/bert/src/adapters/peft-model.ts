@@ -1,31 +1,16 @@
-import {
-  Linear,
-  SafetensorsFile,
-  setValue,
-  writeFileAside,
-  writeParameter,
-  writeSafetensors,
-  type Folder,
-  type Module,
-  type SafetensorsDtype,
-  type TensorToWrite,
-} from "@gpugrad/nn";
-import { add, check, concat, keep, mul, scope, type DType, type Tensor } from "@gpugrad/tensor";
+import { setValue, type Folder, type Linear } from "@gpugrad/nn";
+import { check, keep, scope, type Tensor } from "@gpugrad/tensor";
 import { noGrad } from "@gpugrad/autograd";
 import { openByName, type HubOptions } from "../opener.ts";
-import { sizesOf } from "../models/pretrained-config.ts";
 import type { PreTrainedModel } from "../models/pretrained.ts";
+import { concatenated, mixed, type CombinationType } from "./combine.ts";
 import { LoraConfig, type LoraOptions } from "./lora-config.ts";
+import { readAdapter, writeAdapter } from "./lora-files.ts";
+import { isSpared, linearLayers } from "./lora-targets.ts";
 import { LoraLinear } from "./lora.ts";
-
-const fileDtypes: Partial<Record<DType, SafetensorsDtype>> = { f32: "F32", f16: "F16", bf16: "BF16" };
 
 /** Under which PEFT keeps the model: what all keys of its files begin with. */
 const PREFIX = "base_model.model.";
-const FILE = "adapter_model.safetensors";
-
-/** How adapters are combined: `linear` mixes their A and B, `cat` adds their updates exactly. */
-export type CombinationType = "linear" | "cat";
 
 export interface LoadAdapterOptions extends HubOptions {
   /** Whether it is to be trained on. Default: false. */
@@ -98,7 +83,7 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     check(!this.#adapters.has(name), () => `addAdapter: there is an adapter "${name}" already.`);
     this.unmergeAdapter();
     const targets = this.#linears().filter(
-      ([path, layer]) => config.isTarget(path) && !this.#isOutput(path, layer, config),
+      ([path, layer]) => config.isTarget(path) && !isSpared(this.model, path, layer, config),
     );
     check(
       targets.length > 0,
@@ -118,22 +103,8 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
       if (!this.#base.has(key)) this.#base.set(key, copyOf(parameter));
   }
 
-  /** Linear layers by their names in the model without adapters. */
   #linears(): [path: string, layer: Linear<boolean> | LoraLinear][] {
-    const found: [string, Linear<boolean> | LoraLinear][] = [];
-    const visit = (module: Module, path: string): void => {
-      if (module instanceof Linear || module instanceof LoraLinear) found.push([path, module as never]);
-      else for (const [name, child] of module.children()) visit(child, path ? `${path}.${name}` : name);
-    };
-    visit(this.model, "");
-    return found;
-  }
-
-  /** Whether `all-linear` spares this layer: the one that gives words or classes. */
-  #isOutput(path: string, layer: Linear<boolean> | LoraLinear, { values }: LoraConfig): boolean {
-    if (values.target_modules !== "all-linear") return false;
-    const { weight } = layer instanceof LoraLinear ? layer.base_layer : layer;
-    return weight.shape[0] === sizesOf(this.model.config).vocab_size || /^(classifier|score)$/.test(path);
+    return linearLayers(this.model);
   }
 
   /** Parameters of the parts that an adapter trains whole, and of the biases that it trains, by key. */
@@ -207,34 +178,15 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     const folder = await openByName(idOrFolder, hub);
     const config = await LoraConfig.fromPretrained(folder);
     const before = this.#active;
-    const source = await folder.open(FILE);
-    check(source, () => `${folder.name}: no ${FILE}. PEFT writes it with save_pretrained (safe_serialization=True).`);
-    const file = await SafetensorsFile.open(source);
     try {
       this.addAdapter(name, config);
       this.setAdapter(name);
-      const places = new Map(this.#fileKeys(name));
-      const missing = [...places.keys()].filter((key) => !file.has(key));
-      const unexpected = file.keys().filter((key) => !places.has(key));
-      check(
-        missing.length + unexpected.length === 0,
-        () => `${file.name}: keys do not fit this model: missing ${shown(missing)}; unexpected ${shown(unexpected)}.`,
-      );
-      for (const [key, parameter] of places) {
-        const { shape } = file.info(key);
-        check(
-          shape.join() === parameter.shape.join(),
-          () => `${file.name}: ${key} is [${shape.join()}], this model's is [${parameter.shape.join()}].`,
-        );
-        writeParameter(parameter, await file.read(key));
-      }
+      await readAdapter(folder, new Map(this.#fileKeys(name)));
       this.setAdapter(before);
       if (!isTrainable) for (const parameter of this.model.parameters()) parameter.requiresGrad = false;
     } catch (error) {
       if (this.#adapters.has(name)) this.deleteAdapter(name);
       throw error;
-    } finally {
-      await file.close();
     }
   }
 
@@ -352,14 +304,7 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
       () => `savePretrained: "${name}" is not the active adapter. Call setAdapter("${name}").`,
     );
     config.values.base_model_name_or_path ??= this.model.nameOrPath ?? null;
-    const tensors: TensorToWrite[] = this.#fileKeys(name).map(([key, parameter]) => ({
-      name: key,
-      dtype: fileDtypes[parameter.dtype]!,
-      shape: parameter.shape,
-      bytes: () => parameter.bytes(),
-    }));
-    await writeSafetensors(`${folder}/${FILE}`, tensors, { format: "pt" });
-    await writeFileAside(`${folder}/adapter_config.json`, config.toString());
+    await writeAdapter(folder, config, this.#fileKeys(name));
   }
 
   /** Gives the memory of model and adapters back. */
@@ -382,27 +327,6 @@ export function getPeftModel<M extends PreTrainedModel>(
   return peft;
 }
 
-interface Part {
-  A: Tensor;
-  B: Tensor;
-  factor: number;
-}
-
-const concatenated = (parts: readonly Part[]): { A: Tensor; B: Tensor } => ({
-  A: concat(parts.map(({ A, factor }) => mul(A, factor)), { dim: 0 }), // prettier-ignore
-  B: concat(parts.map(({ B }) => B), { dim: 1 }), // prettier-ignore
-});
-
-function mixed(path: string, parts: readonly Part[]): { A: Tensor; B: Tensor } {
-  const ranks = new Set(parts.map(({ A }) => A.shape[0]));
-  check(ranks.size === 1, () => `addWeightedAdapter: ${path}: ranks ${[...ranks].join(", ")} differ. "cat" takes any.`);
-  const total = (tensors: Tensor[]): Tensor => tensors.reduce((a, b) => add(a, b));
-  return {
-    A: total(parts.map(({ A, factor }) => mul(A, Math.sign(factor) * Math.sqrt(Math.abs(factor))))),
-    B: total(parts.map(({ B, factor }) => mul(B, Math.sqrt(Math.abs(factor))))),
-  };
-}
-
 /** A copy that lives until it is disposed. */
 const copyOf = (x: Tensor): Tensor =>
   keep(
@@ -410,5 +334,3 @@ const copyOf = (x: Tensor): Tensor =>
     "adapters",
   );
 const escaped = (name: string): string => name.replaceAll(".", "\\.");
-const shown = (keys: readonly string[]): string =>
-  keys.length === 0 ? "none" : `${keys.slice(0, 4).join(", ")}${keys.length > 4 ? ", …" : ""}`;

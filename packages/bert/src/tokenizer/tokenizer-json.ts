@@ -166,3 +166,25 @@ function readToken(entry: unknown, where: string, special = false): Omit<AddedTo
     special: isSpecial,
   };
 }
+
+/** Transformers writes 10³⁰ where a tokenizer has no limit. */
+const noLimit = 1e18;
+
+/** `model_max_length` of tokenizer_config.json, which was once called `max_len`. */
+export function limitOf(config: Json): number {
+  const limit = config["model_max_length"] ?? config["max_len"] ?? noLimit;
+  check(
+    typeof limit === "number" && limit >= 1 && Number.isInteger(limit),
+    () => `tokenizer_config.json: model_max_length: ${JSON.stringify(limit)} is not a positive integer.`,
+  );
+  return limit < noLimit ? limit : Infinity;
+}
+
+export function sideOf(config: Json, key: "padding_side" | "truncation_side"): "left" | "right" {
+  const side = config[key] ?? "right";
+  check(
+    side === "left" || side === "right",
+    () => `tokenizer_config.json: ${key}: ${JSON.stringify(side)} is neither "left" nor "right".`,
+  );
+  return side;
+}

@@ -2,22 +2,28 @@ import { writeFileAside, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
 import { closeGaps, tokensToString } from "./decoders.ts";
 import {
-  Encoding,
+  type Encoding,
   fullEncodeOptions,
   type EncodeBatchOptions,
   type EncodeOptions,
-  type EncodingColumns,
   type FullEncodeOptions,
 } from "./encoding.ts";
-import { paddedLength, requirePadTokenId } from "./padding.ts";
+import { paddedLength } from "./padding.ts";
 import { modelType } from "./models/index.ts";
-import { tokenizerPipeline, type Pieces, type Tokenize, type TokenizerInput } from "./pipeline.ts";
-import { marginsOf, postProcessorOf, trimOffsets, type PostProcessor, type Slot } from "./post-processor.ts";
-import { bertTokens, completeTokenizer, contentOf, specialTokens, type SpecialToken } from "./tokenizer-json.ts";
+import { tokenizerPipeline, type Tokenize, type TokenizerInput } from "./pipeline.ts";
+import { marginsOf, postProcessorOf, type PostProcessor } from "./post-processor.ts";
+import { encodingOf, rowOf, templateOf, type Row, type Template } from "./rows.ts";
+import {
+  bertTokens,
+  completeTokenizer,
+  contentOf,
+  limitOf,
+  sideOf,
+  specialTokens,
+  type SpecialToken,
+} from "./tokenizer-json.ts";
 import { checkTruncationSide, truncatedPieces, type TruncationSide } from "./truncation.ts";
 
-/** Transformers writes 10³⁰ where a tokenizer has no limit. */
-const noLimit = 1e18;
 /** How long {@link Tokenizer.encodeBatchAsync} works at a time. */
 const sliceMilliseconds = 8;
 
@@ -220,7 +226,9 @@ export class Tokenizer {
     const length = options.padding ? paddedLength(lengths, { ...options, padding: options.padding }) : 0;
     const encodings = [];
     for (const row of rows) {
-      encodings.push(this.#fill(row, Math.max(row.length, length), options.paddingSide));
+      encodings.push(
+        encodingOf(row, Math.max(row.length, length), options.paddingSide, this, this.#postProcessor.trim),
+      );
       yield;
     }
     return encodings;
@@ -325,90 +333,6 @@ export class Tokenizer {
     const token = this.#special[name];
     return token === undefined ? undefined : this.tokenToId(token);
   }
-
-  #fill({ parts, length: used, sample }: Row, length: number, paddingSide: "left" | "right"): Encoding {
-    const columns: EncodingColumns = {
-      input_ids: [],
-      token_type_ids: [],
-      attention_mask: [],
-      special_tokens_mask: [],
-      places: new Int32Array(4 * length),
-    };
-    const { trim } = this.#postProcessor;
-    if (paddingSide === "left") this.#pad(columns, length - used);
-    for (const { text, ids, type, offsets = none, words = none, margins = none } of parts) {
-      const trimmed = trim ? trimOffsets(offsets, margins, trim) : offsets;
-      const sequence = text === undefined ? -1 : text === "A" ? 0 : 1;
-      for (let i = 0; i < ids.length; i++) {
-        push(columns, ids[i]!, type, 1, text === undefined ? 1 : 0, words[i] ?? -1, sequence);
-        const at = 4 * (columns.input_ids.length - 1);
-        columns.places[at] = trimmed[2 * i] ?? 0;
-        columns.places[at + 1] = trimmed[2 * i + 1] ?? 0;
-      }
-    }
-    if (paddingSide === "right") this.#pad(columns, length - used);
-    return new Encoding(columns, sample);
-  }
-
-  #pad(columns: EncodingColumns, count: number): void {
-    if (count === 0) return;
-    const id = requirePadTokenId(this);
-    for (let i = 0; i < count; i++) push(columns, id, 0, 0, 1, -1, -1);
-  }
-}
-
-const none: readonly number[] = [];
-
-/** Adds a token, which lies nowhere in the text yet. */
-function push(
-  { input_ids, token_type_ids, attention_mask, special_tokens_mask, places }: EncodingColumns,
-  id: number,
-  type: number,
-  attention: number,
-  special: number,
-  word: number,
-  sequence: number,
-): void {
-  const at = 4 * input_ids.length;
-  places[at + 2] = word;
-  places[at + 3] = sequence;
-  input_ids.push(id);
-  token_type_ids.push(type);
-  attention_mask.push(attention);
-  special_tokens_mask.push(special);
-}
-
-/** A text with special tokens, before padding. */
-interface Row {
-  parts: readonly ({ text: "A" | "B" | undefined; type: number; ids: readonly number[] } & Partial<Pieces>)[];
-  length: number;
-  /** Which text of the batch it is of. */
-  sample: number;
-}
-
-/** What post-processing makes of the texts of a row. */
-interface Template {
-  slots: readonly Slot[];
-  /** How many tokens it adds. */
-  special: number;
-  uses: Record<"A" | "B", boolean>;
-}
-
-const templateOf = (slots: readonly Slot[]): Template => ({
-  slots,
-  special: slots.reduce((sum, { ids }) => sum + ids.length, 0),
-  uses: { A: slots.some(({ text }) => text === "A"), B: slots.some(({ text }) => text === "B") },
-});
-
-function rowOf(slots: readonly Slot[], a: Pieces | undefined, b: Pieces | undefined, sample: number): Row {
-  const parts: Row["parts"][number][] = [];
-  let length = 0;
-  for (const { text, ids, type } of slots) {
-    const pieces = text === "A" ? a : text === "B" ? b : undefined;
-    parts.push(pieces ? { text, type, ids: pieces.ids, offsets: pieces.offsets, words: pieces.words, margins: pieces.margins } : { text, type, ids }); // prettier-ignore
-    length += (pieces?.ids ?? ids).length; // a template may repeat a text
-  }
-  return { parts, length, sample };
 }
 
 function checkInput(input: TokenizerInput, isSplitIntoWords: boolean, i: number): void {
@@ -421,23 +345,4 @@ function checkInput(input: TokenizerInput, isSplitIntoWords: boolean, i: number)
       `tokenizer: text ${i} is ${String(JSON.stringify(input)).slice(0, 40)}, not a ${isSplitIntoWords ? "list of words" : "string"}.` +
       (Array.isArray(input) && !isSplitIntoWords ? " For words, set isSplitIntoWords." : ""),
   );
-}
-
-/** `model_max_length` of tokenizer_config.json, which was once called `max_len`. */
-function limitOf(config: Json): number {
-  const limit = config["model_max_length"] ?? config["max_len"] ?? noLimit;
-  check(
-    typeof limit === "number" && limit >= 1 && Number.isInteger(limit),
-    () => `tokenizer_config.json: model_max_length: ${JSON.stringify(limit)} is not a positive integer.`,
-  );
-  return limit < noLimit ? limit : Infinity;
-}
-
-function sideOf(config: Json, key: "padding_side" | "truncation_side"): "left" | "right" {
-  const side = config[key] ?? "right";
-  check(
-    side === "left" || side === "right",
-    () => `tokenizer_config.json: ${key}: ${JSON.stringify(side)} is neither "left" nor "right".`,
-  );
-  return side;
 }
