@@ -45,6 +45,15 @@ const calls: { [L in LadderName]: { sizes: object; call: () => unknown } } = {
   softmax: { sizes: { pass: "forward", rows: 4, cols: 8, inner: 1 }, call: () => softmax(zeros(4, 8)) },
 };
 
+test("attention takes a rung for one call as well", () => {
+  const { naive, online } = ladders.attention.rungs;
+  for (const { name, kernel } of [naive, online] as const) {
+    const variant = name as "naive" | "online";
+    const [q, k, v] = [zeros(1, 1, 4, 8), zeros(1, 1, 4, 8), zeros(1, 1, 4, 8)];
+    expect(dispatched(() => attention(q, k, v, undefined, { variant }))).toContain(kernel);
+  }
+});
+
 describe.each(Object.keys(ladders) as LadderName[])("the ladder of %s", (name) => {
   const rungs = Object.entries<Rung>(ladders[name].rungs);
 

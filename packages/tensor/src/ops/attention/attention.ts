@@ -9,6 +9,7 @@ import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
 import rowsCode from "./attention-rows.wgsl";
 import { choose } from "./choose.ts";
+import { attentionLadder } from "./ladder.ts";
 import { maskGradient } from "./mask-gradient.ts";
 import { dropping, inUnits, paramsOf, plan, type AttentionOptions } from "./plan.ts";
 
@@ -24,7 +25,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
   return defineOp(name, {
     forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions = {}) {
       const p = plan(q, k, v, mask, options);
-      const rung = choose(p);
+      const rung = options.variant ? attentionLadder.rungs[options.variant] : choose(p);
       const [B, H, Tq] = p.full as [number, number, number, number];
       const y = empty(q.shape);
       const stats = empty([B, H, Tq, 2]);
@@ -99,7 +100,7 @@ const attentionTakes: Takes = {
   ...{ q: "tensor", k: "tensor", v: "tensor" },
   options: {
     ...{ mask: "tensor?", isCausal: "boolean?", scale: "number?", dropoutP: "number?", generator: "generator?" },
-    ...{ layout: ["BHTD", "BTHD"] },
+    ...{ layout: ["BHTD", "BTHD"], variant: Object.keys(attentionLadder.rungs) },
   },
 };
 

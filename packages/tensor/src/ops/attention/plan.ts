@@ -26,6 +26,8 @@ export interface AttentionOptions {
   generator?: Generator;
   /** Order of the dimensions of q, k, v and the result: heads before tokens, or tokens before heads. */
   layout?: "BHTD" | "BTHD";
+  /** The kernel for this call, forward and backward, rather than the one that suits the device: a rung of the room's ladder. */
+  variant?: "naive" | "online" | "subgroup" | "registers" | "tiled";
 }
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
