@@ -67,3 +67,14 @@ export function cleaned(rows: Dataset, options: DataOptions): Dataset {
 export function badRowsNote({ badRows: { count, first } }: Dataset): string | undefined {
   return count === 0 ? undefined : [`${count} bad rows were left out:`, ...first].join("\n  ");
 }
+
+/** The files that the options name, by split. */
+export const splitFiles = ({
+  trainFile,
+  validationFile,
+  testFile,
+}: Partial<Record<"trainFile" | "validationFile" | "testFile", string | undefined>>): Record<string, string> => ({
+  ...(trainFile && { train: trainFile }),
+  ...(validationFile && { validation: validationFile }),
+  ...(testFile && { test: testFile }),
+});

@@ -2,7 +2,6 @@ import { statSync } from "node:fs";
 import {
   AutoConfig,
   AutoModelForSequenceClassification,
-  dropoutNames,
   openFile,
   SafetensorsFile,
   type Heads,
@@ -18,8 +17,9 @@ import {
   type LoadOptions,
 } from "@gpugrad/train";
 import { openTokenizer } from "../text/truncation.ts";
-import { loadOptionsOf } from "./data-options.ts";
+import { loadOptionsOf, splitFiles } from "./data-options.ts";
 import { openData } from "./open-data.ts";
+import { openModel } from "./open-model.ts";
 import type { TrainOptions } from "./options.ts";
 import type { Task } from "./task.ts";
 
@@ -29,7 +29,6 @@ export async function openClassification(
   seed: number,
   note: (line: string) => void,
 ): Promise<Task> {
-  const { dropout } = options;
   const known = await AutoConfig.fromPretrained(options.model);
   const modelLabels = options.fromScratch ? undefined : modelClasses(known);
   const data = await openData(options, seed, () =>
@@ -56,16 +55,7 @@ export async function openClassification(
     );
   }
   const tokenizer = await openTokenizer(options.model, options);
-  const config = {
-    ...labels,
-    ...(dropout !== undefined && Object.fromEntries(dropoutNames(known).map((name) => [name, dropout]))),
-  };
-  const model = options.fromScratch
-    ? AutoModelForSequenceClassification.fromConfig(await AutoConfig.fromPretrained(options.model, config))
-    : await AutoModelForSequenceClassification.fromPretrained(options.model, {
-        ...{ dtype: "f32", config, onReport: note },
-        ignoreMismatchedSizes: options.ignoreMismatchedSizes === true,
-      });
+  const model = await openModel(AutoModelForSequenceClassification, options, known, labels, note);
   if (options.initClassifier) await startFrom(model, options.initClassifier);
   return { title: `${options.model} on ${options.dataset ?? options.trainFile}`, model, tokenizer, ...data };
 }
@@ -79,11 +69,7 @@ function modelClasses({ id2label }: Pick<PretrainedConfig, "id2label">): string[
 /** `train`, and `validation` and `test` where they are there. */
 async function openSplits(options: TrainOptions, columns: LoadOptions): Promise<Record<string, Dataset>> {
   const { dataset } = options;
-  const files: Record<string, string> = {
-    ...(options.trainFile && { train: options.trainFile }),
-    ...(options.validationFile && { validation: options.validationFile }),
-    ...(options.testFile && { test: options.testFile }),
-  };
+  const files = splitFiles(options);
   if (dataset === undefined) return loadDatasetDict(files, columns);
   const isFile = statSync(dataset, { throwIfNoEntry: false })?.isFile() === true;
   const names = isFile ? [] : await getDatasetSplitNames(dataset, columns);

@@ -1,22 +1,18 @@
 import { statSync } from "node:fs";
-import { AutoConfig, dropoutNames } from "@gpugrad/bert";
+import { AutoConfig } from "@gpugrad/bert";
 import { DataError, labelConfig, openTables, TRAINING_ARGUMENTS, type Dataset, type LoadOptions, type Table, type Tables } from "@gpugrad/train"; // prettier-ignore
 import { openTokenizer } from "../text/truncation.ts";
-import { loadOptionsOf } from "./data-options.ts";
+import { loadOptionsOf, splitFiles } from "./data-options.ts";
 import { KINDS, type TaskKind } from "./kinds.ts";
 import { openData } from "./open-data.ts";
+import { openModel } from "./open-model.ts";
 import type { TrainOptions } from "./options.ts";
 import type { Task } from "./task.ts";
 
 /** The tables that the options name, by split. */
 async function tablesOf(options: TrainOptions, textFiles: "lines" | "conll"): Promise<Tables> {
   const limits: LoadOptions = { ...loadOptionsOf(options), textFiles };
-  const files = {
-    ...(options.trainFile && { train: options.trainFile }),
-    ...(options.validationFile && { validation: options.validationFile }),
-    ...(options.testFile && { test: options.testFile }),
-  };
-  const named = await openTables(files, limits);
+  const named = await openTables(splitFiles(options), limits);
   const { dataset } = options;
   if (dataset === undefined) return named;
   const isFile = statSync(dataset, { throwIfNoEntry: false })?.isFile() === true;
@@ -75,17 +71,7 @@ export async function openKind(
   const { names, numLabels } = data.train.labels;
   const classes = names || numLabels > 1 ? labelConfig(data.train, { numLabels: options.numLabels }) : {};
   const { problem_type: _, ...labels } = { problem_type: null, ...classes };
-  const { dropout } = options;
-  const config = {
-    ...labels,
-    ...(dropout !== undefined && Object.fromEntries(dropoutNames(known).map((name) => [name, dropout]))),
-  };
-  const model = options.fromScratch
-    ? kind.Auto.fromConfig(await AutoConfig.fromPretrained(id, config))
-    : await kind.Auto.fromPretrained(id, {
-        ...{ dtype: "f32", config, onReport: note },
-        ignoreMismatchedSizes: options.ignoreMismatchedSizes === true,
-      });
+  const model = await openModel(kind.Auto, options, known, labels, note);
   const length = kind.maxLength !== undefined && askedLength === TRAINING_ARGUMENTS.maxLength.default ? kind.maxLength : askedLength; // prettier-ignore
   const maxLength = Math.min(length, tokenizer.modelMaxLength, model.config.maxLength);
   const setting = { options, seed, maxLength, train: data.train };
