@@ -137,15 +137,11 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     this.#storeWholeParts();
     this.#active = wanted;
     for (const [, layer] of this.#linears()) if (layer instanceof LoraLinear) layer.active = wanted;
-    for (const [key, value] of this.#base) this.#write(key, value);
-    for (const name of wanted) for (const [key, value] of this.#adapter(name).whole) this.#write(key, value);
+    const parameters = new Map(this.model.namedTensors());
+    for (const values of [this.#base, ...wanted.map((name) => this.#adapter(name).whole)])
+      for (const [key, value] of values) setValue(parameters.get(key)!, () => value);
     const trained = this.trainable(wanted);
     for (const [key, parameter] of this.model.namedParameters()) parameter.requiresGrad = trained.has(key);
-  }
-
-  #write(key: string, value: Tensor): void {
-    const parameter = new Map(this.model.namedTensors()).get(key)!;
-    setValue(parameter, () => value);
   }
 
   /** Keeps the values that the last active adapter has given to the parts that it trains whole. */
