@@ -32,10 +32,10 @@ const UNSEEN_BY_SPANS = /^qa_outputs\.bias$/;
 /** Runs of the Trainer on tasks other than sequence classification. */
 export async function* taskRuns(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
   for (const file of list(dir, "folders").filter((name) => wanted(`task-runs/${name}`))) {
-    const told = { group: "task-runs", file, name: "" };
+    const common = { group: "task-runs", file, name: "" };
     const path = join(dir, file);
-    if (!exists(join(path, "teacher"))) yield { ...told, checks: await attempt(() => follow(path)) };
-    else yield { ...told, checks: [], notCovered: "a run with a teacher" };
+    if (!exists(join(path, "teacher"))) yield { ...common, checks: await attempt(() => follow(path)) };
+    else yield { ...common, checks: [], notCovered: "a run with a teacher" };
   }
 }
 

@@ -192,7 +192,7 @@ test("each kind of argument takes its own values, and refuses its neighbours'", 
   expect(() => gpugrad.argumentCheck("op", { it: "any" })([x])).not.toThrow();
 });
 
-test("options: by name, required ones asked for, a bare value told where it belongs", () => {
+test("options: by name, required ones asked for, a bare value gets a hint where it belongs", () => {
   const check = gpugrad.argumentCheck("op", { x: "number", options: { size: "number", way: ["up", "down"], inner: { deep: "boolean?" } } }); // prettier-ignore
   const options = (value: unknown) => () => check([1, value]);
   expect(options({ size: 1, way: "up", inner: { deep: true } })).not.toThrow();

@@ -98,7 +98,7 @@ export class LoraLinear extends Module {
     return mul(matmul(B.weight, A.weight), scaling);
   }
 
-  /** A and B of an adapter, with its scaling. @throws when there is no such adapter here */
+  /** A and B of an adapter, with its scaling. @throws when the adapter does not exist here */
   #part(name: string): { A: Linear<false>; B: Linear<false>; scaling: number } {
     const scaling = this.#scalings.get(name);
     check(

@@ -36,7 +36,7 @@ class SinusoidalEmbedding extends Embedding {
   }
 }
 
-/** The sum of word and position embeddings, then layer norm and dropout: there are no token types. */
+/** The sum of word and position embeddings, then layer norm and dropout, without token types. */
 class Embeddings extends Module {
   readonly word_embeddings: Embedding;
   readonly position_embeddings: Embedding;

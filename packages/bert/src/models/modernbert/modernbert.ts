@@ -8,7 +8,7 @@ import { truncated } from "./initializers.ts";
 import { Layers, newNorm, type SharedByLayers } from "./layers.ts";
 import { ModernBertConfig, type LayerType } from "./modernbert-config.ts";
 
-/** Word embeddings, then layer norm and dropout: positions come in attention, and there are no token types. */
+/** Word embeddings, then layer norm and dropout: positions come in attention, and token types do not exist. */
 class Embeddings extends Module {
   readonly tok_embeddings: Embedding;
   readonly norm: LayerNorm;

@@ -9,7 +9,7 @@ import { runEncoder } from "../run-encoder.ts";
 import { Encoder } from "./encoder.ts";
 import { MPNetConfig, PADDING } from "./mpnet-config.ts";
 
-/** The sum of word and position embeddings, then layer norm and dropout: there are no token types. */
+/** The sum of word and position embeddings, then layer norm and dropout, without token types. */
 class Embeddings extends Module {
   readonly word_embeddings: Embedding;
   readonly position_embeddings: Embedding;

@@ -82,7 +82,7 @@ describe("linear refuses", () => {
     expect(() => linear(zeros(2, 4), zeros(3, 4), zeros(4))).toThrow("linear: bias [4] is not [3]");
   });
 
-  test("a weight that is no matrix, and whole numbers", () => {
+  test("a weight that is not a matrix, and whole numbers", () => {
     expect(() => linear(zeros(2, 4), zeros(4))).toThrow(
       "linear: weight is not a matrix [out, in]: x [2,4] · weight [4]",
     );

@@ -219,7 +219,7 @@ describe("matmul refuses", () => {
     );
   });
   test("scalars", () => {
-    expect(() => matmul(zeros(), zeros(2, 2))).toThrow("matmul: a scalar is no matrix");
+    expect(() => matmul(zeros(), zeros(2, 2))).toThrow("matmul: a scalar is not a matrix");
   });
 
   test("says which operands are transposed, and whether one more or less would do", () => {
@@ -239,6 +239,6 @@ describe("matmul refuses", () => {
     expect(message([4, 2], [5, 6], { transposeA: true, transposeB: true })).toContain(
       "with transposeA, transposeB (4 and 6).",
     );
-    expect(() => matmul(zeros(2, 2), zeros())).toThrow("matmul: a scalar is no matrix");
+    expect(() => matmul(zeros(2, 2), zeros())).toThrow("matmul: a scalar is not a matrix");
   });
 });

@@ -26,7 +26,7 @@ function plan(a: Shape, b: Shape, options: MatmulOptions): Plan {
   const where = () => `a ${showShape(a)} · b ${showShape(b)}`;
   check(
     a.length > 0 && b.length > 0,
-    () => `matmul: a scalar is no matrix: ${where()}. mul() multiplies element by element.`,
+    () => `matmul: a scalar is not a matrix: ${where()}. mul() multiplies element by element.`,
   );
   // As in torch.matmul, a vector counts as one row on the left and as one column on the right: that dimension is dropped again.
   const transposeA = (options.transposeA ?? false) && a.length > 1;

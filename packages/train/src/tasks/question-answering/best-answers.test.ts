@@ -9,7 +9,7 @@ const windows = [
   { offsets: [undefined, undefined, undefined, face, wrote, it, undefined], startLogits: [0, 9, 0, 1, 0, 2, 0], endLogits: [1, 9, 0, 0, 4, 1, 0] }, // prettier-ignore
 ];
 
-test("the best pair of start and end over all windows; the question is no answer", () => {
+test("the best pair of start and end over all windows; the question is not an answer", () => {
   const { answer, nBest, scoreDiff } = bestAnswers(context, windows);
   expect(answer).toBe("Ada 😀");
   expect(nBest.slice(0, 2)).toEqual([

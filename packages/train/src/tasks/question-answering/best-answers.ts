@@ -18,7 +18,7 @@ export interface AnswerCandidate {
   probability: number;
   start_logit: number;
   end_logit: number;
-  /** Where it lies in the context, in code points. Both are 0 where it is no answer, and null where nothing was found. */
+  /** Where it lies in the context, in code points. Both are 0 for the empty answer, and null where nothing was found. */
   start: number | null;
   end: number | null;
 }
@@ -30,7 +30,7 @@ export interface BestAnswersOptions {
   maxAnswerLength?: number;
   /** Whether there may be no answer. Default false. */
   version2?: boolean;
-  /** There is no answer where no answer scores more than this above the best one. Default 0. */
+  /** The empty answer is given where it scores more than this above the best one. Default 0. */
   nullScoreDiffThreshold?: number;
 }
 

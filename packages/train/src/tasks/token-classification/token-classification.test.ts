@@ -30,7 +30,7 @@ test("the tag of a word is on its first token; with labelAllTokens the others co
   expect([...of(false).data]).toEqual([-100, 1, 2, ...more(-100), 0, -100]);
   expect([...of(true).data]).toEqual([-100, 1, 2, ...more(2), 0, -100]);
   const begins = { ...row, tags: [0, 1, 0] };
-  expect([...of(true, [begins]).data]).toEqual([-100, 0, 1, ...more(2), 0, -100]); // B-LOC goes on as I-LOC
+  expect([...of(true, [begins]).data]).toEqual([-100, 0, 1, ...more(2), 0, -100]); // B-LOC continues as I-LOC
   const short = { ...row, words: ["a", "a", "a"], tags: [0, 0, 0] };
   expect([...of(false, [row, short]).data.slice(-pieces - 4)]).toEqual([-100, 0, 0, 0, -100, ...more(-100)]);
 });
