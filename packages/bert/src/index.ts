@@ -104,6 +104,7 @@ export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./t
 export { Encoding, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/encoding.ts";
 export type { TokenizerInput } from "./tokenizer/pipeline.ts";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
+export { trainTokenizer, type TrainTokenizerOptions } from "./tokenizer/training/train-tokenizer.ts";
 export { truncationSides, type TruncationSide, type TruncationStrategy } from "./tokenizer/truncation.ts";
 
 export { normalizeVectors, poolingWeights, poolTokens, poolWith } from "./sentence-embeddings/pooling.ts";

@@ -232,7 +232,8 @@ function isBesideSeparator(text: string, at: number): boolean {
   return isSeparator(unit) || isChinese(text.charCodeAt(at - 1));
 }
 
-function stageOf<T>(json: unknown, name: string, make: (part: Part) => Stage<T>): Stage<T> {
+/** A stage of tokenizer.json; one that changes nothing where it has none. */
+export function stageOf<T>(json: unknown, name: string, make: (part: Part) => Stage<T>): Stage<T> {
   const isMissing = json === undefined || json === null;
   return isMissing ? { run: (input) => input, allows: "separators" } : make(new Part(json, `tokenizer.json: ${name}`));
 }

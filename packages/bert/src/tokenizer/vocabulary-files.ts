@@ -39,7 +39,7 @@ export function bertOfVocabulary(tokens: readonly string[], config: Json): Json 
 }
 
 /** What RoBERTa calls its special tokens. */
-const robertaTokens = {
+export const robertaTokens = {
   bos_token: "<s>",
   eos_token: "</s>",
   unk_token: "<unk>",
@@ -49,13 +49,23 @@ const robertaTokens = {
   mask_token: "<mask>",
 };
 
+/** The same of a RoBERTa that has only vocab.json and merges.txt. @throws {@link GpugradError} */
+export function robertaOfFiles(vocab: Json, merges: string, config: Json): { json: Json; config: Json } {
+  const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
+  return robertaOfVocabulary(vocab, lines.map((line) => line.split(" ")), config); // prettier-ignore
+}
+
 /**
- * tokenizer.json and tokenizer_config.json of a RoBERTa that has only vocab.json and merges.txt, as Transformers makes them.
+ * tokenizer.json and tokenizer_config.json of a RoBERTa with these tokens and merges, as Transformers makes them.
  *
  * @see https://github.com/huggingface/transformers/blob/v5.0.0/src/transformers/models/roberta/tokenization_roberta.py
  * @throws {@link GpugradError}
  */
-export function robertaOfFiles(vocab: Json, merges: string, config: Json): { json: Json; config: Json } {
+export function robertaOfVocabulary(
+  vocab: Json,
+  merges: readonly (readonly string[])[],
+  config: Json,
+): { json: Json; config: Json } {
   const complete: Json = { ...robertaTokens, ...config };
   const [cls, sep] = (["cls_token", "sep_token"] as const).map((name) => {
     const token = contentOf(complete[name]) ?? robertaTokens[name];
@@ -64,7 +74,6 @@ export function robertaOfFiles(vocab: Json, merges: string, config: Json): { jso
   });
   const { add_prefix_space = false, trim_offsets = true } = complete;
   const byteLevel = { type: "ByteLevel", add_prefix_space, trim_offsets: true, use_regex: true };
-  const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
   return {
     json: {
       version: "1.0",
@@ -85,7 +94,7 @@ export function robertaOfFiles(vocab: Json, merges: string, config: Json): { jso
         byte_fallback: false,
         ignore_merges: false,
         vocab,
-        merges: lines.map((line) => line.split(" ")),
+        merges,
       },
     },
     config: complete,

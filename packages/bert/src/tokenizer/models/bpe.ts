@@ -9,6 +9,8 @@ const maxWord = 2 ** 25;
 /** A pair of ids is one number. */
 const maxId = 2 ** 26;
 
+const isLess = (a: number, b: number): boolean => a < b;
+
 /**
  * Byte-pair encoding: characters, of which the pair with the lowest rank is merged, until no pair has one. A word of n characters takes n log n.
  *
@@ -63,7 +65,7 @@ export function bpe(part: Part, vocab: ReadonlyMap<string, number>): Model {
     const next = ids.map((_, i) => i + 1);
     const previous = ids.map((_, i) => i - 1);
     const isGone = new Uint8Array(ids.length);
-    const heap = new Heap();
+    const heap = new Heap(isLess);
     const push = (i: number) => {
       const j = next[i]!;
       const rank = j < ids.length ? rankOf(ids[i]!, ids[j]!) : undefined;
