@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { destroy, device, init } from "@gpugrad/tensor";
 import { ops } from "./ops.ts";
+import { opsMore } from "./ops-more.ts";
 import { python } from "./python.ts";
 import { minilm } from "./minilm.ts";
 import { models } from "./models.ts";
@@ -24,7 +25,10 @@ Transformers and scikit-learn computed. Prints a table per group; exits 1 if a c
   --python       save every model too, and let Python's Transformers open it (GPUGRAD_PYTHON, or python3)`;
 
 /** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
-const groups = { ops, optim, models, tokenizers, train, tasks, "task-runs": taskRuns, minilm };
+const groups = {
+  ...{ "ops-more": opsMore, "optim-more": optim },
+  ...{ ops, optim, models, tokenizers, train, tasks, "task-runs": taskRuns, minilm },
+};
 
 async function main(): Promise<number> {
   let options: { reference?: string; only?: string; json?: string; python?: boolean; help?: boolean };

@@ -2,7 +2,7 @@ import "@gpugrad/autograd";
 import * as g from "@gpugrad/tensor";
 import { join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
 import { integerFiles } from "./integers.ts";
-import { attempt, type Result } from "./report.ts";
+import { attempt, idOf, type Result } from "./report.ts";
 import { compare, widened, type Check, type Tolerance } from "./tolerance.ts";
 
 /** A case as its file says it. */
@@ -18,27 +18,27 @@ interface Case extends Tolerance {
 }
 
 /** An op's attributes, in PyTorch's meaning. */
-interface Attributes {
+export interface Attributes {
   [name: string]: unknown;
 }
 
-type Inputs = Record<string, g.Tensor>;
+export type Inputs = Record<string, g.Tensor>;
 
 /** Calls an op as its file means it: outputs by name, or `y` alone. */
-type Call = (t: Inputs, attrs: Attributes) => Outputs | Promise<Outputs>;
-type Outputs = g.Tensor | Record<string, g.Tensor | undefined>;
+export type Call = (t: Inputs, attrs: Attributes) => Outputs | Promise<Outputs>;
+export type Outputs = g.Tensor | Record<string, g.Tensor | undefined>;
 
-const unary =
+export const unary =
   (op: (x: g.Tensor) => g.Tensor): Call =>
   (t) =>
     op(t["x"]!);
-const binary =
+export const binary =
   (op: (a: g.Tensor, b: g.Tensor) => g.Tensor): Call =>
   (t) =>
     op(t["a"]!, t["b"]!);
 
 /** Options without those that are null or missing: there, null stands for the default. */
-function given<T extends Record<string, unknown>>(options: T): { [K in keyof T]: never } {
+export function given<T extends Record<string, unknown>>(options: T): { [K in keyof T]: never } {
   const entries = Object.entries(options).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]: never };
 }
@@ -61,9 +61,9 @@ const extreme =
     return { y: values, indices };
   };
 
-const operands = ({ a, b, c }: Inputs): g.Tensor[] => [a, b, c].filter((x) => x !== undefined);
+export const operands = ({ a, b, c }: Inputs): g.Tensor[] => [a, b, c].filter((x) => x !== undefined);
 
-const calls: Record<string, Call> = {
+export const calls: Record<string, Call> = {
   add: binary(g.add),
   sub: binary(g.sub),
   mul: binary(g.mul),
@@ -176,29 +176,54 @@ function attention(t: Inputs, { scale, is_causal, eager }: Attributes): Record<s
   return { y: g.matmul(g.softmax(masked), v), lse: g.logsumexp(masked, { dim: -1 }) };
 }
 
+/** A folder of golden values of ops, and how each of them is called. */
+export interface OpGroup {
+  name: string;
+  calls: Readonly<Record<string, Call>>;
+}
+
+const group: OpGroup = { name: "ops", calls };
+
 /** Runs the cases of every op in `dir`, forward and backward. `wanted` is asked with a case's id. */
-export async function* ops(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
-  for (const file of list(dir, "json")) if (file !== "index") yield* casesOf(dir, file, wanted);
+export const ops = (dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> =>
+  casesOfAll(dir, wanted, group);
+
+/** Runs the cases of every file. */
+export async function* casesOfAll(
+  dir: string,
+  wanted: (id: string) => boolean,
+  group: OpGroup,
+): AsyncGenerator<Result> {
+  for (const file of list(dir, "json")) if (file !== "index") yield* casesOf(dir, file, wanted, group);
 }
 
 /** Runs the cases of one file. */
-export async function* casesOf(dir: string, file: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
+export async function* casesOf(
+  dir: string,
+  file: string,
+  wanted: (id: string) => boolean,
+  { name: folder, calls }: OpGroup = group,
+): AsyncGenerator<Result> {
   const { cases, op = file } = readJson<{ cases?: Case[]; op?: string }>(join(dir, `${file}.json`));
   const run = integerFiles[op];
+  const call = calls[op];
   const tensors = join(dir, `${file}.safetensors`);
   for (const c of cases ?? []) {
-    if (!wanted(`ops/${file}/${c.name}`)) continue;
-    const result = { group: "ops", file, name: c.name };
+    const result = { group: folder, file, name: c.name };
+    if (!wanted(idOf(result))) continue;
     if (run) yield { ...result, checks: await attempt(() => run(c as never)) };
-    else if (!calls[op]) yield { ...result, checks: [], notCovered: `no such op here: ${op}` };
-    else yield { ...result, checks: await attempt(() => withTensors(tensors, (golden) => runCase(op, c, golden))) };
+    else if (!call) yield { ...result, checks: [], notCovered: `no such op here: ${op}` };
+    else {
+      const checks = attempt(() => withTensors(tensors, (golden) => runCase(idOf(result), call, c, golden)));
+      yield { ...result, checks: await checks };
+    }
   }
 }
 
-async function runCase(op: string, c: Case, golden: Golden): Promise<Check[]> {
+async function runCase(id: string, call: Call, c: Case, golden: Golden): Promise<Check[]> {
   const find = async (name: string) => {
     const tensor = await golden(`${c.name}.${name}`);
-    if (!tensor) throw new Error(`ops/${op}/${c.name}: the file has no tensor ${c.name}.${name}`);
+    if (!tensor) throw new Error(`${id}: the file has no tensor ${c.name}.${name}`);
     return tensor;
   };
   let finiteInput = true;
@@ -210,18 +235,26 @@ async function runCase(op: string, c: Case, golden: Golden): Promise<Check[]> {
       inputs[name] = toTensor(input);
       inputs[name].requiresGrad = c.grads.includes(`d${name}`);
     }
-    const outputs = await calls[op]!(inputs, c.attrs);
+    const outputs = await call(inputs, c.attrs);
     const named: Record<string, g.Tensor | undefined> = outputs instanceof g.Tensor ? { y: outputs } : outputs;
+    const weighted: [g.Tensor, g.Tensor][] = [];
     for (const name of c.grad_outputs) {
       const output = named[name.slice(1)];
-      output?.backward({ gradient: toTensor(await find(name)) });
+      if (output) weighted.push([output, toTensor(await find(name))]);
     }
+    // Outputs that share a graph go back through it together.
+    if (weighted.length === 1) weighted[0]![0].backward({ gradient: weighted[0]![1] });
+    else if (weighted.length > 1)
+      weighted
+        .map(([y, dy]) => g.sum(g.mul(y, dy)))
+        .reduce((a, b) => g.add(a, b))
+        .backward();
     for (const name of c.grads) named[name] = inputs[name.slice(1)]!.grad ?? undefined;
     const values = new Map<string, Awaited<ReturnType<typeof valuesOf>>>();
     for (const name of [...c.outputs, ...c.grads]) if (named[name]) values.set(name, await valuesOf(named[name]));
     return values;
   });
-  const wider = widened.find(({ cases }) => cases.test(`ops/${op}/${c.name}`))?.tolerance;
+  const wider = widened.find(({ cases }) => cases.test(id))?.tolerance;
   const checks: Check[] = [];
   for (const name of [...c.outputs, ...c.grads]) {
     const tolerance = wider ?? c.tolerance?.[name] ?? c;

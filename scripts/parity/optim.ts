@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { fromArray, keep, scope, zeros, type Tensor } from "@gpugrad/tensor";
 import {
   accuracyScore,
@@ -20,7 +21,7 @@ import {
   type GradScalerState,
 } from "@gpugrad/train";
 import { join, list, readJson, toTensor, valuesOf, withTensors, type Golden } from "./files.ts";
-import { attempt, type Result } from "./report.ts";
+import { attempt, idOf, type Result } from "./report.ts";
 import { compare, mismatch, same, type Check, type Tolerance, type Values } from "./tolerance.ts";
 
 /** Runs what a file holds, case by case. */
@@ -272,12 +273,13 @@ const runners: Record<string, Runner<never, never>> = {
 
 /** Optimizers, clipping, schedules, the gradient scaler and metrics. `wanted` is asked with a case's id. */
 export async function* optim(dir: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
+  const group = basename(dir);
   for (const file of list(dir, "json")) {
     const content = readJson<{ cases?: { name: string }[] }>(join(dir, `${file}.json`));
     const run = runners[file];
     for (const c of content.cases ?? []) {
-      if (!wanted(`optim/${file}/${c.name}`)) continue;
-      const result = { group: "optim", file, name: c.name };
+      const result = { group, file, name: c.name };
+      if (!wanted(idOf(result))) continue;
       const tensors = join(dir, `${file}.safetensors`);
       if (!run) yield { ...result, checks: [], notCovered: `no ${file} here` };
       else yield { ...result, checks: await attempt(() => run(c as never, { ...content, file } as never, tensors)) };

@@ -53,7 +53,7 @@ export const rooms: Record<string, () => void> = {
     for (const op of [...unary, ...more]) both([[64, 64]], (x) => op(x));
     both([[64, 64]], (x) => gg.gelu(x, { approximate: "tanh" }));
     both([[64, 64]], (x) => gg.clamp(x, { min: 0, max: 1 }));
-    const binary = [gg.add, gg.sub, gg.mul, gg.div, gg.pow, gg.maximum, gg.minimum];
+    const binary = [gg.add, gg.sub, gg.mul, gg.div, gg.pow, gg.maximum, gg.minimum, gg.remainder, gg.fmod];
     const operands: [Shape, Shape][] = [
       [[8, 64], [8, 64]],
       [[8, 64], [64]],
@@ -75,7 +75,16 @@ export const rooms: Record<string, () => void> = {
     for (const dtype of ["f32", "i32", "u32"] as const) gg.fill(empty([8, 64], dtype), 1);
   },
 
+  activation() {
+    const plain = [gg.celu, gg.elu, gg.expm1, gg.hardsigmoid, gg.hardswish, gg.leakyRelu, gg.log1p, gg.logsigmoid];
+    for (const op of [...plain, gg.mish, gg.selu, gg.softplus, gg.hardtanh, gg.glu]) both([[64, 64]], (x) => op(x));
+    both([[8, 64], [64]], (a, b) => gg.logaddexp(a, b)); // prettier-ignore
+  },
+
   shape() {
+    both([[16, 16]], (x) => gg.diagonal(x));
+    both([[16]], (x) => gg.diag(x));
+    both([[16, 16]], (x) => gg.roll(x, [3], [1]));
     both([[4, 8, 12, 64]], (x) => gg.permute(x, [0, 2, 1, 3]));
     both([[3, 5, 7, 9]], (x) => gg.permute(x, [3, 1, 0, 2]));
     both([[128, 64]], (x) => gg.transpose(x, 0, 1));
@@ -115,7 +124,10 @@ export const rooms: Record<string, () => void> = {
       for (const dim of [0, 1]) {
         for (const op of [gg.argmax, gg.argmin]) op(floats(n, 6), { dim });
         both([[n, 6]], (x) => gg.max(x, { dim }).values);
-        both([[n, 6]], (x) => gg.cumsum(x, { dim }));
+        for (const op of [gg.cumsum, gg.cumprod, gg.logcumsumexp]) both([[n, 6]], (x) => op(x, { dim }));
+        for (const op of [gg.any, gg.all]) op(floats(n, 6), { dim });
+        both([[n, 6]], (x) => gg.std(x, { dim }));
+        both([[n, 6]], (x) => gg.norm(x, { ord: 3, dim }));
       }
       for (const dtype of ["i32", "u32"] as const) {
         for (const op of [gg.sum, gg.amax]) op(empty([6, n], dtype), { dim: -1 });

@@ -99,18 +99,22 @@ export { gather, scatterAdd, takeAlongDim } from "./ops/index/gather.ts";
 export { indexSelect } from "./ops/index/index-select.ts";
 export { oneHot } from "./ops/index/one-hot.ts";
 export { concat, stack } from "./ops/shape/concat.ts";
+export { diag, diagEmbed, diagonal, trace, type DiagonalOptions } from "./ops/shape/diagonal.ts";
 export { expand } from "./ops/shape/expand.ts";
 export { flip } from "./ops/shape/flip.ts";
+export { cross, meshgrid, outer } from "./ops/shape/grid.ts";
 export { permute, transpose } from "./ops/shape/permute.ts";
 export { repeat } from "./ops/shape/repeat.ts";
 export { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";
-export { pad, select, slice, split, type Slice } from "./ops/shape/slice.ts";
+export { roll } from "./ops/shape/roll.ts";
+export { chunk, pad, select, slice, split, unbind, type Slice } from "./ops/shape/slice.ts";
 export { tril, triu, type TriangleOptions } from "./ops/shape/triangle.ts";
 export { addInPlace, fill } from "./ops/elementwise/fill.ts";
 export {
   add,
   div,
   eq,
+  fmod,
   ge,
   gt,
   le,
@@ -122,6 +126,7 @@ export {
   mul,
   ne,
   pow,
+  remainder,
   sub,
 } from "./ops/elementwise/binary.ts";
 export {
@@ -151,9 +156,26 @@ export {
 } from "./ops/elementwise/unary.ts";
 export { isfinite, isinf, isnan, logicalNot } from "./ops/elementwise/predicate.ts";
 export { maskedFill, where } from "./ops/elementwise/where.ts";
+export {
+  celu,
+  elu,
+  expm1,
+  hardsigmoid,
+  hardswish,
+  leakyRelu,
+  log1p,
+  logsigmoid,
+  mish,
+  selu,
+  softplus,
+} from "./ops/activation/activation.ts";
+export { glu, hardtanh, logaddexp } from "./ops/activation/gated.ts";
+export { all, any } from "./ops/reduce/any-all.ts";
+export { cumprod, logcumsumexp } from "./ops/reduce/cumprod.ts";
 export { cumsum } from "./ops/reduce/cumsum.ts";
 export { amax, amin, argmax, argmin, max, min, type ValuesAndIndices } from "./ops/reduce/extremes.ts";
 export { logsumexp } from "./ops/reduce/logsumexp.ts";
+export { matrixNorm, norm, normalize, std, type VectorNormOptions } from "./ops/reduce/norm.ts";
 export { prod } from "./ops/reduce/prod.ts";
 export type { OneDimOptions, ReduceOptions } from "./ops/reduce/stretch.ts";
 export { mean, sum, sumTo } from "./ops/reduce/sum.ts";

@@ -57,7 +57,9 @@ export type BinaryFunction =
   | "ge"
   | "logical_and"
   | "logical_or"
-  | "share_of_max";
+  | "share_of_max"
+  | "remainder"
+  | "fmod";
 
 const isTrueOrFalse = (fn: BinaryFunction): boolean => /^(eq|ne|lt|le|gt|ge|logical_.*)$/.test(fn);
 

@@ -156,6 +156,22 @@ export const minimum = define(
   (dy, { a, b }) => f32("mul", dy, f32("share_of_max", a, b)),
 );
 
+/** A remainder of division: db is minus the quotient that it belongs to, a whole number. */
+const defineRemainder = (op: "remainder" | "fmod"): BinaryOp =>
+  define(op, ["a", "b", "y"], same, (dy, { a, b, y }) => {
+    const quotient = applyUnary("round", f32("div", f32("sub", a, y), b));
+    return negative(f32("mul", dy, quotient));
+  });
+
+/**
+ * a − b ⌊a / b⌋, which has b's sign, as Python's %; NaN where b is 0, of whole numbers 0. da = dy, db = −dy ⌊a / b⌋.
+ * `fmod` has a's sign.
+ */
+export const remainder = defineRemainder("remainder");
+
+/** a − b trunc(a / b), which has a's sign, as JavaScript's %; NaN where b is 0, of whole numbers 0. */
+export const fmod = defineRemainder("fmod");
+
 /** An op whose result is true or false, constant in its operands. */
 function defineComparison(op: BinaryFunction) {
   return defineOp(op === "logical_and" ? "logicalAnd" : op === "logical_or" ? "logicalOr" : op, {

@@ -10,7 +10,7 @@ alias BT = vec4<f32>; // and of b
 override FN: u32 = 0; // one of these
 const ADD = 0u; const SUB = 1u; const MUL = 2u; const DIV = 3u; const POW = 4u; const MAXIMUM = 5u; const MINIMUM = 6u; const EQ = 7u;
 const NE = 8u; const LT = 9u; const LE = 10u; const GT = 11u; const GE = 12u; const LOGICAL_AND = 13u; const LOGICAL_OR = 14u;
-const SHARE_OF_MAX = 15u;
+const SHARE_OF_MAX = 15u; const REMAINDER = 16u; const FMOD = 17u;
 override FLOAT: bool = true; // T is f32
 override A: u32 = 0;  // 0 like y, 1 one element, 2 number, 3 broadcast by fours, 4 broadcast
 override B: u32 = 0;
@@ -106,6 +106,17 @@ fn nonzero(v: vec4<T>) -> vec4<bool> {
   return (bitcast<vec4u>(v) & select(vec4u(0xffffffffu), vec4u(0x7fffffffu), FLOAT)) != vec4u();
 }
 
+/// v − w trunc(v / w), of v's sign. A quotient that was rounded up to a whole number, or down below one, is put right afterwards.
+fn modulo(v: vec4f, w: vec4f) -> vec4f {
+  let size = abs(w);
+  let r = fma(-trunc(abs(v) / size), size, abs(v));
+  let within = select(select(r, r + size, r < vec4f()), r - size, r >= size);
+  let finite = (bitcast<vec4u>(w) & vec4u(0x7fffffffu)) < vec4u(INF);
+  let known = select(abs(v), within, finite);
+  let undefined = (w == vec4f()) | ((bitcast<vec4u>(v) & vec4u(0x7fffffffu)) >= vec4u(INF)) | is_nan(bitcast<vec4u>(w));
+  return bits_where(select(known, -known, v < vec4f()), vec4u(NAN), undefined);
+}
+
 fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
   switch FN {
     case ADD: { return bitcast<vec4u>(v + w); }
@@ -129,6 +140,15 @@ fn apply(v: vec4<T>, w: vec4<T>) -> vec4u {
     case GE: { return vec4u((v >= w) & !unordered(v, w)); }
     case LOGICAL_AND: { return vec4u(nonzero(v) & nonzero(w)); }
     case LOGICAL_OR: { return vec4u(nonzero(v) | nonzero(w)); }
+    case REMAINDER, FMOD: { // a remainder has w's sign
+      if (FLOAT) {
+        let r = modulo(vec4f(v), vec4f(w));
+        let other = (r != vec4f()) & ((r < vec4f()) != (vec4f(w) < vec4f())) & vec4<bool>(FN == REMAINDER);
+        return bitcast<vec4u>(select(r, r + vec4f(w), other));
+      }
+      let r = select(v % w, vec4<T>(), w == vec4<T>());
+      return bitcast<vec4u>(select(r, r + w, (r != vec4<T>()) & ((r < vec4<T>()) != (w < vec4<T>())) & vec4<bool>(FN == REMAINDER)));
+    }
     default: { // SHARE_OF_MAX: v's share of the gradient of max(v, w); where one is NaN, both get all of it
       return bitcast<vec4u>(select(select(vec4f(), vec4f(0.5), v == w), vec4f(1.0), (v > w) | unordered(v, w)));
     }

@@ -97,6 +97,8 @@ const binaryFormulas = {
   pow: Math.pow,
   maximum: Math.max,
   minimum: Math.min,
+  remainder: (a: number, b: number) => a - b * Math.floor(a / b),
+  fmod: (a: number, b: number) => a % b,
 };
 
 export const binaryReference =

@@ -217,6 +217,18 @@ describe("functions of two tensors", () => {
   const bases = pairs.map((c) => ({ ...c, map: (v: number, i: number) => (i === 0 ? 0.2 + Math.abs(v) : v) }));
   const exponents = sweep(-30, 30, 151);
   const wide = Float32Array.from(exponents, (_, i) => Math.exp(-2 + (4 * ((i * 37) % 151)) / 151));
+  for (const name of ["remainder", "fmod"] as const) {
+    // Far from whole quotients, where a small step would jump.
+    const between = [[5.5, -5.5, 5.5, -5.5, 0.3, -0.3, 1000.5], [2, 2, -2, -2, 7, 7, 0.75]]; // prettier-ignore
+    checkOp(binary[name], binaryReference(name), {
+      cases: [
+        { shapes: [[7], [7]], values: between },
+        { shapes: [[7], [1]], values: [between[0], [1.75]] },
+        { shapes: [[7]], values: [between[0]], args: [-1.75] },
+      ],
+    });
+  }
+
   checkOp(binary.pow, binaryReference("pow"), {
     cases: [
       ...bases,
@@ -280,6 +292,24 @@ describe("functions of two tensors", () => {
       expect(() => sub(t, t)).toThrow("sub: both are bool");
       expect(() => add(1, 2)).toThrow("add: two numbers (1, 2)");
       expect(() => add(f, tensor([1, 2, 3]))).toThrow("add: shapes don't broadcast: [2] and [3]");
+    });
+
+    test("remainders of whole numbers, of multiples, of 0 and of infinity", async () => {
+      const { remainder, fmod } = binary;
+      const [i, u] = [tensor([7, -7, 7, -7], "i32"), tensor([7, 4_000_000_001], "u32")];
+      expect(await remainder(i, tensor([3, 3, -3, 0], "i32")).toArray()).toEqual([1, 2, -2, 0]);
+      expect(await fmod(i, 3).toArray()).toEqual([1, -1, 1, -1]);
+      expect(await remainder(u, 10).toArray()).toEqual([7, 1]);
+      const tenths = tensor([0.1, 0.2, 0.3, 0.7, 1.1].map((v) => v * 3));
+      const parts = await remainder(tenths, tensor([0.1, 0.2, 0.3, 0.7, 1.1])).data();
+      for (const [k, b] of [0.1, 0.2, 0.3, 0.7, 1.1].entries())
+        expect(Math.min(parts[k]!, b - parts[k]!)).toBeCloseTo(0, 6);
+      expect(await remainder(tensor([1, -1, 1]), tensor([-Infinity, -Infinity, 0])).toArray()).toEqual([
+        -Infinity,
+        -1,
+        NaN,
+      ]);
+      expect(await fmod(tensor([1, -1, Infinity]), tensor([-Infinity, Infinity, 2])).toArray()).toEqual([1, -1, NaN]);
     });
 
     test("comparisons", async () => {

@@ -10,15 +10,25 @@ import { linesOf, type Lines } from "./stretch.ts";
 
 const cumsumKernel = kernel("ops/reduce/cumsum.wgsl", code);
 
-/** Running sums along the lines of x, from their end with `reverse`, each without the element itself with `exclusive`. */
-function scan(x: Tensor, lines: Lines, reverse: boolean, exclusive: boolean): Tensor {
+/** How running sums or products are taken: from the end of a line, each without the element itself. */
+interface ScanOptions {
+  fn?: "sum" | "prod";
+  reverse?: boolean;
+  exclusive?: boolean;
+}
+
+/** Running sums or products along the lines of x. */
+export function scan(x: Tensor, lines: Lines, options: ScanOptions = {}): Tensor {
+  const { fn = "sum", reverse = false, exclusive = false } = options;
   const { outer, n, inner } = lines;
   const y = empty(x.shape, x.dtype);
   if (x.size === 0) return y;
   const length = ceilDiv(n, ceilDiv(n, SEGMENT));
   const segments = ceilDiv(n, length);
   const starts =
-    segments > 1 ? scan(combineSegments("sum", x, lines, length), { ...lines, n: segments }, reverse, true) : undefined;
+    segments > 1
+      ? scan(combineSegments(fn, x, lines, length), { ...lines, n: segments }, { ...options, exclusive: true })
+      : undefined;
   const segments_in_all = outer * segments * inner;
   run(
     specialize(cumsumKernel, { T: wordOf(x.dtype) }),
@@ -26,7 +36,10 @@ function scan(x: Tensor, lines: Lines, reverse: boolean, exclusive: boolean): Te
     { segments_in_all, segments, length, n, inner },
     {
       threads: segments_in_all,
-      overrides: { REVERSE: Number(reverse), EXCLUSIVE: Number(exclusive), STARTS: Number(starts !== undefined) },
+      overrides: {
+        ...{ REVERSE: Number(reverse), EXCLUSIVE: Number(exclusive), STARTS: Number(starts !== undefined) },
+        PROD: Number(fn === "prod"),
+      },
     },
   );
   return y;
@@ -38,9 +51,9 @@ export const cumsum = defineOp("cumsum", {
   forward(x: Tensor, { dim }: { dim: number }) {
     resolveDim("cumsum", dim, x.rank);
     const { lines } = linesOf("cumsum", x.shape, { dim });
-    const y = scan(x.dtype === "bool" ? cast(x, "i32") : x, lines, false, false);
+    const y = scan(x.dtype === "bool" ? cast(x, "i32") : x, lines);
     return { output: y, inputs: { x }, saved: { lines } };
   },
   // x_k counts in all sums from k on.
-  backward: ({ lines }, dy) => ({ x: scan(dy, lines, true, false) }),
+  backward: ({ lines }, dy) => ({ x: scan(dy, lines, { reverse: true }) }),
 });

@@ -1,4 +1,4 @@
-// y_k = x_0 + … + x_k along lines, in segments: each invocation runs through `length` elements.
+// y_k = x_0 + … + x_k along lines (with PROD x_0 · … · x_k), in segments: each invocation runs through `length` elements.
 //
 // A line of many segments takes three steps: the sums of its segments, their own running sums (this kernel, EXCLUSIVE), and
 // then each segment from the sum of those before it.
@@ -6,7 +6,8 @@
 alias T = f32; // f32, i32 or u32
 override REVERSE: bool = false;   // from the end of the line on: the gradient
 override EXCLUSIVE: bool = false; // without x_k itself
-override STARTS: bool = false;    // begin at `starts` instead of 0
+override STARTS: bool = false;    // begin at `starts` instead of 0, or 1
+override PROD: bool = false;
 
 struct Params { segments_in_all: u32, segments: u32, length: u32, n: u32, inner: u32 } // n: elements of a line
 
@@ -23,12 +24,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let outer = line / params.segments;
   let first = (line - outer * params.segments) * params.length;
   let end = min(first + params.length, params.n);
-  var sum = T();
+  var sum = select(T(), T(1), PROD);
   if (STARTS) { sum = starts[i]; }
   for (var k = first; k < end; k++) {
     let at = (outer * params.n + select(k, first + end - 1u - k, REVERSE)) * params.inner + i % params.inner;
     let before = sum;
-    sum += x[at];
+    if (PROD) { sum *= x[at]; } else { sum += x[at]; }
     y[at] = select(sum, before, EXCLUSIVE);
   }
 }

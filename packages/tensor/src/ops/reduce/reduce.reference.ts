@@ -1,4 +1,4 @@
-import { ndArray, type NdArray } from "../../testing/nd-array.ts";
+import { alongDim, ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { sizeOf, stridesOf } from "../../shape.ts";
 import { reductionOf, type ReduceOptions } from "./stretch.ts";
 
@@ -64,3 +64,25 @@ export function cumsumReference(x: NdArray, { dim }: { dim: number }): NdArray {
   });
   return y;
 }
+
+export const stdReference = (x: NdArray, options: ReduceOptions & { correction?: number } = {}): NdArray => {
+  const { shape, data } = varianceReference(x, options);
+  return ndArray(shape, data.map(Math.sqrt));
+};
+
+export const normReference = (x: NdArray, ord: number, options: ReduceOptions = {}): NdArray =>
+  reducing(x, options, (list) => list.reduce((sum, v) => sum + Math.abs(v) ** ord, 0) ** (1 / ord));
+
+/** Each element of a line by what has run up to it. */
+function running(x: NdArray, dim: number, f: (line: number[]) => number): NdArray {
+  return alongDim(x, dim, (line) => line.map((_, k) => f(line.slice(0, k + 1))));
+}
+
+export const cumprodReference = (x: NdArray, { dim }: { dim: number }): NdArray =>
+  running(x, dim, (line) => line.reduce((a, b) => a * b));
+
+export const logcumsumexpReference = (x: NdArray, { dim }: { dim: number }): NdArray =>
+  running(x, dim, (line) => {
+    const largest = line.reduce((a, b) => Math.max(a, b));
+    return largest + Math.log(line.reduce((sum, v) => sum + Math.exp(v - largest), 0));
+  });

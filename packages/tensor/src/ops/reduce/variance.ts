@@ -38,9 +38,14 @@ export const variance = defineOp("variance", {
     const y = f32("div", f32("sub", sum(applyUnary("square", deviations)), excess), divisor);
     return { output: y.alias(shape), inputs, saved: { x: floats, mean, kept, divisor } };
   },
-  // dx = dy · 2 (x − mean) / (n − correction); the mean's share is 0, since deviations add up to 0.
-  backward({ x, mean, kept, divisor }, dy) {
-    const scale = applyBinary("mul", dy.alias(kept), 2 / divisor, kept, "f32");
-    return { x: applyBinary("mul", applyBinary("sub", x, mean, x.shape, "f32"), scale, x.shape, "f32") };
-  },
+  backward: (saved, dy) => ({ x: varianceGradient(saved, dy) }),
 });
+
+/** dx = dy · 2 (x − mean) / (n − correction); the mean's share is 0, since deviations add up to 0. */
+export function varianceGradient(
+  { x, mean, kept, divisor }: { x: Tensor; mean: Tensor; kept: readonly number[]; divisor: number },
+  dy: Tensor,
+): Tensor {
+  const scale = applyBinary("mul", dy.alias(kept), 2 / divisor, kept, "f32");
+  return applyBinary("mul", applyBinary("sub", x, mean, x.shape, "f32"), scale, x.shape, "f32");
+}

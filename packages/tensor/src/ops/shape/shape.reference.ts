@@ -88,3 +88,42 @@ export function concatReference(a: NdArray, b: NdArray, dim: number): NdArray {
         );
   });
 }
+
+/** y[…, k] = the element (k, k + offset) of the matrices in dimensions dim1 and dim2. */
+export function diagonalReference(x: NdArray, { offset = 0, dim1 = 0, dim2 = 1 } = {}): NdArray {
+  const others = x.shape.map((_, d) => d).filter((d) => d !== dim1 && d !== dim2);
+  const length = Math.min(x.shape[dim1]! + Math.min(0, offset), x.shape[dim2]! - Math.max(0, offset));
+  return fromIndices([...others.map((d) => x.shape[d]!), length], (index) => {
+    const source = new Array<number>(x.shape.length);
+    others.forEach((d, i) => (source[d] = index[i]!));
+    source[dim1] = index.at(-1)! + Math.max(0, -offset);
+    source[dim2] = index.at(-1)! + Math.max(0, offset);
+    return at(x, source);
+  });
+}
+
+/** Matrices with the last dimension of x on a diagonal, in dimensions dim1 and dim2 of the result. */
+export function diagEmbedReference(
+  x: NdArray,
+  { offset = 0, dim1 = x.shape.length - 1, dim2 = x.shape.length } = {},
+): NdArray {
+  const size = x.shape.at(-1)! + Math.abs(offset);
+  const shape = x.shape.slice(0, -1);
+  for (const d of [dim1, dim2].sort((a, b) => a - b)) shape.splice(d, 0, size);
+  return fromIndices(shape, (index) => {
+    const [row, column] = [index[dim1]! - Math.max(0, -offset), index[dim2]! - Math.max(0, offset)];
+    const others = index.filter((_, d) => d !== dim1 && d !== dim2);
+    return row === column && row >= 0 && row < x.shape.at(-1)! ? at(x, [...others, row]) : 0;
+  });
+}
+
+export const rollReference = (x: NdArray, shifts: number[], dims: number[]): NdArray =>
+  fromIndices(x.shape, (index) =>
+    at(
+      x,
+      index.map((i, d) => {
+        const shift = dims.includes(d) ? shifts[dims.indexOf(d)]! : 0;
+        return (((i - shift) % x.shape[d]!) + x.shape[d]!) % x.shape[d]!;
+      }),
+    ),
+  );

@@ -5,13 +5,16 @@ import { fromArray, tensor } from "../../factories.ts";
 import type { Tensor } from "../../tensor.ts";
 import { arange, zeros } from "../create/create.ts";
 import { concat, stack } from "./concat.ts";
+import { diag, diagEmbed, diagonal, trace } from "./diagonal.ts";
 import { expand } from "./expand.ts";
 import { flip } from "./flip.ts";
+import { cross, meshgrid, outer } from "./grid.ts";
 import { permute, transpose } from "./permute.ts";
 import { repeat } from "./repeat.ts";
 import { flatten, reshape, squeeze, unsqueeze } from "./reshape.ts";
+import { roll } from "./roll.ts";
 import * as reference from "./shape.reference.ts";
-import { pad, select, slice, split } from "./slice.ts";
+import { chunk, pad, select, slice, split, unbind } from "./slice.ts";
 import { tril, triu } from "./triangle.ts";
 
 checkOp(permute, reference.permuteReference, {
@@ -222,5 +225,67 @@ describe("shape", () => {
     const same = pad(x, [0, 0]);
     expect(same.storage).toBe(x.storage); // nothing is added, so nothing is copied
     expect(pad(x, [0, 1]).storage).not.toBe(x.storage);
+  });
+});
+
+checkOp(diagonal, reference.diagonalReference, {
+  cases: [
+    { shapes: [[4, 4]] },
+    { shapes: [[3, 5]], args: [{ offset: 2 }] },
+    { shapes: [[5, 3]], args: [{ offset: -1 }] },
+    { shapes: [[2, 3, 4, 5]], args: [{ offset: 1, dim1: 3, dim2: 1 }] },
+    { shapes: [[3, 3]], args: [{ offset: 3 }], note: "nothing" },
+  ],
+});
+
+checkOp(diagEmbed, reference.diagEmbedReference, {
+  cases: [
+    { shapes: [[4]] },
+    { shapes: [[2, 3]], args: [{ offset: -2 }] },
+    { shapes: [[2, 3, 4]], args: [{ offset: 1, dim1: 2, dim2: 0 }] },
+  ],
+});
+
+checkOp(roll, reference.rollReference, {
+  cases: [
+    { shapes: [[7]], args: [[2], [0]] },
+    { shapes: [[3, 8]], args: [[-9], [1]] },
+    { shapes: [[3, 4, 5]], args: [[1, 13], [0, 2]] },
+    { shapes: [[0, 4]], args: [[3], [0]] },
+  ],
+}); // prettier-ignore
+
+describe("pieces, diagonals and grids", () => {
+  withDevice();
+
+  test("chunk, unbind and roll of everything", async () => {
+    const x = arange(0, 7);
+    expect(await Promise.all(chunk(x, 3).map((p) => p.toArray()))).toEqual([[0, 1, 2], [3, 4, 5], [6]]);
+    expect(chunk(arange(0, 5), 4).map((p) => p.shape)).toEqual([[2], [2], [1]]);
+    expect(chunk(zeros([3, 0]), 2, { dim: 1 }).map((p) => p.shape)).toEqual([[3, 0]]);
+    const parts = unbind(tensor([[1, 2], [3, 4], [5, 6]]), { dim: -1 }); // prettier-ignore
+    expect(await Promise.all(parts.map((p) => p.toArray()))).toEqual([[1, 3, 5], [2, 4, 6]]); // prettier-ignore
+    expect(await roll(tensor([[1, 2], [3, 4]]), 1).toArray()).toEqual([[4, 1], [2, 3]]); // prettier-ignore
+    expect(() => chunk(x, 0)).toThrow("chunk: 0 chunks");
+    expect(() => roll(x, [1, 2], [0])).toThrow("roll: shifts [1,2] for dims [0]");
+  });
+
+  test("diag and trace", async () => {
+    expect(await diag(tensor([1, 2]), { diagonal: 1 }).toArray()).toEqual([[0, 1, 0], [0, 0, 2], [0, 0, 0]]); // prettier-ignore
+    const m = tensor([[1, 2, 3], [4, 5, 6]], "i32"); // prettier-ignore
+    expect(await diag(m, { diagonal: 1 }).toArray()).toEqual([2, 6]);
+    expect(await trace(m).item()).toBe(6);
+    expect(() => diag(zeros([2, 2, 2]))).toThrow("diag: [2,2,2] is neither a vector nor a matrix");
+    expect(() => diagonal(zeros([2, 2]), { dim2: 0 })).toThrow("diagonal: dimensions 0 and 0 of [2,2]");
+  });
+
+  test("meshgrid, outer and cross", async () => {
+    const [a, b] = [tensor([1, 2]), tensor([5, 6, 7])];
+    const grids = (indexing: "ij" | "xy") => Promise.all(meshgrid([a, b], { indexing }).map((g) => g.toArray()));
+    expect(await grids("ij")).toEqual([[[1, 1, 1], [2, 2, 2]], [[5, 6, 7], [5, 6, 7]]]); // prettier-ignore
+    expect(await grids("xy")).toEqual([[[1, 2], [1, 2], [1, 2]], [[5, 5], [6, 6], [7, 7]]]); // prettier-ignore
+    expect(await outer(a, b).toArray()).toEqual([[5, 6, 7], [10, 12, 14]]); // prettier-ignore
+    expect(await cross(tensor([1, 2, 3]), tensor([[4, 5, 6], [1, 0, 0]])).toArray()).toEqual([[-3, 6, -3], [0, 3, -2]]); // prettier-ignore
+    expect(() => cross(a, b)).toThrow("cross: dimension -1 of [2] does not have 3 elements");
   });
 });

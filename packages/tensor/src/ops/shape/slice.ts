@@ -124,6 +124,30 @@ export const split = checked(
 );
 
 /**
+ * x cut along `dim` (0) into `chunks` pieces of ⌈n / chunks⌉, the last one shorter: fewer pieces where that runs out, as in PyTorch.
+ */
+export const chunk = checked(
+  "chunk",
+  { x: "tensor", chunks: "index", options: { dim: "dim?" } },
+  (x: Tensor, chunks: number, { dim = 0 }: { dim?: number } = {}): Tensor[] => {
+    check(chunks > 0, () => `chunk: ${chunks} chunks. Give 1 or more.`);
+    const n = x.shape[resolveDim("chunk", dim, x.rank)] ?? 1;
+    return split(x, Math.max(1, Math.ceil(n / chunks)), { dim });
+  },
+);
+
+/** x at each index of `dim` (0), which goes away. */
+export const unbind = checked(
+  "unbind",
+  { x: "tensor", options: { dim: "dim?" } },
+  (x: Tensor, { dim = 0 }: { dim?: number } = {}): Tensor[] => {
+    const n = x.shape[resolveDim("unbind", dim, x.rank)];
+    check(n !== undefined, () => "unbind: a scalar has no dimension to take apart.");
+    return Array.from({ length: n }, (_, i) => select(x, dim, i));
+  },
+);
+
+/**
  * x with `value` around it. `pad` is PyTorch's list: elements before and after in the last dimension, then in the one before it,
  * …; negative counts crop. Any dtype of 32 bits.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
