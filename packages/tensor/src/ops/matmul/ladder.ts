@@ -1,7 +1,7 @@
 import { check } from "../../errors.ts";
 import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device, trials } from "../../runtime/init.ts";
-import { kernel, specialize } from "../../runtime/kernel.ts";
+import { kernel, replaceFunction, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import type { Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
@@ -9,15 +9,19 @@ import { ladder, type Unnamed } from "../ladder.ts";
 import storeGeluVectorsCode from "./epilogue-gelu-store-vectors.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
+import rowsCode from "./matmul-rows.cpu.wgsl";
 import subgroupMatrixCode from "./matmul-subgroup-matrix.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
 import tiledCode from "./matmul-tiled.wgsl";
+import weightsInPlaceCode from "./weights-in-place.wgsl";
 import { aligned, bindings, inPlace, placesOf, rounding, sizesOf, stridesOf, type MatmulRung } from "./task.ts";
 import {
   computePacked,
+  computeRows,
   computeTiles,
   computeWorkgroupTile,
   fits,
+  mapEpilogues,
   splitsFor,
   withEpilogues,
   type Epilogues,
@@ -26,7 +30,11 @@ import { forms, tryMatmul } from "./trial.ts";
 
 const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
 const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);
+const rowsKernels = withEpilogues("ops/matmul/matmul-rows.cpu.wgsl", rowsCode);
 const subgroupKernels = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", subgroupCode);
+const inPlaceKernels = mapEpilogues(subgroupKernels, (plain) =>
+  specialize(replaceFunction(plain, "steps", weightsInPlaceCode), { IN_PLACE: "true", B: "vec2f" }),
+);
 const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode, storeGeluVectorsCode);
 
 /**
@@ -62,7 +70,16 @@ const rungs = {
     suits: (_adapter, sizes) => fits(sizes),
     fusesGelu: false,
     fastOn: "cpu",
-    compute: (task) => computePacked({ plain: registersKernel }, task, 64, 64),
+    compute: (task) => computePacked({ packed: { plain: registersKernel } }, task, 64, 64),
+  },
+  rows: {
+    kernel: "matmul-rows.cpu",
+    idea: "for few rows: each weight is read once, where it is, by the lane that owns its column",
+    suits: ({ cpu, subgroupSize: [min, max] }, { M, N, batches }) =>
+      cpu && min === 8 && max === 8 && Math.max(batches, M / 16, N / 32) <= 65535,
+    fusesGelu: true,
+    fastOn: "cpu",
+    compute: (task) => computeRows(rowsKernels, task),
   },
   subgroup: {
     kernel: "matmul-subgroup.cpu",
@@ -70,7 +87,7 @@ const rungs = {
     suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
     fusesGelu: true,
     fastOn: "cpu",
-    compute: (task) => computePacked(subgroupKernels, task, 64, 32),
+    compute: (task) => computePacked({ packed: subgroupKernels, inPlace: inPlaceKernels }, task, 64, 32),
   },
   // For products of f16, on GPUs that have matrix units. Tiles are as large as said where a matrix is 16 × 16.
   matrixSmall: subgroupMatrix("small", { SUBGROUPS_M: 1, SUBGROUPS_N: 2 }, { idea: "matrix units: a subgroup multiplies whole matrices, tiles of 64 × 64" }), // prettier-ignore

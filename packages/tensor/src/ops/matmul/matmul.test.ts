@@ -145,6 +145,15 @@ describe("the choice of kernel", () => {
     ["a large one", gpu, product(4096, 3072, 768), "matmul-tiled 128×128"],
     ["a weight's gradient, k in parts", gpu, product(768, 768, 4096), "matmul-tiled 128×128"],
     ["lavapipe", lavapipe, product(4096, 3072, 768), "matmul-subgroup.cpu"],
+    ["lavapipe, a sentence", lavapipe, product(16, 3072, 768), "matmul-rows.cpu"],
+    [
+      "lavapipe, a sentence that fills more than half of a tile of 64",
+      lavapipe,
+      product(40, 3072, 768),
+      "matmul-subgroup.cpu",
+    ],
+    ["lavapipe, one that fills three tiles of 32", lavapipe, product(96, 3072, 768), "matmul-rows.cpu"],
+    ["lavapipe, a classifier's head", lavapipe, product(16, 2, 768), "matmul-naive"],
     ["SwiftShader", swiftShader, product(4096, 3072, 768), "matmul-registers"],
   ])("%s", (_, on, sizes, name) => {
     expect(chooseMatmul(on, sizes).kernel).toBe(name);
@@ -169,6 +178,22 @@ describe("the choice of kernel", () => {
     for (const broken of [undefined, null, 7, "text", [], {}]) expect(choicesFor(gpu, broken).size).toBe(0);
   });
 });
+
+// The sums of each are added in one order: a text's numbers must not depend on how many are computed with it.
+test.skipIf(!matmulLadder.rungs.rows.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }))(
+  "a row of a product is the same, to the bit, however many rows there are",
+  async () => {
+    await init();
+    onTestFinished(destroy);
+    const [rows, K, N] = [130, 72, 40];
+    const values = (count: number): Float32Array => Float32Array.from({ length: count }, (_, i) => Math.sin(i * i + 1));
+    const [x, w] = [values(rows * K), fromArray(values(N * K), [N, K])];
+    const product = async (M: number): Promise<Float32Array> =>
+      (await matmul(fromArray(x.slice(0, M * K), [M, K]), w, { transposeB: true }).data()) as Float32Array;
+    const all = await product(rows);
+    for (const M of [4, 16, 17, 33, 65, 96, 129]) expect(await product(M)).toEqual(all.slice(0, M * N));
+  },
+);
 
 test("a tuning names a batch, and the precision", () => {
   const sizes = { M: 2, N: 3, K: 4, precision: "f16" as const };

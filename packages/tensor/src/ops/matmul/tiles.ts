@@ -13,7 +13,10 @@ import {
   aligned,
   bindings,
   inPlace,
+  placesOf,
   rounding,
+  sizesOf,
+  stridesOf,
   type Gelu,
   type Matrices,
   type MatmulSizes,
@@ -38,6 +41,12 @@ export function withEpilogues(file: string, code: string, storeGelu = storeGeluC
   return { plain, gelu: replaceFunction(plain, "store", geluCode + storeGelu) };
 }
 
+/** Both kernels, changed alike. */
+export const mapEpilogues = ({ plain, gelu }: Epilogues, change: (from: Kernel) => Kernel): Epilogues => ({
+  plain: change(plain),
+  ...(gelu && { gelu: change(gelu) }),
+});
+
 /** Starts the kernel with the epilogue that is asked for. */
 function start(
   { plain, gelu: fused }: Epilogues,
@@ -57,20 +66,30 @@ const PANEL = 64;
 /** Columns in a panel: kernels may take two at a time. */
 const packedDepth = (K: number): number => 2 * ceilDiv(K, 2);
 
-/** Packs both operands, then starts a workgroup for each tile of `rows` × `cols`. */
-export function computePacked(main: Epilogues, task: MatmulTask, rows: number, cols: number): void {
+/**
+ * Packs both operands, then starts a workgroup for each tile of `rows` × `cols`. With kernels that read weights in place, these are not packed.
+ */
+export function computePacked(
+  kernels: { packed: Epilogues; inPlace?: Epilogues },
+  task: MatmulTask,
+  rows: number,
+  cols: number,
+): void {
   const { M, N, K, batches, c, bias, accumulate } = task;
   const overrides = rounding(task);
   const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed, overrides });
-  const b = pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed, overrides });
+  const inPlace = task.b.transposed && [K, task.b.first, task.b.step].every((n) => n % 2 === 0) && kernels.inPlace;
+  const b = inPlace ? task.b : pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed, overrides });
   const params = {
     ...{ M, N, K: packedDepth(K), a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
+    ...(kernels.inPlace && { b_first: b.first }),
   };
   const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
-  start(main, task.gelu, tensors, params, { workgroups: [ceilDiv(N, cols), ceilDiv(M, rows), batches] });
+  const workgroups = [ceilDiv(N, cols), ceilDiv(M, rows), batches] as const;
+  start(inPlace || kernels.packed, task.gelu, tensors, params, { workgroups, ...(inPlace && { overrides }) });
   a.tensor.dispose();
-  b.tensor.dispose();
+  if (!inPlace) b.tensor.dispose();
 }
 
 /** Panels of rows of a matrix (for B, of its columns): one set for all where the whole batch shares it. */
@@ -96,6 +115,24 @@ function pack(
   const workgroups = [2 * panels, ceilDiv(depth, 64), count] as const;
   run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides });
   return { tensor, first: 0, step: count === 1 ? 0 : panels * depth * PANEL };
+}
+
+/** Rows of a tile of matmul-rows.cpu.wgsl: one of 32 takes one and a half times as long as one of 16. */
+const rowsOf = (M: number): 16 | 32 => (1.5 * ceilDiv(M, 32) < ceilDiv(M, 16) ? 32 : 16);
+
+/** Starts a workgroup for each tile of some rows × 32, of operands as they are. */
+export function computeRows(kernels: Epilogues, task: MatmulTask): void {
+  const { M, N, K, batches, a, b } = task;
+  const ROWS = rowsOf(M);
+  const made = mapEpilogues(kernels, (from) => specialize(from, { ROWS }));
+  const overrides = {
+    A_WHOLE: Number(!a.transposed && aligned(a, K)),
+    B_WHOLE: Number(b.transposed && aligned(b, K)),
+    ...rounding(task),
+  };
+  const tensors = { ...bindings(task), a4: a.tensor, b4: b.tensor };
+  const params = { ...sizesOf(task), ...stridesOf(task), ...placesOf(task), one: 1 };
+  start(made, task.gelu, tensors, params, { workgroups: [ceilDiv(N, 32), ceilDiv(M, ROWS), batches], overrides });
 }
 
 /** Three dimensions of tiles, and packed operands, have to stay within WebGPU's limits. */
