@@ -43,7 +43,15 @@ export { shownList, shownText, shownValue } from "./data/shown.ts";
 export { openTable } from "./data/readers/open-table.ts";
 export { classWeights, formatLabelCounts, labelCounts } from "./data/class-weights.ts";
 export { tableDataset } from "./data/table-dataset.ts";
-export { cellOf, parseObject, type Cells, type OpenSource, type ReadLimits, type Table } from "./data/readers/table.ts";
+export {
+  cellOf,
+  parseObject,
+  type Cells,
+  type OpenSource,
+  type ReadLimits,
+  type Table,
+  type TextFiles,
+} from "./data/readers/table.ts";
 export {
   lengthGroupedIndices,
   paddingReport,
@@ -147,6 +155,9 @@ export { saveTokenizer, startWorkers, version } from "#files";
 export { maskedLM, type MaskedLMOptions, type WordGuesses } from "./tasks/masked-lm/masked-lm.ts";
 export { wordGuesses, type GuessDecoder, type WordGuess } from "./tasks/masked-lm/guesses.ts";
 export { packTexts } from "./tasks/masked-lm/pack-texts.ts";
+export { documentDataset, holdsDocuments, type DocumentRow } from "./tasks/pre-training/dataset.ts";
+export { pairSentences, type PairKind, type PairOptions } from "./tasks/pre-training/pair-sentences.ts";
+export { pairKindOf, preTraining, type PairPrediction, type PreTrainingPredictions } from "./tasks/pre-training/pre-training.ts";
 export {
   choiceDataset,
   holdsChoices,

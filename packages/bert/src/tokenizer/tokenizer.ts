@@ -257,8 +257,20 @@ export class Tokenizer {
     return [first, ...others, ...otherB.map((B) => rowOf(template.slots, firstA, B, sample))];
   }
 
+  /**
+   * A pair of texts that are tokens already, with special tokens: what {@link encode} makes of a pair, without offsets and words. Nothing is cut or padded.
+   *
+   * @see https://huggingface.co/docs/transformers/main_classes/tokenizer (`build_inputs_with_special_tokens`)
+   */
+  encodePair(first: ArrayLike<number>, second: ArrayLike<number>): Encoding {
+    const pieces = (ids: ArrayLike<number>) => ({ ids: Array.from(ids), offsets: [], words: [], margins: [] });
+    const { slots } = this.#template("pair", { addSpecialTokens: true });
+    const row = rowOf(slots, pieces(first), pieces(second), 0);
+    return encodingOf(row, row.length, this.paddingSide, this, undefined);
+  }
+
   /** The slots for one text or two, without special tokens where none are asked for. */
-  #template(kind: "single" | "pair", { addSpecialTokens }: FullEncodeOptions): Template {
+  #template(kind: "single" | "pair", { addSpecialTokens }: Pick<FullEncodeOptions, "addSpecialTokens">): Template {
     return (this.#templates[`${kind} ${addSpecialTokens}`] ??= templateOf(
       this.#postProcessor[kind].filter((slot) => addSpecialTokens || slot.text),
     ));

@@ -103,7 +103,7 @@ export function evaluate(args: string[]): Promise<number> {
         : await kind?.task(model, tokenizer, setting, read);
       const rows = windows
         ? await textWindows(read, tokenizer, { maxLength: longest, stride: windows.stride })
-        : ((await kind?.prepare?.(read, tokenizer, setting)) ?? read);
+        : ((await kind?.prepare?.(read, tokenizer, setting, model)) ?? read);
       const trainer = new Trainer<TrainableModel>({
         ...{ model, tokenizer, callbacks: [progress] },
         ...(task && { task: task as unknown as Task<Predictions> }),

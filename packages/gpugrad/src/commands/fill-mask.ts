@@ -44,11 +44,7 @@ export function fillMask(args: string[]): Promise<number> {
       const folder = await openFolder(id!);
       const tokenizer = await AutoTokenizer.fromPretrained(folder);
       const opened = await AutoModelForMaskedLM.fromPretrained(folder, { dtype: "f32", onReport: say });
-      const model = refuseMissing(
-        opened,
-        { allowMissingWeights: options.allowMissingWeights, say },
-        { head: "ForMaskedLM" },
-      );
+      const model = refuseMissing(opened, { allowMissingWeights: options.allowMissingWeights, say });
       const { maskTokenId, maskToken, modelMaxLength } = tokenizer;
       const maxLength = Math.min(model.config.maxLength, modelMaxLength, options.maxLength ?? Infinity);
       if (maskTokenId === undefined) throw new GpugradError(`${id}: its tokenizer has no mask token.`);

@@ -3,6 +3,7 @@ import {
   AutoModel,
   AutoModelForMaskedLM,
   AutoModelForMultipleChoice,
+  AutoModelForPreTraining,
   AutoModelForQuestionAnswering,
   AutoModelForTokenClassification,
   folderOf,
@@ -18,13 +19,19 @@ import {
 import {
   choiceDataset,
   type Dataset,
+  documentDataset,
   holdsAnchors,
   holdsChoices,
+  holdsDocuments,
   holdsQuestions,
   holdsTags,
   maskedLM,
+  type MaskedLMOptions,
   multipleChoice,
   packTexts,
+  pairKindOf,
+  pairSentences,
+  preTraining,
   questionAnswering,
   questionDataset,
   questionWindows,
@@ -38,6 +45,7 @@ import {
   type SentenceLossName,
   type Table,
   type Task,
+  type TextFiles,
   type TrainableModel,
 } from "@gpugrad/train";
 import type { DataOptions } from "./data-options.ts";
@@ -53,6 +61,7 @@ export interface TaskOptions extends DataOptions {
   mlmProbability?: number;
   wholeWordMask?: boolean;
   lineByLine?: boolean;
+  shortSeqProbability?: number;
   loss?: SentenceLossName;
 }
 
@@ -83,13 +92,13 @@ export interface TaskKind {
   /** Weights of its models that may be missing: nothing depends on them. */
   unused?: RegExp;
   /** What a `.txt` file holds. */
-  textFiles: "lines" | "conll";
+  textFiles: TextFiles;
   /** Whether a table is for it. */
   fits: (table: Table) => boolean;
   /** @param names of the classes: those to train on, or the model's */
   read: (table: Table, options: TaskOptions, names: readonly string[] | undefined) => Promise<Dataset>;
   /** What is trained on in place of the rows that were read, such as windows. */
-  prepare?: (rows: Dataset, tokenizer: Tokenizer, setting: Setting) => Promise<Dataset>;
+  prepare?: (rows: Dataset, tokenizer: Tokenizer, setting: Setting, model: TrainableModel) => Promise<Dataset>;
   /** Tokens of a row at most, unless something else is asked for. */
   maxLength?: number;
   /** @param rows to train or to evaluate on, as they were read */
@@ -101,6 +110,12 @@ async function hasUnanswered(rows: Dataset): Promise<boolean> {
   for await (const row of rows) if ((row["answers"] as unknown[] | undefined)?.length === 0) return true;
   return false;
 }
+
+/** How words are hidden. */
+const maskingOf = ({ options: { mlmProbability, wholeWordMask = false }, seed }: Setting): MaskedLMOptions => ({
+  ...(mlmProbability !== undefined && { probability: mlmProbability }),
+  ...{ wholeWords: wholeWordMask, seed },
+});
 
 const asTask = <F extends Found, P>(task: Task<F, P>): Task<Found> => task;
 
@@ -144,10 +159,19 @@ export const KINDS: readonly TaskKind[] = [
       tableDataset(table, { labelColumn: null, ...(textColumn && { textColumn }), ...(onBadRow && { onBadRow }) }),
     prepare: (rows, tokenizer, { options: { lineByLine = false, wholeWordMask = false }, maxLength }) =>
       lineByLine ? Promise.resolve(rows) : packTexts(rows, tokenizer, { maxLength, wholeWords: wholeWordMask }),
-    task: (_model, tokenizer, { options: { mlmProbability, wholeWordMask = false }, seed }) =>
-      Promise.resolve(
-        asTask(maskedLM(tokenizer, { ...(mlmProbability !== undefined && { probability: mlmProbability }), wholeWords: wholeWordMask, seed })), // prettier-ignore
-      ),
+    task: (_model, tokenizer, setting) => Promise.resolve(asTask(maskedLM(tokenizer, maskingOf(setting)))),
+  },
+  {
+    ...{ name: "pretraining", head: "preTraining", suffix: "ForPreTraining" },
+    ...{ Auto: AutoModelForPreTraining, textFiles: "documents", fits: holdsDocuments },
+    read: (table, { textColumn, onBadRow }) => documentDataset(table, { textColumn, onBadRow }),
+    prepare: (rows, tokenizer, { options: { shortSeqProbability, wholeWordMask = false }, seed, maxLength }, model) =>
+      pairSentences(rows, tokenizer, {
+        ...{ kind: pairKindOf(model), maxLength, seed, wholeWords: wholeWordMask },
+        ...(shortSeqProbability !== undefined && { shortSequenceProbability: shortSeqProbability }),
+      }),
+    task: (model, tokenizer, setting) =>
+      Promise.resolve(asTask(preTraining(tokenizer, { ...maskingOf(setting), pairs: pairKindOf(model) }))),
   },
   {
     ...{ name: "sentence-embeddings", suffix: "Model", unused: /^pooler\./ },

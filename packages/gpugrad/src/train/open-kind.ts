@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { AutoConfig } from "@gpugrad/bert";
-import { DataError, labelConfig, openTables, TRAINING_ARGUMENTS, type Dataset, type LoadOptions, type Table, type Tables } from "@gpugrad/train"; // prettier-ignore
+import { DataError, labelConfig, openTables, TRAINING_ARGUMENTS, type Dataset, type LoadOptions, type Table, type Tables, type TextFiles } from "@gpugrad/train"; // prettier-ignore
 import { openTokenizer } from "../text/truncation.ts";
 import { loadOptionsOf, splitFiles } from "./data-options.ts";
 import { KINDS, type TaskKind } from "./kinds.ts";
@@ -10,7 +10,7 @@ import type { TrainOptions } from "./options.ts";
 import type { Task } from "./task.ts";
 
 /** The tables that the options name, by split. */
-async function tablesOf(options: TrainOptions, textFiles: "lines" | "conll"): Promise<Tables> {
+export async function tablesOf(options: TrainOptions, textFiles: TextFiles): Promise<Tables> {
   const limits: LoadOptions = { ...loadOptionsOf(options), textFiles };
   const named = await openTables(splitFiles(options), limits);
   const { dataset } = options;
@@ -40,7 +40,7 @@ export async function kindFor(options: TrainOptions, note: (line: string) => voi
 const isTextFile = ({ name }: Table): boolean => /\.txt(\.gz)?$/i.test(name);
 
 /** The table to train on, if it can be read so: as CoNLL's, the lines of a text have to begin well. */
-async function trainTable(options: TrainOptions, textFiles: "lines" | "conll"): Promise<Table | undefined> {
+async function trainTable(options: TrainOptions, textFiles: TextFiles): Promise<Table | undefined> {
   try {
     const table = await (await tablesOf(options, textFiles)).open("train");
     const [first] = await table.read(0, Math.min(1, table.length), table.columns);
@@ -75,7 +75,7 @@ export async function openKind(
   const length = kind.maxLength !== undefined && askedLength === TRAINING_ARGUMENTS.maxLength.default ? kind.maxLength : askedLength; // prettier-ignore
   const maxLength = Math.min(length, tokenizer.modelMaxLength, model.config.maxLength);
   const setting = { options, seed, maxLength, train: data.train };
-  const prepare = async (rows: Dataset): Promise<Dataset> => kind.prepare?.(rows, tokenizer, setting) ?? rows;
+  const prepare = async (rows: Dataset): Promise<Dataset> => kind.prepare?.(rows, tokenizer, setting, model) ?? rows;
   return {
     ...{ title: `${id} on ${options.dataset ?? options.trainFile}`, model, tokenizer },
     task: await kind.task(model, tokenizer, setting, data.validation),

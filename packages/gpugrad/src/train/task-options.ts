@@ -9,6 +9,12 @@ const share = (text: string): number => {
   return value;
 };
 
+const probability = (text: string): number => {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError("It has to lie from 0 to 1.");
+  return value;
+};
+
 const number = (text: string): number => {
   const value = text.trim() === "" ? NaN : Number(text);
   if (!Number.isFinite(value)) throw new InvalidArgumentError("It has to be a number.");
@@ -27,11 +33,16 @@ export function addAnswerOptions(command: Command): Command {
 
 /** Adds the options of tasks beside the classification of texts. */
 export function addTaskOptions(command: Command): Command {
-  command.optionsGroup("Tags, answers, masked words and embeddings:");
+  command.optionsGroup("Tags, answers, masked words, pairs and embeddings:");
   return addAnswerOptions(command)
     .option("--label-all-tokens", "all tokens of a word are to have its tag, not only the first")
     .option("--mlm-probability <p>", "how likely a token is hidden (default: 0.15)", share)
     .option("--whole-word-mask", "hide whole words")
+    .option(
+      "--short-seq-probability <p>",
+      "how likely a document's pairs are shorter than they could be (default: 0.1)",
+      probability,
+    )
     .addOption(new Option("--line-by-line", "a row for each text, in place of texts packed into rows of --max_length"))
     .addOption(
       new Option("--loss <name>", "of sentence embeddings (default: what the columns are for)").choices(

@@ -2,6 +2,7 @@ import { DataError } from "../../errors.ts";
 import { named } from "../named.ts";
 import { TABLE_EXTENSIONS, tableFormat, type OpenSource, type ReadLimits, type Table } from "./table.ts";
 import { conllTable } from "./conll.ts";
+import { documentTable } from "./documents.ts";
 import { jsonTable, recordTable } from "./text-tables.ts";
 
 /**
@@ -18,6 +19,7 @@ export function openTable(file: string, open: OpenSource, limits?: ReadLimits): 
     if (format === "parquet") return (await import("./parquet.ts")).parquetTable(file, open);
     if (format === "csv" || format === "tsv") return recordTable(file, open, format, limits);
     if (format === "jsonl" || format === "ndjson") return recordTable(file, open, "jsonl", limits);
+    if (format === "documents") return documentTable(file, open, limits);
     if (format === "lines") return recordTable(file, open, "lines", limits);
     if (["conll", "bio", "iob", "iob2"].includes(format!)) return conllTable(file, open, limits);
     if (format === "json") return jsonTable(file, open, limits);

@@ -140,12 +140,15 @@ export async function withSource<T>(open: OpenSource, use: (source: ByteSource) 
   }
 }
 
-/** How much a reader takes from a file. */
+/** What lines of a text file are: texts, tokens with tags in CoNLL's format, or sentences of documents that empty lines separate. */
+export type TextFiles = "lines" | "conll" | "documents";
+
+/** How much a reader takes from a file, and how it reads it. */
 export type ReadLimits = {
   /** Bytes that a `.gz` file may have when it is unpacked (default 1 GiB). Flag: `--max_unpacked_bytes`. */
   maxUnpackedBytes?: number;
-  /** What a `.txt` file holds: a text per line, or sentences in CoNLL's format. Default: it is no table. */
-  textFiles?: "lines" | "conll";
+  /** What a `.txt` file holds. Default: it is no table. */
+  textFiles?: TextFiles;
 };
 
 const MAX_UNPACKED = 2 ** 30;
