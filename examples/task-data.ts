@@ -3,7 +3,8 @@
  *
  *   node scripts/run.mjs examples/task-data.ts FOLDER
  *
- * Writes people.conll (names of people and places), people.json (SQuAD), people.txt (a sentence per line), choices.jsonl, pairs.jsonl (questions and their answers), and tiny-bert/.
+ * Writes people.conll (names of people and places), people.json (SQuAD), people.txt (a sentence per line), documents.txt (with empty lines between documents), choices.jsonl,
+ * pairs.jsonl (questions and their answers), and tiny-bert/.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,9 +47,16 @@ const choices = stories.map(({ person, place }, i) => {
 });
 const pairs = people.map((person, i) => ({ anchor: `Where does ${person} live ?`, positive: `${person} lives in ${places[i % places.length]} .` })); // prettier-ignore
 
+/** A person's travels: each place is where the last sentence ended. */
+const documents = stories.slice(0, 200).map(
+  ({ person, place, elsewhere, verb }) =>
+  [`${person} ${verb} ${place} .`, `From ${place} one flies to ${elsewhere} .`, `In ${elsewhere} is a house .`, `${person} bought the house in ${elsewhere} .`], // prettier-ignore
+);
+
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
 write("people.conll", `${conll.join("\n\n")}\n`);
 write("people.txt", `${lines.join("\n")}\n`);
+write("documents.txt", `${documents.map((sentences) => sentences.join("\n")).join("\n\n")}\n`);
 write("people.json", JSON.stringify({ version: "1.1", data: [{ title: "people", paragraphs }] }));
 write("choices.jsonl", `${choices.map((row) => JSON.stringify(row)).join("\n")}\n`);
 write("pairs.jsonl", `${stories.map((_, i) => JSON.stringify(pairs[i % pairs.length])).join("\n")}\n`);
@@ -61,4 +69,6 @@ const config = new BertConfig({ ...sizes, vocab_size: tokenizer.vocabSize, max_p
 await BertModel.fromConfig(config).savePretrained(join(folder, "tiny-bert"));
 await tokenizer.savePretrained(join(folder, "tiny-bert"));
 await destroy();
-console.log(`wrote people.conll, people.json, people.txt, choices.jsonl, pairs.jsonl and tiny-bert into ${folder}`);
+console.log(
+  `wrote people.conll, people.json, people.txt, documents.txt, choices.jsonl, pairs.jsonl and tiny-bert into ${folder}`,
+);

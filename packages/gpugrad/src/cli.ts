@@ -27,6 +27,9 @@ command("doctor", "check Node, drivers and adapter; --fix fixes what is missing"
 command("train", "fine-tune a model on any dataset", async () => {
   return (await import("./commands/train.ts")).train;
 });
+command("pretrain", "train a model from random weights, and its vocabulary", async () => {
+  return (await import("./commands/pretrain.ts")).pretrain;
+});
 command("predict", "label texts with a fine-tuned model", async () => {
   return (await import("./commands/predict.ts")).predict;
 });

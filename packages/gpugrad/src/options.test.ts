@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { embed } from "./commands/embed.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { predict } from "./commands/predict.ts";
+import { pretrain } from "./commands/pretrain.ts";
 import { profile } from "./commands/profile.ts";
 import { search } from "./commands/search.ts";
 import { serve } from "./commands/serve.ts";
@@ -325,7 +326,7 @@ it("gpugrad train passes all training arguments on", () => {
 
 it("messages name options that there are", async () => {
   const known = new Set(["--help", "--fix"]);
-  for (const command of [predict, embed, search, tokenize, profile, evaluate, serve, train])
+  for (const command of [predict, embed, search, tokenize, profile, evaluate, serve, train, pretrain])
     for (const name of await optionsOf(command)) known.add(name);
   for (const folder of ["packages/gpugrad/src", "packages/train/src", "packages/bert/src"]) {
     for (const file of await readdir(join(root, folder), { recursive: true })) {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { basename, extname } from "node:path";
+import { basename, extname, join } from "node:path";
 import {
   camelCase,
   optionHint,
@@ -56,6 +56,8 @@ export interface TrainPreset {
   defaults: (options: Readonly<Record<string, unknown>>) => Partial<TrainOptions> & Partial<TrainingArguments>;
   /** Whether it brings model and data of its own, so that none have to be named. */
   bringsTask?: (options: Readonly<Record<string, unknown>>) => boolean;
+  /** Whether the model is made by the command, in the folder `start` of the output: then none is named. */
+  makesModel?: boolean;
   /** Options beside the others. */
   addOptions?: (command: Command) => void;
 }
@@ -110,8 +112,9 @@ function commandOf(preset: TrainPreset): Command {
     .option("--dry-run", "print what would be done, without doing it")
     .option("--quiet", "print only warnings and the final results")
     .option("--json", "print JSON lines on stdout, and nothing else")
-    .optionsGroup("Model and data:")
-    .option("--model <id>", "model: a hub id or a folder")
+    .optionsGroup("Model and data:");
+  if (!preset.makesModel) command.option("--model <id>", "model: a hub id or a folder");
+  command
     .addOption(new Option("--task <name>", "what is learned (default: what the data is for)").choices(TASK_NAMES))
     .option("--dataset <id>", "dataset: a hub id, a folder, or a file, of which a tenth is held out")
     .option("--train-file <file>", "file to train on, in place of a dataset")
@@ -242,9 +245,11 @@ export function parseTrainOptions<Extra extends object = object>(
     if (given["trainFile"]) delete all["dataset"];
     const source = all["dataset"] ?? all["trainFile"];
     if (!preset.bringsTask?.(given)) {
-      if (typeof all["model"] !== "string") throw new Error("no model: give --model ID_OR_FOLDER.");
+      if (typeof all["model"] !== "string" && !preset.makesModel)
+        throw new Error("no model: give --model ID_OR_FOLDER.");
       if (typeof source !== "string") throw new Error("no data to train on: give --dataset ID or --train_file FILE.");
       all["outputDir"] ??= `output/${safeName(basename(source, extname(source)))}`;
+      if (preset.makesModel) all["model"] = join(all["outputDir"] as string, "start");
     }
     if (all["earlyStoppingPatience"] !== undefined) {
       all["metricForBestModel"] ??= "loss";

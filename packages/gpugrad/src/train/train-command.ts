@@ -53,6 +53,8 @@ export interface TrainCommand<Extra extends object = object> extends TrainPreset
   unit?: string;
   /** In place of the model and data that the options name. */
   makeTask?: (request: TrainRequest<Extra>) => Task | undefined;
+  /** What has to be there before model and data are opened. */
+  prepare?: (request: TrainRequest<Extra>, note: (line: string) => void) => Promise<void>;
   /** Texts to label at the end with the model that was saved. */
   texts?: (options: Partial<Extra>) => readonly string[];
   /** A last word on the result. */
@@ -101,6 +103,7 @@ export async function trainCommand<Extra extends object = object>(
     const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
+    if (command.prepare) await unlessAsked(() => command.prepare!(request, note));
     const task =
       command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, args.maxLength)));
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
@@ -320,7 +323,7 @@ function summary({ trainer, args, options }: Run): string {
   const command = gpugradCommand();
   const isPair = options.textPairColumn !== undefined;
   const isFor = (...names: string[]): boolean => names.includes(trainer.task.name);
-  if (isFor("masked-lm")) rows.push(["fill-mask", `${command} fill-mask ${folder} "A [MASK] text."`]);
+  if (isFor("masked-lm", "pretraining")) rows.push(["fill-mask", `${command} fill-mask ${folder} "A [MASK] text."`]);
   else if (isFor("sentence-embeddings")) rows.push(["embed", `${command} embed ${folder} "A text."`]);
   else if (!isPair && !isFor("question-answering", "multiple-choice")) rows.push(["predict", `${command} predict ${folder} "${trainer.task.name === "regression" ? "A text." : "A text to label."}"`]); // prettier-ignore
   if (options.dataset !== undefined) rows.push(["evaluate", `${command} evaluate ${folder} --dataset ${options.dataset}`]); // prettier-ignore
