@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { embed } from "./commands/embed.ts";
 import { evaluate } from "./commands/evaluate.ts";
+import { merge } from "./commands/merge.ts";
 import { predict } from "./commands/predict.ts";
 import { pretrain } from "./commands/pretrain.ts";
 import { profile } from "./commands/profile.ts";
@@ -326,7 +327,7 @@ it("gpugrad train passes all training arguments on", () => {
 
 it("messages name options that there are", async () => {
   const known = new Set(["--help", "--fix"]);
-  for (const command of [predict, embed, search, tokenize, profile, evaluate, serve, train, pretrain])
+  for (const command of [predict, embed, search, tokenize, profile, evaluate, serve, train, pretrain, merge])
     for (const name of await optionsOf(command)) known.add(name);
   for (const folder of ["packages/gpugrad/src", "packages/train/src", "packages/bert/src"]) {
     for (const file of await readdir(join(root, folder), { recursive: true })) {

@@ -60,10 +60,12 @@ export {
   type PaddingOptions,
   type PaddingReport,
 } from "./data/sampling.ts";
+export { kFolds, stratifiedFolds } from "./data/folds.ts";
 export { tokenizeDataset, type TokenizedDataset, type TokenizeOptions } from "./data/tokenize-dataset.ts";
 export { unpackTokens, type TokenChunk } from "./data/tokens.ts";
 export {
   memoryAdvice,
+  modelLike,
   stepMemory,
   withMemoryAdvice,
   type MemoryAdvice,
@@ -73,6 +75,7 @@ export {
   type StepShape,
 } from "./diagnostics/memory-advice.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
+export { adapterOf } from "./report/adapter.ts";
 export { csvCell } from "./trackers/csv-cell.ts";
 export { DataError } from "./errors.ts";
 export { SaveError } from "./checkpoint/save-error.ts";

@@ -13,14 +13,28 @@ import type { LoraConfig } from "./lora-config.ts";
 const FILE = "adapter_model.safetensors";
 const fileDtypes: Partial<Record<DType, SafetensorsDtype>> = { f32: "F32", f16: "F16", bf16: "BF16" };
 
+/** Under which PEFT keeps the model: what all keys of its files begin with. */
+export const PREFIX = "base_model.model.";
+
+/** The keys of the model's own parameters that an adapter's file has, such as those of a classifier. */
+export async function wholeKeys(folder: Folder): Promise<Set<string>> {
+  const file = await openAdapter(folder);
+  await file.close();
+  return new Set(file.keys().flatMap((key) => (key.includes(".lora_") ? [] : key.slice(PREFIX.length))));
+}
+
+async function openAdapter(folder: Folder): Promise<SafetensorsFile> {
+  const source = await folder.open(FILE);
+  check(source, () => `${folder.name}: no ${FILE}. PEFT writes it with save_pretrained (safe_serialization=True).`);
+  return SafetensorsFile.open(source);
+}
+
 /**
  * Reads adapter_model.safetensors into parameters by its keys.
  * @throws {@link GpugradError} when there is none, or its keys or shapes are others
  */
 export async function readAdapter(folder: Folder, parameters: ReadonlyMap<string, Tensor>): Promise<void> {
-  const source = await folder.open(FILE);
-  check(source, () => `${folder.name}: no ${FILE}. PEFT writes it with save_pretrained (safe_serialization=True).`);
-  const file = await SafetensorsFile.open(source);
+  const file = await openAdapter(folder);
   try {
     const missing = [...parameters.keys()].filter((key) => !file.has(key));
     const unexpected = file.keys().filter((key) => !parameters.has(key));

@@ -1,15 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noGrad } from "@gpugrad/autograd";
 import { localFolder, openFile, SafetensorsFile } from "@gpugrad/nn";
-import { destroy, init, scope, undisposed } from "@gpugrad/tensor";
+import { destroy, init, scope, square, sum, undisposed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectSums, valuesOf, type Sums } from "../../test/tiny-family.ts";
+import { architectures, AutoModelForSequenceClassification } from "../models/auto.ts";
 import { BertConfig } from "../models/bert/bert-config.ts";
 import { BertForSequenceClassification } from "../models/bert/bert-heads.ts";
 import type { Labels } from "../models/family.ts";
 import type { ModelInputs } from "../models/inputs.ts";
+import { PreTrainedModel } from "../models/pretrained.ts";
 import { LoraConfig, type LoraOptions } from "./lora-config.ts";
 import { getPeftModel, PeftModel } from "./peft-model.ts";
 
@@ -24,7 +26,8 @@ interface Case {
   grads: Record<string, Sums>;
   merged: Record<string, Sums>;
 }
-const cases = JSON.parse(readFileSync(new URL("../../test/fixtures/lora.json", import.meta.url), "utf8")) as Case[];
+const fixtures = new URL("../../test/fixtures/", import.meta.url);
+const cases = JSON.parse(readFileSync(new URL("lora.json", fixtures), "utf8")) as Case[];
 const fileKey = (key: string): string => `base_model.model.${key.replace(/(\.lora_\w+)\.default(?=\.|$)/, "$1")}`;
 
 function baseModel({ config }: Pick<Case, "config">): BertForSequenceClassification {
@@ -99,6 +102,85 @@ describe.each(cases.map((c) => [JSON.stringify(c.options), c] as const))("%s", (
     bare.dispose();
     rmSync(folder, { recursive: true });
   });
+});
+
+/** A folder with the model of a case, and one with its adapter, which names the other. */
+async function saved(golden: Case): Promise<{ base: string; folder: string }> {
+  const [base, folder] = ["base-", "adapter-"].map((name) => mkdtempSync(join(tmpdir(), `gpugrad-${name}`))) as [string, string]; // prettier-ignore
+  const peft = adapted(golden);
+  const plain = baseModel(golden);
+  await plain.savePretrained(base);
+  plain.dispose();
+  peft.model.nameOrPath = base;
+  await peft.savePretrained(folder);
+  peft.dispose();
+  return { base, folder };
+}
+
+test("an adapter's folder opens as the model it was trained on, merged; with PEFT's files alone, too", async () => {
+  for (const golden of [cases[0]!, cases[2]!, cases[4]!]) {
+    const before = undisposed();
+    const { base, folder } = await saved(golden);
+    const reports: string[] = [];
+    const open = async (dtype: "f32" | "f16" = "f32") => {
+      const model = await AutoModelForSequenceClassification.fromPretrained(folder, { dtype, onReport: (r) => reports.push(r) }); // prettier-ignore
+      const logits = Array.from(await scope(() => noGrad(() => model.forward(golden.inputs)).logits.data()));
+      expect([model.nameOrPath, model.loadPlan!.missing]).toEqual([folder, []]);
+      for (const parameter of model.parameters()) expect(parameter.dtype).toBe(dtype);
+      model.dispose();
+      return logits;
+    };
+    close(await open(), golden.logits);
+    rmSync(join(folder, "config.json"));
+    close(await open(), golden.logits);
+    const half = await open("f16");
+    expect(half.map((v, i) => Math.abs(v - golden.logits[i]!) < 2e-2)).toEqual(half.map(() => true));
+    expect(reports).toEqual([]);
+    expect(undisposed()).toBe(before);
+    rmSync(base, { recursive: true });
+    await expect(open()).rejects.toThrow(/the adapter's model: /);
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the adapter's own classes are kept, whatever the model had", async () => {
+  const { base, folder } = await saved(cases[0]!);
+  const plain = await AutoModelForSequenceClassification.fromPretrained(base, {
+    ...{ config: { id2label: { 0: "a", 1: "b", 2: "c" } }, ignoreMismatchedSizes: true, onReport: () => undefined },
+  });
+  const peft = getPeftModel(plain, { task_type: "SEQ_CLS" });
+  expect(peft.configOf().values).toMatchObject({ target_modules: ["query", "value"], r: 8, lora_alpha: 8 });
+  await peft.savePretrained(folder);
+  const weight = Array.from(await (plain as unknown as BertForSequenceClassification).classifier.weight.data());
+  peft.dispose();
+  const again = await AutoModelForSequenceClassification.fromPretrained(folder);
+  expect(again.config.id2label).toEqual({ 0: "a", 1: "b", 2: "c" });
+  expect(Array.from(await (again as unknown as BertForSequenceClassification).classifier.weight.data())).toEqual(weight); // prettier-ignore
+  again.dispose();
+  for (const each of [base, folder]) rmSync(each, { recursive: true });
+});
+
+test("without target_modules, queries and values of each family are adapted, and learn", async () => {
+  const families = readdirSync(fixtures).flatMap((name) => /^tiny-(.*)\.json$/.exec(name)?.[1] ?? []);
+  expect(families.length).toBeGreaterThan(8);
+  for (const name of families) {
+    const text = readFileSync(new URL(`tiny-${name}.json`, fixtures), "utf8");
+    const all = JSON.parse(text) as { architecture: string; config: object; inputs: ModelInputs }[];
+    const { architecture, config, inputs } = all.find((each) => each.architecture.endsWith("ForMaskedLM"))!;
+    const Model = architectures[architecture]!;
+    const model = PreTrainedModel.fromConfig.call(Model, new Model.Config(config)) as PreTrainedModel & { forward(inputs: ModelInputs): { logits: Tensor } }; // prettier-ignore
+    const peft = getPeftModel(model, { r: 2 });
+    const trained = [...peft.trainable()];
+    expect(trained.length, name).toBeGreaterThan(1);
+    scope(() => sum(square(model.forward(inputs).logits)).backward());
+    const gradients = new Map([...model.namedParameters()].map(([key, { grad }]) => [key, grad]));
+    for (const key of trained.filter((each) => each.includes("lora_B"))) {
+      const values = await gradients.get(key)!.data();
+      expect(values.some((v) => v !== 0), `${name}: ${key}`).toBe(true); // prettier-ignore
+    }
+    model.zeroGrad();
+    peft.dispose();
+  }
 });
 
 test("several adapters: one or the other, both, and combinations", async () => {

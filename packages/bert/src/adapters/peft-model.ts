@@ -5,12 +5,9 @@ import { openByName, type HubOptions } from "../opener.ts";
 import type { PreTrainedModel } from "../models/pretrained.ts";
 import { concatenated, mixed, type CombinationType } from "./combine.ts";
 import { LoraConfig, type LoraOptions } from "./lora-config.ts";
-import { readAdapter, writeAdapter } from "./lora-files.ts";
-import { isSpared, linearLayers } from "./lora-targets.ts";
+import { PREFIX, readAdapter, writeAdapter } from "./lora-files.ts";
+import { defaultTargets, isSpared, linearLayers } from "./lora-targets.ts";
 import { LoraLinear } from "./lora.ts";
-
-/** Under which PEFT keeps the model: what all keys of its files begin with. */
-const PREFIX = "base_model.model.";
 
 export interface LoadAdapterOptions extends HubOptions {
   /** Whether it is to be trained on. Default: false. */
@@ -23,13 +20,17 @@ interface Adapter {
   whole: Map<string, Tensor>;
 }
 
+/** The adapters of models that have some. */
+const adapted = new WeakMap<PreTrainedModel, PeftModel>();
+
 /**
  * A model with LoRA adapters: `PeftModel` of PEFT. Only the adapters are trained and saved; the model's own weights stay.
  *
  * ```ts
- * const peft = getPeftModel(model, { r: 8, lora_alpha: 16, target_modules: ["query", "value"], task_type: "SEQ_CLS" });
- * await new Trainer({ model, … }).train();
- * await peft.savePretrained("my-adapter");
+ * getPeftModel(model, { r: 8, lora_alpha: 16, target_modules: ["query", "value"], task_type: "SEQ_CLS" });
+ * const trainer = new Trainer({ model, … });
+ * await trainer.train();
+ * await trainer.saveModel("my-adapter");
  * ```
  *
  * @see https://huggingface.co/docs/peft/package_reference/peft_model
@@ -44,7 +45,13 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
 
   constructor(model: M) {
     this.model = model;
+    adapted.set(model, this);
     for (const parameter of model.parameters()) parameter.requiresGrad = false;
+  }
+
+  /** The adapters of a model; undefined where it has none. */
+  static of<M extends PreTrainedModel>(model: M): PeftModel<M> | undefined {
+    return adapted.get(model) as PeftModel<M> | undefined;
   }
 
   /**
@@ -73,6 +80,11 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     return this.#active;
   }
 
+  /** How an adapter changes the model. @param name the active one, unless said otherwise */
+  configOf(name = this.#active.at(-1) ?? ""): LoraConfig {
+    return this.#adapter(name).config;
+  }
+
   /** Adds a fresh adapter, which changes nothing yet. @throws {@link GpugradError} when there is one of this name, or nothing to adapt */
   addAdapter(name: string, options: LoraOptions | LoraConfig): void {
     const config = options instanceof LoraConfig ? options : new LoraConfig(options);
@@ -82,6 +94,7 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     );
     check(!this.#adapters.has(name), () => `addAdapter: there is an adapter "${name}" already.`);
     this.unmergeAdapter();
+    config.values.target_modules ??= defaultTargets(this.model.config.model_type);
     const targets = this.#linears().filter(
       ([path, layer]) => config.isTarget(path) && !isSpared(this.model, path, layer, config),
     );
@@ -280,6 +293,7 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     }
     this.#forgetWholeParts();
     for (const parameter of this.model.parameters()) parameter.requiresGrad = true;
+    adapted.delete(this.model);
     return this.model;
   }
 
@@ -292,7 +306,15 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     this.#isMerged = false;
   }
 
-  /** Writes adapter_config.json and adapter_model.safetensors, as PEFT does and reads. @param name the active one, unless said otherwise */
+  /** Gives the active adapter the values that {@link savePretrained} wrote. @throws {@link GpugradError} where the file is another adapter's */
+  async loadWeights(idOrFolder: string | Folder): Promise<void> {
+    await readAdapter(await openByName(idOrFolder), new Map(this.#fileKeys(this.#active.at(-1) ?? "")));
+  }
+
+  /**
+   * Writes adapter_config.json and adapter_model.safetensors, as PEFT does and reads, and the model's config.json, which has its labels.
+   * @param name the active one, unless said otherwise
+   */
   async savePretrained(folder: string, name = this.#active.at(-1) ?? ""): Promise<void> {
     const { config } = this.#adapter(name);
     check(
@@ -301,12 +323,14 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     );
     config.values.base_model_name_or_path ??= this.model.nameOrPath ?? null;
     await writeAdapter(folder, config, this.#fileKeys(name));
+    await this.model.saveConfig(folder);
   }
 
   /** Gives the memory of model and adapters back. */
   dispose(): void {
     for (const [, layer] of this.#linears()) if (layer instanceof LoraLinear) layer.forgetOriginal();
     this.#forgetWholeParts();
+    adapted.delete(this.model);
     this.model.dispose();
   }
 }

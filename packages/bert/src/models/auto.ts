@@ -1,5 +1,8 @@
 import type { Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
+import { overBase } from "../adapters/base-folder.ts";
+import { wholeKeys } from "../adapters/lora-files.ts";
+import { PeftModel } from "../adapters/peft-model.ts";
 import { openByName, type HubOptions } from "../opener.ts";
 import { albert } from "./albert/albert-heads.ts";
 import { bert } from "./bert/bert-heads.ts";
@@ -75,7 +78,7 @@ export const AutoConfig = {
     options: HubOptions = {},
   ): Promise<PretrainedConfig & CommonSizes> {
     const folder = await openByName(idOrFolder, options);
-    const values = await readConfigFile(folder);
+    const values = await readConfigFile(folder, options);
     const Config = familyOf(values, folder.name).Config as ConfigClass<PretrainedConfig>;
     return configOf(Config, folder.name, values, overrides);
   },
@@ -85,7 +88,10 @@ export const AutoConfig = {
 interface AutoClass<M extends PreTrainedModel> {
   /** A model with fresh weights. @throws when the model type is not known here, or has no such head */
   fromConfig(config: PretrainedConfig): M;
-  /** @throws when the model type is not known here, or as the class's own `fromPretrained` does */
+  /**
+   * The folder of an adapter gives the model that it was trained on, with the adapter merged into the weights.
+   * @throws when the model type is not known here, or as the class's own `fromPretrained` does
+   */
   fromPretrained(idOrFolder: string | Folder, options?: AutoOptions): Promise<M>;
 }
 
@@ -108,8 +114,13 @@ function auto<M extends PreTrainedModel>(
     },
     async fromPretrained(idOrFolder, options = {}) {
       const folder = await openByName(idOrFolder, options);
-      const family = familyOf(await readConfigFile(folder), folder.name);
-      return PreTrainedModel.fromPretrained.call(headOf(family, folder.name), folder, options) as Promise<M>;
+      const over = await overBase(folder, options);
+      const family = familyOf(await readConfigFile(over ?? folder), folder.name);
+      const open = (from: Folder, more?: Pick<FromPretrainedOptions, "given">): Promise<M> =>
+        PreTrainedModel.fromPretrained.call(headOf(family, folder.name), from, { ...options, ...more }) as Promise<M>;
+      if (!over) return open(folder);
+      const model = await open(over, { given: await wholeKeys(folder) });
+      return (await PeftModel.fromPretrained(model, folder)).mergeAndUnload();
     },
   };
 }

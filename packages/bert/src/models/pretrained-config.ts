@@ -1,5 +1,6 @@
 import { isObject, readJson, writeFileAside, type Folder } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
+import { overBase } from "../adapters/base-folder.ts";
 import { openByName, type HubOptions } from "../opener.ts";
 import { nullable, oneOf, unchecked, type Fields, type ValuesOf } from "./fields.ts";
 
@@ -238,8 +239,10 @@ const fieldsOf = (config: PretrainedConfig): Fields => ({
 });
 
 /** The values of a folder's config.json. @throws {@link GpugradError} when there is none */
-export async function readConfigFile(folder: Folder): Promise<Record<string, unknown>> {
-  const values = await readJson(folder, "config.json");
+export async function readConfigFile(folder: Folder, options?: HubOptions): Promise<Record<string, unknown>> {
+  const own = await readJson(folder, "config.json");
+  const over = own ? undefined : await overBase(folder, options);
+  const values = own ?? (over && (await readJson(over, "config.json")));
   check(
     values,
     () => `${folder.name}: no config.json, so this is not the folder of a model. Did the model get saved there?`,

@@ -33,6 +33,8 @@ export interface FromPretrainedOptions<C extends PretrainedConfig = PretrainedCo
   dtype?: "auto" | "f32" | "f16" | "bf16";
   /** Initialize parameters where the file has another shape, instead of refusing. */
   ignoreMismatchedSizes?: boolean;
+  /** Keys whose values come from elsewhere: the checkpoint need not have them. */
+  given?: ReadonlySet<string>;
   /** Takes the report of keys that were missing, unexpected or mismatched. Default: stderr. */
   onReport?: (report: string) => void;
 }
@@ -106,12 +108,13 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
       config: overrides = {},
       dtype = "auto",
       ignoreMismatchedSizes = false,
+      given = new Set(),
       onReport = console.warn,
       ...hub
     } = options;
     check(this.Config, () => `fromPretrained: ${this.name} has no static Config, the class of its configuration.`);
     const folder = await openByName(idOrFolder, hub);
-    const { model_type: savedType, ...values } = await readConfigFile(folder);
+    const { model_type: savedType, ...values } = await readConfigFile(folder, hub);
     const { modelType } = this.Config;
     if (savedType !== undefined && savedType !== modelType)
       console.warn(
@@ -137,7 +140,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
       const deferred = { dtype: parameterDtype, onParameter };
       const model = named(folder, () => withoutValues(deferred, () => new this(config)));
       const tensors = new Map(model.namedTensors());
-      const plan = planLoad({
+      const all = planLoad({
         expected: new Map([...tensors].map(([key, t]) => [key, t.shape])),
         found: new Map(weights.keys().map((key) => [key, weights.info(key).shape])),
         prefix: this.baseModelPrefix,
@@ -145,6 +148,14 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
         tied: model.tiedKeys(),
         ignored: this.ignoredKeys,
       });
+      const tied = model.tiedKeys();
+      const isGiven = (key: string): boolean =>
+        given.has(key) || tied.some((group) => group.includes(key) && group.some((other) => given.has(other)));
+      const plan = {
+        ...all,
+        missing: all.missing.filter((key) => !isGiven(key)),
+        mismatched: all.mismatched.filter(([key]) => !isGiven(key)),
+      };
       const report = formatLoadReport(plan, { architecture: this.architecture, from: folder.name });
       if (plan.mismatched.length > 0 && !ignoreMismatchedSizes) {
         model.dispose();
@@ -221,10 +232,15 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
    * Files are written aside and renamed, so that none is ever half there.
    */
   async savePretrained(folder: string): Promise<void> {
+    await saveModule(this, `${folder}/model.safetensors`);
+    await this.saveConfig(folder);
+  }
+
+  /** Writes `config.json` into `folder`, with the name of this class. */
+  async saveConfig(folder: string): Promise<void> {
     const { architecture } = this.constructor as typeof PreTrainedModel;
     this.config.architectures = [architecture];
     this.config.dtype = dtypeNames[this.parameters()[0]!.dtype]!;
-    await saveModule(this, `${folder}/model.safetensors`);
     await this.config.savePretrained(folder);
   }
 }

@@ -1,5 +1,6 @@
 import { isObject, readJson, readText, type Folder, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
+import { overBase } from "../adapters/base-folder.ts";
 import { openByName, type HubOptions } from "../opener.ts";
 import { contentOf, specialTokens } from "./tokenizer-json.ts";
 import { Tokenizer } from "./tokenizer.ts";
@@ -49,6 +50,8 @@ export const AutoTokenizer = {
           `AutoTokenizer.from_pretrained("${folder.name}").save_pretrained("${folder.name}")`,
       );
     }
+    const over = await overBase(folder, options);
+    if (over) return AutoTokenizer.fromPretrained(over);
     return check(
       false,
       `${folder.name}: no tokenizer: neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt. Did the tokenizer get saved there?`,

@@ -1,4 +1,4 @@
-import { AutoConfig, type Heads, type PretrainedConfig, type Tokenizer } from "@gpugrad/bert";
+import { type Heads, type PretrainedConfig, type Tokenizer } from "@gpugrad/bert";
 import {
   AGGREGATION_STRATEGIES,
   csvCell,
@@ -14,6 +14,7 @@ import { plainField, textCommand, type Output } from "../text/text-command.ts";
 import { entityOutput, openTokenClassifier } from "../text/entity-output.ts";
 import { openClassifier } from "../text/text-model.ts";
 import { wholeNumber } from "../text/texts.ts";
+import { architectureOf } from "../train/kinds.ts";
 import { addWindowOptions, type WindowFlags } from "../text/windows.ts";
 
 interface Options extends WindowFlags {
@@ -53,8 +54,7 @@ export function predict(args: string[]): Promise<number> {
   return textCommand(command, args, {
     /** By the head that the model was saved with. */
     async open(folder, options): Promise<Heads["sequenceClassification"]> {
-      const { architectures } = await AutoConfig.fromPretrained(folder);
-      const ofTokens = architectures?.[0]?.endsWith("ForTokenClassification") === true;
+      const ofTokens = (await architectureOf(folder))?.endsWith("ForTokenClassification") === true;
       return ofTokens ? openTokenClassifier(folder, options) : openClassifier(folder, options);
     },
     compute: (model, inputs) => model.forward(inputs).logits,

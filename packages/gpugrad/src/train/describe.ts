@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { sizesOf, type PretrainedConfig } from "@gpugrad/bert";
+import { sizesOf } from "@gpugrad/bert";
 import type { AdapterInfo } from "@gpugrad/tensor";
 import {
+  adapterOf,
   createOptimizer,
   encodeRows,
   formatBytes,
@@ -12,6 +13,7 @@ import {
   formatTable,
   freeze,
   labelCounts,
+  modelLike,
   paddingShare,
   shownText,
   shuffledIndices,
@@ -20,7 +22,6 @@ import {
   TRAINING_ARGUMENTS,
   type Dataset,
   type Row,
-  type TrainableModel,
   type Trainer,
   type TrainingArguments,
 } from "@gpugrad/train";
@@ -137,6 +138,8 @@ export function describeRun(
   const { args, totalSteps } = trainer;
   const { config } = model;
   const frozen = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? 0 : p.size), 0);
+  const trained = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
+  const lora = adapterOf(model);
   const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps;
   const counts = Object.values(data.classes ?? {});
   const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
@@ -154,6 +157,7 @@ export function describeRun(
       `${sizesOf(config).num_hidden_layers} layers of ${sizesOf(config).hidden_size}, ${millions(model.numParameters())} parameters` +
         `${frozen > 0 ? ` (${millions(frozen)} of them frozen)` : ""}, ${trainer.task.output}`,
     ],
+    ...(lora ? [["trained", `${lora}: ${trained.toLocaleString("en")} parameters`] as Line] : []),
     [
       "data",
       `${data.train_rows} ${unit} to train on, ${data.eval_rows} to ${data.test_rows === undefined ? "test" : `evaluate, ${data.test_rows} to test`}, ` +
@@ -206,7 +210,7 @@ export function totalsOf(
   const moments = args.optim.startsWith("adamw") ? 2 : 0;
   const { bytes } = stepMemory({
     config: model.config,
-    modelFor: (config) => new (model.constructor as new (config: PretrainedConfig) => TrainableModel)(config),
+    modelFor: modelLike(model),
     task: trainer.task,
     batchSize: args.perDeviceTrainBatchSize,
     length: maxLength,
@@ -237,7 +241,7 @@ export async function warningsOf(
   if (askedLength !== undefined && askedLength > maxLength)
     warnings.push(`--max_length ${askedLength} is more than the model takes: texts are cut at ${maxLength} tokens`);
   const trained = task.model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
-  const weights = 4 * task.model.numParameters();
+  const weights = 4 * (adapterOf(task.model) ? trained : task.model.numParameters());
   const checkpoint = weights + (args.saveOnlyModel || !args.optim.startsWith("adamw") ? 0 : 8 * trained);
   const { saveStrategy, saveSteps, saveTotalLimit, numTrainEpochs } = args;
   const every = saveSteps < 1 ? Math.ceil(saveSteps * totalSteps) : saveSteps;

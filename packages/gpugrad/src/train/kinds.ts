@@ -8,6 +8,7 @@ import {
   AutoModelForTokenClassification,
   folderOf,
   openFolder,
+  readJson,
   readSentenceSettings,
   readText,
   sizesOf,
@@ -49,6 +50,7 @@ import {
   type TrainableModel,
 } from "@gpugrad/train";
 import type { DataOptions } from "./data-options.ts";
+import { TASK_TYPES } from "./lora.ts";
 
 /** What the options of a command line say of tasks. */
 export interface TaskOptions extends DataOptions {
@@ -192,9 +194,17 @@ export const KINDS: readonly TaskKind[] = [
 /** The names of all tasks; those of texts with labels first. */
 export const TASK_NAMES = ["text-classification", "regression", "multi-label", ...KINDS.map(({ name }) => name)];
 
+/** The class that a model was saved as; of an adapter without a config.json, which PEFT doesn't write, one for its task. */
+export async function architectureOf(folder: Folder): Promise<string | undefined> {
+  const adapter =
+    (await readText(folder, "config.json")) === undefined && (await readJson(folder, "adapter_config.json"));
+  const task = adapter && TASK_TYPES.find(([, type]) => type === adapter["task_type"]);
+  return task ? task[0] : (await AutoConfig.fromPretrained(folder)).architectures?.[0];
+}
+
 /** The kind of task that a model is for: by its head, or the files of sentence embeddings; undefined for one that classifies texts, or says nothing. */
 export async function kindOfModel(folder: Folder): Promise<TaskKind | undefined> {
-  const { architectures } = await AutoConfig.fromPretrained(folder);
-  const kind = KINDS.find(({ suffix }) => architectures?.[0]?.endsWith(suffix));
+  const architecture = await architectureOf(folder);
+  const kind = KINDS.find(({ suffix }) => architecture?.endsWith(suffix));
   return kind?.head !== undefined || (await readText(folder, "modules.json")) !== undefined ? kind : undefined;
 }

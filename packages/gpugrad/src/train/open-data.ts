@@ -1,4 +1,4 @@
-import { DataError, shuffledIndices, type Dataset } from "@gpugrad/train";
+import { DataError, kFolds, shuffledIndices, stratifiedFolds, type Dataset } from "@gpugrad/train";
 import { cleaned, picked } from "./data-options.ts";
 import type { TrainOptions } from "./options.ts";
 
@@ -17,7 +17,7 @@ export async function openData(
   seed: number,
   openAll: () => Promise<Record<string, Dataset>>,
 ): Promise<TaskData> {
-  const { trainIndices, evalIndices, maxTrainSamples, maxEvalSamples } = options;
+  const { trainIndices, evalIndices, maxTrainSamples, maxEvalSamples, folds, fold = 1 } = options;
   const splits = await openAll();
   const train = notEmpty(splits["train"]!);
   // Where rows have labels to train on, those without can't be evaluated on.
@@ -35,6 +35,16 @@ export async function openData(
     return evalIndices ? prepared.select(evalIndices) : prepared;
   };
 
+  if (folds !== undefined) {
+    const rows = prepare(train, maxTrainSamples);
+    const places = await foldsOf(rows, folds, seed);
+    const [own, held] = [false, true].map((isHeld) => rows.select([...places.keys()].filter((row) => (places[row] === fold - 1) === isHeld))); // prettier-ignore
+    const tested = test ?? validation;
+    return {
+      ...{ train: own!, validation: prepare(held!, maxEvalSamples) },
+      ...(tested && { test: prepare(notEmpty(tested), maxEvalSamples) }),
+    };
+  }
   if (evaluated) {
     return {
       train: prepare(train, maxTrainSamples),
@@ -54,6 +64,16 @@ export async function openData(
     train: prepare(notEmpty(pick(order.slice(held))), maxTrainSamples),
     validation: prepare(pick(order.slice(0, held)), maxEvalSamples),
   };
+}
+
+/** The fold of each row; where rows have one class each, all folds have their share of it. */
+async function foldsOf(rows: Dataset, folds: number, seed: number): Promise<Int32Array> {
+  const { numLabels, multiLabel = false } = rows.labels;
+  if (numLabels < 2 || multiLabel) return kFolds(rows.length, folds, { seed });
+  const labels: number[] = [];
+  for (let i = 0; i < rows.length; i++) labels.push((await rows.label(i)) ?? -1);
+  // Rows whose label is a list, such as a word's tags, have no class of their own.
+  return labels.every((label) => label < 0) ? kFolds(rows.length, folds, { seed }) : stratifiedFolds(labels, folds, { seed }); // prettier-ignore
 }
 
 function notEmpty(rows: Dataset): Dataset {

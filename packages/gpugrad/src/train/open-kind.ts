@@ -71,7 +71,7 @@ export async function openKind(
   const { names, numLabels } = data.train.labels;
   const classes = names || numLabels > 1 ? labelConfig(data.train, { numLabels: options.numLabels }) : {};
   const { problem_type: _, ...labels } = { problem_type: null, ...classes };
-  const model = await openModel(kind.Auto, options, known, labels, note);
+  const model = await openModel(kind.Auto, options, known, labels, note, kind.unused);
   const length = kind.maxLength !== undefined && askedLength === TRAINING_ARGUMENTS.maxLength.default ? kind.maxLength : askedLength; // prettier-ignore
   const maxLength = Math.min(length, tokenizer.modelMaxLength, model.config.maxLength);
   const setting = { options, seed, maxLength, train: data.train };

@@ -18,11 +18,12 @@ import { dashed } from "../run-command.ts";
 import { truncationOption, type TruncationOptions } from "../text/truncation.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { addDataOptions } from "./data-options.ts";
+import { addLoraOptions, wantsLora, type LoraFlags } from "./lora.ts";
 import { TASK_NAMES, type TaskOptions } from "./kinds.ts";
 import { addTaskOptions } from "./task-options.ts";
 
 /** What `gpugrad train` takes beside the training arguments. */
-export interface TrainOptions extends TaskOptions, TruncationOptions {
+export interface TrainOptions extends TaskOptions, TruncationOptions, LoraFlags {
   model: string;
   task?: string;
   dataset?: string;
@@ -33,6 +34,8 @@ export interface TrainOptions extends TaskOptions, TruncationOptions {
   maxEvalSamples?: number;
   trainIndices?: number[];
   evalIndices?: number[];
+  folds?: number;
+  fold?: number;
   fromScratch?: boolean;
   dropout?: number;
   doRegression?: boolean;
@@ -125,6 +128,12 @@ function commandOf(preset: TrainPreset): Command {
     .option("--max-eval-samples <n>", "evaluate on n rows, picked by the seed", wholeNumber(1))
     .option("--train-indices <file>", "JSON array of training rows, taken in that order", rowNumbers)
     .option("--eval-indices <file>", "JSON array of rows to evaluate, taken in that order", rowNumbers)
+    .option(
+      "--folds <k>",
+      "cross-validation: train k times, each time with another part of the training rows to evaluate on",
+      wholeNumber(2),
+    )
+    .option("--fold <n>", "of these, only the nth", wholeNumber(1))
     .option("--from-scratch", "fresh weights: only the configuration and tokenizer of the model are used")
     .option("--dropout <p>", "dropout probability, in place of the model's own", probability)
     .addOption(truncationOption())
@@ -144,6 +153,7 @@ function commandOf(preset: TrainPreset): Command {
     )
     .option("--early-stopping-threshold <x>", "by how much it has to improve (default: 0)", nonNegative);
   addTaskOptions(command);
+  addLoraOptions(command, probability);
   preset.addOptions?.(command);
   for (const option of command.options) {
     const value = defaults[option.attributeName()];
@@ -210,6 +220,16 @@ function read(
   return values;
 }
 
+/** @throws where folds go with something that they don't go with */
+function checkFolds({ folds, fold, trainIndices, evalIndices, pushToHub }: Values): void {
+  if (fold !== undefined && !(Number(fold) <= Number(folds)))
+    throw new Error(`--fold ${Number(fold)} needs --folds of at least as many.`);
+  if (folds === undefined) return;
+  if (trainIndices ?? evalIndices)
+    throw new Error("--folds divides the rows itself: leave out --train_indices and --eval_indices.");
+  if (pushToHub) throw new Error("--folds trains several models: push the one that you choose, without --folds.");
+}
+
 /** Options that messages of the libraries name by their names in programs. */
 const NAMED = [...NAMES, "ignoreMismatchedSizes"].filter((name) => /[A-Z]/.test(name));
 const NAMED_IN_MESSAGES = new RegExp(`\\b(${NAMED.join("|")})\\b:?`, "g");
@@ -257,6 +277,9 @@ export function parseTrainOptions<Extra extends object = object>(
         throw new Error("--early_stopping_patience watches evaluations: set --eval_strategy to steps or epoch.");
     } else if (all["earlyStoppingThreshold"] !== undefined)
       throw new Error("--early_stopping_threshold has no effect without --early_stopping_patience.");
+    if (all["fromScratch"] && wantsLora(all))
+      throw new Error("--lora and --from_scratch are given: an adapter is saved without the weights it was trained on. Leave one out."); // prettier-ignore
+    checkFolds(all);
     const isArgument = (name: string): boolean => name in TRAINING_ARGUMENTS;
     const args = trainingArguments(Object.fromEntries(Object.entries(all).filter(([name]) => isArgument(name))));
     const options = Object.fromEntries(Object.entries(all).filter(([name]) => !isArgument(name) && name !== "config"));

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
-import { destroy, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
+import { destroy, GpugradError, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
 import {
   checkOutputFolder,
   Dataset,
@@ -37,6 +37,7 @@ import {
 } from "./describe.ts";
 import { eventCallback } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
+import { crossValidate } from "./folds.ts";
 import { CONFIGURATION, keepConfiguration, keepEvaluation, lossTrace, type EvaluationKeeper } from "./run-callbacks.ts";
 import { summaryOf } from "./summary.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
@@ -89,6 +90,14 @@ export async function trainCommand<Extra extends object = object>(
   const request = parseTrainOptions<Extra>(words, command);
   if (typeof request === "number") return request;
   const { options, args } = request;
+  if (options.folds !== undefined && options.fold === undefined && !options.dryRun) {
+    const run = (more: readonly string[]): Promise<number> => trainCommand([...words, ...more], command);
+    return crossValidate(request, run).catch((error: unknown) => {
+      writeError(`${command.name}: ${error instanceof Error ? error.message : String(error)}
+`);
+      return 1;
+    });
+  }
   const progress = new ProgressCallback({ quiet: options.json === true || options.quiet === true });
   const warn = (line: string): void => progress.print(line);
   const note = (line: string): void => void (options.quiet || warn(line));
@@ -103,6 +112,8 @@ export async function trainCommand<Extra extends object = object>(
     const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
+    if (options.folds !== undefined && command.bringsTask?.({ ...options }))
+      throw new GpugradError("--folds needs --dataset or --train_file: this data has a split of its own.");
     if (command.prepare) await unlessAsked(() => command.prepare!(request, note));
     const task =
       command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, args.maxLength)));

@@ -27,7 +27,10 @@ export async function checkpointsIn(outputDir: string): Promise<Checkpoint[]> {
 }
 
 /** What a checkpoint has besides its seal: one file of each row. */
-const NEEDED = [["trainer_state.json"], ["model.safetensors", "model.safetensors.index.json"]];
+const NEEDED = [
+  ["trainer_state.json"],
+  ["model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"],
+];
 
 /** Why a run can't be resumed from a folder, in words; undefined if it is a whole checkpoint. */
 export async function problemOfCheckpoint(path: string): Promise<string | undefined> {

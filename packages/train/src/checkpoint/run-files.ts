@@ -2,6 +2,7 @@ import {
   openFile,
   openFolder,
   openWeights,
+  PeftModel,
   SafetensorsFile,
   writeSafetensors,
   type PreTrainedModel,
@@ -121,8 +122,13 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
   }
 }
 
-/** Gives a model the weights of a checkpoint of the same kind: in place, or on a new device after the loss of the old one. */
+/**
+ * Gives a model the weights of a checkpoint of the same kind: in place, or on a new device after the loss of the old one. A model with an
+ * adapter gets the adapter's alone.
+ */
 export async function loadWeights(model: PreTrainedModel, folder: string): Promise<void> {
+  const peft = PeftModel.of(model);
+  if (peft) return peft.loadWeights(await openFolder(folder));
   const weights = await openWeights(await openFolder(folder));
   try {
     const keys = new Set(weights.keys());

@@ -1,4 +1,10 @@
-import { BertForSequenceClassification, type BertConfig, type PretrainedConfig } from "@gpugrad/bert";
+import {
+  BertForSequenceClassification,
+  getPeftModel,
+  PeftModel,
+  type BertConfig,
+  type PretrainedConfig,
+} from "@gpugrad/bert";
 import { autocast, device, dryRun, memoryByOwner, OutOfMemoryError, scope } from "@gpugrad/tensor";
 import { padTokens, type Inputs } from "../data/batch.ts";
 import { taskFor } from "../tasks/task-for.ts";
@@ -34,6 +40,16 @@ export interface StepMemoryOptions extends StepShape {
   /** Bytes there are: without them everything fits that can be bound. */
   available?: number | undefined;
 }
+
+/** Makes models of the class of another one, with an adapter like its own where it has one. */
+export const modelLike =
+  <M extends TrainableModel>(model: M) =>
+  (config: PretrainedConfig): M => {
+    const twin = new (model.constructor as new (config: PretrainedConfig) => M)(config);
+    const peft = PeftModel.of(model);
+    if (peft) getPeftModel(twin, peft.configOf().values);
+    return twin;
+  };
 
 /** What an update takes on the device. */
 export interface StepMemory {

@@ -5,6 +5,7 @@ import { fetchFromHub, writeFileAside } from "@gpugrad/bert";
 import { load } from "js-yaml";
 import type { TrainerCallback } from "../trainer/callbacks.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { adapterOf } from "../report/adapter.ts";
 import { goesOnWithout } from "../trackers/tracker.ts";
 import type { LogEntry } from "../trainer/trainer-state.ts";
 import { CARD_MARK, modelCard } from "./model-card.ts";
@@ -42,7 +43,14 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
     const licenses = (found ??= Promise.resolve(license ?? (baseModel && licenseOf(baseModel))));
     const info = {
       name: hubModelId ?? basename(resolve(outputDir)),
-      ...{ baseModel, license: await licenses, trainDataset, evalDataset: evaluated ?? evalDataset, tested },
+      ...{
+        baseModel,
+        adapter: adapterOf(model),
+        license: await licenses,
+        trainDataset,
+        evalDataset: evaluated ?? evalDataset,
+        tested,
+      },
       task: task.card,
     };
     await writeFileAside(path, modelCard(args, state, info));

@@ -12,6 +12,8 @@ export interface CardInfo {
   name: string;
   /** What was fine-tuned: a repository of the Hub. */
   baseModel?: string | undefined;
+  /** What was trained beside it, where that is an adapter, in words. */
+  adapter?: string | undefined;
   /** By the Hub's names: `apache-2.0`, `mit`, … */
   license?: string | undefined;
   trainDataset?: Dataset | undefined;
@@ -33,11 +35,11 @@ const METRIC_TYPES: Readonly<Record<string, string>> = {
 
 /**
  * The model card of a run, `README.md`: metadata as the Hub's own Trainer-made cards have it, then results, hyperparameters, and a table of the
- * evaluations. `library_name` is `transformers`: the files are Transformers' own, so that the Hub's widget and its snippets work with them.
+ * evaluations. `library_name` is `transformers`: the files are Transformers' own, so that the Hub's widget and its snippets work with them; an adapter's are PEFT's.
  * @see https://huggingface.co/docs/hub/model-cards
  */
 export function modelCard(args: TrainingArguments, state: TrainerState, info: CardInfo): string {
-  const { name, baseModel, license, evalDataset, trainDataset, task } = info;
+  const { name, baseModel, adapter, license, evalDataset, trainDataset, task } = info;
   const tested = info.tested && metricsOf(info.tested);
   const title = name.split("/").at(-1)!;
   const datasets = [trainDataset, evalDataset].flatMap((dataset) => (dataset ? (hubDataset(dataset) ?? []) : []));
@@ -63,11 +65,11 @@ export function modelCard(args: TrainingArguments, state: TrainerState, info: Ca
       },
     ];
   const metadata = {
-    library_name: "transformers",
+    library_name: adapter ? "peft" : "transformers",
     ...(license && { license }),
     ...(baseModel && { base_model: baseModel }),
     ...(task && { pipeline_tag: task.tag }),
-    tags: ["generated_from_trainer", "gpugrad"],
+    tags: ["generated_from_trainer", "gpugrad", ...(adapter ? ["lora"] : [])],
     ...(ids.length > 0 && { datasets: ids }),
     ...(measured.length > 0 && { metrics: measured.map(({ type }) => type) }),
     ...(modelIndex && { "model-index": modelIndex }),
@@ -114,8 +116,13 @@ const metricsOf = (entry: LogEntry): LogEntry =>
     }),
   );
 
-function introduction({ baseModel, trainDataset }: CardInfo, ids: readonly string[]): string {
-  const from = baseModel ? `is [${baseModel}](https://huggingface.co/${baseModel}), fine-tuned` : "was trained";
+function introduction({ baseModel, adapter, trainDataset }: CardInfo, ids: readonly string[]): string {
+  const base = baseModel && `[${baseModel}](https://huggingface.co/${baseModel})`;
+  const from = adapter
+    ? `is an adapter${base ? ` for ${base}` : ""} (${plain(adapter)}), trained`
+    : base
+      ? `is ${base}, fine-tuned`
+      : "was trained";
   const names = ids.map((id) => `[${id}](https://huggingface.co/datasets/${id})`).join(" and ");
   const rows = trainDataset ? ` of ${trainDataset.length.toLocaleString("en")} rows` : "";
   return `This model ${from} on ${names || `a dataset${rows}`}.`;

@@ -1,5 +1,6 @@
 import { shareable, sizesOf } from "@gpugrad/bert";
 import { shareableDataset } from "../hub/shareable-arguments.ts";
+import { adapterOf } from "./adapter.ts";
 import type { CallbackContext } from "../trainer/callbacks.ts";
 import { TRAINING_ARGUMENTS, type TrainingArguments } from "../arguments/training-arguments.ts";
 
@@ -35,11 +36,14 @@ export function factsOf(
   const config = shareable(model.config.toJSON()) as Record<string, unknown>;
   const { num_hidden_layers: layers, hidden_size: width, num_attention_heads: heads } = sizesOf(model.config);
   const shape = layers && width && heads ? `${layers} layers of width ${width} with ${heads} heads, ` : "";
-  const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
+  const parameters = model.parameters();
+  const count = (some: typeof parameters): string => some.reduce((sum, { size }) => sum + size, 0).toLocaleString("en");
+  const adapter = adapterOf(model);
+  const trained = adapter ? `, ${count(parameters.filter((p) => p.requiresGrad))} of them trained: ${adapter}` : "";
   return {
     changed,
     defaults,
-    model: `${model.config.model_type}: ${shape}${parameters.toLocaleString("en")} parameters`,
+    model: `${model.config.model_type}: ${shape}${count(parameters)} parameters${trained}`,
     modelConfig: Object.entries(config).map(([name, value]) => [name, shown(value)]),
     environment,
   };

@@ -22,7 +22,8 @@ export function htmlReport({ outputDir, runName, warn = console.warn }: TrackerO
     folder: basename(resolve(outputDir)),
     read: () => readFile(file, "utf8").catch(() => ""),
     ...pagesTo(file, warn),
-    hasModel: () => existsSync(join(outputDir, "model.safetensors")),
+    hasModel: () =>
+      ["model.safetensors", "adapter_model.safetensors"].some((name) => existsSync(join(outputDir, name))),
     environment,
     rssBytes: () => process.memoryUsage.rss(),
   };

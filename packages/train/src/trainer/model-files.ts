@@ -1,3 +1,4 @@
+import { PeftModel } from "@gpugrad/bert";
 import { argumentsToJson, type TrainingArguments } from "../arguments/training-arguments.ts";
 import { SaveError } from "../checkpoint/save-error.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
@@ -13,9 +14,9 @@ export interface ModelParts {
   task: Pick<Task, "files">;
 }
 
-/** Writes model, tokenizer, arguments and what the task has beside them into a folder. */
+/** Writes model, tokenizer, arguments and what the task has beside them into a folder; of a model with an adapter, the adapter alone. */
 export async function saveModelFiles(folder: string, { model, tokenizer, args, task }: ModelParts): Promise<void> {
-  await model.savePretrained(folder);
+  await (PeftModel.of(model) ?? model).savePretrained(folder);
   await tokenizer.savePretrained?.(folder);
   for (const [file, value] of Object.entries(task.files ?? {})) await writeJson(folder, file, value);
   await writeJson(folder, "training_args.json", argumentsToJson(args));

@@ -1,4 +1,4 @@
-import type { BertForSequenceClassification, PretrainedConfig, PushResult } from "@gpugrad/bert";
+import { PeftModel, type BertForSequenceClassification, type PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
   device,
@@ -13,7 +13,7 @@ import { services } from "#services";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import type { RunStore } from "../checkpoint/run-store.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { withMemoryAdvice } from "../diagnostics/memory-advice.ts";
+import { modelLike, withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
@@ -187,7 +187,8 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
         from = await output.find(resumeFromCheckpoint, skipped);
       } else await output?.begin({ overwrite: args.overwriteOutputDir });
       if (output) await writeJson(output.path, "training_args.json", argumentsToJson(args));
-      const atStart = from === undefined ? await snapshot(model) : undefined;
+      // Checkpoints of an adapter don't have what it adapts.
+      const atStart = from === undefined || PeftModel.of(model) ? await snapshot(model) : undefined;
       for (let devices = 1; ; devices++) {
         try {
           const result = await this.#trainFrom(from, output);
@@ -207,7 +208,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
           await this.#use.settled();
           await init();
           from = this.#lastCheckpoint ?? from;
-          if (from === undefined) restore(model, atStart!);
+          if (atStart) restore(model, atStart);
           await this.#events.warn(
             `${caught.message} There is a new one, and training continues from ${from ?? "the start"}.`,
           );
@@ -261,7 +262,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     const parameters = model.parameters();
     return withMemoryAdvice(error, {
       config: model.config,
-      modelFor: (config) => new (model.constructor as new (config: PretrainedConfig) => M)(config),
+      modelFor: modelLike(model),
       task: this.task,
       batchSize: args.perDeviceTrainBatchSize,
       length: this.#loaders.maxLength,
