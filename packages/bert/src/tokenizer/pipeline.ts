@@ -165,20 +165,21 @@ class TextReader {
       for (let at = part.start; at < part.end;) {
         const end = cutAfter(normal.text, at + stretchLength, part.end, cuts);
         if (at > part.start) yield;
-        this.#addWords(sliced(normal, at, end), context, shift);
+        yield* this.#addWords(sliced(normal, at, end), context, shift);
         at = end;
       }
     }
   }
 
   /** The tokens of a normalized part without added tokens. */
-  #addWords(section: AlignedText, context: Context, shift: number | undefined): void {
+  *#addWords(section: AlignedText, context: Context, shift: number | undefined): Generator<void> {
     const { preTokenizer, model, marginsOfToken } = this.#stages;
     const { ids, offsets, words, margins } = this.#pieces;
     const { text: aligned, bounds } = preTokenizer.run({ text: section, bounds: [0, section.text.length] }, context);
     for (let i = 0; i < bounds.length; i += 2) {
       const start = bounds[i]!;
-      const tokens = model(aligned.text.slice(start, bounds[i + 1]));
+      const text = aligned.text.slice(start, bounds[i + 1]);
+      const tokens = text.length > stretchLength && model.inSteps ? yield* model.inSteps(text) : model(text);
       const number = this.#nextWord();
       for (let k = 0, from = start; k < tokens.ids.length; k++) {
         if (tokens.starts) from = start + tokens.starts[k]!;
@@ -189,6 +190,7 @@ class TextReader {
         words.push(number);
         if (marginsOfToken) margins.push(...marginsOfToken(id));
         from = to;
+        if (k % stretchLength === stretchLength - 1) yield;
       }
     }
   }

@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { growth, processorTime } from "../../test/growth.ts";
 import { bertTokenizer } from "./auto-tokenizer.ts";
 import type { EncodeOptions } from "./encoding.ts";
+import { tokenizerPipeline, type Pieces } from "./pipeline.ts";
 import { Tokenizer } from "./tokenizer.ts";
+import { completeTokenizer } from "./tokenizer-json.ts";
 
 const vocab = [..."[PAD] [UNK] [CLS] [SEP] [MASK] the a b ##a ##b é ! 字".split(" "), "a".repeat(40)];
 const tokenizer = bertTokenizer(vocab);
@@ -110,7 +112,20 @@ describe("what is cut off is not tokenized", () => {
 const families = ["roberta", "modernbert", "albert", "deberta", "xlm"].map((kind) => {
   const path = new URL(`../../test/fixtures/tokenizers/${kind}.json`, import.meta.url);
   const { files } = JSON.parse(readFileSync(path, "utf8")) as { files: Record<string, Record<string, unknown>> };
-  return [kind, new Tokenizer(files["tokenizer.json"]!, files["tokenizer_config.json"])] as const;
+  return [kind, new Tokenizer(files["tokenizer.json"]!, files["tokenizer_config.json"]), files] as const;
+});
+
+it.each(families)("one long word has places to pause, in a tokenizer like that of %s", (_, family, files) => {
+  const { complete, vocabulary } = completeTokenizer(files["tokenizer.json"]!, files["tokenizer_config.json"]!);
+  const tokenize = tokenizerPipeline(complete, vocabulary, false);
+  for (const piece of ["a", "thequick", "字海"]) {
+    const text = piece.repeat(Math.ceil(25_000 / piece.length));
+    const pieces: Pieces = { ids: [], offsets: [], words: [], margins: [] };
+    let pauses = 0;
+    for (const pause of tokenize(text, pieces)) pauses += pause === undefined ? 1 : 0;
+    expect(pauses).toBeGreaterThanOrEqual(24); // one for each 1,024 characters
+    expect(pieces.ids).toEqual(family.encode(text, { addSpecialTokens: false }).input_ids);
+  }
 });
 
 describe.each(families)("a tokenizer like that of %s", (_, family) => {

@@ -2,7 +2,7 @@ import { check } from "@gpugrad/tensor";
 import { brief, type Part } from "../stage.ts";
 import { byteFallback } from "./byte-fallback.ts";
 import { Heap } from "./heap.ts";
-import type { Model, Word } from "./model.ts";
+import { modelInSteps, STEP, type Model, type Word } from "./model.ts";
 
 /** Places in a word are kept below their rank in one number. */
 const maxWord = 2 ** 25;
@@ -31,7 +31,7 @@ export function bpe(part: Part, vocab: ReadonlyMap<string, number>): Model {
   );
 
   /** The characters of a word as tokens, with where each begins and ends. */
-  function characters(word: string) {
+  function* characters(word: string) {
     const [ids, starts, ends]: [number[], number[], number[]] = [[], [], []];
     let isUnknown = false; // the token before
     const add = (id: number, start: number, end: number) => {
@@ -41,6 +41,7 @@ export function bpe(part: Part, vocab: ReadonlyMap<string, number>): Model {
     };
     let at = 0;
     for (const character of word) {
+      if (ids.length % STEP === STEP - 1) yield;
       const end = at + character.length;
       const key = (at > 0 ? prefix : "") + character + (end === word.length ? suffix : "");
       const id = vocab.get(key);
@@ -57,11 +58,11 @@ export function bpe(part: Part, vocab: ReadonlyMap<string, number>): Model {
     return { ids, starts, ends };
   }
 
-  return (word): Word => {
+  return modelInSteps(function* (word): Generator<void, Word> {
     const whole = ignoresMerges ? vocab.get(word) : undefined;
     if (whole !== undefined) return { ids: [whole], ends: [word.length] };
     check(word.length < maxWord, () => `tokenizer: a word of ${word.length} characters. Split the text.`);
-    const { ids, starts, ends } = characters(word);
+    const { ids, starts, ends } = yield* characters(word);
     const next = ids.map((_, i) => i + 1);
     const previous = ids.map((_, i) => i - 1);
     const isGone = new Uint8Array(ids.length);
@@ -71,8 +72,13 @@ export function bpe(part: Part, vocab: ReadonlyMap<string, number>): Model {
       const rank = j < ids.length ? rankOf(ids[i]!, ids[j]!) : undefined;
       if (rank !== undefined) heap.push(rank * maxWord + i);
     };
-    for (let i = 0; i + 1 < ids.length; i++) push(i);
+    for (let i = 0; i + 1 < ids.length; i++) {
+      if (i % STEP === STEP - 1) yield;
+      push(i);
+    }
+    let steps = 0;
     for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
+      if (++steps % STEP === 0) yield;
       const i = top % maxWord;
       const id = merged[Math.floor(top / maxWord)]!;
       const j = next[i]!;
@@ -89,7 +95,7 @@ export function bpe(part: Part, vocab: ReadonlyMap<string, number>): Model {
     }
     const kept = (_: unknown, i: number) => isGone[i] === 0;
     return { ids: ids.filter(kept), starts: starts.filter(kept), ends: ends.filter(kept) };
-  };
+  });
 }
 
 /** The rank of each pair of tokens, and the token that it becomes by rank. */

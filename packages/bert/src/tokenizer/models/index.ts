@@ -36,13 +36,14 @@ const maxCachedLength = 200;
 
 function cached(split: Model): Model {
   let words = new Map<string, Word>();
-  return (word) => {
+  const known = (word: string): Word => {
     if (word.length > maxCachedLength) return split(word);
-    const known = words.get(word);
-    if (known) return known;
+    const before = words.get(word);
+    if (before) return before;
     const found = split(word);
     if (words.size >= maxCachedWords) words = new Map();
     words.set(Array.from(word).join(""), found); // a copy: a slice would keep the whole text alive
     return found;
   };
+  return Object.assign(known, split.inSteps && { inSteps: split.inSteps });
 }

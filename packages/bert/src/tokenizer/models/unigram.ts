@@ -1,13 +1,20 @@
 import { check } from "@gpugrad/tensor";
 import { brief, type Part } from "../stage.ts";
 import { byteFallback } from "./byte-fallback.ts";
-import type { Model, Word } from "./model.ts";
+import { modelInSteps, STEP, type Model, type Word } from "./model.ts";
 import { Trie } from "./trie.ts";
 
 /** What an unknown character scores below the least likely token. */
 const unknownPenalty = 10;
 /** Time grows with the text times the longest token. */
 const maxTokenLength = 1000;
+
+/** By place in a word: the score of the best way there, the token it ends with, and where that begins. */
+interface BestWays {
+  readonly best: Float64Array;
+  readonly tokens: Int32Array;
+  readonly starts: Int32Array;
+}
 
 /**
  * The most likely tokens of a word (Viterbi): at each place the best way to get there. Unknown characters side by side are one token.
@@ -36,15 +43,16 @@ export function unigram(part: Part, vocab: ReadonlyMap<string, number>): Model {
     trie.add(token, id);
   }
 
-  // By place in the word: the score of the best way there, the token it ends with, and where that begins.
-  let [best, tokens, starts] = [new Float64Array(0), new Int32Array(0), new Int32Array(0)];
+  const arraysFor = (length: number): BestWays => ({
+    ...{ best: new Float64Array(length + 1), tokens: new Int32Array(length + 1), starts: new Int32Array(length + 1) },
+  });
+  /** Of words that are split without a pause; others have arrays of their own, since they may be split at the same time. */
+  const shared = arraysFor(STEP);
 
-  /** Fills the arrays up to the word's end. */
-  function findBest(word: string): void {
-    if (best.length <= word.length) {
-      const size = 2 * word.length + 1;
-      [best, tokens, starts] = [new Float64Array(size), new Int32Array(size), new Int32Array(size)];
-    }
+  /** The best ways to all places up to the word's end. */
+  function* findBest(word: string): Generator<void, BestWays> {
+    const ways = word.length <= STEP ? shared : arraysFor(word.length);
+    const { best, tokens, starts } = ways;
     starts.fill(-1, 0, word.length + 1);
     best[0] = 0;
     const reach = (start: number, end: number, id: number, score: number) => {
@@ -54,7 +62,8 @@ export function unigram(part: Part, vocab: ReadonlyMap<string, number>): Model {
       tokens[end] = id;
       starts[end] = start;
     };
-    for (let at = 0; at < word.length;) {
+    for (let at = 0, places = 1; at < word.length; places++) {
+      if (places % STEP === 0 && ways !== shared) yield;
       const next = at + (word.codePointAt(at)! > 0xffff ? 2 : 1);
       let hasSingle = false;
       let state = trie.root;
@@ -76,10 +85,11 @@ export function unigram(part: Part, vocab: ReadonlyMap<string, number>): Model {
       }
       at = next;
     }
+    return ways;
   }
 
-  return (word): Word => {
-    findBest(word);
+  return modelInSteps(function* (word): Generator<void, Word> {
+    const { tokens, starts } = yield* findBest(word);
     const found: { id: number; start: number; end: number }[] = [];
     for (let end = word.length; end > 0; end = starts[end]!) {
       const [id, start] = [tokens[end]!, starts[end]!];
@@ -95,5 +105,5 @@ export function unigram(part: Part, vocab: ReadonlyMap<string, number>): Model {
         result.ends.push(end);
       }
     return result;
-  };
+  });
 }
