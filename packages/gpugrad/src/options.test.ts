@@ -1,3 +1,11 @@
+import {
+  BertConfig,
+  BertForMaskedLM,
+  BertForQuestionAnswering,
+  BertForTokenClassification,
+  BertModel,
+} from "@gpugrad/bert";
+import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { TRAINING_ARGUMENTS, snakeCase } from "@gpugrad/train";
 import { spawnSync } from "node:child_process";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -41,6 +49,35 @@ let dir: string;
 let base: string;
 /** With the head of a tagger. */
 let tags: string;
+
+/** Models with other heads, in folders of these names. */
+const HEADS = { tagger: BertForTokenClassification, answers: BertForQuestionAnswering, words: BertForMaskedLM, vectors: BertModel }; // prettier-ignore
+const at = (name: string): string => join(dir, name);
+
+async function saveHeads(): Promise<void> {
+  const known = Array.from({ length: 10 }, (_, i) => `t${i + 5}`);
+  const vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...known, "##a", "##b", ""].join("\n");
+  const sizes = { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 16 };
+  const config = new BertConfig({ ...sizes, vocab_size: 17, max_position_embeddings: 24, initializer_range: 0.5 });
+  await init();
+  manualSeed(1);
+  for (const [name, Model] of Object.entries(HEADS)) {
+    await Model.fromConfig(config).savePretrained(at(name));
+    await writeFile(join(at(name), "vocab.txt"), vocab);
+  }
+  await destroy();
+  await writeFile(join(at("vectors"), "modules.json"), "[]");
+  const lines = (rows: readonly object[]): string => rows.map((row) => JSON.stringify(row)).join("\n");
+  const tagged = { tokens: ["t5a", "t6", "t7b"], tags: ["LABEL_0", "LABEL_1", "LABEL_1"] };
+  await writeFile(at("tags.jsonl"), lines([tagged]));
+  const context = "t5 t6 t7 t8 t9 t10 t11 t12 t13 t14 t5 t7 t9 t11 t13 t6 t8 t10 t12 t14";
+  const questions = ["t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12"].map((question, i) => ({ question, context, answers: { text: i % 2 ? [] : [context], answer_start: i % 2 ? [] : [0] } })); // prettier-ignore
+  await writeFile(at("questions.jsonl"), lines(questions));
+  await writeFile(at("answered.jsonl"), lines(questions.filter(({ answers }) => answers.text.length > 0)));
+  await writeFile(at("words.txt"), "t5a t6b t7a t8b\nt9a t10b t11\nt12a t13 t14b\n".repeat(3));
+  const scored = known.map((word, i) => ({ sentence1: `${word} t5`, sentence2: `t6 ${word}`, score: i / 10 }));
+  await writeFile(at("scored.jsonl"), lines(scored));
+}
 beforeAll(async () => {
   vi.stubEnv("HF_HUB_OFFLINE", "1");
   dir = await mkdtemp(join(tmpdir(), "options-"));
@@ -56,11 +93,13 @@ beforeAll(async () => {
   tags = join(dir, "tags");
   for (const file of ["vocab.txt", "model.safetensors"]) await cp(join(dir, file), join(tags, file));
   await withHead(tags, "BertForTokenClassification");
+  await saveHeads();
   await writeFile(join(dir, "lines.txt"), `${'{"text": "t5"}\n'.repeat(70)}`);
   const rows = ["t5 t6,t7,0,<i>t8</i>", "t9 t10,t11,1,t9", "t12 t13,t14,1,t5", "t5,t6,0,t7"];
   await writeFile(join(dir, "rows.csv"), `a,b,label,c\n${rows.join("\n")}\n`);
   await writeFile(join(dir, "long.csv"), "text,label\nt5 t6 t7 t8 t9,0\nt10 t11 t12 t13 t14,1\nt9 t8 t5 t14 t7,1\n");
   await writeFile(join(dir, "rows.csv.gz"), gzipSync(await readFile(join(dir, "rows.csv"))));
+  for (const file of ["words.txt", "lines.txt", "scored.jsonl"]) await seen(search, found(file)); // makes their indices
   await writeFile(
     join(dir, "bad.csv"),
     `text,label\n${rows.map((row) => row.split(",", 3).join(" ")).join(",0\n")},1\nt5\n`,
@@ -251,9 +290,40 @@ const tables: Record<string, [Command, Table]> = {
         () => ["--allow_missing_weights"],
       ],
       "--json": [() => [dir, "--dataset", join(dir, "rows.csv"), "--text-column", "a"], () => ["--json"]],
+      "--label-all-tokens": [() => judged("tagger", "tags.jsonl"), () => ["--label_all_tokens"]],
+      "--doc-stride": [() => judged("answers", "questions.jsonl", "--max_length", "20"), () => ["--doc_stride", "1"]],
+      "--version-2-with-negative": [() => judged("answers", "answered.jsonl"), () => ["--version_2_with_negative"]],
+      "--n-best-size": [() => judged("answers", "questions.jsonl"), () => ["--n_best_size", "1"]],
+      "--max-answer-length": [() => judged("answers", "answered.jsonl"), () => ["--max_answer_length", "1"]],
+      "--null-score-diff-threshold": [
+        () => judged("answers", "questions.jsonl"),
+        () => ["--null_score_diff_threshold", "-100"],
+      ],
+      "--mlm-probability": [() => judged("words", "words.txt"), () => ["--mlm_probability", "0.5"]],
+      "--whole-word-mask": [() => judged("words", "words.txt"), () => ["--whole_word_mask"]],
+      "--line-by-line": [() => judged("words", "words.txt"), () => ["--line_by_line"]],
+      "--loss": [() => judged("vectors", "scored.jsonl"), () => ["--loss", "cosent"]],
+    },
+  ],
+  search: [
+    search,
+    {
+      "--model": [() => [at("words.txt"), "t5", "--model", at("vectors")], () => ["--model", at("tagger")]],
+      "--top-k": [() => found(), () => ["--top_k", "1"]],
+      "--index": [() => found(), () => ["--index", at("other.index")]],
+      "--format": [() => found("lines.txt"), () => ["--format", "jsonl"]],
+      "--text-column": [() => found("scored.jsonl"), () => ["--text_column", "sentence2"]],
+      "--max-length": [() => found(), () => ["--max_length", "3"]],
+      "--json": [() => found(), () => ["--json"]],
     },
   ],
 };
+
+/** Evaluates a model with another head on a file. */
+const judged = (model: string, file: string, ...more: string[]): string[] =>
+  [at(model), "--json", "--dataset", at(file), ...more]; // prettier-ignore
+/** Searches a file. */
+const found = (file = "words.txt"): string[] => [at(file), "t9", "--model", at("vectors")];
 
 /** The options that `--help` lists. */
 async function optionsOf(command: Command): Promise<string[]> {
@@ -261,14 +331,17 @@ async function optionsOf(command: Command): Promise<string[]> {
   vi.spyOn(process.stdout, "write").mockImplementation((text) => ((help += String(text)), true));
   expect(await command(["--help"])).toBe(0);
   vi.restoreAllMocks();
-  const names = help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm);
-  return Array.from(names, ([, name]) => name!).filter((name) => name !== "--help");
+  const flags = Array.from(help.matchAll(/^ {2}((?:--?[\w-]+, )?--[\w-]+)/gm), ([, both]) => both!.split(", ")).flat();
+  return flags.filter((name) => name.startsWith("--") && name !== "--help");
 }
 
 describe.each(Object.entries(tables))("gpugrad %s", (_, [command, table]) => {
   it("has an entry in this table for each option", async () => {
-    const unseen = command === embed ? ["--allow-missing-weights"] : []; // all that embed needs is there
-    expect([...Object.keys(table), ...unseen].sort()).toEqual((await optionsOf(command)).sort());
+    const unseen = new Map([
+      [embed, ["--allow-missing-weights"]], // all that embeddings need is there
+      [search, ["--allow-missing-weights", "--batch-size"]],
+    ]);
+    expect([...Object.keys(table), ...(unseen.get(command) ?? [])].sort()).toEqual((await optionsOf(command)).sort());
   });
 
   it.each(Object.entries(table))("does something else with %s", async (_name, [args, option]) => {

@@ -24,20 +24,14 @@ import { runCommand } from "../run-command.ts";
 import { isFinite } from "../text/finite.ts";
 import { openClassifier } from "../text/text-model.ts";
 import { summaryOf } from "../train/summary.ts";
-import {
-  addDataOptions,
-  badRowsNote,
-  cleaned,
-  loadOptionsOf,
-  picked,
-  type DataOptions,
-} from "../train/data-options.ts";
-import { kindOfModel, type TaskKind } from "../train/kinds.ts";
+import { addDataOptions, badRowsNote, cleaned, loadOptionsOf, picked } from "../train/data-options.ts";
+import { kindOfModel, type TaskKind, type TaskOptions } from "../train/kinds.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { openTokenizer, truncationOption, type TruncationOptions } from "../text/truncation.ts";
-import { addWindowOptions, checkStride, windowsFrom, type WindowFlags } from "../text/windows.ts";
+import { checkStride, windowPoolingOption, windowsFrom, type WindowFlags } from "../text/windows.ts";
+import { addTaskOptions } from "../train/task-options.ts";
 
-interface Options extends DataOptions, TruncationOptions, WindowFlags {
+interface Options extends TaskOptions, TruncationOptions, Omit<WindowFlags, "stride"> {
   dataset: string;
   split?: string;
   maxEvalSamples?: number;
@@ -53,7 +47,7 @@ export function evaluate(args: string[]): Promise<number> {
   const command = new Command("gpugrad evaluate")
     .description(
       "Accuracy, precision, recall and F1 by class, and more, on a labelled dataset; of a regression, errors and correlations. " +
-        "precision, recall and f1 without a class are macro averages. Where the model's numbers are NaN or infinite, so are the " +
+        "precision, recall and f1 without a class are macro averages. With --stride, long texts are classified in windows, too. Where the model's numbers are NaN or infinite, so are the " +
         "metrics (with --json null), and the exit code is 1.",
     )
     .argument("<model>", "a folder or a hub id")
@@ -70,9 +64,11 @@ export function evaluate(args: string[]): Promise<number> {
     )
     .addOption(truncationOption())
     .addOption(allowMissingWeights());
-  addWindowOptions(command)
+  command
+    .addOption(windowPoolingOption())
     .option("--json", "print one JSON object with all metrics, and nothing else")
     .allowExcessArguments(false);
+  addTaskOptions(command);
   return runCommand<Options>(command, args, async (options, [id]) => {
     const progress = new ProgressCallback({ quiet: options.json === true });
     const say = (text: string): void => progress.print(`${command.name()}: ${text}`);
@@ -95,9 +91,10 @@ export function evaluate(args: string[]): Promise<number> {
       const { perDeviceEvalBatchSize, maxLength = kind?.maxLength ?? Infinity } = options;
       const longest = Math.min(model.config.maxLength, tokenizer.modelMaxLength, maxLength);
       const setting = { options, seed: options.seed, maxLength: longest };
-      const windows = windowsFrom(options);
+      const { docStride: stride, windowPooling } = options;
+      if (stride !== undefined && kind && kind.name !== "question-answering") throw new GpugradError(`evaluate: --stride is for models that classify texts or answer questions, not for ${kind.name}.`); // prettier-ignore
+      const windows = kind ? undefined : windowsFrom({ stride, windowPooling });
       if (windows) checkStride(windows, longest, tokenizer);
-      if (windows && kind) throw new GpugradError(`evaluate: --stride is for models that classify texts, not for ${kind.name}.`); // prettier-ignore
       const task: Task<Found> | undefined = windows
         ? windowedTask(taskFor(model, read), windows.pooling)
         : await kind?.task(model, tokenizer, setting, read);

@@ -55,7 +55,7 @@ async function trainTable(options: TrainOptions, textFiles: TextFiles): Promise<
 export async function openKind(
   kind: TaskKind,
   options: TrainOptions,
-  { seed, askedLength, note }: { seed: number; askedLength: number; note: (line: string) => void },
+  { seed, askedLength, note }: { seed: number; askedLength: number | undefined; note: (line: string) => void },
 ): Promise<Task> {
   const id = options.model;
   const known = await AutoConfig.fromPretrained(id);
@@ -72,12 +72,12 @@ export async function openKind(
   const classes = names || numLabels > 1 ? labelConfig(data.train, { numLabels: options.numLabels }) : {};
   const { problem_type: _, ...labels } = { problem_type: null, ...classes };
   const model = await openModel(kind.Auto, options, known, labels, note, kind.unused);
-  const length = kind.maxLength !== undefined && askedLength === TRAINING_ARGUMENTS.maxLength.default ? kind.maxLength : askedLength; // prettier-ignore
+  const length = askedLength ?? kind.maxLength ?? TRAINING_ARGUMENTS.maxLength.default;
   const maxLength = Math.min(length, tokenizer.modelMaxLength, model.config.maxLength);
   const setting = { options, seed, maxLength, train: data.train };
   const prepare = async (rows: Dataset): Promise<Dataset> => kind.prepare?.(rows, tokenizer, setting, model) ?? rows;
   return {
-    ...{ title: `${id} on ${options.dataset ?? options.trainFile}`, model, tokenizer },
+    ...{ title: `${id} on ${options.dataset ?? options.trainFile}`, model, tokenizer, maxLength: length },
     task: await kind.task(model, tokenizer, setting, data.validation),
     train: await prepare(data.train),
     validation: await prepare(data.validation),

@@ -1,4 +1,4 @@
-import { DataError, TRAINING_ARGUMENTS } from "@gpugrad/train";
+import { DataError } from "@gpugrad/train";
 import type { TaskKind } from "./kinds.ts";
 import { openClassification } from "./open-classification.ts";
 import { kindFor, openKind } from "./open-kind.ts";
@@ -8,12 +8,13 @@ import type { Task } from "./task.ts";
 /**
  * Opens model and data as the options name them: on the hub, in folders or in files. Where no task is named, and the data holds no texts with
  * labels, it is the task that its columns are for.
+ * @param askedLength tokens per row, where they were asked for
  */
 export async function openTask(
   options: TrainOptions,
   seed: number,
   note: (line: string) => void,
-  askedLength: number = TRAINING_ARGUMENTS.maxLength.default,
+  askedLength?: number,
 ): Promise<Task> {
   const open = (kind: TaskKind): Promise<Task> => openKind(kind, options, { seed, askedLength, note });
   const named = options.task === undefined ? undefined : await kindFor(options, note);

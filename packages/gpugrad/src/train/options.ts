@@ -70,6 +70,8 @@ export interface TrainRequest<Extra extends object = object> {
   options: TrainOptions & Partial<Extra>;
   /** All training arguments. */
   args: TrainingArguments;
+  /** The length that was asked for; undefined where it is the default. */
+  maxLength?: number | undefined;
 }
 
 type Values = Record<string, unknown>;
@@ -199,7 +201,10 @@ function readConfig(file: string, preset: TrainPreset): Values {
   const config: unknown = extname(file) === ".json" ? JSON.parse(text) : parseYaml(text);
   if (typeof config !== "object" || config === null || Array.isArray(config))
     throw new Error("it has to contain names with values, such as learning_rate: 5e-5.");
-  const known = commandOf(preset).options.map((option) => snakeCase(option.attributeName()));
+  const known = commandOf(preset).options.flatMap((option) => [
+    snakeCase(option.attributeName()),
+    ...(option.short?.startsWith("--") ? [snakeCase(camelCase(option.short.slice(2)))] : []),
+  ]);
   for (const name of Object.keys(config)) {
     if (!known.includes(snakeCase(camelCase(name)))) throw new Error(`there is no ${name}.${optionHint(name, known)}`);
   }
@@ -283,7 +288,8 @@ export function parseTrainOptions<Extra extends object = object>(
     const isArgument = (name: string): boolean => name in TRAINING_ARGUMENTS;
     const args = trainingArguments(Object.fromEntries(Object.entries(all).filter(([name]) => isArgument(name))));
     const options = Object.fromEntries(Object.entries(all).filter(([name]) => !isArgument(name) && name !== "config"));
-    return { options: options as unknown as TrainOptions & Partial<Extra>, args };
+    const maxLength = all["maxLength"] as number | undefined;
+    return { options: options as unknown as TrainOptions & Partial<Extra>, args, maxLength };
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     process.stderr.write(

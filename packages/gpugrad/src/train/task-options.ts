@@ -24,7 +24,11 @@ const number = (text: string): number => {
 /** Adds the options of questions and answers. */
 export function addAnswerOptions(command: Command): Command {
   return command
-    .option("--doc-stride <n>", "tokens that windows over a context share (default: 128)", wholeNumber(0))
+    .option(
+      "--stride, --doc-stride <n>",
+      "tokens that the windows over a long context share (default: 128)",
+      wholeNumber(0),
+    )
     .option("--version-2-with-negative", "questions may have no answer (default: if one of the data has none)")
     .option("--n-best-size <n>", "starts and ends that are paired (default: 20)", wholeNumber(1))
     .option("--max-answer-length <n>", "tokens of an answer at most (default: 30)", wholeNumber(1))

@@ -9,4 +9,6 @@ export interface Task extends TaskData {
   /** What is learned, where it isn't what the model's head says. */
   task?: TrainerTask<Found>;
   tokenizer: Tokenizer;
+  /** Tokens per row, where the task has a default of its own. */
+  maxLength?: number;
 }

@@ -89,7 +89,8 @@ export async function trainCommand<Extra extends object = object>(
 ): Promise<number> {
   const request = parseTrainOptions<Extra>(words, command);
   if (typeof request === "number") return request;
-  const { options, args } = request;
+  const { options } = request;
+  let { args } = request;
   if (options.folds !== undefined && options.fold === undefined && !options.dryRun) {
     const run = (more: readonly string[]): Promise<number> => trainCommand([...words, ...more], command);
     return crossValidate(request, run).catch((error: unknown) => {
@@ -116,7 +117,8 @@ export async function trainCommand<Extra extends object = object>(
       throw new GpugradError("--folds needs --dataset or --train_file: this data has a split of its own.");
     if (command.prepare) await unlessAsked(() => command.prepare!(request, note));
     const task =
-      command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, args.maxLength)));
+      command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, request.maxLength)));
+    if (task.maxLength !== undefined) args = { ...args, maxLength: task.maxLength };
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
     const print = (text: string): void => void (options.json || writeOutput(text));
     const emit = (event: object): void => void (options.json && writeOutput(`${JSON.stringify(event)}\n`));
@@ -141,7 +143,7 @@ export async function trainCommand<Extra extends object = object>(
 
     const maxLength = maxLengthOf(task, args);
     const data = await unlessAsked(() => summarize(task, options, args, maxLength));
-    const askedLength = args.maxLength === TRAINING_ARGUMENTS.maxLength.default ? undefined : args.maxLength;
+    const askedLength = request.maxLength === TRAINING_ARGUMENTS.maxLength.default ? undefined : request.maxLength;
     const warnings = await warningsOf(task, trainer, { maxLength, askedLength });
     note(describeRun(task, trainer, data, adapter, { unit, maxLength, warnings }));
     if (options.dryRun) return dryRun(run, data);
