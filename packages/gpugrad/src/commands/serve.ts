@@ -27,7 +27,7 @@ export function serve(args: string[]): Promise<number> {
   const command = new Command("gpugrad serve")
     .description(
       "Answers over HTTP as Hugging Face's Inference API, text-embeddings-inference and OpenAI's embeddings do: POST / for every task, POST /predict " +
-        '{"inputs": "a text" or ["…", "…"], "parameters": {"top_k": 1}} for classes and scores, POST /embed, /similarity and /v1/embeddings for vectors. ' +
+        '{"inputs": "a text" or ["…", "…"], "parameters": {"top_k": 1}} for classes and scores, POST /embed, /embed_all, /similarity and /v1/embeddings for vectors. ' +
         "Requests that arrive together are computed as one batch. GET /info, GET /health, GET /metrics (Prometheus). Ctrl-C or SIGTERM finishes what was " +
         "accepted, then ends. Anyone who can reach the address can use it: there is no authentication. Web pages of other sites are refused.",
     )

@@ -16,6 +16,8 @@ export interface BatcherOptions<T, R> {
   /** Results of some items, in their order. */
   compute: (items: T[]) => Promise<R[]>;
   lengthOf: (item: T) => number;
+  /** Only items of one kind are computed together. Default: all are of one. */
+  kindOf?: (item: T) => string;
   /** Items computed together at most. */
   maxBatchSize: number;
   /** Milliseconds that an item waits for others while nothing is computed. */
@@ -38,8 +40,8 @@ export class QueueFullError extends GpugradError {
 
 interface Job<T, R> {
   item: T;
-  /** Items of one class are of one length, up to a factor of two: this bounds the padding of a batch. */
-  lengthClass: number;
+  /** Items of one class are of one kind, and of one length up to a factor of two: this bounds the padding of a batch. */
+  class: string;
   queuedAt: number;
   resolve: (result: R) => void;
   reject: (error: unknown) => void;
@@ -110,8 +112,7 @@ export class Batcher<T, R> {
     const results = items.map(
       (item) =>
         new Promise<R>((resolve, reject) => {
-          const length = Math.max(this.#options.lengthOf(item), SHORTEST_CLASS);
-          jobs.push({ item, lengthClass: Math.ceil(Math.log2(length)), queuedAt, resolve, reject });
+          jobs.push({ item, class: this.#classOf(item), queuedAt, resolve, reject });
         }),
     );
     const leave = (): void => {
@@ -126,6 +127,11 @@ export class Batcher<T, R> {
     } finally {
       signal?.removeEventListener("abort", leave);
     }
+  }
+
+  #classOf(item: T): string {
+    const length = Math.max(this.#options.lengthOf(item), SHORTEST_CLASS);
+    return `${this.#options.kindOf?.(item) ?? ""} ${Math.ceil(Math.log2(length))}`;
   }
 
   /** Computes what was accepted, without waiting for more. */
@@ -143,12 +149,12 @@ export class Batcher<T, R> {
     if (this.#running || !oldest) return;
     const { maxBatchSize, maxWait } = this.#options;
     const left = oldest.queuedAt + maxWait - performance.now();
-    const next = left <= 0 || this.#isClosing ? oldest.lengthClass : this.#fullClass();
+    const next = left <= 0 || this.#isClosing ? oldest.class : this.#fullClass();
     if (next === undefined) {
       this.#timer = setTimeout(() => this.#next(), left);
       return;
     }
-    const batch = this.#queue.filter(({ lengthClass }) => lengthClass === next).slice(0, maxBatchSize);
+    const batch = this.#queue.filter((job) => job.class === next).slice(0, maxBatchSize);
     const members = new Set(batch);
     this.#queue = this.#queue.filter((job) => !members.has(job));
     this.#running = this.#run(batch).finally(() => {
@@ -157,13 +163,13 @@ export class Batcher<T, R> {
     });
   }
 
-  /** The class of lengths that has enough items for a full batch, if there is one. */
-  #fullClass(): number | undefined {
-    const counts = new Map<number, number>();
-    for (const { lengthClass } of this.#queue) {
-      const count = (counts.get(lengthClass) ?? 0) + 1;
-      if (count === this.#options.maxBatchSize) return lengthClass;
-      counts.set(lengthClass, count);
+  /** The class that has enough items for a full batch, if there is one. */
+  #fullClass(): string | undefined {
+    const counts = new Map<string, number>();
+    for (const { class: own } of this.#queue) {
+      const count = (counts.get(own) ?? 0) + 1;
+      if (count === this.#options.maxBatchSize) return own;
+      counts.set(own, count);
     }
     return undefined;
   }

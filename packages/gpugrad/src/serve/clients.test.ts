@@ -163,6 +163,12 @@ describe.skipIf(!python)("clients of Python", () => {
     expectClose(vectors, reference.unit);
     expectClose(floats, reference.unit[0]);
     expect(ofTokens).toHaveLength(16);
+    // The vectors of tokens, whose mean is the text's.
+    const all = (await app!.inject({ method: "POST", url: "/embed_all", payload: { inputs: "ada lives" } })).json<number[][][]>()[0]!; // prettier-ignore
+    const mean = all[0]!.map((_, i) => all.reduce((sum, vector) => sum + vector[i]!, 0) / all.length);
+    const whole = await app!.inject({ method: "POST", url: "/embed", payload: { inputs: "ada lives", normalize: false } }); // prettier-ignore
+    expect(all).toHaveLength(4);
+    expectClose(mean, whole.json<number[][]>()[0]);
     expect(short).toBe(4);
     expect(usage).toEqual([{ prompt_tokens: 4, total_tokens: 4 }, "embedder"]);
   });

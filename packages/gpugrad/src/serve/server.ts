@@ -70,6 +70,7 @@ export function createServer(
     ...options,
     compute: (batch) => model.compute(batch).catch(tellLoss),
     lengthOf: ({ input_ids }) => input_ids.length,
+    kindOf: ({ allTokens }) => (allTokens ? "tokens" : "text"),
     onBatch: (event) => metrics.batch(event),
   });
   const metrics = serveMetrics({ queued: () => batcher.queued, rebuilds: () => model.rebuilds });

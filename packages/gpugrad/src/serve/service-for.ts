@@ -11,7 +11,7 @@ const SERVICES: readonly AnyService[] = [textClassification, tokenClassification
 export const SERVED_TASKS: readonly string[] = SERVICES.map(({ name }) => name);
 
 /** All paths of POST; a model answers those of its task. */
-export const ROUTES = ["/", "/predict", "/embed", "/similarity", "/v1/embeddings"] as const;
+export const ROUTES = ["/", "/predict", "/embed", "/embed_all", "/similarity", "/v1/embeddings"] as const;
 
 /** The ends of the names of models that are for a task. */
 const HEADS: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@ import type { PretrainedConfig } from "@gpugrad/bert";
 import { isFinite } from "../text/finite.ts";
 import type { TextRow } from "../text/input-rows.ts";
 import type { Encoded, Task, TextModel } from "../text/text-model.ts";
-import { pooledByText } from "../text/windows.ts";
+import { joinedByText } from "../text/windows.ts";
 import { RequestError, type Cut } from "./request.ts";
 
 /** What a server does for requests: it holds places in the queue, makes tokens, and has them computed with those of others. */
@@ -58,14 +58,22 @@ export async function valuesOfTexts(
   const { encoded, values } = await compute(rows.length, () => encodeTexts(model, rows, cut), gone);
   const samples = encoded.map(({ sample }, i) => sample ?? i);
   return {
-    values: pooledByText(values, samples, model.windows?.pooling),
+    values: joinedByText(values, samples, model.join),
     tokens: encoded.reduce((sum, { input_ids }) => sum + input_ids.length, 0),
   };
 }
 
-/** Tokens of texts, cut as a request says: by default where they are too many, as `gpugrad predict` does. */
-async function encodeTexts(model: TextModel, rows: readonly TextRow[], { truncate, side }: Cut): Promise<Encoded[]> {
-  if (model.windows || (truncate && side === undefined)) return model.encode(rows);
+/**
+ * Tokens of texts, cut as a request says: by default where they are too many, as `gpugrad predict` does.
+ * @param options.windows whether a long text has windows, where the model has some (default true)
+ */
+export async function encodeTexts(
+  model: TextModel,
+  rows: readonly TextRow[],
+  { truncate, side }: Cut,
+  { windows = true } = {},
+): Promise<Encoded[]> {
+  if (model.windows ? windows : truncate && side === undefined) return model.encode(rows);
   const { maxLength } = model;
   const encodings = await model.encodings(rows, {
     ...(side !== undefined && { truncationSide: side }),

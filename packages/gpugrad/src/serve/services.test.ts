@@ -1,4 +1,5 @@
 import { AutoTokenizer, folderOf, type EncodeOptions, type PretrainedConfig } from "@gpugrad/bert";
+import { poolWindows } from "@gpugrad/train";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { TextRow } from "../text/input-rows.ts";
@@ -48,6 +49,7 @@ function start(service: AnyService, { numbers, labels = ["yes", "no"], maxLength
       asked.push(...batch.map(({ input_ids }) => Array.from(input_ids, (token) => vocab[token]).join(" ")));
       return Promise.resolve(batch.map((item) => Float32Array.from(numbers(Array.from(item.input_ids), item))));
     },
+    join: (parts) => poolWindows(parts, windows?.pooling ?? "mean"),
     close: () => Promise.resolve(),
   };
   const limits = { maxBatchSize: 4, maxWait: 0, maxQueueSize: 6, maxClientBatchSize: 3, maxBodySize: 2000 };
@@ -319,6 +321,21 @@ describe("embeddings", () => {
     await ask("/embed", { inputs: [id("a"), id("b")] });
     await ask("/embed", { inputs: [[id("[CLS]"), id("a"), id("[SEP]")], "b"] });
     expect(asked).toEqual(["[CLS] a b [SEP]", "[CLS] a [SEP]", "[CLS] b [SEP]"]);
+  });
+
+  it("gives a vector for each token at /embed_all, of long texts as far as they are cut", async () => {
+    const perToken = (ids: number[], { allTokens }: Encoded) =>
+      allTokens ? ids.flatMap((token) => [token, 0.5]) : [3, 4];
+    const { ask, post } = start(service(), {
+      numbers: perToken,
+      maxLength: 4,
+      windows: { stride: 1, pooling: "mean" },
+    });
+    const of = (...tokens: string[]) => tokens.map((token) => [id(token), 0.5]);
+    expect(await ask("/embed_all", { inputs: "a" })).toEqual([of("[CLS]", "a", "[SEP]")]);
+    const [two, one] = await Promise.all([ask("/embed_all", { inputs: ["b", "a b c"] }), ask("/embed", { inputs: "a", normalize: false })]); // prettier-ignore
+    expect([two, one]).toEqual([[of("[CLS]", "b", "[SEP]"), of("[CLS]", "a", "b", "[SEP]")], [[3, 4]]]);
+    expect(await post("/embed_all", { inputs: "a b c", truncate: false })).toMatchObject({ status: 413 });
   });
 
   it("compares texts", async () => {

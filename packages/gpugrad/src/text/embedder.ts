@@ -50,7 +50,8 @@ export function sentenceEmbeddings({ isExact = false } = {}): EmbeddingTask {
       promptLength = texts.promptLength;
       return { maxLength: settings.maxLength, prepare: texts.prepare };
     },
-    compute({ model, settings }, inputs) {
+    compute({ model, settings }, inputs, batch) {
+      if (batch[0]!.allTokens) return model.forward(inputs).last_hidden_state;
       const mask = inputs["attention_mask"]?.data ?? inputs.input_ids.data.map(() => 1); // without padding there is none
       const own = isExact ? { ...settings, normalize: false } : settings;
       return poolTokens(model.forward(inputs).last_hidden_state, mask, own, promptLength);

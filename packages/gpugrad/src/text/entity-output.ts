@@ -1,41 +1,50 @@
-import {
-  AutoModelForTokenClassification,
-  type Folder,
-  type Heads,
-  type PretrainedConfig,
-  type Tokenizer,
-} from "@gpugrad/bert";
-import { csvCell, entitiesInText, type AggregationStrategy, type TextEntity } from "@gpugrad/train";
+import { AutoModelForTokenClassification, type Folder, type Heads } from "@gpugrad/bert";
+import { csvCell, entitiesInText, type AggregationStrategy, type TextEntity, type TokenWindow } from "@gpugrad/train";
 import type { TextRow } from "./input-rows.ts";
 import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
 import { plainField, type Output } from "./text-command.ts";
+import { sideBySide, type Task, type TextModel } from "./text-model.ts";
+import { windowEncoding } from "./windows.ts";
 
 /** A classifier of tokens with all its weights. @throws where some are missing, or its head is another one */
-export async function openTokenClassifier(folder: Folder, options: LoadOptions): Promise<Heads["tokenClassification"]> {
+async function openTokenClassifier(folder: Folder, options: LoadOptions): Promise<Heads["tokenClassification"]> {
   const model = await AutoModelForTokenClassification.fromPretrained(folder, {
     ...{ dtype: options.dtype ?? "auto", onReport: options.say },
   });
   return refuseMissing(model, options, { head: "ForTokenClassification" });
 }
 
-/** The entities in each text, of the logits of its tokens. */
+/** Logits of each token's classes. */
+export const tokenClassification: Task<Heads["tokenClassification"]> = {
+  open: openTokenClassifier,
+  compute: (model, inputs) => model.forward(inputs).logits,
+  perToken: true,
+  join: sideBySide,
+};
+
+/** Tokens of a text, or of a window of it, as `entitiesInText` takes them. */
+export const tokenWindow = (
+  encoding: { input_ids: ArrayLike<number>; special_tokens_mask: ArrayLike<number>; offsets: TokenWindow["offsets"] },
+  logits: Float32Array,
+  classes: number,
+): TokenWindow => ({
+  ...{ ids: encoding.input_ids, offsets: encoding.offsets, special: encoding.special_tokens_mask },
+  logits: Array.from(encoding.input_ids, (_, t) => logits.subarray(t * classes, (t + 1) * classes)),
+});
+
+/** The entities in each text, of the logits of its tokens or of those of its windows, one after the other. */
 export function entityOutput(
-  tokenizer: Tokenizer,
-  config: PretrainedConfig,
-  { strategy, maxLength, json, csv }: { strategy: AggregationStrategy; maxLength: number; json: boolean; csv: boolean },
+  { tokenizer, config, maxLength, windows }: Pick<TextModel, "tokenizer" | "config" | "maxLength" | "windows">,
+  { strategy, json, csv }: { strategy: AggregationStrategy; json: boolean; csv: boolean },
 ): Output {
-  const L = config.num_labels;
+  const cut = { truncation: true, maxLength, ...(windows && windowEncoding(windows)) } as const;
   const entitiesOf = (values: Float32Array, { text }: TextRow): TextEntity[] => {
-    const encoding = tokenizer.encode(text, { truncation: true, maxLength });
-    const padding = tokenizer.paddingSide === "left" ? values.length / L - encoding.length : 0;
-    const logits = encoding.input_ids.map((_, t) => values.subarray((padding + t) * L, (padding + t + 1) * L));
-    const window = {
-      ids: encoding.input_ids,
-      offsets: encoding.offsets,
-      special: encoding.special_tokens_mask,
-      logits,
-    };
-    return entitiesInText(text, [window], config.id2label, tokenizer, strategy);
+    let done = 0;
+    const found = tokenizer.encodeBatch([text], cut).map((encoding) => {
+      const logits = values.subarray(done, (done += encoding.length * config.num_labels));
+      return tokenWindow(encoding, logits, config.num_labels);
+    });
+    return entitiesInText(text, found, config.id2label, tokenizer, strategy);
   };
   if (json) return { line: (values, row) => JSON.stringify(entitiesOf(values, row)), bad: JSON.stringify as never };
   if (csv)

@@ -13,6 +13,7 @@ import { device, DeviceLostError, GpugradError, init, scope, type Tensor } from 
 import {
   encodeRows,
   padTokens,
+  poolWindows,
   saveTokenizer,
   shiftsOf,
   startWorkers,
@@ -33,6 +34,8 @@ export interface Encoded extends Tokens {
   readonly sample?: number;
   /** The token that is asked about, where it is one. */
   readonly place?: number;
+  /** The numbers of all its tokens are asked for; the others of its batch ask for the same. */
+  readonly allTokens?: boolean;
 }
 
 /** How to open a model, and what to compute with it. */
@@ -42,6 +45,10 @@ export interface Task<M extends { readonly config: PretrainedConfig }> {
   compute: (model: M, inputs: Arrays, batch: readonly Encoded[]) => Tensor;
   /** The numbers are of tokens, [B, T, …]: those of padding are left out. */
   perToken?: boolean;
+  /** What is computed of a row, where that isn't the row itself: a text with each of its choices. */
+  partsOf?: (row: TextRow) => readonly TextRow[];
+  /** How the numbers of a row's parts, or of the windows of a long text, become one. Default: as the windows' pooling says. */
+  join?: (parts: readonly Float32Array[]) => Float32Array;
   /** What the model's folder says about its texts. */
   texts?: (model: M, tokenizer: Tokenizer) => TextSettings;
 }
@@ -67,6 +74,17 @@ export const sequenceClassification: Task<Heads["sequenceClassification"]> = {
   compute: (model, inputs) => model.forward(inputs).logits,
 };
 
+/** One row of numbers, of those of its parts. */
+export function sideBySide(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** A model with its tokenizer: from texts to a row of numbers each. */
 export interface TextModel {
   readonly config: PretrainedConfig;
@@ -79,6 +97,8 @@ export interface TextModel {
   readonly isReady: boolean;
   /** How often that came to pass. */
   readonly rebuilds: number;
+  /** The numbers of a row, of those of its parts or windows, in their order. */
+  join(parts: readonly Float32Array[]): Float32Array;
   /** Tokens of texts, cut where they are too many; or their windows. */
   encode(rows: readonly TextRow[]): Promise<Encoded[]>;
   /** The same with offsets, as the options say, some milliseconds at a time in this thread. */
@@ -105,7 +125,7 @@ export interface TextModelOptions extends Omit<LoadOptions, "dtype">, Truncation
 /** Opens a model and its tokenizer. @throws as their `fromPretrained` do */
 export async function openTextModel<M extends { readonly config: PretrainedConfig }>(
   id: string,
-  { open, compute, texts, perToken = false }: Task<M>,
+  { open, compute, texts, perToken = false, partsOf, join }: Task<M>,
   { maxLength = Infinity, threads = 0, windows, truncation, ...options }: TextModelOptions,
 ): Promise<TextModel> {
   const folder = await openFolder(id); // opened again, it is the same commit of the hub
@@ -155,11 +175,14 @@ export async function openTextModel<M extends { readonly config: PretrainedConfi
     get rebuilds() {
       return rebuilds;
     },
+    join: join ?? ((parts) => poolWindows(parts, windows?.pooling ?? "mean")),
     encodings,
-    encode(given) {
-      if (windows) return windowsOfTexts(given, windows, encodings);
-      const rows = prepared(given);
-      return workers?.encode(rows) ?? Promise.resolve(encodeMarked(tokenizer, rows, limit));
+    async encode(given) {
+      const parts = given.flatMap((row, sample) => (partsOf?.(row) ?? [row]).map((part) => ({ part, sample })));
+      const rows = parts.map(({ part }) => part);
+      const encode = () => workers?.encode(prepared(rows)) ?? encodeMarked(tokenizer, prepared(rows), limit);
+      const encoded: Encoded[] = windows ? await windowsOfTexts(rows, windows, encodings) : await encode();
+      return partsOf ? encoded.map((each, i) => ({ ...each, sample: parts[each.sample ?? i]!.sample })) : encoded;
     },
     async compute(batch) {
       const inputs = padTokens(batch, tokenizer);
@@ -169,7 +192,8 @@ export async function openTextModel<M extends { readonly config: PretrainedConfi
           const { read } = scope(() => ({ read: noGrad(() => compute(model, inputs, batch)).data() }));
           const values = (await read) as Float32Array;
           const width = values.length / batch.length;
-          if (!perToken) return batch.map((_, b) => values.subarray(b * width, (b + 1) * width));
+          if (!perToken && !batch[0]!.allTokens)
+            return batch.map((_, b) => values.subarray(b * width, (b + 1) * width));
           const each = width / inputs.input_ids.shape[1]!;
           return shiftsOf(inputs).map((shift, b) => {
             const start = b * width + shift * each;

@@ -1,6 +1,6 @@
 import type { EncodeOptions, Encoding, Tokenizer } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
-import { poolWindows, WINDOW_POOLINGS, type WindowPooling } from "@gpugrad/train";
+import { WINDOW_POOLINGS, type WindowPooling } from "@gpugrad/train";
 import { Option, type Command } from "commander";
 import type { TextRow } from "./input-rows.ts";
 import { wholeNumber } from "./texts.ts";
@@ -14,22 +14,23 @@ export interface WindowOptions {
 
 /** What {@link addWindowOptions} reads. */
 export interface WindowFlags {
-  stride?: number;
-  windowPooling?: WindowPooling;
+  stride?: number | undefined;
+  windowPooling?: WindowPooling | undefined;
 }
 
 export const addWindowOptions = (command: Command): Command =>
   command
     .option(
       "--stride <n>",
-      "classify a text that is too long by windows, which share n tokens with the one before (default: it is cut)",
+      "compute a text that is too long in windows, which share n tokens with the one before (default: it is cut)",
       wholeNumber(0),
     )
-    .addOption(
-      new Option("--window-pooling <name>", "how the logits of a text's windows become one answer")
-        .choices(WINDOW_POOLINGS)
-        .default("mean"),
-    );
+    .addOption(windowPoolingOption());
+
+export const windowPoolingOption = (): Option =>
+  new Option("--window-pooling <name>", "how the logits of a text's windows become one answer")
+    .choices(WINDOW_POOLINGS)
+    .default("mean");
 
 export const windowsFrom = ({ stride, windowPooling = "mean" }: WindowFlags): WindowOptions | undefined =>
   stride === undefined ? undefined : { stride, pooling: windowPooling };
@@ -43,13 +44,17 @@ export function checkStride({ stride }: WindowOptions, maxLength: number, tokeni
   );
 }
 
+/** How a tokenizer makes windows of a text. */
+export const windowEncoding = ({ stride }: Pick<WindowOptions, "stride">) =>
+  ({ stride, returnOverflowingTokens: true, truncationSide: "right" }) as const;
+
 /** The windows of texts, in their order; a pair of texts is one, cut where it is too long. */
 export async function windowsOfTexts(
   rows: readonly TextRow[],
-  { stride }: Pick<WindowOptions, "stride">,
+  windows: Pick<WindowOptions, "stride">,
   encode: (rows: readonly TextRow[], options: EncodeOptions) => Promise<Encoding[]>,
 ): Promise<(Pick<Encoding, "input_ids" | "token_type_ids"> & { sample: number })[]> {
-  const options = { stride, returnOverflowingTokens: true, truncationSide: "right" } as const;
+  const options = windowEncoding(windows);
   const found = await Promise.all(
     rows.map((row) => encode([row], row.text_pair === undefined ? options : {})), // one for each row: its windows are in order
   );
@@ -59,12 +64,12 @@ export async function windowsOfTexts(
 }
 
 /** The logits of texts, of those of their windows. */
-export function pooledByText(
+export function joinedByText(
   logits: readonly Float32Array[],
   samples: readonly number[],
-  pooling: WindowPooling = "mean",
+  join: (windows: readonly Float32Array[]) => Float32Array,
 ): Float32Array[] {
   const texts: Float32Array[][] = [];
   for (const [i, sample] of samples.entries()) (texts[sample] ??= []).push(logits[i]!);
-  return texts.map((windows) => poolWindows(windows, pooling));
+  return texts.map(join);
 }

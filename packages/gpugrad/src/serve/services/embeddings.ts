@@ -15,7 +15,7 @@ import {
   type Cut,
   type Json,
 } from "../request.ts";
-import { valuesOfTexts, type Service, type Serving } from "../service.ts";
+import { encodeTexts, valuesOfTexts, type Service, type Serving } from "../service.ts";
 
 /** What is asked for beside the texts. */
 interface Wanted {
@@ -25,7 +25,7 @@ interface Wanted {
 }
 
 /**
- * Vectors of texts: `/embed` and `/similarity` of text-embeddings-inference, `/v1/embeddings` of OpenAI, and both of the former at `/`, as
+ * Vectors of texts: `/embed`, `/embed_all` (a vector for each token, as the last layer has it) and `/similarity` of text-embeddings-inference, `/v1/embeddings` of OpenAI, and both of the former at `/`, as
  * Hugging Face's Inference API has them.
  * @see https://huggingface.github.io/text-embeddings-inference/
  * @see https://platform.openai.com/docs/api-reference/embeddings
@@ -68,6 +68,22 @@ export function embeddings(): Service<Embedder> {
       };
       return {
         "/embed": embed,
+        "/embed_all": async (given, gone) => {
+          const body = readBody(given);
+          const texts = readInputs(body["inputs"], "inputs", serving.maxTexts, tokenizer);
+          const { cut } = readWanted(body);
+          const encode = async () => {
+            const encoded = await encodeTexts(serving.model, texts.map((text) => ({ text })), cut, { windows: false }); // prettier-ignore
+            return encoded.map(({ input_ids, token_type_ids }) => ({ input_ids, ...(token_type_ids && { token_type_ids }), allTokens: true })); // prettier-ignore
+          };
+          const { encoded, values } = await serving.compute(texts.length, encode, gone);
+          return values.map((numbers, i) => {
+            const width = numbers.length / encoded[i]!.input_ids.length;
+            return Array.from(encoded[i]!.input_ids, (_, t) =>
+              Array.from(numbers.subarray(t * width, (t + 1) * width)),
+            );
+          });
+        },
         "/similarity": similarity,
         "/": (body, gone) => (isObject(body) && isObject(body["inputs"]) ? similarity : embed)(body, gone),
         "/v1/embeddings": async (given, gone) => {

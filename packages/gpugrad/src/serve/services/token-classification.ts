@@ -1,6 +1,7 @@
 import type { Heads } from "@gpugrad/bert";
 import { AGGREGATION_STRATEGIES, entitiesInText } from "@gpugrad/train";
-import { openTokenClassifier } from "../../text/entity-output.ts";
+import { tokenClassification as task, tokenWindow } from "../../text/entity-output.ts";
+import { windowEncoding } from "../../text/windows.ts";
 import { invalid, readBody, readChoice, readCount, readList, readParameters, readText, readTexts } from "../request.ts";
 import { classesOf, type Service } from "../service.ts";
 
@@ -11,11 +12,7 @@ import { classesOf, type Service } from "../service.ts";
  */
 export const tokenClassification: Service<Heads["tokenClassification"]> = {
   name: "token-classification",
-  task: {
-    open: openTokenClassifier,
-    compute: (model, inputs) => model.forward(inputs).logits,
-    perToken: true,
-  },
+  task,
   modelType: ({ config }) => ({ "token-classification": classesOf(config) }),
   routes({ model, maxTexts, compute }) {
     const { config, tokenizer, maxLength } = model;
@@ -31,21 +28,14 @@ export const tokenClassification: Service<Heads["tokenClassification"]> = {
           readCount(given["stride"], "parameters.stride", 0, "long texts are cut") ?? model.windows?.stride;
         if (stride !== undefined && stride > room / 2)
           throw invalid(`parameters.stride is ${stride}. It has to be at most ${Math.floor(room / 2)}, half of a window.`); // prettier-ignore
-        const windows = stride !== undefined && ({ stride, returnOverflowingTokens: true, truncationSide: "right" } as const); // prettier-ignore
-        const encode = () => model.encodings(texts.map((text) => ({ text })), { ...windows }); // prettier-ignore
+        const windows = stride === undefined ? {} : windowEncoding({ stride });
+        const encode = () => model.encodings(texts.map((text) => ({ text })), windows); // prettier-ignore
         const { encoded, values } = await compute(texts.length, encode, gone);
-        const L = config.num_labels;
         const found = texts.map((text, t) => {
           const own = encoded.flatMap((encoding, i) =>
-            encoding.sample === t ? [{ encoding, logits: values[i]! }] : [],
+            encoding.sample === t ? [tokenWindow(encoding, values[i]!, config.num_labels)] : [],
           );
-          const windowsOf = own.map(({ encoding, logits }) => ({
-            ids: encoding.input_ids,
-            offsets: encoding.offsets,
-            special: encoding.special_tokens_mask,
-            logits: encoding.input_ids.map((_, k) => logits.subarray(k * L, (k + 1) * L)),
-          }));
-          return entitiesInText(text, windowsOf, config.id2label, tokenizer, strategy, ignored);
+          return entitiesInText(text, own, config.id2label, tokenizer, strategy, ignored);
         });
         return isList ? found : found[0];
       },
