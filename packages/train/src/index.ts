@@ -162,9 +162,11 @@ export { documentDataset, holdsDocuments, type DocumentRow } from "./tasks/pre-t
 export { pairSentences, type PairKind, type PairOptions } from "./tasks/pre-training/pair-sentences.ts";
 export { pairKindOf, preTraining, type PairPrediction, type PreTrainingPredictions } from "./tasks/pre-training/pre-training.ts";
 export {
+  choiceColumns,
   choiceDataset,
   holdsChoices,
   multipleChoice,
+  type ChoiceColumns,
   type ChoiceRow,
 } from "./tasks/multiple-choice/multiple-choice.ts";
 export {

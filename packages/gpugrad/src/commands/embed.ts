@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { normalized, sentenceEmbeddings } from "../text/embedder.ts";
-import { textCommand } from "../text/text-command.ts";
+import { textCommand, type Output } from "../text/text-command.ts";
 
 /** `gpugrad embed MODEL [text…]`: a vector per text, made as the folder's sentence-transformers files say; else the mean over its tokens, scaled to length 1. */
 export function embed(args: string[]): Promise<number> {
@@ -12,14 +12,12 @@ export function embed(args: string[]): Promise<number> {
     )
     .option("--json", 'a line {"embedding": […]} per text; otherwise the numbers, separated by tabs');
   const task = sentenceEmbeddings();
-  return textCommand(command, args, {
-    ...task,
-    output: ({ json }: { json?: true }) => ({
-      line(vector) {
-        const embedding = task.settings().normalize ? normalized(vector) : Array.from(vector);
-        return json ? JSON.stringify({ embedding }) : embedding.join("\t");
-      },
-      bad: (row) => (json ? JSON.stringify(row) : ""),
-    }),
+  const output = ({ json }: { json?: true }): Output => ({
+    line(vector) {
+      const embedding = task.settings().normalize ? normalized(vector) : Array.from(vector);
+      return json ? JSON.stringify({ embedding }) : embedding.join("\t");
+    },
+    bad: (row) => (json ? JSON.stringify(row) : ""),
   });
+  return textCommand(command, args, () => Promise.resolve({ ...task, output }));
 }

@@ -1,18 +1,21 @@
-import { type Heads, type PretrainedConfig, type Tokenizer } from "@gpugrad/bert";
+import { openFolder } from "@gpugrad/bert";
 import {
   AGGREGATION_STRATEGIES,
   csvCell,
   SCORE_FUNCTIONS,
   scoresOf,
   type AggregationStrategy,
+  type LabelConfig,
   type ScoreFunction,
 } from "@gpugrad/train";
 import { GpugradError } from "@gpugrad/tensor";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { multipleChoice } from "../text/choices.ts";
+import { entityOutput, tokenClassification } from "../text/entity-output.ts";
 import { isFinite } from "../text/finite.ts";
-import { plainField, textCommand, type Output } from "../text/text-command.ts";
-import { entityOutput, openTokenClassifier } from "../text/entity-output.ts";
-import { openClassifier } from "../text/text-model.ts";
+import type { TextRow } from "../text/input-rows.ts";
+import { plainField, textCommand, type Output, type TextTask } from "../text/text-command.ts";
+import { sequenceClassification } from "../text/text-model.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { architectureOf } from "../train/kinds.ts";
 import { addWindowOptions, type WindowFlags } from "../text/windows.ts";
@@ -29,7 +32,8 @@ interface Options extends WindowFlags {
 export function predict(args: string[]): Promise<number> {
   const command = new Command("gpugrad predict")
     .description(
-      "Labels texts, or with a model that tags words finds the entities in them: texts given, the rows of --file, or the lines of standard input. Prints a line for each, in their order: label, " +
+      "Labels texts, or with a model that tags words finds the entities in them: texts given, the rows of --file, or the lines of standard input. A model that was trained on " +
+        "multiple choice takes a text and its choices, or the rows of --file, and its labels are the choices. Prints a line for each, in their order: label, " +
         "score and text, with tabs between them. A row that can't be read is reported on standard error; its line has empty fields, or " +
         "with --json and --csv the error; the other rows are processed, and the exit code is 1. The same holds where the model's numbers are NaN or " +
         "infinite: label and score are then empty, with --json null.",
@@ -50,29 +54,51 @@ export function predict(args: string[]): Promise<number> {
       new Option("--csv", "columns text, label, score, error; with --top-k label_1, score_1, …").conflicts("json"),
     );
   addWindowOptions(command);
-  let tokenizer: Tokenizer | undefined;
-  return textCommand(command, args, {
-    /** By the head that the model was saved with. */
-    async open(folder, options): Promise<Heads["sequenceClassification"]> {
-      const ofTokens = (await architectureOf(folder))?.endsWith("ForTokenClassification") === true;
-      return ofTokens ? openTokenClassifier(folder, options) : openClassifier(folder, options);
-    },
-    compute: (model, inputs) => model.forward(inputs).logits,
-    texts(_model, own) {
-      tokenizer = own;
-      return {};
-    },
-    output(options: Options, config, maxLength) {
-      if (!config.architectures?.[0]?.endsWith("ForTokenClassification")) return output(options, config);
-      if (options.stride !== undefined)
-        throw new GpugradError(
-          "predict: --stride is for models that classify texts; this one tags words. Split long texts.",
-        );
-      const { aggregationStrategy: strategy, json = false, csv = false } = options;
-      return entityOutput(tokenizer!, config, { strategy, maxLength, json, csv });
-    },
+  return textCommand(command, args, async (id) => {
+    const architecture = await architectureOf(await openFolder(id));
+    return TASKS.find(([head]) => architecture?.endsWith(head))?.[1] ?? CLASSES;
   });
 }
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a task opens models of its own kind, and nobody else looks at them
+type PredictTask = TextTask<any, Options>;
+
+const CLASSES: PredictTask = {
+  ...sequenceClassification,
+  output: (options, { config }) => output(options, () => config, Object.keys(config.id2label).length),
+};
+
+/** What to predict by the head that a model was saved with; texts are classified by any other. */
+const TASKS: readonly (readonly [head: string, task: PredictTask])[] = [
+  [
+    "ForTokenClassification",
+    {
+      ...tokenClassification,
+      partsOf: ({ text }) => [{ text }],
+      output: ({ aggregationStrategy: strategy, json = false, csv = false }, model) =>
+        entityOutput(model, { strategy, json, csv }),
+    },
+  ],
+  [
+    "ForMultipleChoice",
+    {
+      ...multipleChoice,
+      hasChoices: true,
+      output(options, { windows }) {
+        if (windows) throw new GpugradError("predict: --stride is not for multiple choice: a text and a choice are cut where they are too long."); // prettier-ignore
+        if (options.csv && options.topK === Infinity) throw new GpugradError("predict: --csv with --top-k all: rows may have different numbers of choices. Give a number."); // prettier-ignore
+        const classes = (choices: readonly string[] = []): LabelConfig => ({
+          ...{
+            num_labels: choices.length,
+            problem_type: "single_label_classification",
+            id2label: Object.fromEntries(choices.entries()),
+          },
+        });
+        return output(options, (row) => classes(row.choices), Infinity);
+      },
+    },
+  ],
+];
 
 /** A number of classes; infinite for all. */
 function topK(text: string): number {
@@ -84,17 +110,22 @@ function topK(text: string): number {
   }
 }
 
-function output({ topK, functionToApply, json, csv }: Options, config: PretrainedConfig): Output {
+/** @param classesOf what the logits of a row are for @param classes how many there are at most */
+function output(
+  { topK, functionToApply, json, csv }: Options,
+  classesOf: (row: TextRow) => LabelConfig,
+  classes: number,
+): Output {
   /** The best classes, without names where there is nothing to compare. */
-  const best = (logits: Float32Array): { label: string | null; score: number | null }[] => {
-    const scores = scoresOf(logits, config, functionToApply).slice(0, topK ?? 1);
+  const best = (logits: Float32Array, row: TextRow): { label: string | null; score: number | null }[] => {
+    const scores = scoresOf(logits, classesOf(row), functionToApply).slice(0, topK ?? 1);
     return isFinite(logits) ? scores : scores.map(() => ({ label: null, score: null }));
   };
-  const count = Math.min(topK ?? 1, Object.keys(config.id2label).length);
+  const count = Math.min(topK ?? 1, classes);
   if (json)
     return {
-      line(logits) {
-        const scores = best(logits);
+      line(logits, row) {
+        const scores = best(logits, row);
         return JSON.stringify(topK === undefined ? { ...scores[0], logits: Array.from(logits) } : scores);
       },
       bad: JSON.stringify,
@@ -105,16 +136,18 @@ function output({ topK, functionToApply, json, csv }: Options, config: Pretraine
     const record = (fields: (string | number)[]): string => fields.map(csvCell).join(",");
     return {
       header: record(["text", ...columns, "error"]),
-      line: (logits, { text }) =>
-        record([text, ...best(logits).flatMap(({ label, score }) => [label ?? "", score ?? ""]), ""]),
+      line(logits, row) {
+        const fields = best(logits, row).flatMap(({ label, score }) => [label ?? "", score ?? ""]);
+        return record([row.text, ...fields, ...columns.slice(fields.length).map(() => ""), ""]);
+      },
       bad: ({ error }) => record(["", ...columns.map(() => ""), error]),
     };
   }
   return {
-    line(logits, { text }) {
-      const fields = best(logits).flatMap(({ label, score }) => [label ?? "", score?.toFixed(4) ?? ""]);
-      return [...fields, text].map(plainField).join("\t");
+    line(logits, row) {
+      const fields = best(logits, row).flatMap(({ label, score }) => [label ?? "", score?.toFixed(4) ?? ""]);
+      return [...fields, row.text].map(plainField).join("\t");
     },
-    bad: () => "\t".repeat(2 * count),
+    bad: () => "\t".repeat(2 * (count === Infinity ? 1 : count)),
   };
 }

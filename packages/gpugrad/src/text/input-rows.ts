@@ -2,6 +2,7 @@ import { openFile } from "@gpugrad/bert";
 import { check, GpugradError } from "@gpugrad/tensor";
 import {
   cellOf,
+  choiceColumns,
   DataError,
   findColumns,
   namedError,
@@ -17,10 +18,11 @@ import { basename } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 
-/** A text, or a pair of texts. */
+/** A text, a pair of texts, or a text with choices. */
 export type TextRow = {
   text: string;
   text_pair?: string;
+  choices?: readonly string[];
 };
 
 /** In place of a row that can't be read: what is wrong, with file and line. */
@@ -39,7 +41,17 @@ export interface InputOptions {
   format?: (typeof LINE_FORMATS)[number];
   textColumn?: string;
   textPairColumn?: string;
+  /** Rows have choices. */
+  hasChoices?: boolean;
 }
+
+/** How a table's rows become texts. */
+interface RowReader {
+  columns: readonly string[];
+  /** @throws where there is no text */
+  read(cells: Cells): TextRow;
+}
+type ReaderOf = (table: { name: string; columns: readonly string[] }) => RowReader;
 
 /** Bytes of a line; a longer one is bad. Without a bound, a file without line ends would fill the memory. */
 const MAX_LINE = 16 << 20;
@@ -52,13 +64,17 @@ const MAX_LINE = 16 << 20;
  * @throws when the file can't be read, or its columns are not those that were named
  */
 export async function* inputRows(options: InputOptions, signal?: AbortSignal): AsyncGenerator<TextRow | BadRow> {
-  const { file, format, textColumn, textPairColumn } = options;
+  const { file, format, textColumn, textPairColumn, hasChoices = false } = options;
   const columns = { labelColumn: null, ...(textColumn && { textColumn }), ...(textPairColumn && { textPairColumn }) };
+  const readerOf: ReaderOf = (table) =>
+    hasChoices ? choiceColumns(table, { textColumn }) : textReader(table, columns);
   const name = file === undefined ? "stdin" : basename(file);
   const isNamed = (extensions: RegExp): boolean => format === undefined && extensions.test(name);
-  if (file !== undefined && isNamed(/\.((csv|tsv)(\.gz)?|json|parquet)$/i)) yield* tableRows(file, columns);
+  if (file !== undefined && isNamed(/\.((csv|tsv)(\.gz)?|json|parquet)$/i)) yield* tableRows(file, readerOf);
   else if (format === "jsonl" || isNamed(/\.(jsonl|ndjson)(\.gz)?$/i) || (!format && textColumn))
-    yield* jsonRows(name, bytesOf(file, signal), columns);
+    yield* jsonRows(name, bytesOf(file, signal), readerOf);
+  else if (hasChoices)
+    throw new GpugradError(`${name}: lines of text have no choices. Give JSON lines with --format jsonl: {"text": "…", "choices": ["…", "…"]}.`); // prettier-ignore
   else
     for await (const line of linesOf(bytesOf(file, signal)))
       yield orBad(`${name}, line ${line.number}`, () => ({ text: line.text() }));
@@ -138,7 +154,7 @@ function decode(bytes: Uint8Array): string {
 async function* jsonRows(
   name: string,
   bytes: AsyncIterable<Uint8Array>,
-  options: ColumnOptions,
+  readerOf: ReaderOf,
 ): AsyncGenerator<TextRow | BadRow> {
   for await (const line of linesOf(bytes)) {
     if (line.isBlank) continue;
@@ -146,32 +162,39 @@ async function* jsonRows(
     yield orBad(where, () => {
       const cells = parseObject(line.text(), where);
       if (cells instanceof DataError) throw cells;
-      return rowOf(cells, findColumns({ name: `${where}: no text`, columns: Object.keys(cells) }, options));
+      return readerOf({ name: `${where}: no text`, columns: Object.keys(cells) }).read(cells);
     });
   }
 }
 
 /** Rows of a file with columns. */
-async function* tableRows(file: string, options: ColumnOptions): AsyncGenerator<TextRow | BadRow> {
+async function* tableRows(file: string, readerOf: ReaderOf): AsyncGenerator<TextRow | BadRow> {
   const table = await openTable(basename(file), () => openFile(file));
-  const columns = findColumns(table, options);
+  const { columns, read } = readerOf(table);
   for (let row = 0; row < table.length;) {
     const [, end] = table.blockOf(row);
-    for (const cells of await table.read(row, end, Object.values(columns))) {
+    for (const cells of await table.read(row, end, columns)) {
       const where = table.where(row++);
-      yield cells instanceof DataError ? { error: cells.message } : orBad(where, () => rowOf(cells, columns));
+      yield cells instanceof DataError ? { error: cells.message } : orBad(where, () => read(cells));
     }
   }
 }
 
-/** The texts in these columns. @throws when there is none */
-function rowOf(cells: Cells, { text, textPair }: ReturnType<typeof findColumns>): TextRow {
-  const value = (column: string): string => {
+/** Reads the texts, by the usual names of their columns or those that the options have. */
+function textReader(table: Parameters<ReaderOf>[0], options: ColumnOptions): RowReader {
+  const { text, textPair } = findColumns(table, options);
+  const value = (cells: Cells, column: string): string => {
     const found = cellOf(cells, column);
     check(typeof found === "string", () => `no text: column ${shownText(column)} holds ${shownValue(found)}.`);
     return found;
   };
-  return { text: value(text), ...(textPair !== undefined && { text_pair: value(textPair) }) };
+  return {
+    columns: textPair === undefined ? [text] : [text, textPair],
+    read: (cells) => ({
+      text: value(cells, text),
+      ...(textPair !== undefined && { text_pair: value(cells, textPair) }),
+    }),
+  };
 }
 
 /** A row, or what is wrong with it and where. */

@@ -1,5 +1,5 @@
 import type { PretrainedConfig } from "@gpugrad/bert";
-import { destroy, init } from "@gpugrad/tensor";
+import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { formatRate, progressLine } from "@gpugrad/train";
 import { Option, type Command } from "commander";
 import { access, constants } from "node:fs/promises";
@@ -9,7 +9,7 @@ import { outputGone, READER_GONE, readerIsGone, writeError, writeOutput } from "
 import { runCommand } from "../run-command.ts";
 import { isFinite } from "./finite.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
-import { openTextModel, type Task } from "./text-model.ts";
+import { openTextModel, type Task, type TextModel } from "./text-model.ts";
 import { runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
 import { truncationOption, type TruncationOptions } from "./truncation.ts";
@@ -32,14 +32,22 @@ interface Options extends InputOptions, TruncationOptions, WindowFlags {
 /** How many of the rows whose answers are not numbers are named. */
 const NAMED_ROWS = 10;
 
+/** What a command computes of texts with a model, and what it prints. */
+export interface TextTask<M extends { readonly config: PretrainedConfig }, O extends object> extends Task<M> {
+  /** Rows are a text with choices: as arguments, the choices follow the text. */
+  hasChoices?: boolean;
+  output: (options: O, model: TextModel) => Output;
+}
+
 /**
  * A command that runs a model over texts, those given or the rows of a file or of standard input, and prints a line for each, in
  * their order. Input may be without end: memory is constant, and reading waits for whoever reads the output.
+ * @param taskOf what to do with the model of this name
  */
 export function textCommand<M extends { readonly config: PretrainedConfig }, O extends object>(
   command: Command,
   args: string[],
-  task: Task<M> & { output: (options: O, config: PretrainedConfig, maxLength: number) => Output },
+  taskOf: (model: string) => Promise<TextTask<M, O>>,
 ): Promise<number> {
   command
     .argument("<model>", "a folder or a hub id")
@@ -71,12 +79,14 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
       const { maxLength, allowMissingWeights, truncation } = options;
       const windows = windowsFrom(options);
-      const model = await unlessStopped(signal, async () => {
+      const { task, model } = await unlessStopped(signal, async () => {
         await init();
-        return openTextModel(id!, task, { maxLength, allowMissingWeights, truncation, windows, say });
+        const task = await taskOf(id!);
+        return { task, model: await openTextModel(id!, task, { maxLength, allowMissingWeights, truncation, windows, say }) }; // prettier-ignore
       });
-      const output = task.output(options, model.config, model.maxLength);
-      const rows = texts.length > 0 ? operandRows(texts) : inputRows(options, signal);
+      const { hasChoices = false } = task;
+      const output = task.output(options, model);
+      const rows = texts.length > 0 ? operandRows(texts, hasChoices) : inputRows({ ...options, hasChoices }, signal);
       if (output.header !== undefined) await writeOutput(`${output.header}\n`, signal);
 
       const start = performance.now();
@@ -124,8 +134,11 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
   });
 }
 
-async function* operandRows(texts: readonly string[]): AsyncGenerator<TextRow> {
-  for (const text of texts) yield { text };
+async function* operandRows(texts: readonly string[], hasChoices: boolean): AsyncGenerator<TextRow> {
+  const [text, ...choices] = texts;
+  if (!hasChoices) for (const text of texts) yield { text };
+  else if (choices.length > 0) yield { text: text!, choices };
+  else throw new GpugradError("the text has no choices. Give them after it, or a --file with a list of choices in each row."); // prettier-ignore
 }
 
 /** On a terminal, unless the results go there too. */

@@ -2,11 +2,12 @@ import { setTimeout } from "node:timers/promises";
 import { expect, it } from "vitest";
 import type { BadRow, TextRow } from "./input-rows.ts";
 import { runTexts } from "./text-stream.ts";
-import type { TextModel } from "./text-model.ts";
+import { sideBySide, type TextModel } from "./text-model.ts";
 
 /** Gives each text its number of words, and records its batches. */
-function countingModel(batches: number[][] = []): Pick<TextModel, "encode" | "compute"> {
+function countingModel(batches: number[][] = []): Pick<TextModel, "encode" | "compute" | "join"> {
   return {
+    join: sideBySide,
     encode: async (rows) =>
       rows.map(({ text }) => {
         const { length } = text.split(" ");

@@ -1,4 +1,3 @@
-import { poolWindows } from "@gpugrad/train";
 import { setImmediate } from "node:timers/promises";
 import type { BadRow, TextRow } from "./input-rows.ts";
 import type { Encoded } from "./text-model.ts";
@@ -24,13 +23,13 @@ const ROWS_PER_TURN = 32;
 /** Milliseconds after which rows that trickle in are worked on, though they fill no window. */
 const PATIENCE = 200;
 
-/** A result on its way: the numbers of each window of the text, of which most have one. */
+/** A result on its way: the numbers of each part of the row, or window of its text, in their order; most have one. */
 interface Pending extends Omit<TextResult, "values"> {
-  windows: Float32Array[];
+  parts: (Float32Array | undefined)[];
 }
 
 /** What is needed of a model. */
-type Streamed = Pick<TextModel, "encode" | "compute" | "windows">;
+type Streamed = Pick<TextModel, "encode" | "compute" | "join">;
 
 /** Rows that are sorted together. */
 interface Window {
@@ -39,8 +38,8 @@ interface Window {
   left: number;
 }
 
-/** Tokens of a text, or of a window of it. */
-type Member = readonly [result: Pending, encoded: Encoded];
+/** Tokens of a part of a row, and which part it is. */
+type Member = readonly [result: Pending, encoded: Encoded, part: number];
 
 /** Some rows of a window, of about the same length. */
 interface Batch {
@@ -62,14 +61,14 @@ export async function* runTexts(
   const batches = batchesOf(ahead(encode(model, windows)), batchSize, signal);
   const compute = async ({ window, members }: Batch): Promise<Window> => {
     const values = members.length > 0 ? await model.compute(members.map(([, encoded]) => encoded)) : [];
-    for (const [i, [result]] of members.entries()) result.windows.push(values[i]!);
+    for (const [i, [result, , part]] of members.entries()) result.parts[part] = values[i]!;
     return window;
   };
   for await (const window of mapAhead(batches, compute, BATCHES_IN_FLIGHT)) {
     if (--window.left > 0) continue;
-    yield window.results.map(({ windows, ...result }) => ({
+    yield window.results.map(({ parts, ...result }) => ({
       ...result,
-      ...(windows.length > 0 && { values: poolWindows(windows, model.windows?.pooling ?? "mean") }),
+      ...(parts.length > 0 && { values: model.join(parts as Float32Array[]) }),
     }));
   }
 }
@@ -87,7 +86,7 @@ async function* encode(
     const window: EncodedWindow = { results: [], members: [] };
     for (let start = 0; start < rows.length; start += ROWS_PER_TURN) {
       const some = rows.slice(start, start + ROWS_PER_TURN);
-      const results = some.map((row): Pending => ({ row, tokens: 0, isCut: false, windows: [] }));
+      const results = some.map((row): Pending => ({ row, tokens: 0, isCut: false, parts: [] }));
       window.results.push(...results);
       const good = results.filter(({ row }) => "text" in row);
       const encodings = await model.encode(good.map(({ row }) => row as TextRow));
@@ -95,7 +94,7 @@ async function* encode(
         const result = good[encoded.sample ?? i]!;
         result.tokens += encoded.input_ids.length;
         result.isCut ||= encoded.isCut ?? false;
-        window.members.push([result, encoded]);
+        window.members.push([result, encoded, result.parts.push(undefined) - 1]);
       }
       await setImmediate();
     }

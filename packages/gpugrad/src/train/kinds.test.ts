@@ -11,6 +11,7 @@ import { embed } from "../commands/embed.ts";
 import { evaluate } from "../commands/evaluate.ts";
 import { fillMask } from "../commands/fill-mask.ts";
 import { predict } from "../commands/predict.ts";
+import { parseTrainOptions, type TrainRequest } from "./options.ts";
 import { trainCommand } from "./train-command.ts";
 
 const work = mkdtempSync(join(tmpdir(), "gpugrad-kinds-"));
@@ -90,6 +91,23 @@ test("tags: a CoNLL file is known by its columns; predict finds the entities", a
       ["LOC", "new york", 18, 26],
     ],
   ]);
+  // Windows of a sentence each: six tokens and the special ones.
+  const short = stories.filter(({ place }) => !place.includes(" ")).slice(0, 4);
+  const long = short.map(({ person, place }) => `${person} lives in ${place}.`).join(" ");
+  const found = async (...more: string[]): Promise<typeof entities> =>
+    JSON.parse(
+      (await run(() => predict([folder, "--json", "--max_length", "8", ...more, long]))).out,
+    ) as typeof entities;
+  const spans = (await found("--stride", "0")).map(({ entity_group, start, end }) => [
+    entity_group,
+    long.slice(start, end),
+  ]);
+  expect(spans).toEqual(short.flatMap(({ person, place }) => [["PER", person], ["LOC", place]])); // prettier-ignore
+  expect((await found()).map(({ end }) => end)).toEqual([12, 26]); // cut after the first sentence
+  // Where windows overlap, what two of them find is given once.
+  const shared = await found("--stride", "3");
+  expect(shared.length).toBeGreaterThan(2);
+  for (const [i, { start }] of shared.slice(1).entries()) expect(start).toBeGreaterThanOrEqual(shared[i]!.end);
   const judged = await run(() => evaluate([folder, "--dataset", at("people.conll"), "--json"]));
   expect(JSON.parse(judged.out)).toMatchObject({ f1: 1, rows: 96 });
   expect(JSON.parse(readFileSync(join(folder, "config.json"), "utf8"))).toMatchObject({
@@ -97,6 +115,11 @@ test("tags: a CoNLL file is known by its columns; predict finds the entities", a
     label2id: { "B-LOC": 0, "B-PER": 1, "I-LOC": 2, "I-PER": 3, O: 4 },
   });
 });
+
+/** The overlap of windows that a command line asks for. */
+const parsedStride = (words: string[]): number | undefined =>
+  (parseTrainOptions(words, { name: "train", description: "", defaults: () => ({}) }) as TrainRequest).options
+    .docStride;
 
 test("answers: SQuAD's file, windows, exact match and F1", async () => {
   const paragraphs = often(stories).map(({ person, place }, i) => {
@@ -116,6 +139,54 @@ test("answers: SQuAD's file, windows, exact match and F1", async () => {
   const judged = await run(() => evaluate([folder, "--dataset", at("people.json"), "--json"]));
   expect(JSON.parse(judged.out)).toMatchObject({ exact_match: results["eval_exact_match"] });
   await expect(run(() => answer([folder, "where ?"]))).rejects.toThrow("give a question and a context, or --file");
+});
+
+test("the length of windows is 384 unless another is asked for, be it the default of other tasks", async () => {
+  const words = ["--model", at("tiny"), "--train_file", at("people.json"), "--output_dir", at("qa"), "--dry_run"];
+  const preset = { name: "train", description: "", defaults: () => ({}) };
+  for (const [asked, length] of [
+    [[], 384],
+    [["--max_length", "512"], 512],
+    [["--max_length", "20"], 20],
+  ] as const) {
+    const { out } = await run(() => trainCommand([...words, ...asked], preset));
+    expect(out).toMatch(new RegExp(`max_length +${length}\\b`));
+  }
+  expect(["--doc_stride", "--stride"].map((name) => parsedStride([...words, name, "6"]))).toEqual([6, 6]);
+});
+
+test("choices: predict gives the likeliest continuation of each text", async () => {
+  const rows = stories.map(({ person, place }, i) => {
+    const [right, wrong] = [`${person} lives in ${place} .`, `nobody lives in ${place} .`];
+    return {
+      context: `where does ${person} ?`,
+      choices: i % 2 ? [right, wrong] : [wrong, right],
+      label: i % 2 ? 0 : 1,
+    };
+  });
+  writeFileSync(at("choices.jsonl"), often(rows).map((row) => JSON.stringify(row)).join("\n")); // prettier-ignore
+  const results = await train("choices.jsonl", "multiple-choice", "--num_train_epochs", "6");
+  expect(results["eval_accuracy"]).toBe(1);
+  const folder = at("multiple-choice");
+  // Of other lengths than their neighbours in a batch, and one row with three choices.
+  const asked = [...rows, { context: "where does bob ross ?", choices: ["nobody lives in oslo .", "rome", "bob ross lives in oslo ."] }]; // prettier-ignore
+  writeFileSync(at("asked.jsonl"), asked.map(({ context, choices }) => JSON.stringify({ context, choices })).join("\n")); // prettier-ignore
+  const { code, out } = await run(() => predict([folder, "--file", at("asked.jsonl"), "--json", "--batch_size", "2"]));
+  const found = out.trimEnd().split("\n").map((line) => JSON.parse(line) as { label: string; score: number; logits: number[] }); // prettier-ignore
+  expect(code).toBe(0);
+  expect(found.slice(0, -1).map(({ label }) => label)).toEqual(rows.map(({ choices, label }) => choices[label]));
+  // As the Trainer computes them together.
+  const last = found.at(-1)!;
+  expect([last.label, last.logits.length]).toEqual(["bob ross lives in oslo .", 3]);
+  const sum = last.logits.reduce((total, logit) => total + Math.exp(logit), 0);
+  expect(last.score).toBeCloseTo(Math.exp(Math.max(...last.logits)) / sum, 6);
+  const [row] = rows;
+  const typed = await run(() => predict([folder, row!.context, ...row!.choices]));
+  expect(typed.out).toBe(`${row!.choices[1]}\t${found[0]!.score.toFixed(4)}\t${row!.context}\n`);
+  const csv = await run(() => predict([folder, "--file", at("asked.jsonl"), "--csv", "--top_k", "3"]));
+  expect(csv.out.split("\n").map((line) => line.split(",").length)).toEqual([...Array<number>(asked.length + 1).fill(8), 1]); // prettier-ignore
+  await expect(run(() => predict([folder, "where ?"]))).rejects.toThrow(/the text has no choices/);
+  await expect(run(() => predict([folder, "--stride", "2", "a", "b"]))).rejects.toThrow(/--stride is not for multiple/);
 });
 
 test("hidden words: a text file, line by line; fill-mask guesses them", async () => {

@@ -2,7 +2,7 @@ import { DataError } from "../../errors.ts";
 import { encodeRows, type EncodedRow, type NamedArray, type Tokens } from "../../data/batch.ts";
 import { Dataset, type Row } from "../../data/dataset.ts";
 import { columnOf, isText, listIn, readRows, textIn } from "../../data/read-rows.ts";
-import { cellOf, type Table } from "../../data/readers/table.ts";
+import { cellOf, type Cells, type Table } from "../../data/readers/table.ts";
 import { shownValue } from "../../data/shown.ts";
 import { accuracyScore } from "../../metrics/classification.ts";
 import { metricsTable, plainMetrics } from "../../metrics/table.ts";
@@ -23,6 +23,37 @@ const endingsOf = ({ columns }: Pick<Table, "columns">): string[] => columns.fil
 export const holdsChoices = (table: Pick<Table, "columns">): boolean =>
   endingsOf(table).length > 1 || LISTS.some((name) => table.columns.includes(name));
 
+/** How a table's rows hold a text and its choices. */
+export interface ChoiceColumns {
+  /** The columns that are read. */
+  columns: string[];
+  /** @throws {@link DataError} for a row without a text, or without choices */
+  read(cells: Cells): { text: string; choices: readonly string[] };
+}
+
+/**
+ * Where a text and its choices are: SWAG's columns (`sent1`, `sent2`, `ending0`, …), or a text and a list of `choices`.
+ * @throws {@link DataError} listing the columns there are
+ */
+export function choiceColumns(
+  table: Pick<Table, "name" | "columns">,
+  options: { textColumn?: string | undefined } = {},
+): ChoiceColumns {
+  const endings = endingsOf(table);
+  const prompt = columnOf(table, PROMPTS, { asked: options.textColumn, flag: "--text_column", what: "the text" });
+  const list = endings.length > 1 ? undefined : columnOf(table, LISTS, { flag: "choices", what: "the choices" });
+  const start = endings.length > 1 && table.columns.includes("sent2") ? "sent2" : undefined;
+  return {
+    columns: [prompt, ...endings, ...[list, start].filter((name) => name !== undefined)],
+    read(cells) {
+      const before = start === undefined ? "" : `${textIn(cells, start)} `;
+      const choices = list === undefined ? endings.map((name) => before + textIn(cells, name)) : listIn(cells, list, isText, "texts"); // prettier-ignore
+      if (choices.length === 0) throw new DataError("no choices.");
+      return { text: textIn(cells, prompt), choices };
+    },
+  };
+}
+
 /**
  * Texts with choices, in memory: SWAG's columns (`sent1`, `sent2`, `ending0`, …, `label`), or a text and a list of `choices`.
  * @see https://github.com/huggingface/transformers/blob/v5.23.0/examples/pytorch/multiple-choice/run_swag.py
@@ -31,22 +62,17 @@ export async function choiceDataset(
   table: Table,
   options: { textColumn?: string | undefined; onBadRow?: "throw" | "skip" | undefined } = {},
 ): Promise<Dataset> {
-  const endings = endingsOf(table);
-  const prompt = columnOf(table, PROMPTS, { asked: options.textColumn, flag: "--text_column", what: "the text" });
-  const list = endings.length > 1 ? undefined : columnOf(table, LISTS, { flag: "choices", what: "the choices" });
+  const found = choiceColumns(table, options);
   const hasLabels = table.columns.includes("label");
-  const start = endings.length > 1 && table.columns.includes("sent2") ? "sent2" : undefined;
-  const columns = [prompt, ...endings, ...[list, start].filter((name) => name !== undefined), ...(hasLabels ? ["label"] : [])]; // prettier-ignore
   const read = await readRows(
     table,
-    columns,
+    [...found.columns, ...(hasLabels ? ["label"] : [])],
     (cells): ChoiceRow => {
-      const before = start === undefined ? "" : `${textIn(cells, start)} `;
-      const choices = list === undefined ? endings.map((name) => before + textIn(cells, name)) : listIn(cells, list, isText, "texts"); // prettier-ignore
+      const { text, choices } = found.read(cells);
       const label = Number(cellOf(cells, "label"));
       if (hasLabels && !(Number.isInteger(label) && label >= 0 && label < choices.length))
         throw new DataError(`the label is ${shownValue(cellOf(cells, "label"))}, not the number of one of ${choices.length} choices, from 0 on.`); // prettier-ignore
-      return { text: textIn(cells, prompt), choices, ...(hasLabels && { label }) };
+      return { text, choices, ...(hasLabels && { label }) };
     },
     options,
   );
