@@ -67,7 +67,7 @@ export class Node implements GradNode {
     return this;
   }
 
-  /** Lets go of one reference, and of everything behind it that nobody else holds. A loop: a tape may be long. */
+  /** Releases one reference, and everything behind it that nothing else holds. A loop, not recursion: a tape may be long. */
   release(): void {
     const pending: Node[] = [this];
     for (let node = pending.pop(); node; node = pending.pop()) {
@@ -78,7 +78,7 @@ export class Node implements GradNode {
     }
   }
 
-  /** Disposes the saved tensors: after backward has used them, or when nobody can any more. */
+  /** Disposes the saved tensors: after backward has used them, or once nothing can any more. */
   forget(): void {
     for (const { tensor } of this.saved?.tensors ?? []) {
       tensor.storage.saves--;
