@@ -4,7 +4,7 @@ import { check } from "@gpugrad/tensor";
 const maxPatternLength = 1024;
 
 /**
- * Whether a path with `/` between folders matches a pattern: `*` stands for anything within a folder, `**` for anything
+ * Whether a path with `/` between folders matches a pattern: `*` matches anything within a folder, `**` for anything
  * across folders, `**` + `/` for any number of whole folders, `?` for one character; all else for itself. All ways to
  * match are followed at once, one character after the other, so that no pattern takes exponential time.
  *
@@ -20,7 +20,7 @@ export function globMatcher(pattern: string): (path: string) => boolean {
   const isStar = tokens.map((token) => token.startsWith("*"));
   const isFolders = tokens.map((token) => token.endsWith("*/"));
 
-  /** Also reaches what follows a star that stands for nothing; one of whole folders ends where a folder begins. */
+  /** Also reaches what follows a star that matches nothing; one of whole folders ends where a folder begins. */
   const passStars = (reached: Uint8Array, last: string): void => {
     for (const [i, star] of isStar.entries())
       if (reached[i] && star && (!isFolders[i] || last === "/")) reached[i + 1] = 1;

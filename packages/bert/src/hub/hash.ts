@@ -20,7 +20,7 @@ export async function damageOf(blob: string, size?: number): Promise<string | un
   const info = await lstat(blob).catch(() => undefined);
   if (!info?.isFile()) return "it is missing";
   const etag = basename(blob);
-  if (!isHash(etag)) return undefined; // a copy, where links are not to be had
+  if (!isHash(etag)) return undefined; // a copy, where the system has no links
   if (size !== undefined && info.size !== size) return `it has ${info.size} bytes instead of ${size}`;
   const identity = `${blob} ${info.size} ${info.mtimeMs}`;
   if (checked.has(identity)) return checked.get(identity);

@@ -1,6 +1,6 @@
 /**
  * `value` (of JSON) as others may see it: in uploads, trackers and reports. A local path keeps what lies below `folder`, or its last part alone:
- * `/home/me/out/checkpoint-9` is `checkpoint-9`. So does a relative one under a name that speaks of files, such as `train_file`; a model or a
+ * `/home/me/out/checkpoint-9` is `checkpoint-9`. So does a relative one under a name that is about files, such as `train_file`; a model or a
  * dataset may be an id of the Hub, which stays. `hub_token` is left out; a token of the Hub elsewhere is `hf_…`. No other name is looked at:
  * `password` may be a label.
  * @param folder The absolute path of the folder that is shared.

@@ -150,7 +150,7 @@ export const AutoModelForMultipleChoice = auto<Heads["multipleChoice"]>(
 );
 /** The model that guesses masked words. */
 export const AutoModelForMaskedLM = auto<Heads["maskedLM"]>("AutoModelForMaskedLM", ({ heads }) => heads.maskedLM);
-/** The model that tells whether one text follows another. */
+/** The model that predicts whether one text follows another. */
 export const AutoModelForNextSentencePrediction = auto<Heads["nextSentencePrediction"]>(
   "AutoModelForNextSentencePrediction",
   ({ heads }) => heads.nextSentencePrediction,

@@ -195,7 +195,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
     return stacksOf(this).some((stack) => stack.gradientCheckpointing);
   }
 
-  /** Groups of keys that stand for one tensor; the first is the key that is saved. */
+  /** Groups of keys that share one tensor; the first is the key that is saved. */
   tiedKeys(): string[][] {
     const keys = new Map<Tensor, string[]>();
     for (const [key, tensor] of this.namedTensors()) keys.set(tensor, [...(keys.get(tensor) ?? []), key]);

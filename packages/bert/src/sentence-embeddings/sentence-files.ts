@@ -9,7 +9,7 @@ const modulesOf = (kinds: readonly string[]): Json[] =>
   }));
 
 /**
- * The files, by their names, that tell sentence-transformers (and `readSentenceSettings`) how a model's embeddings are made. They belong beside
+ * The files, by their names, that describe to sentence-transformers (and `readSentenceSettings`) how a model's embeddings are made. They belong beside
  * those of the model and of its tokenizer.
  * @throws for settings with layers of their own: these have weights
  */

@@ -91,7 +91,7 @@ function wordEnds(text: string, at: number): boolean {
 class WordSearch {
   /** By state · 2¹⁶ + UTF-16 unit: the state that comes next. State 0 is the beginning of all words. */
   readonly #edges = new Map<number, number>();
-  /** By UTF-16 unit: whether a state follows state 0. Most units of a text are no more than this look-up. */
+  /** By UTF-16 unit: whether a state follows state 0. Most units of a text need only this look-up. */
   readonly #begins = new Uint8Array(0x10000);
   /** By state: the state of its longest proper suffix. */
   readonly #fallback = [0];

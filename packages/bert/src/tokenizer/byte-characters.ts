@@ -1,4 +1,4 @@
-/** The character that stands for each byte in a byte-level vocabulary: itself if it can be seen, else one from U+0100 on. */
+/** The character for each byte in a byte-level vocabulary: itself if it is printable, else one from U+0100 on. */
 export const byteCharacters: readonly string[] = (() => {
   const isVisible = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
   let next = 256;

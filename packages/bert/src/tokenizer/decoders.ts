@@ -74,7 +74,7 @@ const decoders: Record<string, (part: Part) => Decoder> = {
 };
 
 /**
- * How tokens become the text that they stand for: with spaces between them where there is no decoder.
+ * How tokens become text again: with spaces between them where there is no decoder.
  *
  * @param decoder That of tokenizer.json.
  * @throws {@link GpugradError}
@@ -102,7 +102,7 @@ export const closeGaps = (text: string): string =>
 
 const [encoder, decoder] = [new TextEncoder(), new TextDecoder("utf-8", { ignoreBOM: true })];
 
-/** The bytes that characters of a byte-level vocabulary stand for; a token with other characters stands for itself. */
+/** The bytes of the characters of a byte-level vocabulary; a token with other characters is kept as it is. */
 function fromBytes(tokens: string[]): string[] {
   const bytes: number[] = [];
   for (const token of tokens) {

@@ -142,7 +142,7 @@ export class Tokenizer {
     return this.#tokens.get(id);
   }
 
-  /** The text that tokens stand for, however they came together. */
+  /** The text of a list of tokens, wherever they come from. */
   convertTokensToString(tokens: readonly string[]): string {
     return this.#tokensToString(tokens);
   }

@@ -24,8 +24,8 @@ const buffers = /(^|\.)embeddings\.(position_ids|token_type_ids)$/;
  *
  * @param prefix Under which the family's models with a head hold their base model.
  * @param isBase Whether the model is the base model itself.
- * @param tied Groups of keys that stand for one parameter.
- * @param ignored Keys of the file that are no surprise where the model has no place for them.
+ * @param tied Groups of keys that are one parameter.
+ * @param ignored Keys of the file that the model may lack without a report.
  */
 export function planLoad({
   expected,

@@ -203,7 +203,7 @@ export class BertForMaskedLM extends BertPreTrainedModel {
   }
 }
 
-/** BERT that tells whether the second text of a pair follows the first. */
+/** BERT that predicts whether the second text of a pair follows the first. */
 export class BertForNextSentencePrediction extends BertPreTrainedModel {
   static override readonly architecture = "BertForNextSentencePrediction";
   readonly bert: BertModel;

@@ -21,7 +21,7 @@ const fields = {
   }),
   /** Whether relative positions are projected by the layer's own projections of queries and keys; false unless given. */
   share_att_key: optional(flag(false)),
-  /** Numbers for distances, of which those of far ones stand for many; below 1 each distance has its own. −1 unless given. */
+  /** Buckets of distances: far ones share a bucket; below 1 each distance has its own. −1 unless given. */
   position_buckets: optional(size(-1, 1_048_576, -1)),
   /** What is done to the table of relative positions: `layer_norm` or `none`, in a list with "|". */
   norm_rel_ebd: optional(text),

@@ -19,7 +19,7 @@ interface FirstTokenClassifier {
   readonly dropout: Dropout;
 }
 
-/** What stands in for BERT's pooler: dense, ReLU and dropout on the first token, then the classifier. */
+/** In place of BERT's pooler: dense, ReLU and dropout on the first token, then the classifier. */
 function classifyFirstToken({ pre_classifier, classifier, dropout }: FirstTokenClassifier, x: Tensor): Tensor {
   return classifier.forward(dropout.forward(relu(pre_classifier.forward(select(x, 1, 0)))));
 }

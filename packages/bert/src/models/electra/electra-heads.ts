@@ -170,7 +170,7 @@ class DiscriminatorPredictions extends Module {
   }
 }
 
-/** ELECTRA's discriminator as it was first trained: it tells which words a generator has replaced. */
+/** ELECTRA's discriminator as it was first trained: it predicts which words a generator has replaced. */
 export class ElectraForPreTraining extends ElectraPreTrainedModel {
   static override readonly architecture = "ElectraForPreTraining";
   readonly electra: ElectraModel;

@@ -13,7 +13,7 @@ const models: Record<string, (part: Part, vocab: ReadonlyMap<string, number>) =>
   WordPiece: wordPiece,
 };
 
-/** The type of a model; files of old do not say it. */
+/** The type of a model; old files do not say it. */
 export function modelType(model: Json): unknown {
   if (model["type"] !== undefined) return model["type"];
   if ("max_input_chars_per_word" in model) return "WordPiece";
