@@ -13,7 +13,7 @@ export const READER_GONE = 141;
 export const readerIsGone = (): boolean => (outputGone.reason as NodeJS.ErrnoException | undefined)?.code === "EPIPE";
 
 process.stdout.on("error", (error) => gone.abort(error));
-process.stderr.on("error", () => undefined); // there is no other place to say so
+process.stderr.on("error", () => undefined); // there is nowhere else to report it
 
 /**
  * Writes to standard output, and waits for its reader where that is slow. Control characters of labels and texts can't act on a

@@ -63,7 +63,7 @@ export class Batcher<T, R> {
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosing = false;
-  /** Of late: for the guess how long a full queue takes. */
+  /** A moving average, to estimate how long a full queue takes. */
   #secondsPerItem = 0;
 
   constructor(options: BatcherOptions<T, R>) {

@@ -57,18 +57,18 @@ export function createServer(
   options: ServeOptions,
   service: AnyService = textClassification,
 ): FastifyInstance {
-  let toldAt: number | undefined;
-  /** Of a device that stays lost, one line, however many batches fail. */
-  const tellLoss = (error: unknown): never => {
-    if (error instanceof DeviceLostError && toldAt !== model.rebuilds) {
-      toldAt = model.rebuilds;
+  let reportedAt: number | undefined;
+  /** Reports a device that stays lost in one line, however many batches fail. */
+  const reportLoss = (error: unknown): never => {
+    if (error instanceof DeviceLostError && reportedAt !== model.rebuilds) {
+      reportedAt = model.rebuilds;
       writeError(`gpugrad serve: ${error.message}\n`);
     }
     throw error;
   };
   const batcher = new Batcher<Encoded, Float32Array>({
     ...options,
-    compute: (batch) => model.compute(batch).catch(tellLoss),
+    compute: (batch) => model.compute(batch).catch(reportLoss),
     lengthOf: ({ input_ids }) => input_ids.length,
     kindOf: ({ allTokens }) => (allTokens ? "tokens" : "text"),
     onBatch: (event) => metrics.batch(event),

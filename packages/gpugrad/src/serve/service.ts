@@ -77,7 +77,7 @@ export async function encodeTexts(
   const { maxLength } = model;
   const encodings = await model.encodings(rows, {
     ...(side !== undefined && { truncationSide: side }),
-    ...(!truncate && { maxLength: maxLength + 1 }), // no more of a text is read than tells that it is too long
+    ...(!truncate && { maxLength: maxLength + 1 }), // reads only enough of a text to see that it is too long
   });
   const long = encodings.findIndex(({ length }) => length > maxLength);
   if (long >= 0)

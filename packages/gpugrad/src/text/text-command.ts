@@ -41,7 +41,7 @@ export interface TextTask<M extends { readonly config: PretrainedConfig }, O ext
 
 /**
  * A command that runs a model over texts, those given or the rows of a file or of standard input, and prints a line for each, in
- * their order. Input may be without end: memory is constant, and reading waits for whoever reads the output.
+ * their order. Input may be endless: memory is constant, and reading waits for the reader of the output.
  * @param taskOf what to do with the model of this name
  */
 export function textCommand<M extends { readonly config: PretrainedConfig }, O extends object>(

@@ -95,7 +95,7 @@ export interface TextModel {
   readonly maxLength: number;
   /** Whether the device that it is on works: if not, the next batch opens it again on a new one. */
   readonly isReady: boolean;
-  /** How often that came to pass. */
+  /** How often that has happened. */
   readonly rebuilds: number;
   /** The numbers of a row, of those of its parts or windows, in their order. */
   join(parts: readonly Float32Array[]): Float32Array;
