@@ -54,7 +54,7 @@ type Kind = keyof typeof kinds;
 
 /**
  * What a function takes: a kind for each argument, by name and in order; for each option, by name. A `?` marks what may be left out; a list of
- * strings stands for one of them, or nothing; an object for an object of options, which may be left out unless one of them is required.
+ * strings is one of them, or nothing; an object for an object of options, which may be left out unless one of them is required.
  */
 export interface Takes {
   readonly [name: string]: Kind | `${Kind}?` | readonly string[] | Takes;

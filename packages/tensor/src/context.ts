@@ -11,7 +11,7 @@ type Leave<T> = (value: T, outer: T | undefined, asynchronous: boolean, result?:
 
 /**
  * A value that is in force while some work runs, and around it another, or none. Asynchronous works that overlap have each their own, in
- * Node; a browser does not tell them apart, and the one that began last counts (see docs/memory.md).
+ * Node; a browser does not keep them apart, and the one that began last counts (see docs/memory.md).
  */
 export class Context<T> {
   readonly #activity = contextVariable<Frame<T>>();

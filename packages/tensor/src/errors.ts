@@ -8,7 +8,7 @@ export class ShaderError extends GpugradError {
   override name = "ShaderError";
 }
 
-/** The device refused to go on: lost, out of memory, or asked for something invalid. */
+/** The device can't continue: lost, out of memory, or asked for something invalid. */
 export class DeviceError extends GpugradError {
   override name = "DeviceError";
 }
@@ -21,7 +21,7 @@ export class DeviceLostError extends DeviceError {
   override name = "DeviceLostError";
 }
 
-/** There is no room for what is to be computed: the message says what is taken by whom. Smaller work may fit. */
+/** There is no room for what is to be computed: the message says what uses the memory. Smaller work may fit. */
 export class OutOfMemoryError extends DeviceError {
   override name = "OutOfMemoryError";
   /** Bytes that may be allocated in all, as far as that is known; undefined where a single tensor is too large to be bound. */

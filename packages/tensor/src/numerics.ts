@@ -76,8 +76,8 @@ export interface NumericsWatch {
 }
 
 /**
- * Has the device look through what it is told to `inspect`, with one more dispatch per tensor, and no read until `finish` (or until some
- * thousand tensors were looked at). Then `report` is called with the runs, in their order. To be put in the place of {@link numerics}.
+ * Has the device check the tensors passed to `inspect`, with one more dispatch per tensor, and no read until `finish` (or until some
+ * thousand tensors were checked). Then `report` is called with the runs, in their order. Assign it to {@link numerics}.
  * @param nameOf names for tensors, by their memory
  */
 export function watchNumerics(

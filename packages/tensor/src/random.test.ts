@@ -61,7 +61,7 @@ test("a child's key and stream are one block, under a key that the parent's stre
   expect(parent.state).toEqual({ key: [7, 0], stream: [5, 6], blocks: 4 + 2 ** 32 });
   const { key: drawn, counter } = parent.draw(5);
   expect([drawn, counter, parent.state.blocks]).toEqual([[7, 0], [4, 1, 5, 6], 6 + 2 ** 32]);
-  expect(() => new Generator(2 ** 53)).toThrow("is no whole number up to 2⁵³. Give larger ones as bigint");
+  expect(() => new Generator(2 ** 53)).toThrow("is not a whole number up to 2⁵³. Give larger ones as bigint");
   expect(new Generator(2n ** 33n + 5n).state.key).toEqual([5, 2]);
   expect(new Generator().state.key).not.toEqual(new Generator(0).state.key);
 });

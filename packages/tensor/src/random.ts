@@ -82,7 +82,7 @@ export class Generator {
   seed(seed: number | bigint): this {
     check(
       typeof seed === "bigint" || Number.isSafeInteger(seed),
-      () => `Generator: the seed ${String(seed)} is no whole number up to 2⁵³. Give larger ones as bigint.`,
+      () => `Generator: the seed ${String(seed)} is not a whole number up to 2⁵³. Give larger ones as bigint.`,
     );
     const bits = BigInt.asUintN(64, BigInt(seed));
     this.#key = [Number(bits & 0xffffffffn), Number(bits >> 32n)];

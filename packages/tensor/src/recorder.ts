@@ -20,7 +20,7 @@ export interface NotDifferentiable {
   readonly why: string;
 }
 
-/** The only seam between tensors and autograd: whoever records calls, and can go back through them. */
+/** The only seam between tensors and autograd: what records calls, and can go back through them. */
 export interface Recorder {
   record(call: Call): void;
   /** Whether calls are recorded now. */

@@ -44,7 +44,7 @@ export function leaveScope(tensor: Tensor): void {
 
 /**
  * Takes tensors out of every scope: they live until `dispose()`. For parameters, and results that outlive a step.
- * @param owner what it is kept for, as `memoryByOwner()` shall say: `"optimizer state"`
+ * @param owner what it is kept for, as `memoryByOwner()` reports it: `"optimizer state"`
  */
 export const keep = checked(
   "keep",

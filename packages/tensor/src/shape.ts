@@ -6,7 +6,7 @@ export type Shape = readonly number[];
 /** Number of elements: the product of the dimensions, 1 for a scalar. */
 export const sizeOf = (shape: Shape): number => shape.reduce((product, n) => product * n, 1);
 
-/** `[8,128,768]`: how shapes stand in messages. */
+/** `[8,128,768]`: how messages show shapes. */
 export const showShape = (shape: Shape): string => `[${shape.join(",")}]`;
 
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i]);

@@ -140,14 +140,14 @@ export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory
 }
 
 /** How many ops of an owner are listed by name. */
-const TOLD = 4;
+const LISTED = 4;
 
 describers.memory = (of) =>
   Object.entries(memoryByOwner(of))
     .map(([owner, { bytes, byOp }]) => {
       const ops = Object.entries(byOp);
-      const names = ops.slice(0, TOLD).map(([op, part]) => `${op} ${showBytes(part)}`);
-      const rest = ops.length > TOLD ? ", …" : "";
+      const names = ops.slice(0, LISTED).map(([op, part]) => `${op} ${showBytes(part)}`);
+      const rest = ops.length > LISTED ? ", …" : "";
       const interesting = ops.length > 1 || owner === "saved for backward" || owner === "other tensors";
       return `\n  ${showBytes(bytes)} ${owner}${interesting && names.length > 0 ? ` (${names.join(", ")}${rest})` : ""}`;
     })

@@ -109,7 +109,7 @@ export class Tensor implements DeviceArray {
 
   /**
    * Gives the memory back, unless another tensor shares it. The tensor can't be used afterwards.
-   * @param how more about it, for the error of whoever uses it nevertheless
+   * @param how more about it, for the error if it is used nevertheless
    */
   dispose(how = ""): void {
     if (!this.#storage) {
@@ -201,7 +201,7 @@ export class Tensor implements DeviceArray {
 
   /**
    * Puts back what `bytes()` gave: in place, or in new memory if the device that the tensor lived on is gone. For parameters, after
-   * `init()` has replaced a lost device: the object stays the same, so that a model which holds it goes on working. The gradient is forgotten.
+   * `init()` has replaced a lost device: the object stays the same, so that a model which holds it keeps working. The gradient is dropped.
    */
   restore(bytes: Uint8Array): void {
     checkRestore([bytes]);
@@ -220,7 +220,7 @@ export class Tensor implements DeviceArray {
     old.release();
   }
 
-  /** Overwrites the elements in place, from the host. A tape that saved the old ones will refuse to go on. */
+  /** Overwrites the elements in place, from the host. A tape that saved the old ones will refuse to continue. */
   write(values: ArrayLike<number | boolean>): void {
     checkWrite([values]);
     check(

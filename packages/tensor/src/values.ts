@@ -1,4 +1,4 @@
-/** What tells a tensor from other objects, for files that come before `tensor.ts`. */
+/** What distinguishes a tensor from other objects, for files that come before `tensor.ts`. */
 export interface TensorLike {
   readonly dtype: unknown;
   readonly gradNode: unknown;

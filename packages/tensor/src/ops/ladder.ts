@@ -4,7 +4,7 @@ import type { AdapterInfo } from "../runtime/adapter.ts";
 export interface Rung<Sizes = never, Task = never> {
   /** What its ladder, tunings and command lines call it: `tiledLarge`. */
   readonly name: string;
-  /** The kernel, with what tells it from others of the same file: `matmul-tiled 128×128`. */
+  /** The kernel, with what distinguishes it from others of the same file: `matmul-tiled 128×128`. */
   readonly kernel: string;
   /** What is new in it, in one line. */
   readonly idea: string;

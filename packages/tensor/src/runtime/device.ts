@@ -155,7 +155,7 @@ export class Device {
     try {
       await this.#unlessLost(staging.mapAsync(GPUMapMode.READ, 0, size));
     } catch (error) {
-      // Of a loss the read may hear before the device itself does.
+      // The read may fail before the device reports that it is lost.
       if (!this.#failure) await Promise.race([this.gpu.lost, new Promise((later) => setTimeout(later, 200))]);
       this.throwIfFailed();
       throw new DeviceError(`reading a tensor back failed: ${String(error)}`);
@@ -198,7 +198,7 @@ export class Device {
     return this.#destroyed || this.#failure instanceof DeviceLostError;
   }
 
-  /** Whether something went wrong that it can't go on from. */
+  /** Whether it failed in a way that it can't recover from. */
   get failed(): boolean {
     return this.#failure !== undefined;
   }

@@ -1,8 +1,8 @@
 import { check, GpugradError } from "../errors.ts";
 
 /**
- * A WGSL file and what `run()` needs to know of it, read off its own declarations, so that host code speaks the names that
- * stand in the kernel: bindings, the fields of `struct Params`, overrides.
+ * A WGSL file and what `run()` needs to know of it, read off its own declarations, so that host code uses the kernel's
+ * own names: bindings, the fields of `struct Params`, overrides.
  */
 export interface Kernel {
   /** Path below `packages/tensor/src`, for messages. */

@@ -36,7 +36,7 @@ export const environment = (_name: string): string | undefined => undefined;
 /** A browser has no cache folder: `init({ tuning })` takes what was measured. */
 export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promise.resolve(undefined);
 
-/** A browser does not tell asynchronous activities apart: of those that are under way the one that began last counts, for all. */
+/** A browser does not keep asynchronous activities apart: the value of the one that began last is in force for all. */
 export function contextVariable<T>(): ContextVariable<T> {
   const frames: { readonly value: T }[] = [];
   return {

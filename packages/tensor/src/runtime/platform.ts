@@ -7,7 +7,7 @@ export interface ContextVariable<T> {
   run<R>(value: T, work: () => R): R;
 }
 
-/** A WebGPU adapter and how it was come by. */
+/** A WebGPU adapter and how it was found. */
 export interface AdapterChoice {
   gpu: GPU;
   adapter: GPUAdapter;
@@ -17,7 +17,7 @@ export interface AdapterChoice {
   /** Steps of the search that found nothing, each with its reason. */
   tried: string[];
   /**
-   * Lets go of the `gpu` object, which is otherwise held for the life of the process. Call it only once every device is
+   * Releases the `gpu` object, which is otherwise held for the life of the process. Call it only once every device is
    * destroyed and nothing is pending; a program need not call it in order to exit.
    */
   release: () => void;

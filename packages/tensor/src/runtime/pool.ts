@@ -5,7 +5,7 @@ export interface PooledBuffer {
   readonly gpu: GPUBuffer;
   /** Bytes of the buffer: what was asked for, rounded up to a size that others ask for too. */
   readonly bytes: number;
-  /** Stands for the buffer in the keys of cached bind groups. */
+  /** Identifies the buffer in the keys of cached bind groups. */
   readonly id: number;
   /** The last batch of recorded commands that uses the buffer: see `Queue.upload`. */
   batch: number;

@@ -100,7 +100,7 @@ export class Recording implements CommandRecorder {
 
 /**
  * Does `work`, and records its commands: `replay()` does the same again, to the same tensors. For work whose shapes stay the same,
- * like a training step. Inputs are tensors made before, and written with `writeBytes()` before each replay; random numbers go on
+ * like a training step. Inputs are tensors made before, and written with `writeBytes()` before each replay; random numbers continue
  * as if the work had been called again. What the work's JavaScript decides, it decides only now.
  * @throws when the work is asynchronous, uploads data or reads a tensor: a replay could not
  */

@@ -17,7 +17,7 @@ const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
 export const folding = { most: MAX_WORKGROUPS };
 
 /**
- * Records one dispatch: tensors by the names that stand in the kernel's bindings, `struct Params` by its fields.
+ * Records one dispatch: tensors by the names of the kernel's bindings, `struct Params` by its fields.
  *
  * A one-dimensional launch of more than 65,535 workgroups is folded into two dimensions, here and nowhere else. Kernels that
  * may be started so count themselves as `id.x + id.y * workgroups.x * size`, and return when that is beyond their last element.

@@ -1,4 +1,4 @@
-// lse = m + ln l = ln Σ exp(s): the logarithm of the softmax's denominator, for whoever wants it. −∞ where a query sees no key.
+// lse = m + ln l = ln Σ exp(s): the logarithm of the softmax's denominator, which callers may ask for. −∞ where a query sees no key.
 struct Params { rows: u32, minus_infinity: f32 } // from outside: a constant expression may not be infinite
 
 @group(0) @binding(0) var<storage, read> stats: array<vec2f>;      // [rows]: m and l

@@ -1,6 +1,6 @@
 // y = softmax(q kᵀ scale + mask) v by online softmax (attention-tiled.wgsl explains it), for a CPU adapter with subgroups of eight lanes.
 //
-// There a load costs as much as dozens of multiplications, whoever asks for it, and a value in one lane reaches the others for
+// There a load costs as much as dozens of multiplications, and a value in one lane reaches the others for
 // almost nothing. So a lane holds ROWS queries in registers, with their sums; the subgroup loads KEYS keys together, each lane
 // a share, and every number of a key is broadcast once and used for 8 · ROWS queries. No workgroup memory, no barriers.
 // Mapping: one subgroup per 8 · ROWS queries of a head; query first + 8 r + lane is the lane's r-th. D is a multiple of 4.

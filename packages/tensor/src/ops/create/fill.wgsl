@@ -1,4 +1,4 @@
-// y_i = value: every word of y gets the same 32 bits, whatever type they stand for.
+// y_i = value: every word of y gets the same 32 bits, whatever their type.
 //
 // Mapping: one invocation writes 16 bytes; buffers are padded beyond the last element, so there is no tail. Traffic: y written once.
 struct Params { vectors: u32, bits: u32 }

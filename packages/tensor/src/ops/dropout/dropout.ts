@@ -24,7 +24,7 @@ export interface DropoutOptions {
 
 /**
  * Each element is 0 with probability p, else x / (1 − p), so that the mean stays: f32 of x's shape. No mask is stored: backward
- * draws the same numbers again from where the generator stood. p = 0 gives x; p = 1 gives zeros, not 0/0. A NaN or an infinity that is
+ * draws the same numbers again from the generator's state at the time. p = 0 gives x; p = 1 gives zeros, not 0/0. A NaN or an infinity that is
  * dropped gives NaN, as in PyTorch: 0 times either.
  * @see Srivastava et al., 2014. https://jmlr.org/papers/v15/srivastava14a.html
  */

@@ -100,7 +100,7 @@ export function applyUnaryBackward(fn: UnaryFunction, s: Tensor, dy: Tensor, bou
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The 32 bits that stand for `value` in a tensor of this dtype. */
+/** The 32 bits of `value` in a tensor of this dtype. */
 export function bitsOf(value: number, dtype: DType, owner: string): number {
   if (dtype === "i32" || dtype === "u32" || dtype === "bool") scratch.setUint32(0, wholeNumber(dtype, value, owner));
   else scratch.setFloat32(0, value);

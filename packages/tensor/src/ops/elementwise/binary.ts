@@ -11,7 +11,7 @@ import { differentiable, inDType, promote, shapeOf } from "./promote.ts";
 // Operands are tensors or numbers, at least one of them a tensor, and are broadcast to each other. They meet in one dtype: f32 if
 // any is a float, then i32, u32, bool (see promote.ts). div and pow always compute in f32.
 
-/** Bool has no arithmetic of its own: these functions stand for it, as in PyTorch. */
+/** Bool has no arithmetic of its own: these functions take its place, as in PyTorch. */
 const onBool: Partial<Record<BinaryFunction, BinaryFunction>> = {
   add: "logical_or",
   mul: "logical_and",

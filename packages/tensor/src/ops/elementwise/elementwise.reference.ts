@@ -1,7 +1,7 @@
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { broadcastShapes, broadcastStrides, sizeOf } from "../../shape.ts";
 
-// What the kernels are tested against: float64, plain loops, formulas as they stand in books.
+// What the kernels are tested against: float64, plain loops, formulas as textbooks have them.
 
 /** 2/√π ∫₀ˣ e^(−t²) dt: a power series near 0, a continued fraction for the rest. */
 function erfOf(x: number): number {

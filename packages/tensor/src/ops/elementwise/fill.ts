@@ -13,7 +13,7 @@ import fillCode from "./fill.wgsl";
 const fillKernel = kernel("ops/elementwise/fill.wgsl", fillCode);
 const addInPlaceKernel = kernel("ops/elementwise/add-in-place.wgsl", addInPlaceCode);
 
-/** Sets every element of x to `value`, in place. A tape that saved the old ones refuses to go on. */
+/** Sets every element of x to `value`, in place. A tape that saved the old ones refuses to continue. */
 export const fill = checked("fill", { x: "tensor", value: "number" }, (x: Tensor, value: number): void => {
   x.buffer.suspects = undefined; // whatever it held is gone
   write(x, value);

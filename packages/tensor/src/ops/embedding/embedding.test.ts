@@ -172,7 +172,7 @@ describe("embedding", () => {
     const index = zeros([1, 4], { dtype: "i32" });
     expect(() => embedding(zeros([3]), index)).toThrow("embedding: weight is [3] f32");
     expect(() => embedding(zeros([3, 2]), zeros([1]))).toThrow("embedding: the index is f32");
-    expect(() => embedding(zeros([3, 2]), index, { paddingIdx: 3 })).toThrow("embedding: paddingIdx 3 is no row");
+    expect(() => embedding(zeros([3, 2]), index, { paddingIdx: 3 })).toThrow("embedding: paddingIdx 3 is not a row");
     expect(() => bertEmbeddings(zeros([3, 2]), zeros([3, 2]), zeros([2, 2]), index, index)).toThrow(
       "bertEmbeddings: 4 tokens, but position has 3 rows. Truncate the input.",
     );
@@ -200,7 +200,7 @@ describe("embedding", () => {
       expect(() => bertEmbeddings(w, p, p, ids, types, { positionIds })).toThrow("all are [B,T].");
     for (const paddingIdx of [-4, 3, 0.5])
       expect(() => embedding(w, index, { paddingIdx })).toThrow(
-        `paddingIdx ${paddingIdx} is no row of a table of 3 rows`,
+        `paddingIdx ${paddingIdx} is not a row of a table of 3 rows`,
       );
   });
 

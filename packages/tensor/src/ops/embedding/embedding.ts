@@ -97,7 +97,7 @@ export interface BertEmbeddingsNormOptions extends BertEmbeddingsOptions, AddLay
  * what the op `dropout` would drop with the same generator.
  *
  * Two kernels, since one would bind eleven buffers and WebGPU promises eight: the sum h, which backward wants anyway, then the norm
- * with its dropout. Saves h, and where the generator stood.
+ * with its dropout. Saves h and the generator's state.
  */
 export const bertEmbeddingsNorm = defineOp("bertEmbeddingsNorm", {
   takes: {
@@ -228,7 +228,7 @@ function paddingRow(op: string, paddingIdx: number | null | undefined, n: number
   if (paddingIdx === undefined || paddingIdx === null) return undefined;
   check(
     Number.isInteger(paddingIdx) && paddingIdx >= -n && paddingIdx < n,
-    () => `${op}: paddingIdx ${paddingIdx} is no row of a table of ${n} rows.`,
+    () => `${op}: paddingIdx ${paddingIdx} is not a row of a table of ${n} rows.`,
   );
   return paddingIdx < 0 ? paddingIdx + n : paddingIdx;
 }

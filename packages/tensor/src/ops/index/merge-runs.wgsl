@@ -1,7 +1,7 @@
 // Merges sorted runs of `run` numbers, WAYS neighbours at a time, into runs of WAYS · run: a step of merge sort without waiting.
 //
 // A number's place in the merged run is its place in its own, and how many come before it in each of the others, which a binary search
-// tells: smaller ones there, and equal ones in runs to its left. So equal numbers stay in order, and no two get one place.
+// finds: smaller ones there, and equal ones in runs to its left. So equal numbers stay in order, and no two get one place.
 // A list of m takes log_WAYS(m / BLOCK) steps of this, each m · WAYS · log2(run) reads.
 // Mapping: one invocation per number. Traffic: keys from cache, once for each step of a search; order once.
 override WAYS: u32 = 4;

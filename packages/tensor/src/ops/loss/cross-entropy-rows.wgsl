@@ -71,7 +71,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
       stats[row] = vec4f();
       return;
     }
-    if (label >= params.cols) { // no such class: an error that only the result can tell of
+    if (label >= params.cols) { // no such class: an error that only the result can show
       loss[row] = bitcast<f32>(params.nan);
       stats[row] = vec4f(bitcast<f32>(params.nan));
       return;

@@ -46,7 +46,7 @@ const QUIET_NAN = 0x7fc00000;
  * is integers in x's shape without C, or probabilities (f32) in x's shape. Gives a scalar, or with `reduction: "none"` one loss per row.
  *
  * Of each row the maximum, the log-sum-exp above it and the target's mass are saved: dx follows from them and x.
- * A target that is no class makes its row's loss NaN. Where every row is ignored, the mean is NaN and the sum 0.
+ * A target that is not a class makes its row's loss NaN. Where every row is ignored, the mean is NaN and the sum 0.
  * The gradient goes to x alone.
  *
  * @throws when the shapes don't fit, or class weights are not [C].

@@ -80,7 +80,7 @@ function linearGradients(
 
 /**
  * x · weightᵀ + bias: x [..., in], weight [out, in], bias [out] give [..., out], f32.
- * @throws when the shapes don't fit, or the elements are no floats.
+ * @throws when the shapes don't fit, or the elements are not floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
  */
 export const linear = defineOp("linear", {
@@ -96,7 +96,7 @@ export const linear = defineOp("linear", {
 /**
  * gelu(x · weightᵀ + bias), the first half of a transformer's feed-forward block: shapes as in {@link linear}. One step of the
  * tape, and one kernel where the product's can write both y and h = x · weightᵀ + bias, which backward needs.
- * @throws when the shapes don't fit, or the elements are no floats.
+ * @throws when the shapes don't fit, or the elements are not floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
  */
 export const linearGelu = defineOp("linearGelu", {

@@ -1,4 +1,4 @@
-// C = op(A) · op(B), the formula as it stands: c_ij = Σ_k a_ik b_kj (+ bias_j) (+ what C held). op transposes, or not: it is only a matter of strides.
+// C = op(A) · op(B), the formula as written: c_ij = Σ_k a_ik b_kj (+ bias_j) (+ what C held). op transposes, or not: it is only a matter of strides.
 //
 // Mapping: one invocation per element of C. Traffic: each invocation reads a row of A and a column of B, so every element of A
 // is read N times and every element of B M times. The other kernels here differ in nothing but that they read less.

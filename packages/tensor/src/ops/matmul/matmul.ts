@@ -55,7 +55,7 @@ function plan(a: Shape, b: Shape, options: MatmulOptions): Plan {
  * op(a) · op(b), where op transposes the last two dimensions if asked: [..., M, K] · [..., K, N] gives [..., M, N], f32.
  * The dimensions before them are a batch, and broadcast. Vectors as in torch.matmul: [K] · [K, N] gives [N], [M, K] · [K]
  * gives [M], [K] · [K] a scalar.
- * @throws when the inner dimensions differ, the batches don't broadcast, or the elements are no floats.
+ * @throws when the inner dimensions differ, the batches don't broadcast, or the elements are not floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
  */
 export const matmul = defineOp("matmul", {

@@ -182,7 +182,7 @@ export function computeTiles(
   if (gelu) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
 }
 
-/** What it takes to fill a large GPU: 512 invocations for each of 128 cores. WebGPU doesn't tell; smaller ones lose little by it. */
+/** What it takes to fill a large GPU: 512 invocations for each of 128 cores. WebGPU doesn't say how large a GPU is; smaller ones lose little by it. */
 const ENOUGH = 512 * 128;
 
 /** Workgroups for a product with square tiles of this side, of whose elements each invocation has 64. */

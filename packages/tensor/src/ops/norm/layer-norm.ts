@@ -53,7 +53,7 @@ export const addLayerNormTakes = { eps: "number?", dropoutP: "number?", generato
  * layerNorm(residual + dropout(x)) in one: what follows each half of a transformer's layer. x and residual are of one shape; weight
  * and bias have that of its last dimension. Drops what the op `dropout` would drop with the same generator.
  *
- * Saves the sum h, since nobody else needs x then, and where the generator stood: backward draws again, and writes dh, which is
+ * Saves the sum h, since x is not needed then, and the generator's state: backward draws again, and writes dh, which is
  * the residual's gradient, and dx = dropout(dh) in one pass.
  */
 export const addLayerNorm = defineOp("addLayerNorm", {

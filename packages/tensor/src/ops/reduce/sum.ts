@@ -11,7 +11,7 @@ import { filled } from "../elementwise/fill.ts";
 import { combine } from "./combine.ts";
 import { reduceTakes, reductionOf, type ReduceOptions } from "./stretch.ts";
 
-/** Sums stand for one element each; bool counts as i32. */
+/** Each sum is one element; bool counts as i32. */
 function total(x: Tensor, options: ReduceOptions, op: string, times?: Tensor) {
   const reduction = reductionOf(op, x.shape, options);
   if (reduction.count === 0) return { y: filled(reduction.shape, 0, x.dtype), reduction };

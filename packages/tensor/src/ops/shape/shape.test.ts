@@ -168,7 +168,7 @@ describe("shape", () => {
     expect(() => flip(x, [2])).toThrow("flip: dim 2 is out of range");
     expect(() => concat([x, zeros([3, 2])])).toThrow("concat: [3,2] f32 doesn't fit [2,3] f32");
     expect(() => pad(x, [1])).toThrow("pad: [1] for [2,3]");
-    expect(() => tril(zeros([3]))).toThrow("tril: [3] is no matrix");
+    expect(() => tril(zeros([3]))).toThrow("tril: [3] is not a matrix");
   });
 
   test("errors of slices, pieces, margins and sizes", () => {

@@ -23,8 +23,8 @@ const define = (name: string, UPPER: 0 | 1) => {
   return defineOp(name, {
     takes: { x: "tensor", options: { diagonal: "number?" } },
     forward(x: Tensor, { diagonal = 0 }: TriangleOptions = {}) {
-      check(x.rank >= 2, () => `${name}: ${showShape(x.shape)} is no matrix.`);
-      check(Number.isInteger(diagonal), () => `${name}: diagonal ${diagonal} is no whole number.`);
+      check(x.rank >= 2, () => `${name}: ${showShape(x.shape)} is not a matrix.`);
+      check(Number.isInteger(diagonal), () => `${name}: diagonal ${diagonal} is not a whole number.`);
       return { output: cut(x, diagonal), inputs: { x }, saved: { diagonal } };
     },
     backward: ({ diagonal }, dy) => ({ x: cut(dy, diagonal) }),
