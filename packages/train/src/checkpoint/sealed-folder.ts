@@ -12,7 +12,7 @@ interface SealedFile {
   sha256: string;
 }
 
-/** A name beside `path` for something that is not whole yet, or no longer. Whoever makes room deletes what a crash leaves there. */
+/** A name beside `path` for something that is not whole yet, or no longer. Freeing space deletes what a crash leaves there. */
 const aside = (path: string): string => `${path}.${randomUUID().slice(0, 8)}.tmp`;
 
 /**
@@ -119,7 +119,7 @@ function sealedFiles(text: string): Map<string, SealedFile> | string {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The files in a folder and its folders, and whatever else is not a folder, except for hidden ones. */
+/** The files in a folder and its folders, and anything else that is not a folder, except for hidden ones. */
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries

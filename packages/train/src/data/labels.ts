@@ -78,7 +78,7 @@ function inOrderOf(wanted: readonly string[] | undefined, names: readonly string
 
 /** How the values of a column become labels: class ids as they are, names looked up, or plain numbers. */
 export type LabelReader = LabelInfo & {
-  /** The label that a value stands for, or what is wrong with it. */
+  /** The label that a value means, or what is wrong with it. */
   read: (value: unknown) => number | string;
 };
 

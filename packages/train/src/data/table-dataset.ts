@@ -112,7 +112,7 @@ async function scan(table: Table, columns: Columns, options: ColumnOptions): Pro
   const reader = values?.reader();
   const different = values?.values ?? [];
   const meanings = different.map((value) => reader!.read(value));
-  /** What a row's code stands for: a label, several, or what is wrong with one. */
+  /** What a row's code means: a label, several, or what is wrong with one. */
   const meaningOf = (code: number): number | number[] | string => {
     if (!reader?.multiLabel) return meanings[code] ?? 0;
     const own = lists[code]!.map((one) => meanings[one]!);

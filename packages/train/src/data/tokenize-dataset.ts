@@ -63,7 +63,7 @@ export async function tokenizeDataset(
     const cache = saved && cacheDir !== false ? tokenCache(cacheDir) : undefined;
     let key = "";
     if (saved && cache) {
-      // The tokens of one text stand for the program: when it learns to tokenize better, the key is another one.
+      // The tokens of one text identify the tokenizer's version: when tokenizing changes, so does the key.
       saved.hash.update(
         JSON.stringify([FORMAT, maxLength, Array.from(encodeRows(tokenizer, [PROBE], 512)[0]!.input_ids)]),
       );

@@ -13,7 +13,7 @@ export interface Parts {
   texts: boolean;
 }
 
-/** A folder to upload; whoever asked for it deletes it. */
+/** A folder to upload; the caller deletes it. */
 export interface Staged {
   folder: string;
   /** Files that may hold texts, and so are not in it. */

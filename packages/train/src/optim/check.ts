@@ -28,7 +28,7 @@ export interface OptionRules {
   ranges: Readonly<Record<string, Range>>;
 }
 
-/** The defaults, with what is given in their place; undefined stands for the default. */
+/** The defaults, with what is given in their place; undefined means the default. */
 export function withDefaults<Options extends object>(defaults: Options, given: Partial<Options>): Options {
   if (typeof given !== "object" || given === null) return given; // refused by its check
   return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };

@@ -57,7 +57,7 @@ export interface CurveOptions {
   smooth?: boolean;
 }
 
-/** A value over updates: as it is, thin, within its range where a point stands for several; smoothed, thick. */
+/** A value over updates: as it is, thin, within its range where a point covers several; smoothed, thick. */
 export function curveChart(curve: Curve, options: CurveOptions): Html {
   const { label, format, tickFormat, zero = false, log = false, unit = 1, smooth = true } = options;
   const smoothed = smooth ? curve.smoothed() : undefined;

@@ -13,7 +13,7 @@ const MOST_POINTS = 1024;
 /** A value per update, in constant memory: when there are too many points, each two neighbours become one. */
 export class Curve {
   points: Point[];
-  /** Updates that a point stands for. */
+  /** Updates that a point covers. */
   #stride: number;
 
   constructor(points: Point[] = []) {

@@ -145,8 +145,8 @@ export function getGreedySchedule(lr: number, options: GreedyOptions = {}): LrSc
     } else if (state.numBadEpochs > patience) {
       const next = Math.max(state.lr * factor, minLr);
       if (state.lr - next > eps) state.lr = next;
-      const startAnew = state.lr <= minLr && --state.resetStart <= 0;
-      if (startAnew) Object.assign(state, structuredClone(start));
+      const restarts = state.lr <= minLr && --state.resetStart <= 0;
+      if (restarts) Object.assign(state, structuredClone(start));
       state.pause = cooldown;
       state.numBadEpochs = 0;
     }

@@ -39,7 +39,7 @@ type Part = { split: string; config: string; file: string };
 /**
  * Which split and which configuration a file belongs to. A split is recognized by the file's name (`train.csv`,
  * `data/train-00000-of-00002.parquet`) or a folder's (`train/part1.jsonl`, `train/pos/0_9.txt`); the folders before it
- * are the configuration (`plain_text/train-….parquet`), of which `data` stands for none.
+ * are the configuration (`plain_text/train-….parquet`), where `data` means none.
  */
 function partOf(file: string): Part | undefined {
   if (!tableFormat(file) && !file.endsWith(".txt")) return undefined;

@@ -147,7 +147,7 @@ export type TextFiles = "lines" | "conll" | "documents";
 export type ReadLimits = {
   /** Bytes that a `.gz` file may have when it is unpacked (default 1 GiB). Flag: `--max_unpacked_bytes`. */
   maxUnpackedBytes?: number;
-  /** What a `.txt` file holds. Default: it is no table. */
+  /** What a `.txt` file holds. Default: it is not read. */
   textFiles?: TextFiles;
 };
 

@@ -30,7 +30,7 @@ export interface MaskVocabulary {
 const [BECOMES_MASK, BECOMES_RANDOM] = [0.8, 0.1];
 
 /**
- * Hides tokens, and tells which they were: labels are the original ids where a token was chosen, else -100. Each token (or word) is chosen by itself; of
+ * Hides tokens, and returns which they were: labels are the original ids where a token was chosen, else -100. Each token (or word) is chosen by itself; of
  * those chosen, 80 % become [MASK], 10 % a token drawn from the whole vocabulary, and 10 % stay. With whole words, all become [MASK].
  * @see https://huggingface.co/docs/transformers/main_classes/data_collator#transformers.DataCollatorForLanguageModeling
  */

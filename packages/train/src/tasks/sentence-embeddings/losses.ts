@@ -86,7 +86,7 @@ export function cosineSimilarityLoss(columns: readonly Tensor[], scores: Tensor)
 const NOT_COUNTED = -1e12;
 
 /**
- * CoSENT: log(1 + Σ exp(scale (cosᵢ − cosⱼ))) over all i, j with scoreᵢ < scoreⱼ: pairs with a higher score shall have the higher cosine.
+ * CoSENT: log(1 + Σ exp(scale (cosᵢ − cosⱼ))) over all i, j with scoreᵢ < scoreⱼ: a pair with a higher score should have the higher cosine.
  * @param scores f32 [B]
  * @param options `scale` default 20
  * @see https://kexue.fm/archives/8847
