@@ -4,13 +4,14 @@ import {
   BertForQuestionAnswering,
   BertForTokenClassification,
   BertModel,
+  sentenceFiles,
 } from "@gpugrad/bert";
 import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { TRAINING_ARGUMENTS, snakeCase } from "@gpugrad/train";
 import { spawnSync } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -51,7 +52,12 @@ let base: string;
 let tags: string;
 
 /** Models with other heads, in folders of these names. */
-const HEADS = { tagger: BertForTokenClassification, answers: BertForQuestionAnswering, words: BertForMaskedLM, vectors: BertModel }; // prettier-ignore
+const HEADS = {
+  tagger: (config: BertConfig) => BertForTokenClassification.fromConfig(config),
+  answers: (config: BertConfig) => BertForQuestionAnswering.fromConfig(config),
+  words: (config: BertConfig) => BertForMaskedLM.fromConfig(config),
+  vectors: (config: BertConfig) => BertModel.fromConfig(config),
+};
 const at = (name: string): string => join(dir, name);
 
 async function saveHeads(): Promise<void> {
@@ -61,12 +67,23 @@ async function saveHeads(): Promise<void> {
   const config = new BertConfig({ ...sizes, vocab_size: 17, max_position_embeddings: 24, initializer_range: 0.5 });
   await init();
   manualSeed(1);
-  for (const [name, Model] of Object.entries(HEADS)) {
-    await Model.fromConfig(config).savePretrained(at(name));
+  for (const [name, make] of Object.entries(HEADS)) {
+    await make(config).savePretrained(at(name));
     await writeFile(join(at(name), "vocab.txt"), vocab);
   }
   await destroy();
-  await writeFile(join(at("vectors"), "modules.json"), "[]");
+  const mean = {
+    modes: ["mean"],
+    dense: [],
+    normalize: true,
+    includePrompt: true,
+    lowerCase: false,
+    prompt: "",
+  } as const;
+  for (const [file, content] of Object.entries(sentenceFiles({ ...mean, maxLength: undefined }, 16))) {
+    await mkdir(dirname(join(at("vectors"), file)), { recursive: true });
+    await writeFile(join(at("vectors"), file), JSON.stringify(content));
+  }
   const lines = (rows: readonly object[]): string => rows.map((row) => JSON.stringify(row)).join("\n");
   const tagged = { tokens: ["t5a", "t6", "t7b"], tags: ["LABEL_0", "LABEL_1", "LABEL_1"] };
   await writeFile(at("tags.jsonl"), lines([tagged]));

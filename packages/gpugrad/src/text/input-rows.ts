@@ -49,7 +49,7 @@ export interface InputOptions {
 interface RowReader {
   columns: readonly string[];
   /** @throws where there is no text */
-  read(cells: Cells): TextRow;
+  read: (cells: Cells) => TextRow;
 }
 type ReaderOf = (table: { name: string; columns: readonly string[] }) => RowReader;
 

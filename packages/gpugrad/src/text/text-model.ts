@@ -98,7 +98,7 @@ export interface TextModel {
   /** How often that has happened. */
   readonly rebuilds: number;
   /** The numbers of a row, of those of its parts or windows, in their order. */
-  join(parts: readonly Float32Array[]): Float32Array;
+  readonly join: (parts: readonly Float32Array[]) => Float32Array;
   /** Tokens of texts, cut where they are too many; or their windows. */
   encode(rows: readonly TextRow[]): Promise<Encoded[]>;
   /** The same with offsets, as the options say, some milliseconds at a time in this thread. */

@@ -9,7 +9,7 @@ export interface Word {
 export interface Model {
   (word: string): Word;
   /** The same, some of the work at a time: where words may be long. Each `yield` is a place to pause. */
-  inSteps?(word: string): Generator<void, Word>;
+  readonly inSteps?: (word: string) => Generator<void, Word>;
 }
 
 /** How much of a word, in characters or merges, is done between two places to pause: well below a millisecond. */

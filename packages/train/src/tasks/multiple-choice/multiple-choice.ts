@@ -28,7 +28,7 @@ export interface ChoiceColumns {
   /** The columns that are read. */
   columns: string[];
   /** @throws {@link DataError} for a row without a text, or without choices */
-  read(cells: Cells): { text: string; choices: readonly string[] };
+  read: (cells: Cells) => { text: string; choices: readonly string[] };
 }
 
 /**
