@@ -1,6 +1,7 @@
 import {
   BertConfig,
   BertForMaskedLM,
+  BertForPreTraining,
   BertForQuestionAnswering,
   BertForTokenClassification,
   BertModel,
@@ -55,6 +56,7 @@ let tags: string;
 const HEADS = {
   tagger: (config: BertConfig) => BertForTokenClassification.fromConfig(config),
   answers: (config: BertConfig) => BertForQuestionAnswering.fromConfig(config),
+  pairs: (config: BertConfig) => BertForPreTraining.fromConfig(config),
   words: (config: BertConfig) => BertForMaskedLM.fromConfig(config),
   vectors: (config: BertConfig) => BertModel.fromConfig(config),
 };
@@ -92,6 +94,8 @@ async function saveHeads(): Promise<void> {
   await writeFile(at("questions.jsonl"), lines(questions));
   await writeFile(at("answered.jsonl"), lines(questions.filter(({ answers }) => answers.text.length > 0)));
   await writeFile(at("words.txt"), "t5a t6b t7a t8b\nt9a t10b t11\nt12a t13 t14b\n".repeat(3));
+  const sentences = known.map((word) => `${word} t6 ${word}a t7b`);
+  await writeFile(at("documents.txt"), `${sentences.join("\n")}\n\n${sentences.toReversed().join("\n")}\n`);
   const scored = known.map((word, i) => ({ sentence1: `${word} t5`, sentence2: `t6 ${word}`, score: i / 10 }));
   await writeFile(at("scored.jsonl"), lines(scored));
 }
@@ -318,6 +322,10 @@ const tables: Record<string, [Command, Table]> = {
       ],
       "--mlm-probability": [() => judged("words", "words.txt"), () => ["--mlm_probability", "0.5"]],
       "--whole-word-mask": [() => judged("words", "words.txt"), () => ["--whole_word_mask"]],
+      "--short-seq-probability": [
+        () => judged("pairs", "documents.txt", "--seed", "1"),
+        () => ["--short_seq_probability", "1"],
+      ],
       "--line-by-line": [() => judged("words", "words.txt"), () => ["--line_by_line"]],
       "--loss": [() => judged("vectors", "scored.jsonl"), () => ["--loss", "cosent"]],
     },
