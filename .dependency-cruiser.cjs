@@ -30,7 +30,7 @@ module.exports = {
       comment: "What is published can't reach scripts, bench or examples.",
       severity: "error",
       from: { path: "^packages/[^/]+/src/", pathNot: testing },
-      to: { path: "^(scripts|bench|examples)/" },
+      to: { path: "^(scripts|bench|examples|apps)/" },
     },
     {
       name: "through-the-front-door",

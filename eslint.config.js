@@ -3,7 +3,7 @@ import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  { ignores: ["**/dist/", "**/node_modules/", "output/"] },
+  { ignores: ["**/dist/", "**/node_modules/", "**/.vitepress/cache/", "output/"] },
   js.configs.recommended,
   {
     files: ["**/*.ts", "packages/*/src/**/*.js"],

@@ -10,6 +10,7 @@ export default defineConfig({
       "bench/**/*.test.ts",
       "scripts/**/*.test.ts",
       "fuzz/**/*.test.ts",
+      "apps/**/*.test.ts",
     ],
     css: true, // the report has a style, which Vitest would replace by nothing
     pool: "forks", // Dawn keeps process-wide state: one process per file, on two cores

@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type MarkdownRenderer } from "vitepress";
+import { wgsl } from "../../../scripts/vite-wgsl.ts";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const { homepage } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { homepage: string };
+
+/** The site is the pages of this folder and the repository's `docs/`, which read the same there and here. */
+const pages = { docs: "docs/:path(.*)", own: "apps/web/pages/:path(.*)" };
+const isPage = (path: string) => /^(docs|apps\/web\/pages)\//.test(path) && /\.md$/.test(path);
+
+/** Where a link of a page leads that is not to a page: into the repository. */
+function repositoryLinks(md: MarkdownRenderer): void {
+  md.core.ruler.push("repository-links", ({ tokens, env }) => {
+    const { relativePath, filePath = relativePath } = env as { relativePath: string; filePath?: string };
+    for (const { children } of tokens)
+      for (const token of children ?? []) {
+        const href = token.type === "link_open" ? token.attrGet("href") : undefined;
+        if (!href || /^([a-z]+:|#|\/)/.test(href)) continue;
+        const [path = "", hash = ""] = href.split(/(?=#)/);
+        const target = posix.join(posix.dirname(filePath), path);
+        if (!isPage(target)) token.attrSet("href", `${homepage}/blob/main/${target}${hash}`);
+      }
+  });
+}
+
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 0h8v8H0z" fill="#345" /><path d="M1 5l2-3 2 4 2-4" fill="none" stroke="#fff" /></svg>`;
+
+const guide = [
+  { text: "Fine-tuning", link: "/training" },
+  { text: "Tasks", link: "/tasks/" },
+  { text: "Families", link: "/families" },
+  { text: "Tokenizers", link: "/tokenizers" },
+  { text: "Adapters: LoRA", link: "/adapters" },
+  { text: "Serving", link: "/serving" },
+  { text: "MiniLM, step by step", link: "/minilm-run" },
+];
+const kernels = ["gelu", "softmax", "layer-norm", "matmul", "attention"].map((op) => ({
+  text: op === "gelu" ? "GELU" : `${op[0]!.toUpperCase()}${op.slice(1).replace("-", " ")}`,
+  link: `/kernels/${op}`,
+}));
+const inside = [
+  { text: "Where to start reading", link: "/reading-order" },
+  { text: "The life of an op", link: "/life-of-an-op" },
+  { text: "The life of a batch", link: "/life-of-a-batch" },
+  { text: "Adding an op", link: "/adding-an-op" },
+  { text: "Memory", link: "/memory" },
+  { text: "The seams", link: "/seams" },
+  { text: "What a compiler makes of it", link: "/xray" },
+  { text: "Security", link: "/security" },
+  { text: "Decisions", link: "/decisions/" },
+];
+
+export default defineConfig({
+  title: "gpugrad",
+  description: "Tensors, automatic differentiation and the BERT family, from scratch, in TypeScript over WebGPU.",
+  lang: "en",
+  head: [["link", { rel: "icon", href: `data:image/svg+xml,${encodeURIComponent(icon)}` }]],
+  base: process.env["SITE_BASE"] ?? "/",
+  srcDir: "../..",
+  srcExclude: ["*.md", "{packages,examples,bench,scripts,fuzz,.github,output}/**", "apps/web/*.md"],
+  rewrites: { "docs/:folder/README.md": ":folder/index.md", [pages.docs]: ":path", [pages.own]: ":path" },
+  outDir: "./dist",
+  cacheDir: "./node_modules/.vitepress",
+  cleanUrls: false, // any static host serves page.html
+  lastUpdated: false,
+  markdown: { config: repositoryLinks },
+  vite: {
+    plugins: [wgsl],
+    // Pages of docs/ become Vue components, and are no part of this package.
+    resolve: {
+      alias: [
+        { find: /^vue(?=\/|$)/, replacement: dirname(createRequire(import.meta.url).resolve("vue/package.json")) },
+      ],
+    },
+    worker: { format: "es", plugins: () => [wgsl] },
+    build: { target: "es2022" },
+    server: { fs: { allow: [root] } },
+  },
+  themeConfig: {
+    search: { provider: "local" },
+    outline: { level: [2, 3] },
+    nav: [
+      { text: "Kernels", link: "/kernels/softmax" },
+      { text: "The tape", link: "/tape" },
+      { text: "Guide", link: "/training" },
+    ],
+    sidebar: [
+      {
+        text: "Try",
+        items: [{ text: "The tape", link: "/tape" }],
+      },
+      { text: "Kernels", items: kernels },
+      { text: "Guide", items: guide },
+      { text: "Inside", items: inside },
+    ],
+    socialLinks: [{ icon: "github", link: homepage }],
+  },
+});

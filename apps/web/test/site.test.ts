@@ -1,0 +1,48 @@
+// The site as built, in a real browser: every page opens without an error, and what computes computes.
+import { readdirSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chromiumPath, openSite, type OpenSite } from "./open-site.ts";
+
+describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)", () => {
+  let site: OpenSite;
+  beforeAll(async () => void (site = await openSite()));
+  afterAll(() => site?.close());
+
+  test("the tape: runs the code, and steps back to the leaves", async () => {
+    const { page, errors } = await site.open("tape.html");
+    const rows = page.locator(".tape-row");
+    await rows.first().waitFor();
+    expect(await rows.allInnerTexts()).toEqual([
+      "leaf 1 [2, 8]",
+      "matmul [4, 8]",
+      "leaf 2 [8]",
+      "add [4, 8]",
+      "tanh [4, 8]",
+      "leaf 3 [8, 2]",
+      "matmul [4, 2]",
+      "crossEntropy []",
+    ]);
+    for (let i = 0; i < 8; i++) await page.getByRole("button", { name: "Step backward" }).click();
+    expect(await page.locator(".tape-row.arrived").count()).toBe(8);
+
+    await page.getByLabel("Example").selectOption("Softmax by hand");
+    await page.getByText("The first value that is not a number: exp, row 2.").waitFor();
+    await page.getByLabel("Code that returns a loss").fill("return 1");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText("The code returns no tensor.").waitFor();
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("every page opens without an error, at 390 pixels too, and nothing is wider than the screen", async () => {
+    const { page, errors } = await site.open("index.html", { viewport: { width: 390, height: 800 } });
+    const wide: string[] = [];
+    for (const path of readdirSync(site.folder, { recursive: true, encoding: "utf8" }).sort()) {
+      if (!path.endsWith(".html") || path === "404.html") continue;
+      await page.goto(new URL(path, page.url().replace(/(\/sub\/path\/).*/, "$1")).href);
+      if (await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)) wide.push(path);
+    }
+    expect({ errors, wide }).toEqual({ errors: [], wide: [] });
+    await page.close();
+  });
+});
