@@ -36,6 +36,49 @@ function gated(t: Inputs, { packed }: Attributes, act: (gate: g.Tensor) => g.Ten
   return g.mul(act(gate!), up!);
 }
 
+/** Python's `x[...]`, token by token. A mask becomes the places where it is true. */
+async function entriesOf(t: Inputs, { index }: Attributes): Promise<g.IndexEntry[]> {
+  const entries: g.IndexEntry[] = [];
+  for (const token of index as (string | number)[]) {
+    const tensor = t[token];
+    if (tensor?.dtype === "bool") entries.push(...g.unbind(await g.nonzero(tensor), { dim: 1 }));
+    else if (tensor) entries.push(tensor);
+    else if (token === "None") entries.push(null);
+    else if (typeof token === "number" || token === ":" || token === "...") entries.push(token);
+    else entries.push(token.split(":").map((n) => (n === "" ? null : Number(n))) as unknown as g.Slice);
+  }
+  return entries;
+}
+
+const conv =
+  (op: typeof g.conv2d | typeof g.convTranspose2d): Call =>
+  (t, { stride, padding, output_padding, dilation, groups }) =>
+    op(t["x"]!, t["weight"]!, t["bias"], given({ stride, padding, outputPadding: output_padding, dilation, groups }));
+
+const maxPool =
+  (op: typeof g.maxPool2dWithIndices): Call =>
+  (t, { kernel_size, stride, padding, dilation, ceil_mode }) => {
+    const options = given({ stride, padding, dilation, ceilMode: ceil_mode });
+    const { output, indices } = op(t["x"]!, kernel_size as number[], options);
+    return { y: output, indices };
+  };
+
+const avgPool =
+  (op: typeof g.avgPool2d): Call =>
+  (t, { kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override }) => {
+    const options = { stride, padding, ceilMode: ceil_mode, countIncludePad: count_include_pad };
+    return op(t["x"]!, kernel_size as number[], given({ ...options, divisorOverride: divisor_override }));
+  };
+
+/** A norm with copies of the running values, and what became of them. */
+function withRunning(
+  t: Inputs,
+  norm: (mean?: g.Tensor, value?: g.Tensor) => g.Tensor,
+): Record<string, g.Tensor | undefined> {
+  const [mean, value] = [t["running_mean"], t["running_var"]].map((x) => x && g.clone(x));
+  return { y: norm(mean, value), running_mean_after: mean, running_var_after: value };
+}
+
 /** beta x + alpha a b; with beta 0, x leaves no trace. */
 const addmm: Call = (t, { beta, alpha }) => {
   const x = t["x"]!;
@@ -83,6 +126,65 @@ const more: Record<string, Call> = {
   normalize: (t, { p, dim, eps }) => g.normalize(t["x"]!, given({ p, dim, eps })),
   cumprod: (t, { dim }) => g.cumprod(t["x"]!, given({ dim })),
   logcumsumexp: (t, { dim }) => g.logcumsumexp(t["x"]!, given({ dim })),
+
+  sort: (t, { dim, descending }) => {
+    const { values, indices } = g.sort(t["x"]!, given({ dim, descending }));
+    return { y: values, indices };
+  },
+  argsort: (t, { dim, descending }) => g.argsort(t["x"]!, given({ dim, descending })),
+  topk: (t, { k, dim, largest }) => {
+    const { values, indices } = g.topk(t["x"]!, k as number, given({ dim, largest }));
+    return { y: values, indices };
+  },
+  scatter: (t, { dim, value }) => g.scatter(t["x"]!, dim as number, t["index"]!, t["src"] ?? (value as number)),
+  scatter_reduce: (t, { dim, reduce, include_self }) =>
+    g.scatterReduce(t["x"]!, dim as number, t["index"]!, t["src"]!, {
+      reduce: reduce as "sum",
+      includeSelf: include_self as boolean,
+    }),
+  nonzero: (t) => g.nonzero(t["x"]!),
+  masked_select: (t) => g.maskedSelect(t["x"]!, t["mask"]!),
+  boolean_mask: async (t) => g.index(t["x"]!, g.unbind(await g.nonzero(t["mask"]!), { dim: 1 })),
+  advanced_index: async (t, attrs) => g.index(t["x"]!, await entriesOf(t, attrs)),
+  index_put: async (t, attrs) =>
+    g.indexPut(t["x"]!, await entriesOf(t, attrs), t["values"]!, given({ accumulate: attrs["accumulate"] })),
+
+  conv1d: conv(g.conv1d),
+  conv2d: conv(g.conv2d),
+  conv_transpose1d: conv(g.convTranspose1d),
+  conv_transpose2d: conv(g.convTranspose2d),
+  max_pool1d: maxPool(g.maxPool1dWithIndices),
+  max_pool2d: maxPool(g.maxPool2dWithIndices),
+  avg_pool1d: avgPool(g.avgPool1d),
+  avg_pool2d: avgPool(g.avgPool2d),
+  adaptive_avg_pool2d: (t, { output_size }) => g.adaptiveAvgPool2d(t["x"]!, output_size as number[]),
+  adaptive_max_pool2d: (t, { output_size }) => {
+    const { output, indices } = g.adaptiveMaxPool2dWithIndices(t["x"]!, output_size as number[]);
+    return { y: output, indices };
+  },
+  batch_norm: (t, { training, momentum, eps, calls = 1 }) =>
+    withRunning(t, (mean, value) => {
+      const call = (x: g.Tensor, i: number): g.Tensor => {
+        const options = { training, momentum: momentum ?? 1 / (i + 1), eps }; // null: plain means over the calls
+        return g.batchNorm(x, mean, value, t["weight"], t["bias"], given(options));
+      };
+      return Array.from({ length: calls as number }, (_, i) => call(t["x"] ?? t[`x${i}`]!, i)).at(-1)!;
+    }),
+  instance_norm: (t, { use_input_stats, momentum, eps }) =>
+    withRunning(t, (mean, value) =>
+      g.instanceNorm(
+        t["x"]!,
+        mean,
+        value,
+        t["weight"],
+        t["bias"],
+        given({ useInputStats: use_input_stats, momentum, eps }),
+      ),
+    ),
+  group_norm: (t, { num_groups, eps }) =>
+    g.groupNorm(t["x"]!, num_groups as number, t["weight"], t["bias"], given({ eps })),
+  interpolate: (t, { mode, size, scale_factor, align_corners }) =>
+    g.interpolate(t["x"]!, given({ mode, size, scaleFactor: scale_factor, alignCorners: align_corners })),
 
   addmm,
   baddbmm: addmm,

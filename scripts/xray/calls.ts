@@ -75,6 +75,34 @@ export const rooms: Record<string, () => void> = {
     for (const dtype of ["f32", "i32", "u32"] as const) gg.fill(empty([8, 64], dtype), 1);
   },
 
+  order() {
+    for (const dtype of ["f32", "i32", "u32"] as const) gg.argsort(empty([4, 300], dtype));
+    both([[4, 300]], (x) => gg.sort(x).values);
+    both([[4, 300]], (x) => gg.topk(x, 5).values);
+    gg.multinomial(floats(4, 100), 3);
+    both([[8, 16], [8, 4]], (x, src) => gg.scatter(x, 1, ints(8, 4), src)); // prettier-ignore
+    gg.scatter(floats(8, 16), 1, ints(8, 4), 2);
+    for (const reduce of ["sum", "prod", "mean", "amax", "amin"] as const)
+      both([[8, 16], [8, 4]], (x, src) => gg.scatterReduce(x, 1, ints(8, 4), src, { reduce })); // prettier-ignore
+    both([[8, 16]], (x) => gg.index(x, [ints(5), ints(5)]));
+    both([[8, 16], [5]], (x, v) => gg.indexPut(x, [ints(5), ints(5)], v, { accumulate: true })); // prettier-ignore
+  },
+
+  images() {
+    for (const groups of [1, 4]) {
+      both([[2, 8, 16, 16], [16, 8 / groups, 3, 3], [16]], (x, w, b) => gg.conv2d(x, w, b, { padding: 1, groups }));
+      both([[2, 8, 16, 16], [8, 16 / groups, 3, 3], [16]], (x, w, b) => gg.convTranspose2d(x, w, b, { stride: 2, groups }));
+    } // prettier-ignore
+    both([[2, 8, 16, 16]], (x) => gg.maxPool2d(x, 2));
+    both([[2, 8, 16, 16]], (x) => gg.avgPool2d(x, 2));
+    both([[2, 8, 16, 16]], (x) => gg.adaptiveAvgPool2d(x, 5));
+    both([[2, 8, 16, 16]], (x) => gg.adaptiveMaxPool2d(x, 5));
+    for (const mode of ["nearest", "nearest-exact", "bilinear"] as const)
+      both([[2, 8, 16, 16]], (x) => gg.interpolate(x, { size: 24, mode }));
+    both([[2, 8, 16, 16]], (x) => gg.batchNorm(x, undefined, undefined, undefined, undefined, { training: true }));
+    both([[2, 8, 16, 16]], (x) => gg.groupNorm(x, 4));
+  },
+
   activation() {
     const plain = [gg.celu, gg.elu, gg.expm1, gg.hardsigmoid, gg.hardswish, gg.leakyRelu, gg.log1p, gg.logsigmoid];
     for (const op of [...plain, gg.mish, gg.selu, gg.softplus, gg.hardtanh, gg.glu]) both([[64, 64]], (x) => op(x));

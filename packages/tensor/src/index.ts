@@ -51,6 +51,37 @@ export { linear, linearGelu } from "./ops/matmul/linear.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
 export { addLayerNorm, layerNorm, type AddLayerNormOptions, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
 export { rmsNorm } from "./ops/norm/rms-norm.ts";
+export {
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  type BatchNormOptions,
+  type InstanceNormOptions,
+} from "./ops/norm/batch-norm.ts";
+export {
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+  type ConvOptions,
+  type ConvTransposeOptions,
+} from "./ops/conv/conv.ts";
+export type { PerDim } from "./ops/conv/window.ts";
+export {
+  adaptiveAvgPool2d,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool2dWithIndices,
+  avgPool1d,
+  avgPool2d,
+  maxPool1d,
+  maxPool1dWithIndices,
+  maxPool2d,
+  maxPool2dWithIndices,
+  type AvgPoolOptions,
+  type MaxPoolOptions,
+  type PooledAndIndices,
+} from "./ops/pool/pool.ts";
+export { interpolate, type InterpolateOptions } from "./ops/interpolate/interpolate.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./ops/loss/cross-entropy.ts";
 export type { Reduction } from "./ops/loss/reduction.ts";
 
@@ -95,7 +126,12 @@ export {
   type BertEmbeddingsOptions,
   type EmbeddingOptions,
 } from "./ops/embedding/embedding.ts";
+export { index, indexPut, type IndexEntry } from "./ops/index/advanced.ts";
 export { gather, scatterAdd, takeAlongDim } from "./ops/index/gather.ts";
+export { maskedSelect, nonzero } from "./ops/index/nonzero.ts";
+export { scatter, scatterReduce, type ScatterReduceOptions } from "./ops/index/scatter.ts";
+export { argsort, sort, topk, type SortOptions, type TopkOptions } from "./ops/sort/sort.ts";
+export { multinomial, type MultinomialOptions } from "./ops/create/multinomial.ts";
 export { indexSelect } from "./ops/index/index-select.ts";
 export { oneHot } from "./ops/index/one-hot.ts";
 export { concat, stack } from "./ops/shape/concat.ts";

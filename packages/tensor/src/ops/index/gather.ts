@@ -66,7 +66,7 @@ function addAlong(x: Tensor, index: Tensor, src: Tensor, axis: number): Tensor {
 }
 
 /** x cut to `shape` in every dimension but `axis` (in all of them without it), where it is larger. */
-function crop(x: Tensor, shape: Shape, axis?: number): Tensor {
+export function crop(x: Tensor, shape: Shape, axis?: number): Tensor {
   const target = x.shape.map((n, d) => (d === axis ? n : shape[d]!));
   return sameShape(target, x.shape)
     ? x
@@ -77,7 +77,7 @@ function crop(x: Tensor, shape: Shape, axis?: number): Tensor {
 }
 
 /** Checks that `index` reaches no further than x in the dimensions other than `axis`. */
-function checkReach(op: string, x: Tensor, axis: number, index: Tensor): void {
+export function checkReach(op: string, x: Tensor, axis: number, index: Tensor): void {
   checkIndex(op, index);
   check(
     index.rank === x.rank && index.shape.every((n, d) => d === axis || n <= x.shape[d]!),

@@ -89,18 +89,29 @@ export function addRows(
 const PIECE = 64;
 
 /** The numbers of `index` in order, and where they were: blocks sorted by counting, then merged, four at a time. */
-function sorted(index: Tensor): { keys: Tensor; order: Tensor } {
+function sorted(index: Tensor): Ordered {
   const m = index.size;
-  const lists = () => ({ keys: empty([m], "u32"), order: empty([m], "u32") });
-  let list = lists();
+  const list = { keys: empty([m], "u32"), order: empty([m], "u32") };
   run(sortKernel, { index, ...list }, { m }, { threads: m });
+  return merged(list, m, m, sortKernel.constants.get("BLOCK")!);
+}
+
+/** Keys, and where they were. */
+export interface Ordered {
+  keys: Tensor;
+  order: Tensor;
+}
+
+/** Sorted runs of `length` keys, in lines of n of m in all, merged until each line is one run. What is given is disposed on the way. */
+export function merged(runs: Ordered, m: number, n: number, length: number): Ordered {
   const WAYS = 4;
-  for (let length = sortKernel.constants.get("BLOCK")!; length < m; length *= WAYS) {
-    const { keys, order } = lists();
+  let list = runs;
+  for (let size = length; size < n; size *= WAYS) {
+    const { keys, order } = { keys: empty([m], "u32"), order: empty([m], list.order.dtype) };
     run(
       mergeKernel,
       { ...list, merged_keys: keys, merged_order: order },
-      { m, run: length },
+      { m, n, run: size },
       { threads: m, overrides: { WAYS } },
     );
     list.keys.dispose();

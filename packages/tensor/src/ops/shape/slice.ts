@@ -185,6 +185,13 @@ export const pad = defineOp("pad", {
   },
 });
 
+/** x with zeros after its elements in each dimension, up to `shape`. Nothing is recorded. */
+export function padded(x: Tensor, shape: Shape): Tensor {
+  const y = zeros(shape);
+  copyView(x.shape, x, viewOf(x.shape), y, viewOf(shape));
+  return y;
+}
+
 /** Copies what x and y have in common, if y is x with elements added (or, where negative, cropped) before and after. */
 function move(x: Tensor, y: Tensor, amounts: readonly { before: number; after: number }[]): void {
   const inX = amounts.map(({ before }) => Math.max(0, -before));
