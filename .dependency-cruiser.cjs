@@ -54,8 +54,9 @@ module.exports = {
     },
     {
       name: "no-unresolved",
+      comment: "scripts/deno/tests.ts resolves parts of Vitest from where Vitest is.",
       severity: "error",
-      from: {},
+      from: { pathNot: "^scripts/deno/.*\\.mjs$" },
       to: { couldNotResolve: true },
     },
     {

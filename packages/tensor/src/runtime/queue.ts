@@ -138,6 +138,7 @@ export class Queue {
    */
   upload(buffer: PooledBuffer, bytes: Uint8Array, offset = 0): void {
     this.refuseInRecording("data is uploaded", INPUTS_BEFORE);
+    if (bytes.byteLength === 0) return; // Deno panics where nothing is written
     if (buffer.batch === this.batch) this.flush();
     // Dawn in Node crashes on views of shared memory; a copy also makes the length whole words.
     const shared = typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer;

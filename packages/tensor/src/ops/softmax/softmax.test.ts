@@ -87,7 +87,8 @@ describe.each(Object.values(softmaxLadder.rungs))("$kernel", (rung) => {
     await checkRung(rung, 66_001, 8, false);
   });
 
-  test("infinities and NaN are as in PyTorch", async () => {
+  test("infinities and NaN are as in PyTorch", async ({ skip }) => {
+    skip(!rung.suits(device().adapter, { pass: "forward", rows: 5, cols: 4, inner: 1 }), "not on this adapter");
     const inf = Infinity;
     const rows = [
       [-inf, 1, 2, -inf],

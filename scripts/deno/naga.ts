@@ -1,18 +1,16 @@
 // pnpm naga: hands every kernel, as it is put together and with its overrides, to naga, the compiler of Firefox and wgpu, by way of Deno.
 // Kernels that need subgroups are left out: naga has none behind WebGPU. Exit status 1 where one is refused; 0 where Deno can't be had.
 import { destroy, init } from "@gpugrad/tensor";
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { everyShader } from "./shaders.ts";
+import { everyShader } from "../shaders.ts";
+import { deno, WITH_GPU, withoutDeno } from "./deno.ts";
 
-const deno = (...args: string[]) => spawnSync("npx", ["-y", "deno@2.9.6", ...args], { encoding: "utf8" });
-
-const { status, stderr } = deno("--version");
-if (status !== 0) {
-  console.log(`naga: not checked, for Deno can't be had here: ${stderr.trim().split("\n").at(-1)}`);
+const problem = withoutDeno();
+if (problem) {
+  console.log(`naga: not checked, for Deno can't be had here: ${problem}`);
   process.exit(0);
 }
 await init();
@@ -26,10 +24,10 @@ const refused: string[] = [];
 try {
   const file = join(folder, "shaders.json");
   writeFileSync(file, JSON.stringify(portable));
-  const program = fileURLToPath(new URL("naga-check.mjs", import.meta.url));
+  const program = fileURLToPath(new URL("compile.mjs", import.meta.url));
   // A shader at which naga panics ends Deno: it is the one behind the last that was reported.
   for (let next = 0; next < portable.length;) {
-    const { stdout, stderr } = deno("run", "-A", "--unstable-webgpu", program, file, String(next));
+    const { stdout, stderr } = deno([...WITH_GPU, program, file, String(next)]);
     const lines = stdout.split("\n").filter((line) => line.startsWith("shader "));
     for (const line of lines) {
       const [, index, message] = /^shader (\d+) (.*)$/.exec(line)!;
