@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isFloat, type DType } from "../dtype.ts";
 import { uniformFloat } from "../random.ts";
 import type { Backward } from "../recorder.ts";
+import { type Device } from "../runtime/device.ts";
 import { destroy, device, init } from "../runtime/init.ts";
 import { folding } from "../runtime/run.ts";
 import { scope } from "../scope.ts";
@@ -9,6 +10,7 @@ import { showShape, sizeOf, type Shape } from "../shape.ts";
 import { fromArray } from "../factories.ts";
 import { Tensor, undisposed } from "../tensor.ts";
 import { ndArray, type NdArray } from "./nd-array.ts";
+import { poison } from "./poison.ts";
 
 /** One way to call an op: shapes of its tensor arguments, then the rest. */
 export interface OpCase {
@@ -48,12 +50,21 @@ interface AnyOp {
   };
 }
 
-/** Opens the device before a file's tests and closes it after them. Launches of more than three workgroups are folded, as large ones are. */
+/**
+ * Opens the device before a file's tests and closes it after them. Launches of more than three workgroups are folded, as large ones are, and
+ * memory is poisoned: no kernel may depend on what lies in a new buffer or behind its end, or write there.
+ */
 export function withDevice(): void {
   const { most } = folding;
+  let opened: Device;
+  let check: () => Promise<void>;
   beforeAll(async () => {
-    await init();
+    opened = await init();
+    check = poison(opened);
     folding.most = 3;
+  });
+  afterEach(async () => {
+    if (device() === opened && !opened.failed) await check();
   });
   afterAll(async () => {
     folding.most = most;
