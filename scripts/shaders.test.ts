@@ -1,5 +1,6 @@
 import { destroy, device, init } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { requestLeast } from "../packages/tensor/src/testing/other-devices.ts";
 import { everyShader, type Shader } from "./shaders.ts";
 
 let found: { shaders: Shader[]; problems: string[] };
@@ -8,16 +9,9 @@ let found: { shaders: Shader[]; problems: string[] };
 beforeAll(async () => {
   await init(); // for the global GPUAdapter
   await destroy();
-  const { prototype } = GPUAdapter;
-  const requestDevice = Object.getOwnPropertyDescriptor(prototype, "requestDevice")!.value as (
-    this: GPUAdapter,
-    descriptor: GPUDeviceDescriptor,
-  ) => Promise<GPUDevice>;
-  prototype.requestDevice = function ({ requiredFeatures = [] } = {}) {
-    return requestDevice.call(this, { requiredFeatures });
-  };
+  const restore = requestLeast();
   await init();
-  prototype.requestDevice = requestDevice;
+  restore();
   const { limits } = device().gpu;
   expect(limits.maxComputeWorkgroupStorageSize).toBe(16384);
   expect(limits.maxComputeInvocationsPerWorkgroup).toBe(256);

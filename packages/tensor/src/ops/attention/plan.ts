@@ -55,6 +55,12 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
     () => `${name}: dropoutP is ${dropoutP}, but a probability lies between 0 and 1.`,
   );
   const full: Shape = [B, H, Tq, Tk];
+  check(
+    dropoutP === 0 || sizeOf(full) <= 2 ** 32,
+    () =>
+      `${name}: dropout of ${sizeOf(full)} scores, but their random numbers are counted in 32 bits: at most ${2 ** 32}. ` +
+      `Use a smaller batch, shorter texts or no dropout.`,
+  );
   if (mask) {
     check(
       mask.dtype === "bool" || mask.dtype === "f32",
