@@ -10,7 +10,7 @@ import { deno, WITH_GPU, withoutDeno } from "./deno.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Tests of what only Node has: its processes, Dawn, the terminal. */
-const OF_NODE = /runtime\/(adapter|platform|tuning)|terminal|subgroup-matrix/;
+const OF_NODE = /checks|runtime\/(adapter|platform|tuning)|terminal|subgroup-matrix/;
 
 /** Each op's forward and backward, of the rooms that are quickly through. */
 const FEW = /tiny|ops\/(cast|create|dropout|embedding|index|relative|rotary|shape|softmax)\//;

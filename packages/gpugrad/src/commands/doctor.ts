@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { basename, join } from "node:path";
 import { destroy, init, softmax, tensor, type Device } from "@gpugrad/tensor";
+import { findWrongKernels, keepLeftOut, type KernelCheck } from "@gpugrad/tensor/checks";
 import { Command } from "commander";
 import { installLavapipe, lavapipeCommands, osRelease } from "./doctor-fix.ts";
 import { writeOutput } from "../output.ts";
@@ -28,17 +29,27 @@ interface Report {
   checks: Check[];
 }
 
+interface Options {
+  fix?: true;
+  deep?: true;
+  json?: true;
+}
+
 /** `gpugrad doctor`: what this machine offers, what each missing thing costs, and the command that fixes it. */
 export function doctor(args: string[]): Promise<number> {
   const command = new Command("gpugrad doctor")
     .description("Checks Node, drivers and adapter. Exit code 0 when gpugrad can compute here, 1 when it can't.")
     .option(
       "--fix",
-      "install Mesa's lavapipe, the fast driver for the CPU, where there is no GPU (Debian, Ubuntu; as root)",
+      "install Mesa's lavapipe, the fast driver for the CPU, where there is no GPU (Debian, Ubuntu; as root); with --deep leave out what is wrong",
+    )
+    .option(
+      "--deep",
+      "compare every op with float64 at the sizes of BERT, and name the kernels that compute wrongly here",
     )
     .option("--json", 'print {"adapter", "ok", "checks"} and nothing else')
     .allowExcessArguments(false);
-  return runCommand<{ fix?: true; json?: true }>(command, args, async (options) => {
+  return runCommand<Options>(command, args, async (options) => {
     if (options.fix && !(await offers("hardware")) && !(await offers("lavapipe"))) {
       const installed = installLavapipe();
       // Another process, for this one may hold the old driver.
@@ -48,7 +59,7 @@ export function doctor(args: string[]): Promise<number> {
       });
       return installed ? (status ?? 1) : 1;
     }
-    const report = await examine();
+    const report = await examine(options);
     await writeOutput(options.json ? `${JSON.stringify(report)}\n` : show(report));
     return report.ok ? 0 : 1;
   });
@@ -70,7 +81,7 @@ async function offers(kind: "hardware" | "lavapipe"): Promise<boolean> {
   }
 }
 
-async function examine(): Promise<Report> {
+async function examine({ deep, fix }: Options): Promise<Report> {
   const checks = [node(), system(), ...(process.platform === "linux" ? vulkan() : [])];
   let adapter: object | null = null;
   try {
@@ -89,6 +100,7 @@ async function examine(): Promise<Report> {
     };
     adapter = { ...device.adapter, limits };
     checks.push(...(await adapterChecks(device)));
+    if (deep) checks.push(await kernels(device, fix === true));
     await destroy();
   } catch (error) {
     checks.push({
@@ -219,6 +231,44 @@ async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {
         `${maxStorageBuffersPerShaderStage} storage buffers, ${maxComputeWorkgroupStorageSize / 1024} KiB workgroup memory`,
     },
   ];
+}
+
+/** Whether the kernels that this adapter would choose compute what float64 says. What doesn't is left out from now on, if `fix`. */
+async function kernels({ adapter }: Device, fix: boolean): Promise<Check> {
+  const { checks, leaveOut, stillWrong } = await findWrongKernels();
+  const wrong = checks.filter(({ problem }) => problem);
+  const describe = ({ case: name, kernels, problem }: KernelCheck): string =>
+    `${kernels.join(", ") || "the only kernel"} in ${name}: ${problem}`;
+  const check = { name: "kernels", found: `${checks.length} cases, compared with float64` };
+  if (stillWrong.length > 0) {
+    return {
+      ...check,
+      ...{ ok: false, required: true, found: stillWrong.map(describe).join("\n") },
+      ...{
+        cost: "results are wrong, and no other kernel can be used instead",
+        fix: "update the driver, or set GPUGRAD_ADAPTER to another adapter",
+      },
+    };
+  }
+  const before = adapter.leftOut ?? [];
+  const changes = leaveOut.length !== before.length || leaveOut.some((name) => !before.includes(name));
+  if (changes && fix) {
+    const file = await keepLeftOut(leaveOut);
+    return {
+      ...check,
+      ok: true,
+      found: `${check.found}; left out from now on: ${leaveOut.join(", ") || "nothing"} (${file})`,
+    };
+  }
+  if (wrong.length > 0 && changes) {
+    const variable = `GPUGRAD_KERNELS="${leaveOut.map((name) => `-${name}`).join(" ")}"`;
+    return {
+      ...check,
+      ...{ ok: false, found: wrong.map(describe).join("\n"), cost: "these kernels compute wrong results here" },
+      fix: `gpugrad doctor --deep --fix leaves them out on this adapter; so does ${variable}`,
+    };
+  }
+  return { ...check, ok: true, found: `${check.found}; left out: ${before.join(", ") || "nothing"}` };
 }
 
 /** Whether products of f16 go to matrix units. */

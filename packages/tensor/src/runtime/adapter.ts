@@ -16,6 +16,8 @@ export interface AdapterInfo {
   /** What matrix units multiply by one instruction, where WebGPU lets subgroups use them: f16, with sums in f32. */
   readonly subgroupMatrix: SubgroupMatrix | undefined;
   readonly features: readonly string[];
+  /** Kernels that are not to be used here, as `matmul/tiled`: see {@link InitOptions}. */
+  readonly leftOut?: readonly string[];
   readonly via: AdapterChoice["via"];
 }
 

@@ -1,7 +1,8 @@
-import { environment, readTuning } from "#platform";
+import { environment, readLeftOut, readTuning } from "#platform";
 import { checkOptions } from "../arguments.ts";
 import { check, GpugradError } from "../errors.ts";
 import { Device } from "./device.ts";
+import { checkedName, parseLeftOut } from "./left-out.ts";
 import { adapterKey, choicesFor, type Tuning } from "./tuning.ts";
 
 let current: Device | undefined;
@@ -22,6 +23,11 @@ export interface InitOptions {
    * otherwise here or by the variable `GPUGRAD_TUNING=off`. `false`: kernels are chosen by the built-in rules alone.
    */
   tuning?: Tuning | false;
+  /**
+   * Kernels that compute wrongly here and are not to be used, as `gpugrad doctor --deep` names them: `["matmul/tiled"]`. In Node also the
+   * variable `GPUGRAD_KERNELS` (`-matmul/tiled`), and without it the file that `gpugrad doctor --deep --fix` writes.
+   */
+  leaveOut?: readonly string[];
 }
 
 /**
@@ -30,8 +36,8 @@ export interface InitOptions {
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  checkOptions("init", options, { memoryLimit: "number?", tuning: "any" });
-  const { memoryLimit, tuning } = options;
+  checkOptions("init", options, { memoryLimit: "number?", tuning: "any", leaveOut: "iterable?" });
+  const { memoryLimit, tuning, leaveOut } = options;
   check(
     memoryLimit === undefined || memoryLimit > 0,
     () => `init: memoryLimit is ${memoryLimit}, not a number of bytes above 0.`,
@@ -51,6 +57,7 @@ export async function init(options: InitOptions = {}): Promise<Device> {
     // It may be another call's that started with other options, or long before.
     if (memoryLimit !== undefined) device.memoryLimit = memoryLimit;
     if (tuning !== undefined) device.tuning = choicesFor(device.adapter, tuning);
+    if (leaveOut !== undefined) Object.assign(device.adapter, { leftOut: namesOf(leaveOut) });
     return device;
   } catch (error) {
     if (starting === mine) starting = undefined; // the next call tries again
@@ -62,14 +69,30 @@ export async function init(options: InitOptions = {}): Promise<Device> {
 export const trials: { subgroupMatrix?: () => Promise<void> } = {};
 
 /** A device, and what came of the trials on it. */
-async function start({ tuning, memoryLimit = keptLimit ?? limitFromEnvironment() }: InitOptions): Promise<Device> {
+async function start({
+  tuning,
+  leaveOut,
+  memoryLimit = keptLimit ?? limitFromEnvironment(),
+}: InitOptions): Promise<Device> {
   const device = await Device.create(memoryLimit);
   keptLimit = undefined;
+  Object.assign(device.adapter, { leftOut: leaveOut ? namesOf(leaveOut) : await leftOutOn(device) });
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;
   if (subgroupMatrix && !cpu && trials.subgroupMatrix)
     subgroupMatrix.problem = await problemWith(trials.subgroupMatrix);
   return device;
+}
+
+const namesOf = (leaveOut: Iterable<string>): string[] =>
+  Array.from(leaveOut, (name) => checkedName("init: leaveOut", name));
+
+/** What the environment leaves out, or else the file of this adapter. */
+async function leftOutOn({ adapter }: Device): Promise<string[]> {
+  const given = environment("GPUGRAD_KERNELS");
+  if (given !== undefined) return parseLeftOut("GPUGRAD_KERNELS", given);
+  const { leftOut } = ((await readLeftOut(adapterKey(adapter))) ?? {}) as { leftOut?: string[] };
+  return Array.isArray(leftOut) ? leftOut : [];
 }
 
 function limitFromEnvironment(): number {

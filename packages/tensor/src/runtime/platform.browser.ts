@@ -36,6 +36,13 @@ export const environment = (_name: string): string | undefined => undefined;
 /** A browser has no cache folder: `init({ tuning })` takes what was measured. */
 export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promise.resolve(undefined);
 
+/** Likewise: `init({ leaveOut })`. */
+export const readLeftOut = readTuning;
+
+/** @throws always: a page keeps what it wants to hand to `init()` */
+export const writeLeftOut: (adapterKey: string, leftOut: readonly string[]) => Promise<string> = () =>
+  Promise.reject(new Error("a browser has no cache folder: pass init({ leaveOut }) the kernels to leave out."));
+
 /** A browser does not keep asynchronous activities apart: the value of the one that began last is in force for all. */
 export function contextVariable<T>(): ContextVariable<T> {
   const frames: { readonly value: T }[] = [];

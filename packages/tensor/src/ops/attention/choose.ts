@@ -1,12 +1,13 @@
 import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
+import { firstThatSuits } from "../ladder.ts";
 import { attentionLadder, type AttentionRung, type AttentionSizes } from "./ladder.ts";
 
 /** Which rung for which device and head dimension, by rule: the first that suits. */
 export function chooseAttention(adapter: AdapterInfo, sizes: AttentionSizes): AttentionRung {
-  const { online, subgroup, registers, tiled } = attentionLadder.rungs;
+  const { subgroup, registers, tiled } = attentionLadder.rungs;
   const order = adapter.cpu ? [subgroup, registers] : [tiled];
-  return order.find((rung) => rung.suits(adapter, sizes)) ?? online;
+  return firstThatSuits(attentionLadder, order, adapter, sizes);
 }
 
 export const choose = (sizes: AttentionSizes): AttentionRung =>

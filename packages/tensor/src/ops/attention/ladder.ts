@@ -158,4 +158,4 @@ const rungs = {
   }),
 } satisfies Record<string, Unnamed<AttentionRung>>;
 
-export const attentionLadder = ladder<AttentionRung, keyof typeof rungs>(rungs);
+export const attentionLadder = ladder<AttentionRung, keyof typeof rungs>("attention", rungs, "online");

@@ -31,4 +31,4 @@ const rungs = {
   },
 } satisfies Record<string, Unnamed<GeluRung>>;
 
-export const geluLadder = ladder<GeluRung, keyof typeof rungs>(rungs);
+export const geluLadder = ladder<GeluRung, keyof typeof rungs>("gelu", rungs, "naive");

@@ -1,7 +1,7 @@
 import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { type Device } from "../../runtime/device.ts";
 import { device } from "../../runtime/init.ts";
-import { choiceFrom, type Choice } from "../ladder.ts";
+import { choiceFrom, firstThatSuits, type Choice } from "../ladder.ts";
 import { matmulLadder } from "./ladder.ts";
 import type { MatmulRung, MatmulSizes } from "./task.ts";
 import { splitsFor, tilesOf } from "./tiles.ts";
@@ -35,7 +35,7 @@ const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulRung[]> = {
 /** Which rung for which device and sizes, by rule: the first of the table that suits. */
 export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulRung {
   const order = table[adapter.cpu ? "cpu" : "gpu"](sizes);
-  return order.find((rung) => rung.suits(adapter, sizes)) ?? matmulLadder.rungs.naive;
+  return firstThatSuits(matmulLadder, order, adapter, sizes);
 }
 
 /** What a tuning calls a product: `matmul 768×768×4096 f32`. */

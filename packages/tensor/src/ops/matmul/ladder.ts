@@ -97,7 +97,7 @@ const rungs = {
   matrixHalves: subgroupMatrix("large, halves", { SUBGROUPS_M: 2, SUBGROUPS_N: 4 }, { idea: "of operands copied to f16 first: half the bytes for each read", halves: true }), // prettier-ignore
 } satisfies Record<string, Unnamed<MatmulRung>>;
 
-export const matmulLadder = ladder<MatmulRung, keyof typeof rungs>(rungs);
+export const matmulLadder = ladder<MatmulRung, keyof typeof rungs>("matmul", rungs, "naive");
 
 /** Tiles of 64 × 64 in workgroup memory, or of 128 × 128: for GPUs. */
 function tiled(side: 1 | 2, idea: string): Unnamed<MatmulRung> {

@@ -149,4 +149,4 @@ const rungs = {
   },
 } satisfies Record<string, Unnamed<NormRung>>;
 
-export const normLadder = ladder<NormRung, keyof typeof rungs>(rungs);
+export const normLadder = ladder<NormRung, keyof typeof rungs>("norm", rungs, "rows");

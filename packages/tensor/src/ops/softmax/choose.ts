@@ -1,5 +1,6 @@
 import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
+import { firstThatSuits } from "../ladder.ts";
 import { softmaxLadder, teamFor, type SoftmaxRung, type SoftmaxSizes } from "./ladder.ts";
 
 /** Which rung for which device and lines, by rule: the first that suits. */
@@ -11,7 +12,7 @@ export function chooseSoftmax(adapter: AdapterInfo, sizes: SoftmaxSizes): Softma
   // Two passes take an exp more per read: for a vec4 that is little, but alone it costs a CPU as much as the third read.
   const onCpu: SoftmaxRung[] = [...(shares ? [subgroup] : []), consts.WIDTH === 4 ? rows : naive];
   const onGpu: SoftmaxRung[] = sizes.cols < 32 ? [subgroup] : [subgroup, workgroup];
-  return (adapter.cpu ? onCpu : onGpu).find((rung) => rung.suits(adapter, sizes)) ?? rows;
+  return firstThatSuits(softmaxLadder, adapter.cpu ? onCpu : onGpu, adapter, sizes);
 }
 
 export const choose = (sizes: SoftmaxSizes): SoftmaxRung =>

@@ -132,4 +132,4 @@ const rungs = {
   },
 } satisfies Record<string, Unnamed<SoftmaxRung>>;
 
-export const softmaxLadder = ladder<SoftmaxRung, keyof typeof rungs>(rungs);
+export const softmaxLadder = ladder<SoftmaxRung, keyof typeof rungs>("softmax", rungs, "rows");
