@@ -61,6 +61,10 @@ command("profile", "where the time of a training step goes, kernel by kernel", a
   return (await import("./commands/profile.ts")).profile;
 });
 
+command("plan", "what fine-tuning would take on a GPU that isn't here: time, memory, cost", async () => {
+  return (await import("./commands/plan.ts")).plan;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -2,7 +2,9 @@ import { numerics } from "./debug.ts";
 import { checked } from "./arguments.ts";
 import { check } from "./errors.ts";
 import { defaultGenerator } from "./random.ts";
+import type { AdapterInfo } from "./runtime/adapter.ts";
 import { device, withDevice } from "./runtime/init.ts";
+import { workOf, type DispatchWork } from "./runtime/timestamps.ts";
 import { memory } from "./storage.ts";
 
 /** What a {@link dryRun} took. */
@@ -12,6 +14,8 @@ export interface DryRun<T> {
   peakBytes: number;
   /** The most that was allocated, with what waited for reuse: this has to fit the device. */
   allocatedBytes: number;
+  /** What would be dispatched, in order. */
+  dispatches: DispatchWork[];
 }
 
 /**
@@ -20,13 +24,20 @@ export interface DryRun<T> {
  * read. Random generators of its own aside, nothing is changed.
  *
  * @param options.memoryLimit as of `init()`
+ * @param options.adapter what another adapter offers: its kernels are chosen
  * @throws OutOfMemoryError where `work` needs more than the limit, or a tensor that can't be bound
  */
 export const dryRun = checked(
   "dryRun",
-  { work: "function", options: { memoryLimit: "number?" } },
-  <T>(work: () => T, { memoryLimit = Infinity } = {}): DryRun<T> => {
-    const twin = device().imitation(memoryLimit);
+  { work: "function", options: { memoryLimit: "number?", adapter: "object?" } },
+  <T>(work: () => T, options: { memoryLimit?: number; adapter?: Partial<AdapterInfo> } = {}): DryRun<T> => {
+    const twin = device().imitation(options.memoryLimit ?? Infinity, options.adapter);
+    const dispatches: DispatchWork[] = [];
+    const dispatch = twin.queue.dispatch.bind(twin.queue);
+    twin.queue.dispatch = (kernel, pipeline, buffers, params, workgroups) => {
+      dispatches.push(workOf(kernel.file, buffers, params, workgroups));
+      dispatch(kernel, pipeline, buffers, params, workgroups);
+    };
     const generator = defaultGenerator.state;
     const checksNumerics = numerics.enabled;
     numerics.enabled = false; // there are none
@@ -34,7 +45,7 @@ export const dryRun = checked(
       return withDevice(twin, () => {
         const result = work();
         check(!(result instanceof Promise), "dryRun: the work is asynchronous. Only what runs at once can be tried.");
-        return { result, peakBytes: memory().peakBytes, allocatedBytes: twin.pool.peakBytes };
+        return { result, peakBytes: memory().peakBytes, allocatedBytes: twin.pool.peakBytes, dispatches };
       });
     } finally {
       numerics.enabled = checksNumerics;

@@ -21,7 +21,7 @@ export { Context } from "./context.ts";
 export { didYouMean } from "./did-you-mean.ts";
 export { dryRun, type DryRun } from "./dry-run.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";
-export type { DispatchTime, KernelTime } from "./runtime/timestamps.ts";
+export type { DispatchTime, DispatchWork, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { visible } from "./terminal.ts";

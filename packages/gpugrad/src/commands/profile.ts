@@ -1,44 +1,26 @@
 import "@gpugrad/autograd";
-import {
-  AutoModelForSequenceClassification,
-  BertConfig,
-  BertForSequenceClassification,
-  sizesOf,
-  type Heads,
-} from "@gpugrad/bert";
-import {
-  autocast,
-  destroy,
-  device,
-  init,
-  manualSeed,
-  scope,
-  traceDispatches,
-  type DispatchTime,
-} from "@gpugrad/tensor";
-import { AdamW, GradScaler, noDecayGroups, padTokens, taskFor } from "@gpugrad/train";
+import { AutoModelForSequenceClassification } from "@gpugrad/bert";
+import { destroy, device, init, traceDispatches, type DispatchTime } from "@gpugrad/tensor";
 import { Command } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { shortName, traceEvents, type Span } from "./trace-events.ts";
-
-/** Sizes that go by a name, with random weights: hidden size, layers, heads, inner size. */
-const sizes: Readonly<Record<string, readonly [number, number, number, number]>> = {
-  "bert-tiny": [128, 2, 2, 512],
-  minilm: [384, 6, 12, 1536],
-  "bert-base": [768, 12, 12, 3072],
-};
+import {
+  classifierOf,
+  configOfSize,
+  sizeNames,
+  trainingStep,
+  type Classifier,
+  type StepSizes,
+} from "./training-step.ts";
 
 const WARM_UP_MS = 1000;
 
-interface Options {
+interface Options extends StepSizes {
   model: string;
-  batchSize: number;
-  seqLength: number;
   steps: number;
-  fp16?: true;
   trace?: string;
   json?: true;
 }
@@ -47,7 +29,7 @@ interface Options {
 export function profile(args: string[]): Promise<number> {
   const command = new Command("gpugrad profile")
     .description("Where the time of a training step goes: a table of its kernels, and a trace that Perfetto opens.")
-    .option("--model <id>", `a folder, a hub id, or random weights: ${Object.keys(sizes).join(", ")}`, "minilm")
+    .option("--model <id>", `a folder, a hub id, or random weights: ${sizeNames}`, "minilm")
     .option("--batch-size <n>", "texts in a batch", wholeNumber(1), 16)
     .option("--seq-length <n>", "tokens in a text", wholeNumber(1), 128)
     .option("--steps <n>", "steps that are measured, after one that is not", wholeNumber(1), 3)
@@ -69,31 +51,13 @@ export function profile(args: string[]): Promise<number> {
   });
 }
 
-async function open({ model: id, seqLength }: Options): Promise<Heads["sequenceClassification"]> {
-  const size = sizes[id.toLowerCase()];
-  if (!size) return AutoModelForSequenceClassification.fromPretrained(id, { dtype: "f32" });
-  const [hidden_size, num_hidden_layers, num_attention_heads, intermediate_size] = size;
-  manualSeed(0);
-  const shape = { hidden_size, num_hidden_layers, num_attention_heads, intermediate_size };
-  const config = new BertConfig({ ...shape, max_position_embeddings: Math.max(512, seqLength) });
-  return BertForSequenceClassification.fromConfig(config);
+function open({ model: id, seqLength }: Options): Classifier | Promise<Classifier> {
+  const config = configOfSize(id, seqLength);
+  return config ? classifierOf(config) : AutoModelForSequenceClassification.fromPretrained(id, { dtype: "f32" });
 }
 
 /** Takes steps as the trainer does. What the host does in them is recorded as spans. */
-async function measure(
-  model: Heads["sequenceClassification"],
-  { batchSize, seqLength, steps, fp16 }: Options,
-): Promise<{ dispatches: DispatchTime[]; spans: Span[] }> {
-  const { vocab_size = 1 } = sizesOf(model.config);
-  const rows = Array.from({ length: batchSize }, (_, b) => ({
-    ...{ label: 0, labels: [] }, // of these, the task takes what it learns
-    input_ids: Int32Array.from({ length: seqLength }, (_, t) => ((b * seqLength + t) * 7919) % vocab_size),
-  }));
-  const batch = taskFor(model, undefined).collate(rows, (tokens) => padTokens(tokens, {}));
-  const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
-  const scaler = new GradScaler({ enabled: fp16 === true });
-  model.train();
-
+async function measure(model: Classifier, options: Options): Promise<{ dispatches: DispatchTime[]; spans: Span[] }> {
   const spans: Span[] = [];
   const span = <T>(name: string, work: () => T): T => {
     const begin = performance.now();
@@ -101,18 +65,7 @@ async function measure(
     spans.push({ name, begin, end: performance.now() });
     return result;
   };
-  const step = (): void => {
-    scope(() => {
-      const dtype = fp16 ? "f16" : "f32";
-      const loss = span("forward", () => autocast(() => model.forward(batch).loss!, { dtype }));
-      span("backward", () => scaler.scale(loss).backward());
-      span("optimizer", () => {
-        scaler.step(optimizer, { maxNorm: 1 });
-        scaler.update();
-        optimizer.zeroGrad();
-      });
-    });
-  };
+  const step = trainingStep(model, options, span);
   // The first compiles, and fills the pool of buffers. An idle GPU takes a while to raise its clocks, by a factor of five on an H200.
   const start = performance.now();
   do {
@@ -121,7 +74,7 @@ async function measure(
   } while (!device().adapter.cpu && performance.now() - start < WARM_UP_MS);
   spans.length = 0;
   const dispatches = await traceDispatches(async () => {
-    for (let i = 0; i < steps; i++) {
+    for (let i = 0; i < options.steps; i++) {
       step();
       const begin = performance.now();
       await device().finish();

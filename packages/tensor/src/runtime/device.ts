@@ -82,9 +82,12 @@ export class Device {
   }
 
   /** A device on which the same kernels would be chosen, and which computes nothing: for `dryRun`. */
-  imitation(memoryLimit: number): Device {
+  imitation(memoryLimit: number, adapter?: Partial<AdapterInfo>): Device {
     const choice = { ...this.#choice, release: () => undefined };
-    return Object.assign(new Device(choice, nullGpu(this.gpu), memoryLimit, this.adapter), { tuning: this.tuning });
+    return Object.assign(
+      new Device(choice, nullGpu(this.gpu), memoryLimit, adapter ? { ...this.adapter, ...adapter } : this.adapter),
+      { tuning: this.tuning },
+    );
   }
 
   /** Takes a buffer for `bytes` bytes; more than a kernel can bind is refused, and more than there is room for. */

@@ -26,7 +26,15 @@ export interface DispatchTime {
   flops: number | undefined;
 }
 
-type Work = Pick<DispatchTime, "kernel" | "bytes" | "flops">;
+/** What a dispatch does. */
+export type DispatchWork = Pick<DispatchTime, "kernel" | "bytes" | "flops">;
+
+export const workOf = (
+  kernel: string,
+  buffers: readonly PooledBuffer[],
+  params: Params,
+  [, , depth]: readonly [number, number, number],
+): DispatchWork => ({ kernel, bytes: buffers.reduce((sum, b) => sum + b.bytes, 0), flops: flopsOf(params, depth) });
 
 /** Timestamps of the dispatches of one batch: a beginning and an end each. */
 export class Timestamps {
@@ -35,7 +43,7 @@ export class Timestamps {
   readonly #resolved: GPUBuffer;
   readonly #dispatches: DispatchTime[] = [];
   #reading: Promise<void> = Promise.resolve();
-  #batch: Work[] = [];
+  #batch: DispatchWork[] = [];
   /** Host time minus device time, in milliseconds. */
   #offset: number | undefined;
 
@@ -53,10 +61,10 @@ export class Timestamps {
     kernel: string,
     buffers: readonly PooledBuffer[],
     params: Params,
-    [, , depth]: readonly [number, number, number],
+    workgroups: readonly [number, number, number],
   ): GPUComputePassTimestampWrites {
     const index = 2 * this.#batch.length;
-    this.#batch.push({ kernel, bytes: buffers.reduce((sum, b) => sum + b.bytes, 0), flops: flopsOf(params, depth) });
+    this.#batch.push(workOf(kernel, buffers, params, workgroups));
     return { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
   }
 
@@ -78,7 +86,7 @@ export class Timestamps {
     };
   }
 
-  #read(staging: GPUBuffer, batch: readonly Work[], submitted: number): void {
+  #read(staging: GPUBuffer, batch: readonly DispatchWork[], submitted: number): void {
     const nanoseconds = new BigUint64Array(staging.getMappedRange());
     const times = Array.from(nanoseconds, (t) => Number(t) / 1e6);
     const offset = (this.#offset ??= submitted - times[0]!);

@@ -1,0 +1,198 @@
+import "@gpugrad/autograd";
+import { destroy, dryRun, GpugradError, init, type DispatchWork } from "@gpugrad/tensor";
+import { Command, InvalidArgumentError } from "commander";
+import { writeFile } from "node:fs/promises";
+import { writeOutput } from "../output.ts";
+import { estimate, planOf, type Plan, type PlannedKernel } from "../plan/estimate.ts";
+import { adapterOf, gpus, type Gpu } from "../plan/gpus.ts";
+import { picture } from "../plan/picture.ts";
+import { runCommand } from "../run-command.ts";
+import { wholeNumber } from "../text/texts.ts";
+import { shortName } from "./trace-events.ts";
+import { classifierOf, openConfig, sizeNames, trainingStep, type StepSizes } from "./training-step.ts";
+
+interface Options extends StepSizes {
+  model: string;
+  gpu: string;
+  count: number;
+  rows: number;
+  epochs: number;
+  price?: number;
+  svg?: string;
+  json?: true;
+}
+
+/** What a step does, as the GPU's kernels would. */
+interface Step {
+  dispatches: DispatchWork[];
+  allocatedBytes: number;
+  parameters: number;
+  /** B · H · T · T · D. */
+  scores: number;
+}
+
+/** `gpugrad plan`: what fine-tuning would take on a GPU that isn't here. */
+export function plan(args: string[]): Promise<number> {
+  const command = new Command("gpugrad plan")
+    .description(
+      "What fine-tuning would take on a GPU that isn't here: kernels of a step, memory, time and cost. An estimate: the step is tried without\n" +
+        "computing anything, and timed by what was measured on an H200.",
+    )
+    .option(
+      "--model <id>",
+      `a size (${sizeNames}), or a folder or hub id, of which only config.json is read`,
+      "bert-base-uncased",
+    )
+    .option("--gpu <name>", `${Object.keys(gpus).join(", ")}; all: a line for each`, gpuName, "all")
+    .option("--count <n>", "GPUs that share the texts, each with batches of its own", wholeNumber(1), 1)
+    .option("--batch-size <n>", "texts in a batch", wholeNumber(1), 16)
+    .option("--seq-length <n>", "tokens in a text", wholeNumber(1), 256)
+    .option("--rows <n>", "texts to train on", wholeNumber(1), 25_000)
+    .option("--epochs <n>", "how often they are gone through", wholeNumber(1), 3)
+    .option("--fp16", "mixed precision: factors of products rounded to f16, and a loss scale")
+    .option("--price <amount>", "what one GPU costs an hour", amount)
+    .option("--svg <file>", "draw the kernels of the step there")
+    .option("--json", "print the plan as JSON and nothing else")
+    .allowExcessArguments(false);
+  return runCommand<Options>(command, args, async (options) => {
+    if (options.svg !== undefined && options.gpu === "all") {
+      throw new GpugradError("plan: --svg draws the step of one GPU, and --gpu is all. Name one.");
+    }
+    const config = await openConfig(options.model, options.seqLength);
+    await init();
+    try {
+      const chosen = options.gpu === "all" ? Object.values(gpus) : [gpus[options.gpu]!];
+      const plans = chosen.map((gpu) => {
+        const step = tryStep(() => classifierOf(config), gpu, options);
+        const kernels = estimate(step.dispatches, gpu, step.scores);
+        return { gpu, step, kernels, ...planOf(kernels, gpu, step.parameters, options) };
+      });
+      const [first] = plans;
+      if (options.svg !== undefined)
+        await writeFile(options.svg, picture(titleOf(first!.gpu, options), first!.kernels));
+      if (options.json) await writeOutput(`${JSON.stringify(plans.map((one) => jsonOf(one, options)))}\n`);
+      else await writeOutput(options.gpu === "all" ? comparison(plans, options) : report(first!, options));
+      return 0;
+    } finally {
+      await destroy();
+    }
+  });
+}
+
+function gpuName(text: string): string {
+  const name = text.toLowerCase();
+  if (name !== "all" && !Object.hasOwn(gpus, name)) {
+    throw new InvalidArgumentError(`There are ${Object.keys(gpus).join(", ")} and all.`);
+  }
+  return name;
+}
+
+function amount(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < Infinity))
+    throw new InvalidArgumentError("It is not an amount of money such as 2.49.");
+  return value;
+}
+
+/** The dispatches of the second step (the first also makes what stays), and the memory of both. */
+function tryStep(makeModel: () => ReturnType<typeof classifierOf>, gpu: Gpu, options: Options): Step {
+  const { batchSize, seqLength } = options;
+  const take = (steps: number) =>
+    dryRun(
+      () => {
+        const model = makeModel();
+        const step = trainingStep(model, options);
+        for (let i = 0; i < steps; i++) step();
+        const { hidden_size } = model.config as unknown as { hidden_size: number };
+        const parameters = [...model.parameters()].reduce((sum, { size }) => sum + size, 0);
+        return { parameters, scores: batchSize * seqLength ** 2 * hidden_size };
+      },
+      { adapter: adapterOf(gpu) },
+    );
+  const [one, two] = [take(1), take(2)];
+  const { allocatedBytes, result } = two;
+  return { ...result, allocatedBytes, dispatches: two.dispatches.slice(one.dispatches.length) };
+}
+
+type Planned = Plan & { gpu: Gpu; step: Step; kernels: PlannedKernel[] };
+
+const costOf = ({ seconds }: Plan, { price, count }: Options): number | undefined =>
+  price === undefined ? undefined : (seconds / 3600) * price * count;
+
+const fits = ({ gpu, step }: Planned): boolean => step.allocatedBytes <= gpu.memory * 1e9;
+
+function jsonOf(planned: Planned, options: Options): object {
+  const { gpu, step, kernels, deviceMs, stepMs, exchangeMs, updates, seconds } = planned;
+  return {
+    ...{ gpu: gpu.name, count: options.count, device_ms: deviceMs, step_ms: stepMs, exchange_ms: exchangeMs },
+    ...{ updates, seconds, cost: costOf(planned, options) ?? null },
+    ...{ memory_bytes: step.allocatedBytes, fits: fits(planned), parameters: step.parameters, kernels },
+  };
+}
+
+const titleOf = (gpu: Gpu, { model, batchSize, seqLength, fp16 }: Options): string =>
+  `${model} on ${gpu.name}: a step of ${batchSize} × ${seqLength} tokens in ${fp16 ? "f16" : "f32"}`;
+
+const showTime = (seconds: number): string =>
+  seconds < 120
+    ? `${seconds.toPrecision(3)} s`
+    : seconds < 7200
+      ? `${(seconds / 60).toPrecision(3)} min`
+      : `${(seconds / 3600).toPrecision(3)} h`;
+
+const NOTE =
+  "An estimate: kernels, operations and bytes are those of a dry run; rates are shares of the data sheet's peaks as they were measured on an H200\n" +
+  "(docs/plan.md). Reading data, evaluating and compiling come on top.\n";
+
+function table(rows: readonly string[][]): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function report(planned: Planned, options: Options): string {
+  const { gpu, step, kernels, deviceMs, stepMs, exchangeMs, updates, seconds } = planned;
+  const rows = kernels.map(({ kernel, dispatches, flops, bytes, ms, bound }) => [
+    ...[
+      shortName(kernel),
+      `${dispatches}`,
+      flops > 0 ? (flops / 1e9).toPrecision(3) : "",
+      (bytes / 1e9).toPrecision(3),
+    ],
+    ...[ms.toFixed(2), `${((100 * ms) / deviceMs).toFixed(1)} %`, bound],
+  ]);
+  const cost = costOf(planned, options);
+  const several =
+    options.count > 1 ? ` + ${exchangeMs.toFixed(1)} ms to exchange gradients with ${options.count - 1} others` : "";
+  return [
+    `${titleOf(gpu, options)}, ${(step.parameters / 1e6).toFixed(1)} M parameters`,
+    "",
+    ...table([["kernel", "dispatches", "GFLOP", "GB", "ms", "share", "bound by"], ...rows]),
+    "",
+    `step    ${stepMs.toFixed(1)} ms (${deviceMs.toFixed(1)} on the device)${several}`,
+    `memory  ${(step.allocatedBytes / 1e9).toFixed(1)} GB of ${gpu.memory}: ${fits(planned) ? "fits" : "does not fit"}`,
+    `recipe  ${showTime(seconds)}: ${updates} updates, ${options.epochs} × ${options.rows} texts${options.count > 1 ? ` on ${options.count} GPUs` : ""}`,
+    ...(cost === undefined ? [] : [`cost    ${cost.toFixed(2)}, at ${options.price} an hour for each GPU`]),
+    "",
+    NOTE,
+  ].join("\n");
+}
+
+function comparison(plans: readonly Planned[], options: Options): string {
+  const rows = plans.map((planned) => [
+    ...[planned.gpu.name, planned.stepMs.toFixed(1), showTime(planned.seconds)],
+    ...[fits(planned) ? "fits" : "does not fit", costOf(planned, options)?.toFixed(2) ?? ""],
+  ]);
+  const { model, batchSize, seqLength, fp16, count, epochs } = options;
+  return [
+    `${model}, steps of ${batchSize} × ${seqLength} tokens in ${fp16 ? "f16" : "f32"}, ${epochs} × ${options.rows} texts, on ${count} GPU${count > 1 ? "s" : ""}`,
+    "",
+    ...table([["GPU", "ms a step", "recipe", "memory", options.price === undefined ? "" : "cost"], ...rows]),
+    "",
+    NOTE,
+  ].join("\n");
+}

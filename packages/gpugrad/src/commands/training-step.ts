@@ -1,0 +1,68 @@
+import { AutoConfig, AutoModelForSequenceClassification, BertConfig, sizesOf, type Heads } from "@gpugrad/bert";
+import { autocast, manualSeed, scope } from "@gpugrad/tensor";
+import { AdamW, GradScaler, noDecayGroups, padTokens, taskFor } from "@gpugrad/train";
+
+export type Classifier = Heads["sequenceClassification"];
+
+/** Sizes that go by a name: hidden size, layers, heads, inner size. */
+const sizes: Readonly<Record<string, readonly [number, number, number, number]>> = {
+  "bert-tiny": [128, 2, 2, 512],
+  minilm: [384, 6, 12, 1536],
+  "bert-base": [768, 12, 12, 3072],
+  "bert-large": [1024, 24, 16, 4096],
+};
+
+export const sizeNames = Object.keys(sizes).join(", ");
+
+/** The configuration of BERT in one of these sizes; undefined for another name. */
+export function configOfSize(name: string, seqLength: number): BertConfig | undefined {
+  const size = sizes[name.toLowerCase().replace(/-(un)?cased$/, "")];
+  if (!size) return undefined;
+  const [hidden_size, num_hidden_layers, num_attention_heads, intermediate_size] = size;
+  const shape = { hidden_size, num_hidden_layers, num_attention_heads, intermediate_size };
+  return new BertConfig({ ...shape, max_position_embeddings: Math.max(512, seqLength) });
+}
+
+/** A configuration by the name of a size, or else of a folder or the Hub; no weights are read. */
+export const openConfig = async (id: string, seqLength: number) =>
+  configOfSize(id, seqLength) ?? (await AutoConfig.fromPretrained(id));
+
+/** A classifier with random weights. */
+export function classifierOf(config: Parameters<typeof AutoModelForSequenceClassification.fromConfig>[0]): Classifier {
+  manualSeed(0);
+  return AutoModelForSequenceClassification.fromConfig(config);
+}
+
+export interface StepSizes {
+  batchSize: number;
+  seqLength: number;
+  fp16?: true;
+}
+
+/** A training step as the Trainer takes it, to be called again and again. What the host does in it is passed to `span`, by name. */
+export function trainingStep(
+  model: Classifier,
+  { batchSize, seqLength, fp16 }: StepSizes,
+  span: <T>(name: string, work: () => T) => T = (_, work) => work(),
+): () => void {
+  const { vocab_size = 1 } = sizesOf(model.config);
+  const rows = Array.from({ length: batchSize }, (_, b) => ({
+    ...{ label: 0, labels: [] }, // of these, the task takes what it learns
+    input_ids: Int32Array.from({ length: seqLength }, (_, t) => ((b * seqLength + t) * 7919) % vocab_size),
+  }));
+  const batch = taskFor(model, undefined).collate(rows, (tokens) => padTokens(tokens, {}));
+  const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
+  const scaler = new GradScaler({ enabled: fp16 === true });
+  model.train();
+  return () =>
+    scope(() => {
+      const dtype = fp16 ? "f16" : "f32";
+      const loss = span("forward", () => autocast(() => model.forward(batch).loss!, { dtype }));
+      span("backward", () => scaler.scale(loss).backward());
+      span("optimizer", () => {
+        scaler.step(optimizer, { maxNorm: 1 });
+        scaler.update();
+        optimizer.zeroGrad();
+      });
+    });
+}

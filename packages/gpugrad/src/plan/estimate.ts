@@ -1,0 +1,108 @@
+import type { DispatchWork } from "@gpugrad/tensor";
+import type { Gpu } from "./gpus.ts";
+
+/**
+ * How fast kernels are, as a share of a GPU's peaks: a roofline with the slopes that were measured on an H200, in a step of BERT-base of 16 × 256
+ * tokens (bench/results/2026-11-29-h200.md). Bytes count each buffer once. Kernels for matrix units are bound by the instructions around them, so their
+ * rate is a share of the f32 peak as well.
+ */
+interface Kind {
+  kernels: RegExp;
+  /** Of the f32 peak, for what computes. */
+  f32?: number;
+  /** Of the memory's bandwidth. */
+  memory: number;
+}
+
+const kinds: readonly Kind[] = [
+  { kernels: /matmul-subgroup-matrix/, f32: 1.03, memory: 0.4 }, // 30.2 ms for 2.09 TFLOP
+  { kernels: /matmul-sum/, memory: 0.49 }, // 1.5 ms
+  { kernels: /ops\/matmul\//, f32: 0.405, memory: 0.4 }, // 77.2 ms
+  { kernels: /attention-dkv/, f32: 0.15, memory: 0.4 }, // 7.7 ms for 77 GFLOP
+  { kernels: /attention-dq/, f32: 0.131, memory: 0.4 }, // 6.6 ms for 58 GFLOP
+  { kernels: /attention-(naive|online|tiled|registers|subgroup)/, f32: 0.134, memory: 0.4 }, // 4.3 ms for 39 GFLOP
+  { kernels: /ops\/reduce\//, memory: 0.32 }, // column sums: 1.8 ms
+  { kernels: /ops\/norm\//, memory: 0.286 }, // 2.3 ms
+  { kernels: /adam/, memory: 0.25 }, // 1.7 ms; three of the four buffers are read and written
+  { kernels: /./, memory: 0.4 }, // all others together: 2.7 to 3.6 ms
+];
+
+/** Of the matrix units' own peak, more than which no kernel gets without instructions that WebGPU has not. */
+const MATRIX_SHARE = 0.62;
+
+/** The least that a dispatch takes by its own timestamps, and what passes between one and the next: milliseconds. */
+const LEAST_MS = 0.008;
+const GAP_MS = 0.008;
+
+/** One line of a plan: all dispatches of a kernel in a step. */
+export interface PlannedKernel {
+  kernel: string;
+  dispatches: number;
+  flops: number;
+  bytes: number;
+  ms: number;
+  /** What bounds most of its time. */
+  bound: "arithmetic" | "memory" | "dispatches";
+}
+
+/** Operations of attention, by pass, where the dispatch doesn't say them: products of queries by keys by head. */
+const attentionProducts = (kernel: string): number =>
+  /attention-dkv-/.test(kernel)
+    ? 4
+    : /attention-dq-/.test(kernel)
+      ? 3
+      : /attention-(naive|online|tiled)/.test(kernel)
+        ? 2
+        : 0;
+
+/** Expected milliseconds of each kernel of a step on a GPU, longest first. `scores`: B · H · T · T · D of one layer. */
+export function estimate(dispatches: readonly DispatchWork[], gpu: Gpu, scores: number): PlannedKernel[] {
+  const lines = new Map<string, PlannedKernel & { by: Record<PlannedKernel["bound"], number> }>();
+  for (const { kernel, bytes, flops = 2 * attentionProducts(kernel) * scores } of dispatches) {
+    const kind = kinds.find(({ kernels }) => kernels.test(kernel))!;
+    const cap = kernel.includes("subgroup-matrix") ? MATRIX_SHARE * gpu.matrix : Infinity;
+    const arithmetic = kind.f32 ? flops / (Math.min(kind.f32 * gpu.f32, cap) * 1e9) : 0;
+    const memory = bytes / (kind.memory * gpu.bandwidth * 1e6);
+    const ms = Math.max(arithmetic, memory, LEAST_MS);
+    const bound = ms === arithmetic ? "arithmetic" : ms === memory ? "memory" : "dispatches";
+    const none = { kernel, dispatches: 0, flops: 0, bytes: 0, ms: 0, bound };
+    const line = lines.get(kernel) ?? { ...none, by: { arithmetic: 0, memory: 0, dispatches: 0 } };
+    lines.set(kernel, line);
+    line.dispatches++;
+    line.flops += flops;
+    line.bytes += bytes;
+    line.ms += ms;
+    line.by[bound] += ms;
+    if (line.by[bound] > line.by[line.bound]) line.bound = bound;
+  }
+  return [...lines.values()].map(({ by: _, ...line }) => line).sort((a, b) => b.ms - a.ms);
+}
+
+/** What a whole recipe takes. */
+export interface Recipe {
+  /** Texts of the training split, and how often they are gone through. */
+  rows: number;
+  epochs: number;
+  batchSize: number;
+  /** GPUs, each with batches of its own. */
+  count: number;
+}
+
+export interface Plan {
+  /** Of one update, on the device and with the gaps between dispatches. */
+  deviceMs: number;
+  stepMs: number;
+  /** What exchanging gradients adds to it. */
+  exchangeMs: number;
+  updates: number;
+  seconds: number;
+}
+
+export function planOf(kernels: readonly PlannedKernel[], gpu: Gpu, parameters: number, recipe: Recipe): Plan {
+  const { rows, epochs, batchSize, count } = recipe;
+  const deviceMs = kernels.reduce((sum, { ms }) => sum + ms, 0);
+  const stepMs = deviceMs + GAP_MS * kernels.reduce((sum, { dispatches }) => sum + dispatches, 0);
+  const exchangeMs = count > 1 ? (2 * 4 * parameters) / (gpu.link * 1e6) : 0; // to the host, and back
+  const updates = epochs * Math.ceil(rows / (batchSize * count));
+  return { deviceMs, stepMs, exchangeMs, updates, seconds: (updates * (stepMs + exchangeMs)) / 1000 };
+}
