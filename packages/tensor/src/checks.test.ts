@@ -61,7 +61,9 @@ describe("the kernels of this device", () => {
     const [chosen] = await checksOf({ only });
     spoil(chosen!.kernels[0]!);
     const { checks, leaveOut, stillWrong } = await findWrongKernels({ only });
-    expect(checks).toEqual([{ ...chosen, problem: expect.stringMatching(/^wrong result: element 0 is 0\.5, not/) }]);
+    expect(checks).toEqual([
+      { ...chosen, problem: expect.stringMatching(/^wrong result: element 0 is 0\.5, not/) as string },
+    ]);
     expect(leaveOut).toEqual(chosen!.kernels);
     expect(stillWrong).toEqual([]);
     await init({ leaveOut });

@@ -70,7 +70,10 @@ test("prints a table, and draws it", async () => {
 test("--gpu all is a line for each, and what can't be is refused", async () => {
   const { out } = await run(...small);
   expect(out.match(/^(NVIDIA|Apple) .* fits$/gm)).toHaveLength(8);
-  expect(await run(...small, "--gpu", "voodoo")).toMatchObject({ code: 2, err: expect.stringContaining("h200, h100") });
+  expect(await run(...small, "--gpu", "voodoo")).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("h200, h100") as string,
+  });
   expect(await run(...small, "--price", "cheap")).toMatchObject({ code: 2 });
   await expect(run(...small, "--svg", join(dir, "all.svg"))).rejects.toThrow("--svg draws the step of one GPU");
 });

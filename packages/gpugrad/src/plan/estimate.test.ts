@@ -42,9 +42,9 @@ describe("an estimate", () => {
       0,
     );
     expect(lines).toEqual([
-      { ...{ kernel: "ops/matmul/matmul-tiled.wgsl", dispatches: 2, bytes: 1e6, flops: 4.05e12 }, ms: expect.closeTo(1000), bound: "arithmetic" }, // prettier-ignore
-      { ...{ kernel: "ops/elementwise/unary.wgsl", dispatches: 1, bytes: 4e9, flops: 0 }, ms: expect.closeTo(10), bound: "memory" }, // prettier-ignore
-      { ...{ kernel: "ops/create/fill.wgsl", dispatches: 3, bytes: 300, flops: 0 }, ms: expect.closeTo(0.024), bound: "dispatches" }, // prettier-ignore
+      { ...{ kernel: "ops/matmul/matmul-tiled.wgsl", dispatches: 2, bytes: 1e6, flops: 4.05e12 }, ms: expect.closeTo(1000) as number, bound: "arithmetic" }, // prettier-ignore
+      { ...{ kernel: "ops/elementwise/unary.wgsl", dispatches: 1, bytes: 4e9, flops: 0 }, ms: expect.closeTo(10) as number, bound: "memory" }, // prettier-ignore
+      { ...{ kernel: "ops/create/fill.wgsl", dispatches: 3, bytes: 300, flops: 0 }, ms: expect.closeTo(0.024) as number, bound: "dispatches" }, // prettier-ignore
     ]);
   });
 
@@ -59,9 +59,9 @@ test("a recipe: updates of all GPUs together, gaps between dispatches, gradients
   const gpu = { ...gpus["rtx3090"]!, link: 25 };
   const recipe = { rows: 25_000, epochs: 3, batchSize: 16 };
   expect(planOf(kernels, gpu, 125e6, { ...recipe, count: 1 })).toEqual({
-    ...{ deviceMs: 92, stepMs: 100, exchangeMs: 0, updates: 4689, seconds: expect.closeTo(468.9, 6) },
+    ...{ deviceMs: 92, stepMs: 100, exchangeMs: 0, updates: 4689, seconds: expect.closeTo(468.9, 6) as number },
   });
   expect(planOf(kernels, gpu, 125e6, { ...recipe, count: 4 })).toEqual({
-    ...{ deviceMs: 92, stepMs: 100, exchangeMs: 40, updates: 1173, seconds: expect.closeTo(164.22, 6) },
+    ...{ deviceMs: 92, stepMs: 100, exchangeMs: 40, updates: 1173, seconds: expect.closeTo(164.22, 6) as number },
   });
 });

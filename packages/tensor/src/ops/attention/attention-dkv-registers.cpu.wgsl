@@ -66,7 +66,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     for (var e = 0u; e < 4u; e++) {
       var saved = vec4f(); // of a query beyond the last 1 / l is 0, so p = 0
       if (i + e < queries) { saved = rows[head * queries + i + e]; }
-      let bits = mask_bits(mask_at, i + e, j);
+      let bits = mask_bits(mask_at, min(i + e, queries - 1u), j);
       let score = p[e] * params.scale + bias(bits);
       let weight = select(vec4f(), exp_negative(at_most_zero(score - saved.x)), sees(i + e, j, bits)) * saved.y; // 1 / l may be NaN
       var keep = vec4f(1.0);
@@ -157,12 +157,12 @@ fn rounded(x: vec4f) -> vec4f {
   return x;
 }
 
-// The mask of query i and the keys j … j+3, or all ones. What lies beyond the last key is not visible anyway.
+// The mask of query i and the keys j … j+3, or all ones; beyond the last key, which is not visible, that of the last.
 fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
   if (MASK == 0u) { return vec4u(1u); }
-  let at = first + select(i * params.mask_strides.z, 0u, KEY_MASK) + j * params.mask_strides.w;
-  let step = params.mask_strides.w;
-  return vec4u(mask[at], mask[at + step], mask[at + 2u * step], mask[at + 3u * step]);
+  let row = first + select(i * params.mask_strides.z, 0u, KEY_MASK);
+  let at = row + min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(params.k_strides.w - 1u)) * params.mask_strides.w;
+  return vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
 }
 
 // Which of the keys j … j+3 query i sees, whatever an additive mask says.

@@ -192,12 +192,12 @@ fn rounded(x: vec4f) -> vec4f {
   return x;
 }
 
-// The mask of query i and the keys j … j+3, or all ones. What lies beyond the last key is not visible anyway.
+// The mask of query i and the keys j … j+3, or all ones; beyond the last key, which is not visible, that of the last.
 fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
   if (MASK == 0u) { return vec4u(1u); }
-  let at = first + select(i * params.mask_strides.z, 0u, KEY_MASK) + j * params.mask_strides.w;
-  let step = params.mask_strides.w;
-  return vec4u(mask[at], mask[at + step], mask[at + 2u * step], mask[at + 3u * step]);
+  let row = first + select(i * params.mask_strides.z, 0u, KEY_MASK);
+  let at = row + min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(params.k_strides.w - 1u)) * params.mask_strides.w;
+  return vec4u(mask[at.x], mask[at.y], mask[at.z], mask[at.w]);
 }
 
 // Which of the keys j … j+3 query i sees, whatever an additive mask says.

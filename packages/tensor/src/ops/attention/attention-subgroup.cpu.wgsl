@@ -122,7 +122,7 @@ fn main(
       value[n] = rounded(v[source]);
     }
     var key_bits = 1u;
-    if (KEY_MASK) { key_bits = mask[mask_at + (j + lane) * params.mask_strides.w]; }
+    if (KEY_MASK) { key_bits = mask[mask_at + min(j + lane, keys - 1u) * params.mask_strides.w]; }
 
     for (var n = 0u; n < KEYS; n++) {
       for (var r = 0u; r < ROWS; r++) { s[r * KEYS + n] = 0.0; }
@@ -138,7 +138,7 @@ fn main(
       var largest = m[r];
       for (var n = 0u; n < KEYS; n++) {
         var bits = subgroupShuffle(key_bits, n);
-        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + (j + n) * params.mask_strides.w]; }
+        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + min(j + n, keys - 1u) * params.mask_strides.w]; } // beyond the last key: the last
         var score = s[r * KEYS + n] * params.scale;
         if (MASK == 2u) { score += bitcast<f32>(bits); }
         let visible = j + n < keys && (!CAUSAL || j + n <= i) && (MASK == 2u || bits != 0u);
