@@ -64,7 +64,7 @@ export function estimate(dispatches: readonly DispatchWork[], gpu: Gpu, scores: 
     const arithmetic = kind.f32 ? flops / (Math.min(kind.f32 * gpu.f32, cap) * 1e9) : 0;
     const memory = bytes / (kind.memory * gpu.bandwidth * 1e6);
     const ms = Math.max(arithmetic, memory, LEAST_MS);
-    const bound = ms === arithmetic ? "arithmetic" : ms === memory ? "memory" : "dispatches";
+    const bound: PlannedKernel["bound"] = ms === arithmetic ? "arithmetic" : ms === memory ? "memory" : "dispatches";
     const none = { kernel, dispatches: 0, flops: 0, bytes: 0, ms: 0, bound };
     const line = lines.get(kernel) ?? { ...none, by: { arithmetic: 0, memory: 0, dispatches: 0 } };
     lines.set(kernel, line);
