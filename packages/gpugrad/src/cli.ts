@@ -30,6 +30,9 @@ command("train", "fine-tune a model on any dataset", async () => {
 command("pretrain", "train a model from random weights, and its vocabulary", async () => {
   return (await import("./commands/pretrain.ts")).pretrain;
 });
+command("search-hyperparameters", "train with other options again and again: which are best?", async () => {
+  return (await import("./commands/search-hyperparameters.ts")).searchHyperparameters;
+});
 command("merge", "write a model with an adapter's updates in its weights", async () => {
   return (await import("./commands/merge.ts")).merge;
 });

@@ -22,6 +22,7 @@ import { merge } from "./commands/merge.ts";
 import { predict } from "./commands/predict.ts";
 import { pretrain } from "./commands/pretrain.ts";
 import { profile } from "./commands/profile.ts";
+import { searchHyperparameters } from "./commands/search-hyperparameters.ts";
 import { search } from "./commands/search.ts";
 import { serve } from "./commands/serve.ts";
 import { tokenize } from "./commands/tokenize.ts";
@@ -425,7 +426,19 @@ it("gpugrad train passes all training arguments on", () => {
 
 it("messages name options that there are", async () => {
   const known = new Set(["--help", "--fix"]);
-  for (const command of [predict, embed, search, tokenize, profile, evaluate, serve, train, pretrain, merge])
+  for (const command of [
+    predict,
+    embed,
+    search,
+    tokenize,
+    profile,
+    evaluate,
+    serve,
+    train,
+    pretrain,
+    merge,
+    searchHyperparameters,
+  ])
     for (const name of await optionsOf(command)) known.add(name);
   for (const folder of ["packages/gpugrad/src", "packages/train/src", "packages/bert/src"]) {
     for (const file of await readdir(join(root, folder), { recursive: true })) {

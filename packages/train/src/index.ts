@@ -75,6 +75,8 @@ export {
   type StepShape,
 } from "./diagnostics/memory-advice.ts";
 export { restore, snapshot, type NamedTensors, type Snapshot } from "./diagnostics/snapshot.ts";
+export type { SearchReport, SearchTrial } from "./report/search-page.ts";
+export { searchReport } from "./report/search-report.ts";
 export { adapterOf } from "./report/adapter.ts";
 export { csvCell } from "./trackers/csv-cell.ts";
 export { DataError } from "./errors.ts";
@@ -160,7 +162,12 @@ export { wordGuesses, type GuessDecoder, type WordGuess } from "./tasks/masked-l
 export { packTexts } from "./tasks/masked-lm/pack-texts.ts";
 export { documentDataset, holdsDocuments, type DocumentRow } from "./tasks/pre-training/dataset.ts";
 export { pairSentences, type PairKind, type PairOptions } from "./tasks/pre-training/pair-sentences.ts";
-export { pairKindOf, preTraining, type PairPrediction, type PreTrainingPredictions } from "./tasks/pre-training/pre-training.ts";
+export {
+  pairKindOf,
+  preTraining,
+  type PairPrediction,
+  type PreTrainingPredictions,
+} from "./tasks/pre-training/pre-training.ts";
 export {
   choiceColumns,
   choiceDataset,

@@ -53,3 +53,11 @@ export function lossTrace(file: string): TrainerCallback {
     },
   };
 }
+
+/** A callback that calls `stop` once this share of a run's updates has been made, also where a resumed run begins there. */
+export function pauseAfter(share: number, stop: () => void): TrainerCallback {
+  const look: TrainerCallback["onStepEnd"] = (_args, { globalStep, maxSteps }) => {
+    if (share < 1 && globalStep >= Math.ceil(share * maxSteps)) stop();
+  };
+  return { onTrainBegin: look, onStepEnd: look };
+}

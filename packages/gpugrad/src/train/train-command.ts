@@ -38,7 +38,14 @@ import {
 import { eventCallback } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
 import { crossValidate } from "./folds.ts";
-import { CONFIGURATION, keepConfiguration, keepEvaluation, lossTrace, type EvaluationKeeper } from "./run-callbacks.ts";
+import {
+  CONFIGURATION,
+  keepConfiguration,
+  keepEvaluation,
+  lossTrace,
+  pauseAfter,
+  type EvaluationKeeper,
+} from "./run-callbacks.ts";
 import { summaryOf } from "./summary.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
@@ -58,8 +65,18 @@ export interface TrainCommand<Extra extends object = object> extends TrainPreset
   prepare?: (request: TrainRequest<Extra>, note: (line: string) => void) => Promise<void>;
   /** Texts to label at the end with the model that was saved. */
   texts?: (options: Partial<Extra>) => readonly string[];
+  /** One of several runs: it prints no results, and may be paused. */
+  trial?: Trial;
   /** A last word on the result. */
   epilogue?: (task: Task, options: Partial<Extra>) => Promise<string> | undefined;
+}
+
+/** A run that is one of several. */
+export interface Trial {
+  /** The share of its updates after which it stops, with a checkpoint that it continues from. */
+  until: number;
+  /** Called with what went wrong. */
+  failed: (message: string) => void;
 }
 
 /** What the steps of a run share. */
@@ -94,8 +111,7 @@ export async function trainCommand<Extra extends object = object>(
   if (options.folds !== undefined && options.fold === undefined && !options.dryRun) {
     const run = (more: readonly string[]): Promise<number> => trainCommand([...words, ...more], command);
     return crossValidate(request, run).catch((error: unknown) => {
-      writeError(`${command.name}: ${error instanceof Error ? error.message : String(error)}
-`);
+      writeError(`${command.name}: ${error instanceof Error ? error.message : String(error)}\n`);
       return 1;
     });
   }
@@ -120,11 +136,11 @@ export async function trainCommand<Extra extends object = object>(
       command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, request.maxLength)));
     if (task.maxLength !== undefined) args = { ...args, maxLength: task.maxLength };
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
-    const print = (text: string): void => void (options.json || writeOutput(text));
+    const print = (text: string): void => void (options.json || command.trial || writeOutput(text));
     const emit = (event: object): void => void (options.json && writeOutput(`${JSON.stringify(event)}\n`));
     const evaluated = keepEvaluation();
     const { earlyStoppingPatience, earlyStoppingThreshold = 0 } = options;
-    const trainer = new Trainer({
+    const trainer: Trainer<Task["model"]> = new Trainer({
       ...{ model: task.model, tokenizer: task.tokenizer, args },
       ...(task.task && { task: task.task as unknown as TrainerTask<Predictions> }),
       ...{ trainDataset: task.train, evalDataset: task.validation },
@@ -135,6 +151,7 @@ export async function trainCommand<Extra extends object = object>(
           ? []
           : [new EarlyStoppingCallback({ earlyStoppingPatience, earlyStoppingThreshold })]),
         ...(trace ? [trace] : []),
+        ...(command.trial ? [pauseAfter(command.trial.until, () => trainer.stop())] : []),
         ...(options.json ? [eventCallback(emit)] : []),
       ],
     });
@@ -165,11 +182,13 @@ export async function trainCommand<Extra extends object = object>(
       emit({ event: "predict", text, label, score });
     }
     emit(endEvent(run, result, evaluation));
-    warn(summary(run));
+    if (!command.trial) warn(summary(run));
     return 0;
   } catch (error) {
     progress.done();
-    warn(`${command.name}: ${inTypedNames(error instanceof Error ? error.message : String(error))}`);
+    const message = inTypedNames(error instanceof Error ? error.message : String(error));
+    warn(`${command.name}: ${message}`);
+    command.trial?.failed(message);
     return error instanceof StoppedError ? exitCodeOf(error.signal) : 1;
   } finally {
     stopListening();

@@ -9,15 +9,16 @@ let ownDocument: Document | undefined;
 const documentOf = (): Document => (ownDocument ??= parseHTML("<!doctype html><html><body></body></html>").document);
 
 // CSS variables of the page: one drawing suits light and dark.
-const BLUE = "var(--blue)";
-const ORANGE = "var(--orange)";
-const FAINT = "var(--faint)";
+export const BLUE = "var(--blue)";
+export const ORANGE = "var(--orange)";
+export const FAINT = "var(--faint)";
 
 /** Units of the drawings: as many CSS pixels in a column of the page. */
 const WIDTH = 380;
 const HEIGHT = 220;
 
-const plot = (label: string, options: Plot.PlotOptions): Html => {
+/** A drawing as SVG, with this label for those who can't see it. */
+export const plot = (label: string, options: Plot.PlotOptions): Html => {
   const drawing = Plot.plot({
     width: WIDTH,
     height: HEIGHT,
