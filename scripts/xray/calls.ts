@@ -257,6 +257,12 @@ export const rooms: Record<string, () => void> = {
           both([[n, 64], [64, 64], [64]], (x, w, b) => gg.linearGelu(x, w, b, { approximate }));
         }
       }
+      const [words, scale] = gg.quantizeInt8(floats(64, 64));
+      for (const rows of [8, 32, 64]) {
+        gg.linear(floats(rows, 64), empty([64, 64], "f16"));
+        gg.linearInt8(floats(rows, 64), words, scale, floats(64));
+        gg.linearInt8(floats(rows, 64), words, scale, floats(64), { gelu: "tanh" });
+      }
       both([[4, 12, 128, 64], [4, 12, 64, 128]], (a, b) => gg.matmul(a, b)); // prettier-ignore
       both([[4, 12, 33, 5], [5, 70]], (a, b) => gg.matmul(a, b)); // prettier-ignore
       both([[2048, 768], [3072, 768], [3072]], gg.linear);

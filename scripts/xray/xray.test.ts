@@ -27,7 +27,7 @@ function kernelFiles(): string[] {
 }
 
 /** WGSL that is not a kernel of its own, and one that debugging uses. */
-const NOT_CALLED = /epilogue-|dropped\.wgsl$|kept\.wgsl$|philox\.wgsl$|numerics\.wgsl$/;
+const NOT_CALLED = /epilogue-|weights-|dropped\.wgsl$|kept\.wgsl$|philox\.wgsl$|numerics\.wgsl$/;
 
 const reason = reasonToSkip();
 if (reason) console.warn(reason);

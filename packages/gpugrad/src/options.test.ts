@@ -174,6 +174,7 @@ const texts: Table = {
   "--batch-size": [() => [dir, "--file", join(dir, "lines.txt")], () => ["--batch_size", "1"]],
   "--max-length": [() => [dir, "t5 t6 t7"], () => ["--max_length", "3"]],
   "--truncation": [() => [dir, "--max-length", "4", "t5 t6 t7 t8"], () => ["--truncation", "left"]],
+  "--dtype": [() => [dir, "--json", "t5"], () => ["--dtype", "int8"]],
   "--json": [() => [dir, "t5"], () => ["--json"]],
 };
 
@@ -307,6 +308,10 @@ const tables: Record<string, [Command, Table]> = {
         () => [dir, "--json", "--dataset", join(dir, "long.csv"), "--max_length", "4", "--stride", "1"],
         () => ["--window_pooling", "max"],
       ],
+      "--dtype": [
+        () => [dir, "--json", "--dataset", join(dir, "rows.csv"), "--text-column", "a"],
+        () => ["--dtype", "float16"],
+      ],
       "--allow-missing-weights": [
         () => [base, "--json", "--dataset", join(dir, "rows.csv"), "--text-column", "a"],
         () => ["--allow_missing_weights"],
@@ -381,7 +386,7 @@ it("gpugrad serve passes all of its options on", async () => {
   const values = {
     ...{ host: "::1", port: 81, maxBatchSize: 3, maxWait: 6, maxQueueSize: 7, maxClientBatchSize: 5, maxBodySize: 99 },
     ...{ maxLength: 4, allowedHosts: ["a", "b"], corsOrigin: ["http://c"], allowMissingWeights: true },
-    ...{ task: "text-classification", truncation: "left", stride: 1, windowPooling: "max" },
+    ...{ task: "text-classification", truncation: "left", stride: 1, windowPooling: "max", dtype: "int8" },
   };
   const words = Object.entries(values).flatMap(([name, value]) => [`--${snakeCase(name)}`, ...(value === true ? [] : [String(value)])]); // prettier-ignore
   expect(await seen(serve, [base])).toMatchObject({

@@ -16,6 +16,7 @@ export { areOwn } from "./layers/are-own.ts";
 export { attend, attendWithProbabilities, maskedBias, splitHeads, type AttendOptions } from "./layers/attend.ts";
 export { Dropout } from "./layers/dropout.ts";
 export { Embedding } from "./layers/embedding.ts";
+export { Int8Linear, keepInFewerBits } from "./layers/fewer-bits.ts";
 export { Linear, type Fusion } from "./layers/linear.ts";
 export {
   MultiheadAttention,

@@ -47,8 +47,9 @@ export { withRung } from "./ops/ladders.ts";
 export { clone } from "./ops/clone/clone.ts";
 export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
-export { linear, linearGelu } from "./ops/matmul/linear.ts";
+export { linear, linearGelu, linearInt8 } from "./ops/matmul/linear.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
+export { quantizeInt8 } from "./ops/matmul/quantize.ts";
 export { addLayerNorm, layerNorm, type AddLayerNormOptions, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
 export { rmsNorm } from "./ops/norm/rms-norm.ts";
 export {

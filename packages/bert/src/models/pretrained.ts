@@ -3,6 +3,7 @@ import {
   Embedding,
   initialize,
   initializers,
+  keepInFewerBits,
   Linear,
   Module,
   saveModule,
@@ -31,6 +32,8 @@ export interface FromPretrainedOptions<C extends PretrainedConfig = PretrainedCo
   config?: ConfigValues<C>;
   /** What the parameters are kept in: the file's own dtype ("auto"), or another. Training needs f32. */
   dtype?: "auto" | "f32" | "f16" | "bf16";
+  /** Keeps the weights of linear layers in f16 or 8 bits, for inference: see `keepInFewerBits` of `@gpugrad/nn`. */
+  linearWeights?: "f16" | "int8";
   /** Initialize parameters where the file has another shape, instead of refusing. */
   ignoreMismatchedSizes?: boolean;
   /** Keys whose values come from elsewhere: the checkpoint need not have them. */
@@ -107,6 +110,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
     const {
       config: overrides = {},
       dtype = "auto",
+      linearWeights,
       ignoreMismatchedSizes = false,
       given = new Set(),
       onReport = console.warn,
@@ -167,6 +171,7 @@ export abstract class PreTrainedModel<C extends PretrainedConfig = PretrainedCon
         const read = await weights.read(fileKey);
         named({ name: `${weights.name}: ${fileKey}` }, () => writeParameter(tensors.get(key)!, read));
       }
+      if (linearWeights) keepInFewerBits(model, linearWeights);
       model.nameOrPath = folder.name;
       model.loadPlan = plan;
       return model;

@@ -18,7 +18,7 @@ import {
   type TrainableModel,
 } from "@gpugrad/train";
 import { Command } from "commander";
-import { allowMissingWeights, refuseMissing } from "../text/missing-weights.ts";
+import { allowMissingWeights, dtypeOption, loading, refuseMissing, type WeightDtype } from "../text/missing-weights.ts";
 import { writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { isFinite } from "../text/finite.ts";
@@ -38,6 +38,7 @@ interface Options extends TaskOptions, TruncationOptions, Omit<WindowFlags, "str
   seed: number;
   perDeviceEvalBatchSize: number;
   maxLength?: number;
+  dtype?: WeightDtype;
   allowMissingWeights?: true;
   json?: true;
 }
@@ -63,6 +64,7 @@ export function evaluate(args: string[]): Promise<number> {
       wholeNumber(1),
     )
     .addOption(truncationOption())
+    .addOption(dtypeOption())
     .addOption(allowMissingWeights());
   command
     .addOption(windowPoolingOption())
@@ -77,9 +79,9 @@ export function evaluate(args: string[]): Promise<number> {
       const folder = await openFolder(id!);
       const tokenizer = await openTokenizer(folder, options);
       const kind = await kindOfModel(folder);
-      const load = { dtype: "f32" as const, allowMissingWeights: options.allowMissingWeights, say };
+      const load = { dtype: options.dtype ?? "float32", allowMissingWeights: options.allowMissingWeights, say };
       const model: TrainableModel = kind
-        ? refuseMissing(await kind.Auto.fromPretrained(folder, { dtype: "f32", onReport: say }), load, {
+        ? refuseMissing(await kind.Auto.fromPretrained(folder, loading(load)), load, {
             head: kind.suffix,
             ...(kind.unused && { unused: kind.unused }),
           })

@@ -1,7 +1,7 @@
 import { shareable } from "@gpugrad/bert";
 import { destroy, device, GpugradError, init } from "@gpugrad/tensor";
 import { Command, Option } from "commander";
-import { allowMissingWeights } from "../text/missing-weights.ts";
+import { allowMissingWeights, dtypeOption, type WeightDtype } from "../text/missing-weights.ts";
 import { writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { createServer, type ServeOptions } from "../serve/server.ts";
@@ -17,6 +17,7 @@ interface Options extends ServeOptions, TruncationOptions, WindowFlags {
   task?: string;
   port: number;
   maxLength?: number;
+  dtype?: WeightDtype;
   allowMissingWeights?: true;
 }
 
@@ -61,6 +62,7 @@ export function serve(args: string[]): Promise<number> {
       names,
       [],
     )
+    .addOption(dtypeOption())
     .addOption(allowMissingWeights())
     .allowExcessArguments(false);
   addWindowOptions(command);
@@ -76,15 +78,14 @@ export function serve(args: string[]): Promise<number> {
     let service: AnyService | undefined;
     const open = async (): Promise<TextModel> => {
       await init();
-      const { maxLength, allowMissingWeights, truncation } = options;
+      const { maxLength, dtype, allowMissingWeights, truncation } = options;
       service = await serviceFor(id!, options.task);
       const opened = await openTextModel(id!, service.task, {
-        ...{ maxLength, allowMissingWeights, truncation, windows: windowsFrom(options) },
+        ...{ maxLength, dtype, allowMissingWeights, truncation, windows: windowsFrom(options) },
         ...{ say, threads: 1 },
       });
       model = opened;
-      const [text] = await opened.encode([{ text: "" }]);
-      for (const size of [1, options.maxBatchSize]) await opened.compute(Array.from({ length: size }, () => text!)); // compiles
+      await warmUp(opened, options.maxBatchSize);
       return opened;
     };
     try {
@@ -111,6 +112,18 @@ export function serve(args: string[]): Promise<number> {
       await destroy();
     }
   });
+}
+
+/** Words of texts, and texts in batches, whose products take different kernels. */
+const WARM_WORDS = [0, 6, 22, 62, 94, 126];
+const WARM_SIZES = [4, 20];
+
+/** Compiles what requests will need, so that the first of them does not wait for it. */
+async function warmUp(model: TextModel, maxBatchSize: number): Promise<void> {
+  const texts = await model.encode(WARM_WORDS.map((words) => ({ text: "a ".repeat(words) })));
+  for (const text of texts) await model.compute([text]);
+  for (const size of [...WARM_SIZES.filter((size) => size < maxBatchSize), maxBatchSize])
+    await model.compute(Array.from({ length: size }, () => texts[0]!));
 }
 
 function listenError(error: NodeJS.ErrnoException & { address?: string; port?: number }): never {

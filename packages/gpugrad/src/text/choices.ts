@@ -1,13 +1,11 @@
 import { AutoModelForMultipleChoice, type Folder, type Heads } from "@gpugrad/bert";
 import type { Arrays } from "@gpugrad/train";
-import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
+import { loading, refuseMissing, type LoadOptions } from "./missing-weights.ts";
 import { sideBySide, type Task } from "./text-model.ts";
 
 /** A model that chooses, with all its weights. @throws where some are missing, or its head is another one */
 async function openMultipleChoice(folder: Folder, options: LoadOptions): Promise<Heads["multipleChoice"]> {
-  const model = await AutoModelForMultipleChoice.fromPretrained(folder, {
-    ...{ dtype: options.dtype ?? "auto", onReport: options.say },
-  });
+  const model = await AutoModelForMultipleChoice.fromPretrained(folder, loading(options));
   return refuseMissing(model, options, { head: "ForMultipleChoice" });
 }
 

@@ -7,7 +7,7 @@ import {
   type BaseModel,
   type SentenceSettings,
 } from "@gpugrad/bert";
-import { refuseMissing } from "./missing-weights.ts";
+import { loading, refuseMissing } from "./missing-weights.ts";
 import type { Task } from "./text-model.ts";
 
 /** A model with what its folder says about embeddings. */
@@ -39,7 +39,7 @@ export function sentenceEmbeddings({ isExact = false } = {}): EmbeddingTask {
   return {
     settings: () => settings!,
     async open(folder, options) {
-      const model = refuseMissing(await AutoModel.fromPretrained(folder, { onReport: options.say }), options, {
+      const model = refuseMissing(await AutoModel.fromPretrained(folder, loading(options)), options, {
         unused: /^pooler\./,
       });
       settings = await readSentenceSettings(folder, sizesOf(model.config).hidden_size!);

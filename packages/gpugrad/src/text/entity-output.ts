@@ -1,16 +1,14 @@
 import { AutoModelForTokenClassification, type Folder, type Heads } from "@gpugrad/bert";
 import { csvCell, entitiesInText, type AggregationStrategy, type TextEntity, type TokenWindow } from "@gpugrad/train";
 import type { TextRow } from "./input-rows.ts";
-import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
+import { loading, refuseMissing, type LoadOptions } from "./missing-weights.ts";
 import { plainField, type Output } from "./text-command.ts";
 import { sideBySide, type Task, type TextModel } from "./text-model.ts";
 import { windowEncoding } from "./windows.ts";
 
 /** A classifier of tokens with all its weights. @throws where some are missing, or its head is another one */
 async function openTokenClassifier(folder: Folder, options: LoadOptions): Promise<Heads["tokenClassification"]> {
-  const model = await AutoModelForTokenClassification.fromPretrained(folder, {
-    ...{ dtype: options.dtype ?? "auto", onReport: options.say },
-  });
+  const model = await AutoModelForTokenClassification.fromPretrained(folder, loading(options));
   return refuseMissing(model, options, { head: "ForTokenClassification" });
 }
 

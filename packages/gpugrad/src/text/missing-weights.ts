@@ -4,11 +4,30 @@ import { Option } from "commander";
 
 /** How a model is opened to answer with it. */
 export interface LoadOptions {
-  dtype?: "auto" | "f32";
+  /** What parameters are kept in; default: as the file has them. */
+  dtype?: WeightDtype | undefined;
   /** Answer although weights are missing, which are then drawn at random. */
   allowMissingWeights?: boolean | undefined;
   say: (text: string) => void;
 }
+
+const dtypes = ["float32", "float16", "int8"] as const;
+/** What weights are kept in, by the names of PyTorch and Transformers. */
+export type WeightDtype = (typeof dtypes)[number];
+
+/** The option of {@link LoadOptions.dtype}. */
+export const dtypeOption = (): Option =>
+  new Option(
+    "--dtype <name>",
+    "what weights are kept in; float16 and int8 are for those of linear layers, with sums in float32 (default: as the file has them)",
+  ).choices(dtypes);
+
+/** What `fromPretrained` is given for them. */
+export const loading = ({ dtype, say }: LoadOptions) => ({
+  ...{ dtype: dtype ? ("f32" as const) : ("auto" as const), onReport: say },
+  ...(dtype === "float16" && { linearWeights: "f16" as const }),
+  ...(dtype === "int8" && { linearWeights: "int8" as const }),
+});
 
 /** The option of {@link LoadOptions.allowMissingWeights}. */
 export const allowMissingWeights = (): Option =>

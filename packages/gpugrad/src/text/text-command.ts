@@ -4,7 +4,7 @@ import { formatRate, progressLine } from "@gpugrad/train";
 import { Option, type Command } from "commander";
 import { access, constants } from "node:fs/promises";
 import { inputRows, LINE_FORMATS, type BadRow, type InputOptions, type TextRow } from "./input-rows.ts";
-import { allowMissingWeights } from "./missing-weights.ts";
+import { allowMissingWeights, dtypeOption, type WeightDtype } from "./missing-weights.ts";
 import { outputGone, READER_GONE, readerIsGone, writeError, writeOutput } from "../output.ts";
 import { runCommand } from "../run-command.ts";
 import { isFinite } from "./finite.ts";
@@ -26,6 +26,7 @@ export interface Output {
 interface Options extends InputOptions, TruncationOptions, WindowFlags {
   batchSize: number;
   maxLength?: number;
+  dtype?: WeightDtype;
   allowMissingWeights?: true;
 }
 
@@ -63,6 +64,7 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
       wholeNumber(1),
     )
     .addOption(truncationOption())
+    .addOption(dtypeOption())
     .addOption(allowMissingWeights());
   return runCommand<Options & O>(command, args, async (options, [id, ...texts]) => {
     const stop = new AbortController();
@@ -77,12 +79,12 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
     };
     try {
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
-      const { maxLength, allowMissingWeights, truncation } = options;
+      const { maxLength, dtype, allowMissingWeights, truncation } = options;
       const windows = windowsFrom(options);
       const { task, model } = await unlessStopped(signal, async () => {
         await init();
         const task = await taskOf(id!);
-        return { task, model: await openTextModel(id!, task, { maxLength, allowMissingWeights, truncation, windows, say }) }; // prettier-ignore
+        return { task, model: await openTextModel(id!, task, { maxLength, dtype, allowMissingWeights, truncation, windows, say }) }; // prettier-ignore
       });
       const { hasChoices = false } = task;
       const output = task.output(options, model);

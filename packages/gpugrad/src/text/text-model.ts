@@ -21,7 +21,7 @@ import {
   type Arrays,
   type Tokens,
 } from "@gpugrad/train";
-import { refuseMissing, type LoadOptions } from "./missing-weights.ts";
+import { loading, refuseMissing, type LoadOptions } from "./missing-weights.ts";
 import type { TextRow } from "./input-rows.ts";
 import { openTokenizer, type TruncationOptions } from "./truncation.ts";
 import { checkStride, windowsOfTexts, type WindowOptions } from "./windows.ts";
@@ -62,9 +62,7 @@ export interface TextSettings {
 
 /** A classifier with all its weights. @throws where some are missing, or its head is another one */
 export async function openClassifier(folder: Folder, options: LoadOptions): Promise<Heads["sequenceClassification"]> {
-  const model = await AutoModelForSequenceClassification.fromPretrained(folder, {
-    ...{ dtype: options.dtype ?? "auto", onReport: options.say },
-  });
+  const model = await AutoModelForSequenceClassification.fromPretrained(folder, loading(options));
   return refuseMissing(model, options, { head: "ForSequenceClassification" });
 }
 
@@ -113,7 +111,7 @@ export interface TextModel {
   close(): Promise<void>;
 }
 
-export interface TextModelOptions extends Omit<LoadOptions, "dtype">, TruncationOptions {
+export interface TextModelOptions extends LoadOptions, TruncationOptions {
   /** Tokens per text; no more than model and tokenizer take. */
   maxLength?: number | undefined;
   /** Long texts are computed in windows. A pair of texts is cut all the same. */

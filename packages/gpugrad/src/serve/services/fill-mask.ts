@@ -2,7 +2,7 @@ import { AutoModelForMaskedLM, type Heads, type Tokenizer } from "@gpugrad/bert"
 import { concat, fromArray, indexSelect, reshape, scope } from "@gpugrad/tensor";
 import { shiftsOf, wordGuesses, type Arrays, type WordGuess } from "@gpugrad/train";
 import { setImmediate } from "node:timers/promises";
-import { refuseMissing } from "../../text/missing-weights.ts";
+import { loading, refuseMissing } from "../../text/missing-weights.ts";
 import { invalid, readBody, readCount, readList, readParameters, readText, readTexts } from "../request.ts";
 import type { Service } from "../service.ts";
 
@@ -15,12 +15,7 @@ export const fillMask: Service<Heads["maskedLM"]> = {
   name: "fill-mask",
   task: {
     open: async (folder, options) =>
-      refuseMissing(
-        await AutoModelForMaskedLM.fromPretrained(folder, {
-          ...{ dtype: options.dtype ?? "auto", onReport: options.say },
-        }),
-        options,
-      ),
+      refuseMissing(await AutoModelForMaskedLM.fromPretrained(folder, loading(options)), options),
     // Text by text: the logits of all words at all tokens of a batch would take gigabytes.
     compute(model, inputs, batch) {
       const T = inputs.input_ids.shape[1]!;

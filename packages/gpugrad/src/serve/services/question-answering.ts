@@ -1,7 +1,7 @@
 import { AutoModelForQuestionAnswering, type Encoding, type Heads } from "@gpugrad/bert";
 import { stack } from "@gpugrad/tensor";
 import { bestAnswers, type AnswerWindow } from "@gpugrad/train";
-import { refuseMissing } from "../../text/missing-weights.ts";
+import { loading, refuseMissing } from "../../text/missing-weights.ts";
 import type { TextModel } from "../../text/text-model.ts";
 import {
   invalid,
@@ -43,13 +43,9 @@ export const questionAnswering: Service<Heads["questionAnswering"]> = {
   name: "question-answering",
   task: {
     open: async (folder, options) =>
-      refuseMissing(
-        await AutoModelForQuestionAnswering.fromPretrained(folder, {
-          ...{ dtype: options.dtype ?? "auto", onReport: options.say },
-        }),
-        options,
-        { head: "ForQuestionAnswering" },
-      ),
+      refuseMissing(await AutoModelForQuestionAnswering.fromPretrained(folder, loading(options)), options, {
+        head: "ForQuestionAnswering",
+      }),
     compute(model, inputs) {
       const { start_logits, end_logits } = model.forward(inputs);
       return stack([start_logits, end_logits], { dim: 2 });

@@ -20,7 +20,7 @@ const isFewRows = (M: number): boolean => Math.ceil(M / 32) < 1.7 * Math.ceil(M 
 const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulRung[]> = {
   cpu: ({ M, N }) => {
     const { rows, subgroup, registers } = matmulLadder.rungs;
-    if (Math.min(M, N) < 4) return [];
+    if (Math.min(M, N) < 4) return N < 32 ? [] : [rows];
     return [...(isFewRows(M) ? [rows] : []), subgroup, registers];
   },
   gpu: (sizes) => {

@@ -79,6 +79,7 @@ const rungs = {
       cpu && min === 8 && max === 8 && Math.max(batches, M / 16, N / 32) <= 65535,
     fusesGelu: true,
     fastOn: "cpu",
+    readsStored: true,
     compute: (task) => computeRows(rowsKernels, task),
   },
   subgroup: {
@@ -87,6 +88,7 @@ const rungs = {
     suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
     fusesGelu: true,
     fastOn: "cpu",
+    readsStored: true,
     compute: (task) => computePacked({ packed: subgroupKernels, inPlace: inPlaceKernels }, task, 64, 32),
   },
   // For products of f16, on GPUs that have matrix units. Tiles are as large as said where a matrix is 16 × 16.

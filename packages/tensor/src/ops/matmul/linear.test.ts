@@ -1,11 +1,15 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { destroy, init } from "../../runtime/init.ts";
-import { checkOp, withDevice } from "../../testing/check-op.ts";
+import { checkOp, expectClose, withDevice } from "../../testing/check-op.ts";
+import { f16Bits, f16Value } from "../../dtype.ts";
 import { fromArray } from "../../factories.ts";
-import { forceRung } from "../ladders.ts";
+import type { Tensor } from "../../tensor.ts";
+import { ndArray } from "../../testing/nd-array.ts";
+import { forceRung, withRung } from "../ladders.ts";
 import { matmulLadder } from "./ladder.ts";
-import { linear, linearGelu } from "./linear.ts";
+import { linear, linearGelu, linearInt8 } from "./linear.ts";
 import { linearGeluReference, linearReference } from "./linear.reference.ts";
+import { quantizeInt8 } from "./quantize.ts";
 
 const shapes = [
   [[1, 1], [1, 1], [1]],
@@ -68,6 +72,87 @@ for (const rung of Object.values(matmulLadder.rungs)) {
     });
   });
 }
+
+describe("weights in fewer bits", () => {
+  withDevice();
+  const values = (count: number, seed: number): Float32Array =>
+    Float32Array.from({ length: count }, (_, i) => Math.sin(seed + i * (i + 3)));
+  /** Rows, in and out: for each tile of the kernels that read words, and where rows are no whole words. */
+  const sizes = [[5, 8, 6], [20, 72, 40], [67, 72, 131], [3, 12, 2], [1, 8, 40]] as const; // prettier-ignore
+  const rungs = Object.values(matmulLadder.rungs).filter((rung) =>
+    rung.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }),
+  );
+  /** The layer with each rung, and as chosen, against the same weights in float64. */
+  async function check(
+    rows: number,
+    ins: number,
+    outs: number,
+    exact: Float32Array,
+    layer: (x: Tensor, bias: Tensor, gelu: boolean) => Tensor,
+  ) {
+    const [xs, bs] = [values(rows * ins, 1), values(outs, 2)];
+    const [x, bias] = [fromArray(xs, [rows, ins]), fromArray(bs, [outs])];
+    const nd = [ndArray([rows, ins], xs), ndArray([outs, ins], exact), ndArray([outs], bs)] as const;
+    for (const gelu of [false, true]) {
+      const want = gelu ? linearGeluReference(...nd) : linearReference(...nd);
+      const note = (name: string): string => `${name}${gelu ? " with gelu" : ""} ${rows} × ${ins} × ${outs}`;
+      const tolerance = { rtol: 2e-5, atol: 2e-5 };
+      expectClose(await layer(x, bias, gelu).data(), want.data, tolerance, note("chosen"));
+      for (const { name } of rungs)
+        expectClose(
+          await withRung("matmul", name, () => layer(x, bias, gelu)).data(),
+          want.data,
+          tolerance,
+          note(name),
+        );
+    }
+  }
+
+  test.each([...sizes, [9, 7, 33] as const])("of f16, %i rows, %i in, %i out", async (rows, ins, outs) => {
+    const halves = values(outs * ins, 3).map((v) => f16Value(f16Bits(v)));
+    const weight = fromArray(halves, [outs, ins], "f16");
+    await check(rows, ins, outs, halves, (x, bias, gelu) => (gelu ? linearGelu : linear)(x, weight, bias));
+  });
+
+  test.each(sizes)("of 8 bits, %i rows, %i in, %i out", async (rows, ins, outs) => {
+    const [words, scale] = quantizeInt8(fromArray(values(outs * ins, 4), [outs, ins]));
+    const bytes = new Int8Array(((await words.data()) as Uint32Array).buffer);
+    const scales = await scale.data();
+    const exact = Float32Array.from(bytes, (q, i) => q * Number(scales[Math.floor(i / ins)]));
+    await check(rows, ins, outs, exact, (x, bias, gelu) =>
+      linearInt8(x, words, scale, bias, gelu ? { gelu: "none" } : {}),
+    );
+  });
+
+  test("8 bits are rounded to the nearest of 255 steps, a scale for each row", async () => {
+    const [words, scale] = quantizeInt8(fromArray([1, -0.25, 0.004, 0, -254, 2, 128, 3, 0, 0, 0, 0], [3, 4]));
+    expect([...new Int8Array(((await words.data()) as Uint32Array).buffer)]).toEqual([127, -32, 1, 0, -127, 1, 64, 2, 0, 0, 0, 0]); // prettier-ignore
+    expectClose(await scale.data(), [1 / 127, 2, 1], { rtol: 1e-6, atol: 0 }, "scales");
+  });
+
+  test("of f16 have gradients, in f32; of 8 bits they have none", async () => {
+    const w = [0.5, -1, 2, 0.25, 1, -0.5, 0.125, 4];
+    const weight = fromArray(w, [2, 4], "f16");
+    const x = fromArray([1, 2, 3, 4], [1, 4]);
+    const { saved } = linear.definition.forward(x, weight);
+    const { backward } = linear.definition;
+    if (typeof backward !== "function") throw new Error("linear has a gradient");
+    const dx = backward(saved, fromArray([1, 10], [1, 2]), { x: true, weight: true, bias: false });
+    expect([...(await dx.x!.data())]).toEqual([10.5, -6, 3.25, 40.25]);
+    expect([...(await dx.weight!.data())]).toEqual([1, 2, 3, 4, 10, 20, 30, 40]);
+    expect(linearInt8.definition.backward).toEqual({
+      why: expect.stringContaining("8 bits are for inference") as string,
+    });
+  });
+
+  test("are refused where they don't fit", () => {
+    const x = fromArray([1, 2, 3, 4], [1, 4]);
+    const [words, scale] = quantizeInt8(fromArray(new Float32Array(8), [2, 4]));
+    expect(() => quantizeInt8(fromArray(new Float32Array(6), [2, 3]))).toThrow("quantizeInt8: weight [2,3] is not a matrix [out, in] with a multiple of four in."); // prettier-ignore
+    expect(() => linearInt8(x, x, scale)).toThrow("linearInt8: weight is not words of four weights");
+    expect(() => linearInt8(x, words, x)).toThrow("linearInt8: scale is not one number for each row of the weight");
+  });
+});
 
 describe("linear refuses", () => {
   withDevice();

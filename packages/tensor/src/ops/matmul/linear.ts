@@ -1,6 +1,8 @@
 import { computeType, type ComputeType } from "../../autocast.ts";
 import { defineOp } from "../../define-op.ts";
+import { isFloat } from "../../dtype.ts";
 import { check } from "../../errors.ts";
+import { defineStorageOp, notDifferentiable } from "../../op.ts";
 import { showShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnaryBackward } from "../elementwise/apply.ts";
@@ -8,6 +10,7 @@ import { geluFunction, geluTakes, type GeluOptions } from "../elementwise/unary.
 import { sum } from "../reduce/sum.ts";
 import { type Gelu } from "./task.ts";
 import { multiply } from "./product.ts";
+import { widened } from "./quantize.ts";
 
 interface Sizes {
   shape: number[];
@@ -17,10 +20,11 @@ interface Sizes {
   precision: ComputeType;
 }
 
-function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined): Sizes {
+function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined, scale?: Tensor): Sizes {
   const shapes = () => `x ${showShape(x.shape)} · weight ${showShape(weight.shape)}`;
   check(weight.rank === 2, () => `${op}: weight is not a matrix [out, in]: ${shapes()}.`);
-  const [outFeatures, inFeatures] = weight.shape as [number, number];
+  const outFeatures = weight.shape[0]!;
+  const inFeatures = weight.shape[1]! * (scale ? 4 : 1); // in a word there are four of 8 bits
   check(
     x.rank > 0 && x.shape.at(-1) === inFeatures,
     () => `${op}: x's last dimension is not weight's last: ${shapes()}. The weight is [out, in], as in PyTorch.`,
@@ -29,9 +33,9 @@ function plan(op: string, x: Tensor, weight: Tensor, bias: Tensor | undefined): 
     bias === undefined || (bias.rank === 1 && bias.size === outFeatures),
     () => `${op}: bias ${showShape(bias!.shape)} is not [${outFeatures}], one number for each row of the weight.`,
   );
-  for (const [name, t] of Object.entries({ x, weight, bias })) {
+  for (const [name, t] of Object.entries({ x, bias, ...(!scale && { weight }) })) {
     check(
-      !t || t.dtype === "f32",
+      !t || isFloat(t.dtype),
       () => `${op}: ${name} is ${t!.dtype}; products are of floats. cast(${name}, "f32") makes it one.`,
     );
   }
@@ -44,10 +48,22 @@ function forward(
   x: Tensor,
   weight: Tensor,
   bias: Tensor | undefined,
-  gelu?: Gelu,
+  { gelu, scale }: { gelu?: Gelu | undefined; scale?: Tensor } = {},
 ): Tensor {
   const h = empty(shape);
-  multiply({ a: x, b: weight, c: h, bias, gelu, M: rows, N: outFeatures, K: inFeatures, transposeB: true, precision });
+  multiply({
+    a: x,
+    b: weight,
+    c: h,
+    bias,
+    scale,
+    gelu,
+    M: rows,
+    N: outFeatures,
+    K: inFeatures,
+    transposeB: true,
+    precision,
+  });
   return h;
 }
 
@@ -79,16 +95,17 @@ function linearGradients(
 }
 
 /**
- * x · weightᵀ + bias: x [..., in], weight [out, in], bias [out] give [..., out], f32.
+ * x · weightᵀ + bias: x [..., in], weight [out, in], bias [out] give [..., out], f32. A weight kept in f16 is read as it is where a kernel can.
  * @throws when the shapes don't fit, or the elements are not floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
  */
-export const linear = defineOp("linear", {
+export const linear = defineStorageOp("linear", {
   takes: { x: "tensor", weight: "tensor", bias: "tensor?" },
   forward(x: Tensor, weight: Tensor, bias?: Tensor) {
     const sizes = plan("linear", x, weight, bias);
-    const y = forward(sizes, x, weight, bias);
-    return { output: y, inputs: { x, weight, bias }, saved: { x, weight, sizes } };
+    const wide = widened(x);
+    const y = forward(sizes, wide, weight, bias && widened(bias));
+    return { output: y, inputs: { x, weight, bias }, saved: { x: wide, weight, sizes } };
   },
   backward: linearGradients,
 });
@@ -99,18 +116,56 @@ export const linear = defineOp("linear", {
  * @throws when the shapes don't fit, or the elements are not floats.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html
  */
-export const linearGelu = defineOp("linearGelu", {
+export const linearGelu = defineStorageOp("linearGelu", {
   takes: { x: "tensor", weight: "tensor", bias: "tensor?", options: geluTakes },
   forward(x: Tensor, weight: Tensor, bias?: Tensor, options: GeluOptions = {}) {
     const sizes = plan("linearGelu", x, weight, bias);
     const fn = geluFunction(options);
     const y = empty(sizes.shape);
-    const h = forward(sizes, x, weight, bias, { fn, y });
-    return { output: y, inputs: { x, weight, bias }, saved: { x, weight, sizes, h, fn } };
+    const wide = widened(x);
+    const h = forward(sizes, wide, weight, bias && widened(bias), { gelu: { fn, y } });
+    return { output: y, inputs: { x, weight, bias }, saved: { x: wide, weight, sizes, h, fn } };
   },
   // h is saved, not y: gelu takes most values twice, so its slope can't be had from y. To compute h again would cost as much as forward.
   backward({ h, fn, ...saved }, dy, needs) {
     const dh = applyUnaryBackward(fn, h, dy);
     return linearGradients(saved, dh, needs);
   },
+});
+
+/**
+ * x · weightᵀ + bias, or gelu of it, of a weight in 8 bits as {@link quantizeInt8} gives it: words [out, in / 4] and scales [out]. Sums are f32. For inference.
+ * @throws when the shapes don't fit
+ */
+export const linearInt8 = defineOp("linearInt8", {
+  takes: {
+    x: "tensor",
+    weight: "tensor",
+    scale: "tensor",
+    bias: "tensor?",
+    options: { gelu: ["none", "tanh"] },
+  },
+  forward(
+    x: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    bias?: Tensor,
+    options: { gelu?: GeluOptions["approximate"] } = {},
+  ) {
+    const words = () => `weight ${weight.toString()} · scale ${scale.toString()}`;
+    check(
+      weight.dtype === "u32",
+      () => `linearInt8: weight is not words of four weights: ${words()}. quantizeInt8() makes them.`,
+    );
+    check(
+      scale.size === weight.shape[0],
+      () => `linearInt8: scale is not one number for each row of the weight: ${words()}.`,
+    );
+    const sizes = plan("linearInt8", x, weight, bias, scale);
+    const { gelu: approximate } = options;
+    const y = approximate && { fn: geluFunction({ approximate }), y: empty(sizes.shape) };
+    const h = forward(sizes, x, weight, bias, { gelu: y, scale });
+    return { output: y?.y ?? h, inputs: { x, bias }, saved: {} };
+  },
+  backward: notDifferentiable("weights of 8 bits are for inference; train in f32 and quantize what was trained."),
 });

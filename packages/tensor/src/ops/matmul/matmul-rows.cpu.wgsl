@@ -7,6 +7,7 @@
 enable subgroups;
 
 const ROWS = 16u; // 16 or 32
+alias B = vec4f;  // what is read of B at a time: weights-f16.wgsl and weights-i8.wgsl read words
 override A_WHOLE: bool = true; // k runs along what lies together in A, which begins at, and is as long as, a multiple of four elements
 override B_WHOLE: bool = true;
 override F16: bool = false;    // round the factors to f16, as mixed precision does
@@ -20,37 +21,43 @@ struct Params {
   one: u32,                                       // is 1, which a compiler can't know: a loop stays one
 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;       // [batches, M, K], or [batches, K, M] if transposed
-@group(0) @binding(1) var<storage, read> b: array<f32>;       // [batches, K, N], or [batches, N, K] if transposed
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [batches, M, K], or [batches, K, M] if transposed
+@group(0) @binding(1) var<storage, read> b: array<B>;         // [batches, K, N], or [batches, N, K] if transposed
 @group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
 @group(0) @binding(3) var<storage, read_write> c: array<f32>; // [batches, M, N]
 @group(0) @binding(4) var<uniform> params: Params;
-@group(0) @binding(6) var<storage, read> a4: array<vec4f>;    // A and B again: the same buffers, for loads of 16 bytes
-@group(0) @binding(7) var<storage, read> b4: array<vec4f>;
+@group(0) @binding(6) var<storage, read> a1: array<f32>;      // A and B again: the same buffers, number by number
+@group(0) @binding(7) var<storage, read> b1: array<f32>;
 
-fn rounded(four: vec4f) -> vec4f {
-  if (F16) { return quantizeToF16(four); }
-  return four;
+fn rounded(v: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(v); }
+  return v;
 }
+
+// Four that lie together in B.
+fn four(at: u32) -> vec4f { return b[at / 4u]; }
+
+// What columns of C are multiplied by.
+fn scales(col: u32) -> vec4f { return vec4f(1.0); }
 
 // Steps k to k + 3 of a row of A that begins at `first`; 0 from K on.
 fn four_of_a(first: u32, k: u32) -> vec4f {
-  if (A_WHOLE) { return rounded(a4[(first + k) / 4u]); }
-  var four: vec4f;
+  if (A_WHOLE) { return rounded(a[(first + k) / 4u]); }
+  var steps: vec4f;
   for (var i = 0u; i < 4u; i++) {
-    if (k + i < params.K) { four[i] = a[first + (k + i) * params.a_col]; }
+    if (k + i < params.K) { steps[i] = a1[first + (k + i) * params.a_col]; }
   }
-  return rounded(four);
+  return rounded(steps);
 }
 
 // The same of a column of B.
 fn four_of_b(first: u32, k: u32) -> vec4f {
-  if (B_WHOLE) { return rounded(b4[(first + k) / 4u]); }
-  var four: vec4f;
+  if (B_WHOLE) { return rounded(four(first + k)); }
+  var steps: vec4f;
   for (var i = 0u; i < 4u; i++) {
-    if (k + i < params.K) { four[i] = b[first + (k + i) * params.b_row]; }
+    if (k + i < params.K) { steps[i] = b1[first + (k + i) * params.b_row]; }
   }
-  return rounded(four);
+  return rounded(steps);
 }
 
 // Writes the first `count` of four neighbours in a row of C.
@@ -63,9 +70,9 @@ fn store(at: u32, sum: vec4f, count: u32) {
 alias Sums = array<vec4f, ROWS>;
 
 // Adds four steps of k, w[0] to w[3], to eight rows of C from `first` on; each lane has the four of one of these rows.
-fn add(sums: ptr<function, Sums>, first: u32, four: vec4f, w: mat4x4f) {
+fn add(sums: ptr<function, Sums>, first: u32, own: vec4f, w: mat4x4f) {
   for (var l = 0u; l < 8u; l++) {
-    let x = subgroupShuffle(four, l);
+    let x = subgroupShuffle(own, l);
     let sum = sums[first + l] + (x.x * w[0] + x.y * w[1]);
     sums[first + l] = sum + (x.z * w[2] + x.w * w[3]);
   }
@@ -96,13 +103,14 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
 
   if (col >= p.N) { return; }
   let count = min(4u, p.N - col);
+  let factors = scales(col);
   var shift = vec4f();
   if (p.bias == 1u) {
     for (var j = 0u; j < count; j++) { shift[j] = bias[col + j]; }
   }
   var at = p.c_first + tile.z * p.c_step + row * p.N + col;
   for (var i = 0u; i < min(ROWS, p.M - row); i += p.one) {
-    var sum = sums[i] + shift;
+    var sum = sums[i] * factors + shift;
     for (var j = 0u; j < 4u; j++) {
       if (j < count && p.accumulate == 1u) { sum[j] += c[at + j]; }
     }

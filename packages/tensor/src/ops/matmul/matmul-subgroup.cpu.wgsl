@@ -25,6 +25,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> c: array<f32>; // [batches, M, N]
 @group(0) @binding(4) var<uniform> params: Params;
 
+// What columns of C are multiplied by: not 1 for weights-i8.wgsl.
+fn scales(col: u32) -> vec4f { return vec4f(1.0); }
+
 // Rows k and k + 1 of B, as far as they are a lane's.
 struct Steps { row: vec4f, next: vec4f }
 
@@ -77,6 +80,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
   let col = tile.x * 32u + id.x * 4u;
   if (col >= p.N) { return; }
   let cols = min(4u, p.N - col);
+  let factors = scales(col);
   var shift = vec4f();
   if (p.bias == 1u) {
     for (var j = 0u; j < cols; j++) { shift[j] = bias[col + j]; }
@@ -84,7 +88,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
   let rows = min(64u, p.M - tile.y * 64u);
   var at = p.c_first + tile.z * p.c_step + tile.y * 64u * p.N + col;
   for (var i = 0u; i < rows; i++) {
-    var sum = acc[i] + shift;
+    var sum = acc[i] * factors + shift;
     for (var j = 0u; j < 4u; j++) {
       if (j < cols && p.accumulate == 1u) { sum[j] += c[at + j]; }
     }

@@ -153,6 +153,8 @@ describe("the choice of kernel", () => {
       "matmul-subgroup.cpu",
     ],
     ["lavapipe, one that fills three tiles of 32", lavapipe, product(96, 3072, 768), "matmul-rows.cpu"],
+    ["lavapipe, the pooled first token", lavapipe, product(1, 768, 768), "matmul-rows.cpu"],
+    ["SwiftShader, the pooled first token", swiftShader, product(1, 768, 768), "matmul-naive"],
     ["lavapipe, a classifier's head", lavapipe, product(16, 2, 768), "matmul-naive"],
     ["SwiftShader", swiftShader, product(4096, 3072, 768), "matmul-registers"],
   ])("%s", (_, on, sizes, name) => {
@@ -191,7 +193,7 @@ test.skipIf(!matmulLadder.rungs.rows.suits(adapter, { M: 1, N: 1, K: 1, batches:
     const product = async (M: number): Promise<Float32Array> =>
       (await matmul(fromArray(x.slice(0, M * K), [M, K]), w, { transposeB: true }).data()) as Float32Array;
     const all = await product(rows);
-    for (const M of [4, 16, 17, 33, 65, 96, 129]) expect(await product(M)).toEqual(all.slice(0, M * N));
+    for (const M of [1, 2, 16, 17, 33, 65, 96, 129]) expect(await product(M)).toEqual(all.slice(0, M * N));
   },
 );
 

@@ -2,7 +2,8 @@ import type { Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
 import type { ComputeType } from "../../autocast.ts";
 import { choose } from "./choose.ts";
-import type { Gelu } from "./task.ts";
+import { widened } from "./quantize.ts";
+import type { Gelu, Stored } from "./task.ts";
 
 /** A dimension of the batch, and how far apart its matrices lie in each tensor, in elements: 0 where it is broadcast or summed. */
 export interface BatchDim {
@@ -16,8 +17,10 @@ export interface BatchDim {
 export interface Product {
   /** [M, K], or [K, M] if transposed. */
   a: Tensor;
-  /** [K, N], or [N, K] if transposed. */
+  /** [K, N], or [N, K] if transposed: f32, or kept in 16 bits, or in 8 with a scale. */
   b: Tensor;
+  /** [N]: what the columns of B are multiplied by, where it is kept in 8 bits: see quantize.ts. */
+  scale?: Tensor | undefined;
   /** [M, N]: written, whatever it held. */
   c: Tensor;
   M: number;
@@ -41,6 +44,7 @@ export function multiply(product: Product): void {
     b,
     c,
     bias,
+    scale,
     gelu,
     M,
     N,
@@ -59,21 +63,27 @@ export function multiply(product: Product): void {
   const sizes = { M, N, K: empty ? 0 : K, batches: inner.size, precision };
   const { rung, splits } = choose(sizes);
   const fused = rung.fusesGelu;
+  const stored: Stored | undefined = scale ? "i8" : b.dtype === "f16" ? "f16" : undefined;
+  const asStored = stored && rung.readsStored && transposeB && inner.b % 4 === 0 && K % 4 === 0;
+  const factor = asStored ? b : widened(b, scale);
   for (const outer of offsets(moving)) {
     for (const [index, term] of terms.entries()) {
       const task = {
         ...sizes,
         a: { tensor: a, first: outer.a + term.a, step: inner.a, transposed: transposeA },
-        b: { tensor: b, first: outer.b + term.b, step: inner.b, transposed: transposeB },
+        b: { tensor: factor, first: outer.b + term.b, step: inner.b, transposed: transposeB },
         c: { tensor: c, first: outer.c, step: inner.c },
         bias: index === 0 ? bias : undefined,
         accumulate: index > 0,
+        stored: asStored ? stored : undefined,
+        scale: asStored ? scale : undefined,
         gelu: fused && index === terms.length - 1 ? gelu : undefined,
         splits,
       };
       rung.compute(task);
     }
   }
+  if (factor !== b) factor.dispose();
   if (gelu && !fused) applyUnary(gelu.fn, c, undefined, gelu.y);
 }
 

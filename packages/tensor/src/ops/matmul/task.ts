@@ -32,6 +32,10 @@ export interface MatmulTask {
   accumulate: boolean;
   /** What A and B are rounded to before they are multiplied. */
   precision: ComputeType;
+  /** What B is kept in, for kernels that read it so. */
+  stored: Stored | undefined;
+  /** [N]: what the columns of B are multiplied by, where it is kept in 8 bits. */
+  scale: Tensor | undefined;
   /** Asked only of kernels that fuse it. */
   gelu: Gelu | undefined;
   /** In how many parts k is taken, by rungs that can; by their own rule unless given. */
@@ -40,9 +44,14 @@ export interface MatmulTask {
 
 export type MatmulSizes = Pick<MatmulTask, "M" | "N" | "K" | "batches" | "precision">;
 
+/** Weights in fewer bits: f16, or 8 bits with a scale for each column of C. */
+export type Stored = "f16" | "i8";
+
 export interface MatmulRung extends Rung<MatmulSizes, MatmulTask> {
   /** Whether it can write gelu(C) along with C; for the others that is a pass of its own. */
   readonly fusesGelu: boolean;
+  /** Whether it reads weights that are kept in 16 or 8 bits as they are. */
+  readonly readsStored?: true;
   /** Where it may be the fastest, so that `pnpm tune` tries it: on GPUs also with k in parts. */
   readonly fastOn?: "cpu" | "gpu";
 }
@@ -79,3 +88,7 @@ export function bindings({ a, b, c, bias }: MatmulTask): Record<string, Tensor> 
 
 /** Whether what lies together begins at, and is as long as, a multiple of four elements. */
 export const aligned = (x: Matrices, length: number): boolean => [length, x.first, x.step].every((n) => n % 4 === 0);
+
+/** Whether B can be read where it is, `width` steps of k at a time. */
+export const isInPlace = ({ b, K }: MatmulTask, width: 2 | 4): boolean =>
+  b.transposed && [K, b.first, b.step].every((n) => n % width === 0);

@@ -9,10 +9,13 @@ import geluCode from "./epilogue-gelu.wgsl";
 import sumCode from "./matmul-sum.wgsl";
 import workgroupTileCode from "./matmul-workgroup-tile.wgsl";
 import packCode from "./pack.wgsl";
+import weightsF16Code from "./weights-f16.wgsl";
+import weightsI8Code from "./weights-i8.wgsl";
 import {
   aligned,
   bindings,
   inPlace,
+  isInPlace,
   placesOf,
   rounding,
   sizesOf,
@@ -21,6 +24,7 @@ import {
   type Matrices,
   type MatmulSizes,
   type MatmulTask,
+  type Stored,
 } from "./task.ts";
 
 // How the kernels that make tiles of C are started: with an epilogue or without, of packed operands, with k in parts.
@@ -78,14 +82,14 @@ export function computePacked(
   const { M, N, K, batches, c, bias, accumulate } = task;
   const overrides = rounding(task);
   const a = pack(task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed, overrides });
-  const inPlace = task.b.transposed && [K, task.b.first, task.b.step].every((n) => n % 2 === 0) && kernels.inPlace;
+  const inPlace = isInPlace(task, 2) && kernels.inPlace && storedKernels(kernels.inPlace, task.stored, "pair");
   const b = inPlace ? task.b : pack(task.b, { rows: N, cols: K, batches, byRows: task.b.transposed, overrides });
   const params = {
     ...{ M, N, K: packedDepth(K), a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
     ...(kernels.inPlace && { b_first: b.first }),
   };
-  const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
+  const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor, ...scaleOf(task) };
   const workgroups = [ceilDiv(N, cols), ceilDiv(M, rows), batches] as const;
   start(inPlace || kernels.packed, task.gelu, tensors, params, { workgroups, ...(inPlace && { overrides }) });
   a.tensor.dispose();
@@ -117,6 +121,19 @@ function pack(
   return { tensor, first: 0, step: count === 1 ? 0 : panels * depth * PANEL };
 }
 
+const storedCodes: Record<Stored, string> = { f16: weightsF16Code, i8: weightsI8Code };
+
+/** Kernels that read B as it is stored, by the function that reads some of it. */
+function storedKernels(kernels: Epilogues, stored: Stored | undefined, reader: "pair" | "four"): Epilogues {
+  if (!stored) return kernels;
+  return mapEpilogues(kernels, (from) => {
+    const bare = stored === "i8" ? replaceFunction(from, "scales", "") : from; // its file has another
+    return specialize(replaceFunction(bare, reader, storedCodes[stored]), { B: "u32" });
+  });
+}
+
+const scaleOf = ({ scale }: MatmulTask): Record<string, Tensor> => (scale ? { scale } : {});
+
 /** Rows of a tile of matmul-rows.cpu.wgsl: one of 32 takes one and a half times as long as one of 16. */
 const rowsOf = (M: number): 16 | 32 => (1.5 * ceilDiv(M, 32) < ceilDiv(M, 16) ? 32 : 16);
 
@@ -124,13 +141,14 @@ const rowsOf = (M: number): 16 | 32 => (1.5 * ceilDiv(M, 32) < ceilDiv(M, 16) ? 
 export function computeRows(kernels: Epilogues, task: MatmulTask): void {
   const { M, N, K, batches, a, b } = task;
   const ROWS = rowsOf(M);
-  const made = mapEpilogues(kernels, (from) => specialize(from, { ROWS }));
+  const { plain, gelu } = storedKernels(kernels, task.stored, "four");
+  const made = mapEpilogues({ plain, ...(gelu && { gelu }) }, (from) => specialize(from, { ROWS }));
   const overrides = {
     A_WHOLE: Number(!a.transposed && aligned(a, K)),
-    B_WHOLE: Number(b.transposed && aligned(b, K)),
+    B_WHOLE: Number(isInPlace(task, 4)),
     ...rounding(task),
   };
-  const tensors = { ...bindings(task), a4: a.tensor, b4: b.tensor };
+  const tensors = { ...bindings(task), ...scaleOf(task), a1: a.tensor, b1: task.stored ? a.tensor : b.tensor };
   const params = { ...sizesOf(task), ...stridesOf(task), ...placesOf(task), one: 1 };
   start(made, task.gelu, tensors, params, { workgroups: [ceilDiv(N, 32), ceilDiv(M, ROWS), batches], overrides });
 }

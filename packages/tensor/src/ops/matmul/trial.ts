@@ -34,7 +34,8 @@ export async function tryMatmul(rung: MatmulRung, tried: readonly MatmulForm[]):
     };
     try {
       rung.compute({
-        ...{ M, N, K, batches, precision: "f16", accumulate: false, gelu: undefined, bias: tensors.bias },
+        ...{ M, N, K, batches, precision: "f16", accumulate: false, bias: tensors.bias },
+        ...{ gelu: undefined, stored: undefined, scale: undefined },
         a: { tensor: tensors.a, first: 0, step: M * K, transposed: transposeA },
         b: { tensor: tensors.b, first: 0, step: K * N, transposed: transposeB },
         c: { tensor: tensors.c, first: 0, step: M * N },
