@@ -1,17 +1,32 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { noGrad } from "@gpugrad/autograd";
-import { architectures, AutoTokenizer } from "@gpugrad/bert";
+import {
+  architectures,
+  AutoModel,
+  AutoTokenizer,
+  normalizeVectors,
+  openFolder,
+  PeftModel,
+  poolTokens,
+  readSentenceSettings,
+  sentenceFiles,
+  sizesOf,
+  writeFileAside,
+} from "@gpugrad/bert";
 import { scope, type Tensor } from "@gpugrad/tensor";
+import { padTokens } from "@gpugrad/train";
+import { openBase } from "./adapters.ts";
 import { exists, join, list, readJson, valuesOf } from "./files.ts";
 import { readInputs, type Model, type Opens } from "./any-model.ts";
 import { attempt, type Result } from "./report.ts";
 import { compare, mismatch, same, type Check, type Values } from "./tolerance.ts";
 
 /** What `transformers_opens.py` answers about a folder that we saved. */
-type Answer = { error: string } | (ModelAnswer & TokenizerAnswer & { error: undefined });
+type Answer = { error: string } | { missing: string } | (ModelAnswer & TokenizerAnswer);
 interface ModelAnswer {
   keys: Record<string, string[]>;
   shape: number[];
@@ -32,8 +47,8 @@ interface Job {
 const TOLERANCE = { rtol: 1e-4, atol: 2e-5 };
 
 /**
- * Saved folders go both ways: each model of ours is saved, opened and computed by Python's Transformers, saved by it, and opened
- * here again; tokenizers likewise. Python is `GPUGRAD_PYTHON`, or `python3`; without Transformers there, nothing is covered.
+ * Saved folders go both ways: each model of ours is saved, opened and computed by Python's Transformers, saved by it, and opened here again; tokenizers,
+ * adapters (PEFT) and sentence embeddings (sentence-transformers) likewise. Python is `GPUGRAD_PYTHON`, or `python3`; what it lacks isn't covered.
  */
 export async function* python(reference: string, wanted: (id: string) => boolean): AsyncGenerator<Result> {
   const work = mkdtempSync(join(tmpdir(), "parity-python-"));
@@ -41,22 +56,33 @@ export async function* python(reference: string, wanted: (id: string) => boolean
     const jobs: Job[] = [];
     for (const folder of list(join(reference, "models"), "folders")) {
       if (!wanted(`python/${folder}`)) continue;
-      const job = await modelJob(join(reference, "models", folder), folder, join(work, folder));
+      const source = join(reference, "models", folder);
+      const job = await modelJob(source, folder, join(work, folder));
       if (job) jobs.push(job);
+      for (const adapter of adaptersIn(source))
+        jobs.push(await adapterJob(reference, folder, adapter, join(work, folder)));
     }
     const saved = join(reference, "train/saved-with-tokenizer");
-    if (exists(saved) && wanted("python/tokenizer")) jobs.push(await tokenizerJob(saved, join(work, "tokenizer")));
+    const tokenizers = list(join(reference, "tokenizers"), "folders").map((name) =>
+      join(reference, "tokenizers", name),
+    );
+    for (const source of [...tokenizers, saved].filter(exists)) {
+      const file = source === saved ? "tokenizer" : `tokenizer-${basename(source)}`;
+      if (wanted(`python/${file}`)) jobs.push(await tokenizerJob(source, file, join(work, file)));
+    }
+    if (exists(saved) && wanted("python/sentence-embeddings"))
+      jobs.push(await sentenceJob(saved, join(work, "sentences")));
     if (jobs.length === 0) return;
 
     const answers = await ask(jobs.map(({ job }) => job));
     for (const [i, { file, check }] of jobs.entries()) {
-      const told = { group: "python", file, name: "" };
-      if (typeof answers === "string") yield { ...told, checks: [], notCovered: answers };
+      const place = { group: "python", file, name: "" };
+      if (typeof answers === "string") yield { ...place, checks: [], notCovered: answers };
       else {
         const answer = answers[i]!;
-        const checks =
-          answer.error === undefined ? await attempt(() => check(answer)) : [mismatch("opening", answer.error)];
-        yield { ...told, checks };
+        if ("missing" in answer) yield { ...place, checks: [], notCovered: answer.missing };
+        else if ("error" in answer) yield { ...place, checks: [mismatch("opening", answer.error)] };
+        else yield { ...place, checks: await attempt(() => check(answer)) };
       }
     }
   } finally {
@@ -98,7 +124,74 @@ async function modelJob(source: string, file: string, work: string): Promise<Job
   };
 }
 
-async function tokenizerJob(source: string, work: string): Promise<Job> {
+/** The adapters of a folder: itself (an empty name), or its sub-folders. */
+const adaptersIn = (source: string): string[] =>
+  ["", ...list(source, "folders")].filter((name) => exists(join(source, name, "adapter_config.json")));
+
+/** Saves an adapter, for PEFT to open on the model that it is for. */
+async function adapterJob(reference: string, folder: string, adapter: string, work: string): Promise<Job> {
+  const source = join(reference, "models", folder);
+  const base = join(reference, "models", readJson<{ base_model: string }>(join(source, "reference.json")).base_model);
+  const { labels: _, ...inputs } = readInputs(join(source, "inputs.json"));
+  const [ours, theirs] = ["ours", "theirs"].map((name) => join(work, name, adapter)) as [string, string];
+  const compute = async (from: string): Promise<Values> => {
+    const model = await openBase(base);
+    const peft = await PeftModel.fromPretrained(model, await openFolder(from));
+    const values = await scope(() => valuesOf(noGrad(() => model.forward(inputs)).logits!));
+    if (from !== theirs) await peft.savePretrained(ours);
+    model.dispose();
+    return values;
+  };
+  const want = await compute(join(source, adapter));
+  const { architectures: [architecture] } = readJson<{ architectures: [string] }>(join(base, "config.json")); // prettier-ignore
+  return {
+    file: adapter === "" ? folder : `${folder}-${adapter}`,
+    job: { model: base, class: architecture, adapter: ours, inputs, save: theirs },
+    async check(got) {
+      return [
+        compare("computed there", got, want, TOLERANCE),
+        compare("computed from what they saved", await compute(theirs), want, { rtol: 0, atol: 0 }),
+      ];
+    },
+  };
+}
+
+/** Saves a model with what sentence-transformers needs beside it. */
+async function sentenceJob(source: string, work: string): Promise<Job> {
+  const texts = ["The movie was not so GOOD, and I love it!", "naïve café: 映画 …", "the plot"];
+  const [ours, theirs] = [join(work, "ours"), join(work, "theirs")];
+  const model = await AutoModel.fromPretrained(source, { dtype: "f32", onReport: () => undefined });
+  const tokenizer = await AutoTokenizer.fromPretrained(source);
+  await Promise.all([model.savePretrained(ours), tokenizer.savePretrained(ours)]);
+  const settings = { modes: ["mean", "max"] as const, dense: [], normalize: true, maxLength: 16, lowerCase: false, prompt: "", includePrompt: true }; // prettier-ignore
+  for (const [name, json] of Object.entries(sentenceFiles(settings, sizesOf(model.config).hidden_size!)))
+    await writeFileAside(join(ours, name), JSON.stringify(json));
+  model.dispose();
+  const compute = async (folder: string): Promise<Values> => {
+    const opened = await AutoModel.fromPretrained(folder, { dtype: "f32" });
+    const own = await AutoTokenizer.fromPretrained(folder);
+    const read = await readSentenceSettings(await openFolder(folder), sizesOf(opened.config).hidden_size!);
+    const rows = own.encodeBatch(texts, { truncation: true, maxLength: read.maxLength ?? Infinity });
+    const arrays = padTokens(rows, own);
+    const mask = arrays["attention_mask"]?.data ?? arrays.input_ids.data.map(() => 1);
+    const values = await scope(() => valuesOf(noGrad(() => normalizeVectors(poolTokens(opened.forward(arrays).last_hidden_state, mask, read))))); // prettier-ignore
+    opened.dispose();
+    return values;
+  };
+  const want = await compute(ours);
+  return {
+    file: "sentence-embeddings",
+    job: { sentences: ours, texts, save: theirs },
+    async check(got) {
+      return [
+        compare("computed there", got, want, TOLERANCE),
+        compare("computed from what they saved", await compute(theirs), want, { rtol: 0, atol: 0 }),
+      ];
+    },
+  };
+}
+
+async function tokenizerJob(source: string, file: string, work: string): Promise<Job> {
   const texts = [
     "The movie was not so GOOD, and I love it!",
     "naïve café: 映画 …",
@@ -119,11 +212,15 @@ async function tokenizerJob(source: string, work: string): Promise<Job> {
   };
   const want = await encode(source);
   return {
-    file: "tokenizer",
+    file,
     job: { tokenizer: join(work, "ours"), texts, max_length, save: join(work, "theirs") },
     async check({ encoded }) {
       const again = await encode(join(work, "theirs"));
-      return [same("encoded there", encoded, want), same("encoded by what they saved", again, want)];
+      // Some give no token types.
+      const known = want.map((row, i) =>
+        Object.fromEntries(Object.entries(row).filter(([name]) => name in encoded[i]!)),
+      );
+      return [same("encoded there", encoded, known), same("encoded by what they saved", again, want)];
     },
   };
 }
