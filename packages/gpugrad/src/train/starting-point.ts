@@ -57,7 +57,7 @@ export function addStartOptions(command: Command): void {
     .option(
       "--tokenizer <name>",
       "wordpiece or bpe (byte-level): learned from the texts to train on; or a folder or hub id that has one (default: what the family has)",
-    ) // prettier-ignore
+    )
     .option("--vocab-size <n>", "tokens to learn at most (default: 30000)", wholeNumber(1))
     .option("--min-frequency <n>", "how often pairs of tokens have to occur to become one (default: 2)", wholeNumber(1))
     .addOption(new Option("--cased", "WordPiece keeps capital letters and accents"));
