@@ -22,7 +22,8 @@ Transformers and scikit-learn computed. Prints a table per group; exits 1 if a c
 
   --only REGEX   cases whose name matches, such as ops/softmax/ or models/bert-model
   --json FILE    the report as JSON as well
-  --python       save every model too, and let Python's Transformers open it (GPUGRAD_PYTHON, or python3)`;
+  --python       let Python open what is saved here, and the other way round: models, tokenizers, adapters,
+                 sentence embeddings (GPUGRAD_PYTHON, or python3)`;
 
 /** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
 const groups = {

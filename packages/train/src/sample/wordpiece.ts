@@ -1,5 +1,6 @@
 /**
- * A WordPiece vocabulary learned from texts, as Hugging Face's `WordPieceTrainer` learns it.
+ * A WordPiece vocabulary learned from a few texts, in the simplest way. (`trainTokenizer` of @gpugrad/bert takes any number of texts, and learns what
+ * Hugging Face's `WordPieceTrainer` does: ties go another way there, and letters are tokens at each place in a word.)
  *
  * Each word starts as letters, those after the first marked `##`: film → f ##i ##l ##m. Then, again and again, the pair of
  * neighbours with the highest score becomes one piece (##i ##l → ##il) until the vocabulary is full. The score is how often the
