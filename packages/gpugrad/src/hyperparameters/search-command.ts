@@ -172,7 +172,12 @@ async function search(
   async function writeReport(): Promise<void> {
     const names = Object.keys(space);
     const html = await searchReport({
-      ...{ title: `Hyperparameters of ${isAbsolute(options.model) ? basename(options.model) : options.model}`, metric, greater, writtenAt: new Date().toISOString() },
+      ...{
+        title: `Hyperparameters of ${isAbsolute(options.model) ? basename(options.model) : options.model}`,
+        metric,
+        greater,
+        writtenAt: new Date().toISOString(),
+      },
       parameters: names.map((name) => ({ name, log: isLog(space, name) })),
       trials: order().map((trial) => ({
         ...newest(trial),
