@@ -4,12 +4,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { gpus, type Gpu, type SubgroupSize } from "./pretend.ts";
+import { compileByNak, type NakFailure, type NakReport } from "./nak.ts";
 import { variantOf, type Variant } from "./variants.ts";
 import { collect, compile, type Report } from "./xray.ts";
 
-const usage = `pnpm xray [kernel…] [--gpu NAME] [--subgroup-size 32|64] [--set NAME=NUMBER] [--isa] [--json]
+const usage = `pnpm xray [kernel…] [--gpu NAME] [--subgroup-size 32|64] [--set NAME=NUMBER] [--nak FOLDER] [--isa] [--json]
 
-Shows what kernels become on an AMD GPU, without the GPU: registers, occupancy, and what the hot loop is made of.
+Shows what kernels become on an AMD GPU, without the GPU: registers, occupancy, and what the hot loop is made of; with --nak, what they
+become on an NVIDIA GPU beside it.
 A kernel is a part of a file's name (all that a GPU can get unless given; each at every tuning that can be picked), or a WGSL file
 of your own, which is compiled as it stands. docs/xray.md says how to read the table.
 
@@ -18,6 +20,7 @@ of your own, which is compiled as it stands. docs/xray.md says how to read the t
     .join(", ")}; the first unless given
   --subgroup-size N     lanes in a subgroup, 64 unless given
   --set NAME=NUMBER     an override, for WGSL files of your own
+  --nak FOLDER          the folder of nak.mjs, which compiles for NVIDIA; GPUGRAD_NAK unless given
   --isa                 the machine code as well
   --json                the numbers as JSON`;
 
@@ -25,6 +28,7 @@ interface Options {
   gpu: Gpu;
   subgroupSize: SubgroupSize;
   overrides: Record<string, number>;
+  nak: string | undefined;
   isa: boolean;
   json: boolean;
 }
@@ -33,9 +37,10 @@ interface Options {
 function parse(): { names: string[]; options: Options; help: boolean } {
   const [text, flag] = [{ type: "string" }, { type: "boolean", default: false }] as const;
   const options = { gpu: { ...text, default: "NAVI31" }, "subgroup-size": { ...text, default: "64" } } as const;
-  const more = { set: { ...text, multiple: true }, isa: flag, json: flag, help: flag } as const;
+  const more = { set: { ...text, multiple: true }, nak: text, isa: flag, json: flag, help: flag } as const;
   const { values, positionals } = parseArgs({ options: { ...options, ...more }, allowPositionals: true });
   const { gpu, "subgroup-size": subgroupSize, set = [], isa, json, help } = values;
+  const nak = values.nak ?? (process.env["GPUGRAD_NAK"] || undefined);
   if (!Object.hasOwn(gpus, gpu)) throw new Error(`--gpu ${gpu}: it may be ${Object.keys(gpus).join(", ")}.`);
   if (!["32", "64"].includes(subgroupSize)) throw new Error(`--subgroup-size ${subgroupSize}: it may be 32 or 64.`);
   const overrides: Record<string, number> = {};
@@ -45,7 +50,7 @@ function parse(): { names: string[]; options: Options; help: boolean } {
     overrides[name] = Number(value);
   }
   const size = Number(subgroupSize) as SubgroupSize;
-  return { names: positionals, options: { gpu: gpu as Gpu, subgroupSize: size, overrides, isa, json }, help };
+  return { names: positionals, options: { gpu: gpu as Gpu, subgroupSize: size, overrides, nak, isa, json }, help };
 }
 
 /** Kernels by parts of their names, and files as they stand. */
@@ -67,7 +72,10 @@ async function find(names: readonly string[], { gpu, overrides }: Options): Prom
 
 const dash = (value: number, text: string): string => (value > 0 ? text : "–");
 
-const columns: Record<string, (report: Report) => string> = {
+/** A variant as both compilers see it; the second only where it was asked. */
+type Seen = Report & { nak?: NakReport | NakFailure };
+
+const columns: Record<string, (report: Seen) => string> = {
   kernel: ({ variant }) => basename(variant.file, ".wgsl"),
   tuning: ({ variant }) => variant.tuning || "as it stands",
   registers: ({ registers }) => `${registers}`,
@@ -82,8 +90,25 @@ const columns: Record<string, (report: Report) => string> = {
   wmma: ({ hotLoop: { wmma } }) => dash(wmma, `${wmma}`),
 };
 
-function table(reports: readonly Report[]): string {
-  const rows = [Object.keys(columns), ...reports.map((report) => Object.values(columns).map((cell) => cell(report)))];
+const byNak =
+  (cell: (report: NakReport) => string) =>
+  ({ nak }: Seen): string =>
+    !nak || "error" in nak ? "failed" : cell(nak);
+
+/** The columns of the second compiler, beside the first one's. */
+const nakColumns: typeof columns = {
+  "NV registers": byNak(({ registers }) => `${registers}`),
+  "NV spills": byNak(({ spills }) => `${spills}`),
+  "NV local": byNak(({ localBytes }) => `${localBytes}`),
+  "warps/SM": byNak(({ warpsPerSM }) => `${warpsPerSM}`),
+  "loop instructions": byNak(({ hotLoop, instructions }) => `${hotLoop?.instructions ?? instructions}`),
+  "of them FFMA": byNak(({ hotLoop: { ffma = 0 } = {} }) => dash(ffma, `${ffma}`)),
+  HMMA: byNak(({ hotLoop: { hmma = 0 } = {} }) => dash(hmma, `${hmma}`)),
+};
+
+function table(reports: readonly Seen[]): string {
+  const shown = { ...columns, ...(reports.some(({ nak }) => nak) && nakColumns) };
+  const rows = [Object.keys(shown), ...reports.map((report) => Object.values(shown).map((cell) => cell(report)))];
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   const line = (row: string[]): string =>
     row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ");
@@ -92,7 +117,19 @@ function table(reports: readonly Report[]): string {
 
 async function xray(names: string[], options: Options): Promise<void> {
   const { gpu, subgroupSize, isa, json } = options;
-  const { reports, problems } = await compile(await find(names, options), gpu, subgroupSize);
+  const compiled = await compile(await find(names, options), gpu, subgroupSize);
+  const problems = [...compiled.problems];
+  const reports: Seen[] = compiled.reports;
+  if (options.nak !== undefined) {
+    const seen = await compileByNak(
+      reports.map(({ variant }) => variant),
+      options.nak,
+    );
+    for (const [i, nak] of seen.entries()) {
+      const { variant } = Object.assign(reports[i]!, { nak });
+      if ("error" in nak) problems.push(`NAK: ${variant.file} ${variant.tuning}: ${nak.error}`);
+    }
+  }
   for (const problem of problems) process.stderr.write(`xray: ${problem}\n`);
   if (problems.length > 0) process.exitCode = 1;
   if (json) {

@@ -1,8 +1,11 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Collection } from "./collect.ts";
 import { hotLoop, mixOf, readDisassembly, readStatistics } from "./machine-code.ts";
+import { compileByNak } from "./nak.ts";
 import { gpus, pretend, Unavailable, type Gpu } from "./pretend.ts";
 import { collect, compile, defects } from "./xray.ts";
 
@@ -109,5 +112,40 @@ describe("reading what the driver prints", () => {
     expect(loop[0]).toBe("BB2:");
     expect(mixOf(loop)).toMatchObject({ fma: 3, fmaShare: 2 / 3, instructions: 4, loads: 0 });
     expect(mixOf(code)).toMatchObject({ loads: 1, bytesPerLoad: 16, workgroupAccesses: 1 });
+  });
+});
+
+describe("the second compiler", () => {
+  const variants = ["a.wgsl", "b.wgsl", "c.wgsl"].map((file) => ({ file, code: "", overrides: {}, tuning: "" }));
+
+  test("of a kernel's loops, the innermost that multiplies most is shown", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gpugrad-nak-"));
+    try {
+      const program = `
+        const numbers = { registers: 112, warpsPerSM: 16, localBytes: 0, spills: 0, instructions: 900, cycles: 5000 };
+        const loops = [
+          { innermost: false, instructions: 800, ffma: 700 },
+          { innermost: true, instructions: 300 },
+          { innermost: true, instructions: 147, ffma: 128 },
+        ];
+        const answers = { "a.wgsl": { ...numbers, loops }, "b.wgsl": { ...numbers, loops: [] }, "c.wgsl": { error: "no such function" } };
+        export const nak = async (variants, { from }) => ({ reports: variants.map(({ file }) => from && answers[file]) });
+      `;
+      writeFileSync(join(folder, "nak.mjs"), program);
+      const numbers = { registers: 112, warpsPerSM: 16, localBytes: 0, spills: 0, instructions: 900 };
+      expect(await compileByNak(variants, folder)).toEqual([
+        { ...numbers, hotLoop: { innermost: true, instructions: 147, ffma: 128 } },
+        { ...numbers, hotLoop: undefined },
+        { error: "no such function" },
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("a folder without the program is refused", async () => {
+    await expect(compileByNak(variants, "no-such-folder")).rejects.toThrow(
+      "xray: --nak no-such-folder: there is no nak.mjs",
+    );
   });
 });
