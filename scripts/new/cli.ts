@@ -1,5 +1,5 @@
 // pnpm new:op NAME, pnpm new:model NAME: a room with everything that one has, and a test that passes. The templates beside this file are the
-// files as they will be; an op begins as softplus (docs/adding-an-op.md), a model as an encoder like BERT (docs/decisions/families.md).
+// files as they will be; an op begins as softsign (docs/adding-an-op.md), a model as an encoder like BERT (docs/decisions/families.md).
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { homes, makeRoom, type Kind } from "./make.ts";

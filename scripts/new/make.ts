@@ -30,7 +30,7 @@ export function filled(kind: Kind, name: string): Map<string, string> {
 /** Writes a new room into the repository at `root`, and gives the paths of its files. @throws for a name that can't be, or is there */
 export function makeRoom(root: string, kind: Kind, name: string): string[] {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
-    throw new Error(`new:${kind}: ${JSON.stringify(name)} is not a name such as "softplus" or "my-${kind}".`);
+    throw new Error(`new:${kind}: ${JSON.stringify(name)} is not a name such as "softsign" or "my-${kind}".`);
   const room = `${homes[kind]}/${name}`;
   if (existsSync(join(root, room))) throw new Error(`new:${kind}: ${room} is there already. Take another name.`);
   mkdirSync(join(root, room), { recursive: true });

@@ -67,9 +67,9 @@ test("their types are right, and Prettier would leave them as they are", async (
 });
 
 test("names that can't be are refused", () => {
-  for (const name of ["Softplus", "../up", "two words", "", "-x"]) {
+  for (const name of ["Softsign", "../up", "two words", "", "-x"]) {
     expect(() => makeRoom(copy, "op", name)).toThrow(
-      `new:op: ${JSON.stringify(name)} is not a name such as "softplus"`,
+      `new:op: ${JSON.stringify(name)} is not a name such as "softsign"`,
     );
   }
   expect(() => makeRoom(copy, "op", "softmax")).toThrow("packages/tensor/src/ops/softmax is there already");
@@ -77,7 +77,7 @@ test("names that can't be are refused", () => {
 
 test("docs/adding-an-op.md shows the files that new:op makes", () => {
   const page = read("docs/adding-an-op.md");
-  for (const [file, text] of filled("op", "softplus")) {
+  for (const [file, text] of filled("op", "softsign")) {
     expect(page, file).toContain(`\`${file}\``);
     expect(page.includes(`\n${text}\`\`\`\n`), file).toBe(true);
   }
