@@ -38,10 +38,13 @@ const guide = [
   { text: "Serving", link: "/serving" },
   { text: "MiniLM, step by step", link: "/minilm-run" },
 ];
-const kernels = ["gelu", "softmax", "layer-norm", "matmul", "attention"].map((op) => ({
-  text: op === "gelu" ? "GELU" : `${op[0]!.toUpperCase()}${op.slice(1).replace("-", " ")}`,
-  link: `/kernels/${op}`,
-}));
+const kernels = [
+  { text: "A kernel, line by line", link: "/kernels/a-kernel-line-by-line" },
+  ...["gelu", "softmax", "layer-norm", "matmul", "attention"].map((op) => ({
+    text: op === "gelu" ? "GELU" : `${op[0]!.toUpperCase()}${op.slice(1).replace("-", " ")}`,
+    link: `/kernels/${op}`,
+  })),
+];
 const inside = [
   { text: "Where to start reading", link: "/reading-order" },
   { text: "The life of an op", link: "/life-of-an-op" },
@@ -84,7 +87,7 @@ export default defineConfig({
     search: { provider: "local" },
     outline: { level: [2, 3] },
     nav: [
-      { text: "Kernels", link: "/kernels/softmax" },
+      { text: "Kernels", link: "/kernels/a-kernel-line-by-line" },
       { text: "The tape", link: "/tape" },
       { text: "Guide", link: "/training" },
     ],
