@@ -27,7 +27,9 @@ const linksOf = (path: string, text: string): string[] =>
     .map((target) => join(dirname(path), target));
 
 test("every link of a page leads to a file", () => {
-  const links = pages.flatMap((page) => linksOf(page, withoutCode(read(page))).map((target) => ({ page, target })));
+  // The site's own pages link to addresses of the site, which its build checks.
+  const inFolders = pages.filter((page) => !page.startsWith(join(root, "apps/web/pages")));
+  const links = inFolders.flatMap((page) => linksOf(page, withoutCode(read(page))).map((target) => ({ page, target })));
   expect(links.length).toBeGreaterThan(100);
   expect(links.filter(({ target }) => !existsSync(target))).toEqual([]);
 });
