@@ -1,4 +1,4 @@
-import { requestAdapter } from "#platform";
+import { hasten, requestAdapter } from "#platform";
 import { check, DeviceError, DeviceLostError, OutOfMemoryError } from "../errors.ts";
 import { adapterInfo, SUBGROUP_MATRIX, type AdapterInfo } from "./adapter.ts";
 import { refuseFailed } from "./compilation.ts";
@@ -185,7 +185,11 @@ export class Device {
     return new Promise((resolve, reject) => {
       const rejectWait = (): void => reject(this.#failure!);
       this.#waiting.add(rejectWait);
-      work.then(resolve, reject).finally(() => this.#waiting.delete(rejectWait));
+      const stop = hasten(this.gpu);
+      work.then(resolve, reject).finally(() => {
+        stop();
+        this.#waiting.delete(rejectWait);
+      });
     });
   }
 

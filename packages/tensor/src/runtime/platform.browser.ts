@@ -30,6 +30,16 @@ export async function requestAdapter(): Promise<AdapterChoice> {
   return { gpu, adapter, via: "browser", description, tried: [], release: () => {} };
 }
 
+/**
+ * Firefox notices that the GPU is done when something is submitted, and else every 100 ms: until the function that this returns is called, an empty
+ * submit is made every few milliseconds. Others notice by themselves.
+ */
+export function hasten({ queue }: GPUDevice): () => void {
+  if (!navigator.userAgent.includes("Firefox/")) return () => undefined;
+  const timer = setInterval(() => queue.submit([]), 1);
+  return () => clearInterval(timer);
+}
+
 /** A browser has no environment: `init()` takes options. */
 export const environment = (_name: string): string | undefined => undefined;
 

@@ -19,6 +19,9 @@ interface Found {
   adapter: GPUAdapter;
 }
 
+/** Dawn polls by itself while something is pending: see dawn-polls.ts. */
+export const hasten = (_gpu: GPUDevice) => (): void => undefined;
+
 const toggles = [
   // Subgroup matrices count as unsafe; shader-f16 is hidden on NVIDIA drivers before 615.71 without the second.
   "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia",

@@ -4,7 +4,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { throttleDawnPolls } from "./dawn-polls.ts";
 import * as browser from "./platform.browser.ts";
 import { requestAdapter } from "./platform.node.ts";
@@ -218,6 +218,27 @@ describe("in a browser", () => {
       vi.stubGlobal("isSecureContext", false);
       await expect(browser.requestAdapter()).rejects.toThrow(/navigator.gpu. This page is not a secure context/);
     }
+  });
+
+  test("Firefox is hastened by empty submits while something is pending, others aren't", () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const submit = vi.fn();
+    const gpu = { queue: { submit } } as unknown as GPUDevice;
+    const of = (userAgent: string) => {
+      vi.stubGlobal("navigator", { userAgent });
+      const stop = browser.hasten(gpu);
+      vi.advanceTimersByTime(20);
+      stop();
+    };
+    of("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/146.0.0.0 Safari/537.36");
+    expect(submit).not.toHaveBeenCalled();
+    of("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:147.0) Gecko/20100101 Firefox/147.0");
+    const { length } = submit.mock.calls;
+    expect(length).toBeGreaterThan(3);
+    expect(submit).toHaveBeenLastCalledWith([]);
+    vi.advanceTimersByTime(20);
+    expect(submit).toHaveBeenCalledTimes(length);
   });
 
   test("there are no variables and no cache folder; the context that began last counts", async () => {
