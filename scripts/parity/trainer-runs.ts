@@ -43,7 +43,7 @@ const advised: [names: RegExp, tolerance: Tolerance][] = [
   [/./, { rtol: 1e-12, atol: 0 }],
 ];
 const WEIGHTS: Tolerance = { rtol: 0, atol: 5e-5 };
-export const WALKS_ON_NOISE = /attention\.self\.key\.bias$/;
+export const WALKS_ON_NOISE = /attention\.(self\.key|k_lin)\.bias$/;
 const TIME = /runtime$|per_second$/;
 
 /** How each kind of accumulation was made is code there, and an argument here. */

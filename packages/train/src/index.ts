@@ -157,6 +157,9 @@ export type { OptimizerState, StateTensor } from "./optim/optimizer-state.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { saveTokenizer, startWorkers, version } from "#files";
+export type { ComparisonName } from "./tasks/distillation/comparisons.ts";
+export { distillation, TEACHER_LOGITS, type DistillationOptions } from "./tasks/distillation/distillation.ts";
+export { withTeacherLogits, type TaughtDataset, type TeacherLogitsOptions } from "./tasks/distillation/teacher-logits.ts"; // prettier-ignore
 export { maskedLM, type MaskedLMOptions, type WordGuesses } from "./tasks/masked-lm/masked-lm.ts";
 export { wordGuesses, type GuessDecoder, type WordGuess } from "./tasks/masked-lm/guesses.ts";
 export { packTexts } from "./tasks/masked-lm/pack-texts.ts";

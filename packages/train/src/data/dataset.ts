@@ -133,10 +133,10 @@ export class Dataset {
   }
 
   /** Each row changed by `change` when it is read, as `--clean-html` does; a `name` for it is kept among {@link changes}. */
-  map(change: (row: Row) => Row, name?: string): Dataset {
+  map(change: (row: Row, i: number) => Row, name?: string): Dataset {
     const { label: _, ...source } = this.#source; // the change may be one of the label
     const changes = name === undefined ? this.changes : [...this.changes, name];
-    return new Dataset({ ...source, changes, row: async (i) => change(await source.row(i)) });
+    return new Dataset({ ...source, changes, row: async (i) => change(await source.row(i), i) });
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Row> {

@@ -34,7 +34,7 @@ export interface StepMemoryOptions extends StepShape {
   /** The model for a configuration (BERT as a sequence classifier). */
   modelFor?: (config: PretrainedConfig) => TrainableModel;
   /** What it learns (what its head is for). */
-  task?: Pick<Task, "collate" | "example" | "forward">;
+  task?: Pick<Task, "collate" | "example" | "forward" | "twin">;
   /** The optimizer for a model (AdamW on all parameters); may freeze parameters first. */
   optimizerFor?: (model: TrainableModel) => Pick<Optimizer, "parameters" | "step" | "dispose">;
   /** Bytes there are: without them everything fits that can be bound. */
@@ -96,7 +96,9 @@ function updates(options: Omit<StepMemoryOptions, "available">, measure: () => v
     const optimizer = optimizerFor(model);
     const scaler = new GradScaler({ enabled: fp16 });
     owned.push(optimizer, scaler);
-    const task = options.task ?? taskFor(model, undefined);
+    const twin = options.task?.twin?.();
+    if (twin) owned.push(twin);
+    const task = twin ?? options.task ?? taskFor(model, undefined);
     const inputs = inputsFor(task, options);
     for (let i = 0; i < 2; i++) {
       for (let micro = 0; micro < Math.min(accumulation, 2); micro++) {

@@ -51,7 +51,7 @@ export function modelCardCallback({ outputDir, hubModelId, license, warn }: Mode
         evalDataset: evaluated ?? evalDataset,
         tested,
       },
-      task: task.card,
+      ...{ task: task.card, facts: task.facts },
     };
     await writeFileAside(path, modelCard(args, state, info));
   };

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dump } from "js-yaml";
-import type { TaskCard } from "../tasks/task.ts";
+import type { Task, TaskCard } from "../tasks/task.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { LogEntry, TrainerState } from "../trainer/trainer-state.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
@@ -22,6 +22,8 @@ export interface CardInfo {
   tested?: LogEntry | undefined;
   /** How the task presents itself; undefined for one that the Hub has no name for. */
   task?: TaskCard | undefined;
+  /** What the task has beside the arguments. */
+  facts?: Task["facts"];
 }
 
 /** The first line of a card's text: a card without it was written by hand, and stays as it is. */
@@ -145,7 +147,7 @@ function dataOf({ trainDataset, evalDataset, task }: CardInfo): string {
 }
 
 /** Under the names that the Hub's cards have. */
-function hyperparameters(args: TrainingArguments, { trainDataset }: CardInfo): [string, string | number][] {
+function hyperparameters(args: TrainingArguments, { trainDataset, facts = {} }: CardInfo): [string, string | number][] {
   const batch = args.perDeviceTrainBatchSize;
   const accumulation = args.gradientAccumulationSteps;
   const optimizer = args.optim.startsWith("adam")
@@ -167,6 +169,7 @@ function hyperparameters(args: TrainingArguments, { trainDataset }: CardInfo): [
     ...when(args.fp16, "mixed_precision_training", "fp16"),
     ...when(args.labelSmoothingFactor > 0, "label_smoothing_factor", args.labelSmoothingFactor),
     ...when(args.classWeights !== null, "class_weights", String(args.classWeights)),
+    ...Object.entries(facts).map(([name, value]): [string, string] => [name, plain(value)]),
     ...(trainDataset?.changes ?? []).map((change): [string, string] => [change, "true"]),
     ["eval_strategy", args.evalStrategy === "steps" ? `steps, every ${args.evalSteps}` : args.evalStrategy],
     ...when(

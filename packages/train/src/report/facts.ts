@@ -20,7 +20,7 @@ export interface Facts {
 /** The facts of a run, without its token and without what a path says about its user. */
 export function factsOf(
   args: TrainingArguments,
-  { model, trainDataset, evalDataset }: CallbackContext,
+  { model, task, trainDataset, evalDataset }: CallbackContext,
   environment: Fact[],
 ): Facts {
   const changed: Fact[] = [];
@@ -32,6 +32,8 @@ export function factsOf(
   }
   for (const [name, dataset] of Object.entries({ trainDataset, evalDataset }))
     if (dataset) changed.push([name, `${shareableDataset(dataset.name)}, ${dataset.length.toLocaleString("en")} rows`]);
+
+  for (const [name, value] of Object.entries(task.facts ?? {})) changed.push([name, value]);
 
   const config = shareable(model.config.toJSON()) as Record<string, unknown>;
   const { num_hidden_layers: layers, hidden_size: width, num_attention_heads: heads } = sizesOf(model.config);

@@ -1,4 +1,4 @@
-import type { PreTrainedModel } from "@gpugrad/bert";
+import type { OutputOptions, PreTrainedModel } from "@gpugrad/bert";
 import type { Tensor } from "@gpugrad/tensor";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { Arrays, Batch, BatchTokenizer, Collate, EncodedRow, Inputs, NamedArray } from "../data/batch.ts";
@@ -14,16 +14,16 @@ export interface ModelOutput {
 
 /** A model that the Trainer can train. */
 export interface TrainableModel extends PreTrainedModel {
-  forward(inputs: Inputs): object;
+  forward(inputs: Inputs, options?: OutputOptions): object;
 }
 
 /** How the loss of a batch is made where it isn't the model's own, for one run or one evaluation. */
 export interface Loss {
   /**
    * The mean over a batch; the model is then given no labels, as in Transformers. It is looked up at each batch, so that it may come and go with
-   * arguments that callbacks change: undefined means the model's own loss.
+   * arguments that callbacks change: undefined means the model's own loss. `inputs` is the whole batch.
    */
-  readonly compute?: ((output: ModelOutput, labels: Tensor) => Tensor) | undefined;
+  readonly compute?: ((output: ModelOutput, labels: Tensor, inputs: Inputs) => Tensor) | undefined;
   /** What the mean of a batch counts in a mean over several. Default: its rows. */
   weightOf?(batch: Batch): number;
   /** What on the host decides how `compute` works, as a text. Without it, updates with a `compute` are not recorded. */
@@ -118,6 +118,10 @@ export interface Task<F extends Found = Found, P = unknown> {
   summary?(evaluated: Evaluated<Labelled<F>>, unit: string): string;
   /** What the model gives, in words: `3 labels`. */
   readonly output?: string;
+  /** What decides how it is learned beside the arguments, by name: the report and the model's card list it. */
+  readonly facts?: Readonly<Record<string, string>>;
+  /** The same task with models of its own on the present device, where it has any: what an update takes is tried on another one. */
+  twin?(): Pick<Task<F, P>, "collate" | "example" | "forward"> & { dispose(): void };
   /** What is saved beside the model and its tokenizer: JSON by the name of its file. */
   readonly files?: Readonly<Record<string, unknown>>;
   /** How the model's card presents it. */

@@ -37,7 +37,7 @@ export const lossFunction = (
         if (!loss.compute || labels === undefined) return outputOf(task, model, inputs);
         const output = outputOf(task, model, { ...others, input_ids: inputs.input_ids });
         const placed = labels instanceof Tensor ? labels : fromArray(labels.data, labels.shape, labels.dtype);
-        return { ...output, loss: loss.compute(output, placed) };
+        return { ...output, loss: loss.compute(output, placed, inputs) };
       },
       { dtype: args.fp16 ? "f16" : "f32" },
     ),
