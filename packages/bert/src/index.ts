@@ -49,7 +49,7 @@ export { AlbertModel } from "./models/albert/albert.ts";
 export * from "./models/camembert/camembert.ts";
 export { DistilBertConfig } from "./models/distilbert/distilbert-config.ts";
 export * from "./models/distilbert/distilbert-heads.ts";
-export { layersForStudent, startFromTeacher } from "./models/distilbert/from-bert.ts";
+export { layersForStudent, startFromTeacher, studentConfig } from "./models/distilbert/from-bert.ts";
 export { DistilBertModel } from "./models/distilbert/distilbert.ts";
 export { ElectraConfig } from "./models/electra/electra-config.ts";
 export * from "./models/electra/electra-heads.ts";

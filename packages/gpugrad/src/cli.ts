@@ -36,6 +36,9 @@ command("search-hyperparameters", "train with other options again and again: whi
 command("merge", "write a model with an adapter's updates in its weights", async () => {
   return (await import("./commands/merge.ts")).merge;
 });
+command("distill", "teach a smaller model what a fine-tuned one has learned", async () => {
+  return (await import("./commands/distill.ts")).distill;
+});
 command("predict", "label texts with a fine-tuned model", async () => {
   return (await import("./commands/predict.ts")).predict;
 });

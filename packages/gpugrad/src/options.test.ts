@@ -16,6 +16,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { distill } from "./commands/distill.ts";
 import { embed } from "./commands/embed.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { merge } from "./commands/merge.ts";
@@ -442,6 +443,7 @@ it("messages name options that there are", async () => {
     train,
     pretrain,
     merge,
+    distill,
     searchHyperparameters,
   ])
     for (const name of await optionsOf(command)) known.add(name);

@@ -316,6 +316,11 @@ export class Tokenizer {
     );
   }
 
+  /** The same tokenizer, whose saved files name these inputs of the model: Python's Transformers then makes no others. */
+  withModelInputNames(names: readonly string[]): Tokenizer {
+    return new Tokenizer(this.#json, { ...this.#config, model_input_names: [...names] });
+  }
+
   /** Writes tokenizer.json and tokenizer_config.json into `folder`; Python's Transformers reads them (in Node). */
   async savePretrained(folder: string): Promise<void> {
     const isBert = (this.#json["normalizer"] as Json | null)?.["type"] === "BertNormalizer";

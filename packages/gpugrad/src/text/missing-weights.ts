@@ -62,7 +62,7 @@ export function refuseMissing<M extends Loaded>(
   { allowMissingWeights, say }: LoadOptions,
   needs: Needs = {},
 ): M {
-  const problem = problemOf(model, needs);
+  const problem = missingWeights(model, needs);
   if (problem === undefined) return model;
   if (allowMissingWeights) {
     say(`${problem} Its answers mean nothing.`);
@@ -75,7 +75,8 @@ export function refuseMissing<M extends Loaded>(
   );
 }
 
-function problemOf({ config, loadPlan, nameOrPath }: Loaded, { head, unused }: Needs): string | undefined {
+/** What of a model's weights isn't in its files, in words; undefined where all that is needed is. */
+export function missingWeights({ config, loadPlan, nameOrPath }: Loaded, { head, unused }: Needs): string | undefined {
   const missing = (loadPlan?.missing ?? []).filter((key) => !unused?.test(key));
   if (missing.length > 0) {
     const more = missing.length > LISTED ? `, … ${missing.length} in all` : "";

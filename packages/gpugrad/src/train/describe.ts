@@ -158,6 +158,7 @@ export function describeRun(
         `${frozen > 0 ? ` (${millions(frozen)} of them frozen)` : ""}, ${trainer.task.output}`,
     ],
     ...(lora ? [["trained", `${lora}: ${trained.toLocaleString("en")} parameters`] as Line] : []),
+    ...(trainer.task.facts ? [["learned", Object.entries(trainer.task.facts).map((fact) => fact.join(" ")).join(", ")] as Line] : []), // prettier-ignore
     [
       "data",
       `${data.train_rows} ${unit} to train on, ${data.eval_rows} to ${data.test_rows === undefined ? "test" : `evaluate, ${data.test_rows} to test`}, ` +

@@ -78,7 +78,7 @@ interface Setting {
 }
 
 /** Opens models with one kind of head. */
-interface Opener {
+export interface Opener {
   fromConfig(config: PretrainedConfig): TrainableModel;
   fromPretrained(id: string | Folder, options?: object): Promise<TrainableModel>;
 }

@@ -82,7 +82,8 @@ const probability = (text: string): number => {
   return value;
 };
 
-const nonNegative = (text: string): number => {
+/** A number of at least 0. */
+export const nonNegative = (text: string): number => {
   const value = text.trim() === "" ? NaN : Number(text);
   if (!(value >= 0 && value < Infinity)) throw new InvalidArgumentError("It has to be a number of at least 0.");
   return value;

@@ -60,7 +60,7 @@ export interface TrainCommand<Extra extends object = object> extends TrainPreset
   /** What rows are called. */
   unit?: string;
   /** In place of the model and data that the options name. */
-  makeTask?: (request: TrainRequest<Extra>) => Task | undefined;
+  makeTask?: (request: TrainRequest<Extra>, note: (line: string) => void) => Task | Promise<Task> | undefined;
   /** What has to be there before model and data are opened. */
   prepare?: (request: TrainRequest<Extra>, note: (line: string) => void) => Promise<void>;
   /** Texts to label at the end with the model that was saved. */
@@ -68,7 +68,16 @@ export interface TrainCommand<Extra extends object = object> extends TrainPreset
   /** One of several runs: it prints no results, and may be paused. */
   trial?: Trial;
   /** A last word on the result. */
-  epilogue?: (task: Task, options: Partial<Extra>) => Promise<string> | undefined;
+  epilogue?: (task: Task, options: Partial<Extra>, result: Result) => Promise<string> | undefined;
+}
+
+/** What a last word may go by. */
+export interface Result {
+  args: TrainingArguments;
+  /** Of the evaluation set. */
+  metrics: Readonly<Record<string, number>>;
+  /** Prints an event for programs, with --json. */
+  emit: (event: object) => void;
 }
 
 /** A run that is one of several. */
@@ -132,8 +141,9 @@ export async function trainCommand<Extra extends object = object>(
     if (options.folds !== undefined && command.bringsTask?.({ ...options }))
       throw new GpugradError("--folds needs --dataset or --train_file: this data has a split of its own.");
     if (command.prepare) await unlessAsked(() => command.prepare!(request, note));
-    const task =
-      command.makeTask?.(request) ?? (await unlessAsked(() => openTask(options, args.seed, note, request.maxLength)));
+    const task = await unlessAsked(
+      async () => (await command.makeTask?.(request, note)) ?? openTask(options, args.seed, note, request.maxLength),
+    );
     if (task.maxLength !== undefined) args = { ...args, maxLength: task.maxLength };
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
     const print = (text: string): void => void (options.json || command.trial || writeOutput(text));
@@ -174,7 +184,8 @@ export async function trainCommand<Extra extends object = object>(
       throw unsaved; // said last, so that it is seen
     }
     const labelled = await unlessAsked(() => labelWithSaved(run, command.texts?.(options) ?? []));
-    const epilogue = await command.epilogue?.(task, options);
+    const { metrics } = evaluation.eval;
+    const epilogue = await unlessAsked(async () => command.epilogue?.(task, options, { args, emit, metrics }));
     if (epilogue) print(`\n${epilogue}\n`);
     if (labelled.length > 0) print("\n");
     for (const { text, label, score } of labelled) {

@@ -43,7 +43,7 @@ function run(
   const args = trainingArguments({ outputDir, ...given });
   const id2label = Object.fromEntries(names.map((name, id) => [id, name]));
   const config = new BertConfig({ num_hidden_layers: 2, hidden_size: 128, num_attention_heads: 2, id2label });
-  const context = { model: { config, parameters: () => [{ size: 12_345 }] } } as unknown as CallbackContext;
+  const context = { task: {}, model: { config, parameters: () => [{ size: 12_345 }] } } as unknown as CallbackContext;
   const state: TrainerState = {
     ...{ epoch: 0, globalStep: 0, maxSteps: 40, numTrainEpochs: 2, trainBatchSize: 8, loggingSteps: 10, evalSteps: 10 },
     ...{

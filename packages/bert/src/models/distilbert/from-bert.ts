@@ -1,7 +1,9 @@
 import { setValue } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
+import { BertConfig } from "../bert/bert-config.ts";
 import type { PreTrainedModel } from "../pretrained.ts";
-import { sizesOf } from "../pretrained-config.ts";
+import { sizesOf, type PretrainedConfig } from "../pretrained-config.ts";
+import { DistilBertConfig } from "./distilbert-config.ts";
 
 /** A layer's parts in DistilBERT and in BERT. */
 const layerParts = {
@@ -23,6 +25,28 @@ const otherParts = {
   vocab_layer_norm: "cls.predictions.transform.LayerNorm",
   vocab_projector: "cls.predictions.decoder",
 };
+
+/**
+ * The configuration of a DistilBERT that can begin with so many layers of this BERT: its sizes, dropout, vocabulary and labels.
+ * @throws {@link GpugradError} for a model of another family, whose layers don't fit
+ */
+export function studentConfig(teacher: PretrainedConfig, layers: number): DistilBertConfig {
+  const { model_type } = teacher;
+  check(
+    teacher instanceof BertConfig && model_type === "bert",
+    () =>
+      `studentConfig: a DistilBERT begins with the layers of a BERT, but the teacher is a ${model_type}. Name a student.`,
+  );
+  layersForStudent(teacher.num_hidden_layers, layers); // there are as many
+  const { vocab_size, max_position_embeddings, initializer_range, pad_token_id, tie_word_embeddings } = teacher;
+  return new DistilBertConfig({
+    ...{ vocab_size, max_position_embeddings, initializer_range, pad_token_id, tie_word_embeddings },
+    ...{ n_layers: layers, dim: teacher.hidden_size, n_heads: teacher.num_attention_heads },
+    ...{ hidden_dim: teacher.intermediate_size, activation: teacher.hidden_act },
+    ...{ dropout: teacher.hidden_dropout_prob, attention_dropout: teacher.attention_probs_dropout_prob },
+    ...{ id2label: teacher.id2label, label2id: teacher.label2id, problem_type: teacher.problem_type },
+  });
+}
 
 /**
  * Which of a teacher's layers a student with fewer layers begins with: those of DistilBERT's paper for 6 of 12, else evenly spaced from

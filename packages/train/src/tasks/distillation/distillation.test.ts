@@ -117,7 +117,7 @@ test.each([0, 0.1])("the loss is α T² KL + (1 − α) L + β (1 − cos), with
   let want = 0;
   teacher.eval();
   student.eval();
-  for (const [i, text] of texts.entries()) {
+  const lossOf = async (text: string, i: number): Promise<number> => {
     const inputs = { input_ids: [Array.from(tokenizer.encode(text).input_ids)] };
     const [s, t] = [student, teacher].map((model) => model.forward(inputs, { outputHiddenStates: true })) as unknown as [ModelOutput, ModelOutput]; // prettier-ignore
     const [sl, tl] = [((await s.logits.toArray()) as number[][])[0]!, ((await t.logits.toArray()) as number[][])[0]!];
@@ -130,8 +130,9 @@ test.each([0, 0.1])("the loss is α T² KL + (1 − α) L + β (1 − cos), with
     const [a, b] = [await last(s), await last(t)];
     const dot = (x: number[], y: number[]): number => x.reduce((sum, value, j) => sum + value * y[j]!, 0);
     const apart = a.reduce((sum, x, k) => sum + 1 - dot(x, b[k]!) / Math.sqrt(dot(x, x) * dot(b[k]!, b[k]!)), 0) / a.length; // prettier-ignore
-    want += (alpha * T * T * kl + (1 - alpha) * hard + beta * apart) / texts.length;
-  }
+    return alpha * T * T * kl + (1 - alpha) * hard + beta * apart;
+  };
+  for (const [i, text] of texts.entries()) want += (await scope(() => lossOf(text, i))) / texts.length;
   const task = distillation(textClassification(student.config), { teacher, temperature: T, alpha, alphaCos: beta });
   const trainer = new Trainer({
     ...{ model: student as never, task, tokenizer, evalDataset: data },
