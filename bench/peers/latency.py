@@ -32,19 +32,23 @@ try:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     class Logits(torch.nn.Module):
-        def forward(self, input_ids, attention_mask):
-            return plain(input_ids=input_ids, attention_mask=attention_mask).logits
+        def __init__(self):
+            super().__init__()
+            self.model = BertForSequenceClassification(BertConfig(attn_implementation="eager"))
+            self.model.load_state_dict(model.state_dict())
 
-    plain = BertForSequenceClassification(BertConfig(attn_implementation="eager")).eval()
-    plain.load_state_dict(model.state_dict())
-    plain.requires_grad_(False)
-    folder = tempfile.mkdtemp()
+        def forward(self, input_ids, attention_mask):
+            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+    kept = tempfile.TemporaryDirectory()
+    folder = kept.name
     path = os.path.join(folder, "model.onnx")
     axes = {"input_ids": {1: "T"}, "attention_mask": {1: "T"}}
     example = inputs(16)
-    torch.onnx.export(Logits(), (example["input_ids"], example["attention_mask"]), path, input_names=list(axes), output_names=["logits"], dynamic_axes=axes, dynamo=False, opset_version=17)
+    torch.onnx.export(Logits().eval(), (example["input_ids"], example["attention_mask"]), path, input_names=list(axes), output_names=["logits"], dynamic_axes=axes, dynamo=False, opset_version=17)
     small = os.path.join(folder, "int8.onnx")
     quantize_dynamic(path, small, weight_type=QuantType.QInt8)
+    print("onnx, MB:", *[os.path.getsize(file) // 10**6 for file in (path, small)], file=sys.stderr)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 2
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
