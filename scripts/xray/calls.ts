@@ -294,6 +294,8 @@ export const rooms: Record<string, () => void> = {
         }
       });
     }
+    const window: gg.AttentionOptions = { window: 8, enableGqa: true };
+    both([[2, 4, 40, 64], [2, 2, 40, 64], [2, 2, 40, 64]], (q, k, v) => gg.scaledDotProductAttention(q, k, v, window)); // prettier-ignore
     for (const T of [40, 64]) {
       const mask = floats(2, 1, T, T);
       mask.requiresGrad = true;

@@ -18,8 +18,11 @@ import type { LayerType, ModernBertConfig } from "./modernbert-config.ts";
 export type SharedByLayers = {
   /** bool [B, 1, 1, T], true where a key may be attended to. */
   mask: Tensor | undefined;
-  /** f32 [B or 1, 1, T, T], added to scores: float32's lowest where a key is masked or outside of the query's window. */
-  window: Tensor | undefined;
+  /**
+   * f32 [B, 1, T, T], added to local layers' scores where there is padding: float32's lowest where a key is masked or outside of the
+   * query's window. A padded query whose window holds padding only attends to all keys alike then, as in Transformers' eager attention.
+   */
+  windows: Tensor | undefined;
 } & { readonly [Key in `${LayerType}_${"cosine" | "sine"}`]: Tensor }; // of rotary positions, [T, D/2]
 
 export const newNorm = ({ hidden_size, norm_eps, norm_bias }: ModernBertConfig): LayerNorm =>
@@ -33,6 +36,7 @@ class Attention extends Module {
   readonly out_drop: Dropout;
   readonly #heads: number;
   readonly #type: LayerType;
+  readonly #window: number;
 
   constructor(config: ModernBertConfig, type: LayerType) {
     super();
@@ -43,6 +47,7 @@ class Attention extends Module {
     this.out_drop = new Dropout(attention_dropout);
     this.#heads = config.num_attention_heads;
     this.#type = type;
+    this.#window = config.reach;
   }
 
   forward(x: Tensor, shared: SharedByLayers): Tensor {
@@ -61,9 +66,10 @@ class Attention extends Module {
     return [turned(q), turned(k), v];
   }
 
-  #how({ mask, window }: SharedByLayers): AttendOptions {
-    const masking = this.#type === "sliding_attention" && window ? { bias: window } : { mask };
-    return { heads: this.#heads, ...masking, dropoutP: this.dropout.activeP };
+  #how({ mask, windows }: SharedByLayers): AttendOptions {
+    const how = { heads: this.#heads, dropoutP: this.dropout.activeP };
+    if (this.#type === "full_attention") return { ...how, mask };
+    return windows ? { ...how, bias: windows } : { ...how, mask, window: this.#window };
   }
 
   #finish(heads: Tensor): Tensor {

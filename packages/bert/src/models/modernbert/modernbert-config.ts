@@ -96,6 +96,11 @@ export class ModernBertConfig extends PretrainedConfig {
     super(withNewKeys(values));
   }
 
+  /** How far from its place a query of a local layer sees keys, on each side. */
+  get reach(): number {
+    return Math.floor(this.local_attention / 2);
+  }
+
   override validate(): void {
     super.validate();
     checkEncoderConfig(this);

@@ -73,13 +73,13 @@ export class ModernBertModel extends ModernBertPreTrainedModel {
   }
 
   #sharedByLayers(T: number, mask: Tensor | undefined): SharedByLayers {
-    const { rope_parameters, hidden_size, num_attention_heads, local_attention } = this.config;
+    const { rope_parameters, hidden_size, num_attention_heads, reach } = this.config;
     const angles = (type: LayerType) =>
       rotaryAngles(T, hidden_size / num_attention_heads, { theta: rope_parameters[type].rope_theta });
     const [full, sliding] = [angles("full_attention"), angles("sliding_attention")];
     return {
       mask,
-      window: windowBias(T, Math.floor(local_attention / 2), mask),
+      windows: mask && windowBias(T, reach, mask),
       full_attention_cosine: full.cosine,
       full_attention_sine: full.sine,
       sliding_attention_cosine: sliding.cosine,
@@ -88,8 +88,8 @@ export class ModernBertModel extends ModernBertPreTrainedModel {
   }
 }
 
-/** 0 where query and key are at most `each` apart, else float32's lowest; undefined where the window has room for all T tokens. */
-function windowBias(T: number, each: number, mask: Tensor | undefined): Tensor | undefined {
+/** 0 where a key is seen, at most `each` from the query, else float32's lowest; undefined where the window has room for all T tokens. */
+function windowBias(T: number, each: number, mask: Tensor): Tensor | undefined {
   if (T - 1 <= each) return undefined;
   const places = countUp(T);
   const isNear = le(abs(sub(reshape(places, [T, 1]), places)), each);

@@ -5,7 +5,7 @@
 // Mapping: one invocation per key; dk and dv themselves are what it adds up in. Traffic: for each key q and dy once, dk and dv once per query.
 override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
@@ -17,14 +17,17 @@ struct Params {
   key: vec2u,
   threshold: u32,      // 2^24 times the probability p to drop
   rescale: f32,        // 1 / (1 − p)
-  batch_heads: u32, // B · H
-  heads: u32,       // H
+  batch_heads: u32, // B · heads of k and v
+  heads: u32,       // of k and v
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   head_dim: u32,    // D
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
@@ -40,32 +43,37 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let queries = params.q_strides.w;
   let keys = params.k_strides.w;
   let row = id.x + id.y * workgroups.x * 64u;
-  let head = row / keys; // of B · H
-  if (head >= params.batch_heads) { return; }
+  let kv_head = row / keys; // of B · heads
+  if (kv_head >= params.batch_heads) { return; }
   let j = row % keys;
-  let at = vec2u(head / params.heads, head % params.heads);
-  let q_first = dot(at, params.q_strides.xy);
+  let at = vec2u(kv_head / params.heads, kv_head % params.heads);
   let k_at = dot(at, params.k_strides.xy) + j * params.k_strides.z;
-  let mask_first = dot(at, params.mask_strides.xy) + j * params.mask_strides.w;
   var start = 0u;
-  if (CAUSAL) { start = j; }
-  if (KEY_MASK && j >= u32(rows[head * queries].w)) { start = queries; } // no query sees this key
+  var stop = queries;
+  if (BAND) { start = j - min(j, params.after); stop = min(stop, j + params.before + 1u); }
 
   for (var d = 0u; d < params.head_dim; d++) { dk[k_at + d] = 0.0; dv[k_at + d] = 0.0; }
-  for (var i = start; i < queries; i++) {
-    let q_at = q_first + i * params.q_strides.z;
-    let mask_at = mask_first + i * params.mask_strides.z;
-    let saved = rows[head * queries + i];
-    var weight = 0.0;
-    if (sees(mask_at)) { weight = exp_negative(at_most_zero(score(q_at, k_at, mask_at) - saved.x)); }
-    weight *= saved.y; // also of a hidden key: 1 / l may be NaN
-    var keep = 1.0;
-    if (DROPOUT) { keep = select(0.0, params.rescale, kept((head * queries + i) * keys + j)); }
-    let p = weight * keep;
-    let ds = weight * (upstream(q_at, k_at) * keep - saved.z);
-    for (var d = 0u; d < params.head_dim; d++) {
-      dk[k_at + d] += rounded(ds) * rounded(q[q_at + d]);
-      dv[k_at + d] += rounded(p) * rounded(dy[q_at + d]);
+  for (var g = 0u; g < params.group; g++) { // over the heads of q that these keys serve, one after the other
+    let head = kv_head * params.group + g; // of B · H
+    let q_from = vec2u(at.x, at.y * params.group + g);
+    let q_first = dot(q_from, params.q_strides.xy);
+    let mask_first = dot(q_from, params.mask_strides.xy) + j * params.mask_strides.w;
+    if (KEY_MASK && j >= u32(rows[head * queries].w)) { continue; } // no query sees this key
+    for (var i = start; i < stop; i++) {
+      let q_at = q_first + i * params.q_strides.z;
+      let mask_at = mask_first + i * params.mask_strides.z;
+      let saved = rows[head * queries + i];
+      var weight = 0.0;
+      if (sees(mask_at)) { weight = exp_negative(at_most_zero(score(q_at, k_at, mask_at) - saved.x)); }
+      weight *= saved.y; // also of a hidden key: 1 / l may be NaN
+      var keep = 1.0;
+      if (DROPOUT) { keep = select(0.0, params.rescale, kept((head * queries + i) * keys + j)); }
+      let p = weight * keep;
+      let ds = weight * (upstream(q_at, k_at) * keep - saved.z);
+      for (var d = 0u; d < params.head_dim; d++) {
+        dk[k_at + d] += rounded(ds) * rounded(q[q_at + d]);
+        dv[k_at + d] += rounded(p) * rounded(dy[q_at + d]);
+      }
     }
   }
   for (var d = 0u; d < params.head_dim; d++) { dk[k_at + d] *= params.scale; }

@@ -8,7 +8,7 @@
 const VECTORS = 16u; // D / 4
 override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
@@ -20,14 +20,17 @@ struct Params {
   key: vec2u,
   threshold: u32,      // 2^24 times the probability p to drop
   rescale: f32,        // 1 / (1 − p)
-  batch_heads: u32, // B · H
-  heads: u32,       // H
+  batch_heads: u32, // B · heads of k and v
+  heads: u32,       // of k and v
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   vectors: u32,     // VECTORS, where the compiler can't see it: it is not to unroll loops
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
@@ -43,42 +46,47 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let keys = params.k_strides.w;
   let blocks = (keys + 3u) / 4u;
   let index = id.x + id.y * workgroups.x * 8u;
-  let head = index / blocks; // of B · H
-  if (head >= params.batch_heads) { return; }
+  let kv_head = index / blocks; // of B · heads
+  if (kv_head >= params.batch_heads) { return; }
   let j = index % blocks * 4u;
-  let at = vec2u(head / params.heads, head % params.heads);
-  let q_at = dot(at, params.q_strides.xy);
+  let at = vec2u(kv_head / params.heads, kv_head % params.heads);
   let k_at = dot(at, params.k_strides.xy);
-  let mask_at = dot(at, params.mask_strides.xy);
 
   var key_sum: array<mat4x4f, VECTORS>; // column r belongs to key j + r
   var value_sum: array<mat4x4f, VECTORS>;
   var start = 0u;
-  if (CAUSAL) { start = j; }
-  if (KEY_MASK && j >= u32(rows[head * queries].w)) { start = queries; } // no query sees these keys
-  for (var i = start; i < queries; i += 4u) {
-    var p = mat4x4f();  // scores, then p: column e belongs to query i + e
-    var ds = mat4x4f(); // dp, then ds
-    for (var d = 0u; d < params.vectors; d++) {
-      p = multiply_add(p, transpose(keys_at(k_at, j, d)), queries_at(q_at, i, d));
-      ds = multiply_add(ds, transpose(values_at(k_at, j, d)), upstreams_at(q_at, i, d));
-    }
-    for (var e = 0u; e < 4u; e++) {
-      var saved = vec4f(); // of a query beyond the last 1 / l is 0, so p = 0
-      if (i + e < queries) { saved = rows[head * queries + i + e]; }
-      let bits = mask_bits(mask_at, min(i + e, queries - 1u), j);
-      let score = p[e] * params.scale + bias(bits);
-      let weight = select(vec4f(), exp_negative(at_most_zero(score - saved.x)), sees(i + e, j, bits)) * saved.y; // 1 / l may be NaN
-      var keep = vec4f(1.0);
-      if (DROPOUT) { keep = select(vec4f(), vec4f(params.rescale), kept_four((head * queries + i + e) * keys + j)); }
-      p[e] = rounded(weight * keep);
-      ds[e] = rounded(weight * (ds[e] * keep - saved.z));
-    }
-    let p_keys = transpose(p); // column r belongs to key j + r
-    let ds_keys = transpose(ds);
-    for (var d = 0u; d < params.vectors; d++) {
-      value_sum[d] = multiply_add(value_sum[d], upstreams_at(q_at, i, d), p_keys);
-      key_sum[d] = multiply_add(key_sum[d], queries_at(q_at, i, d), ds_keys);
+  var stop = queries;
+  if (BAND) { start = j - min(j, params.after); stop = min(stop, j + 4u + params.before); }
+  for (var g = 0u; g < params.group; g++) { // over the heads of q that these keys serve, one after the other
+    let head = kv_head * params.group + g; // of B · H
+    let q_from = vec2u(at.x, at.y * params.group + g);
+    let q_at = dot(q_from, params.q_strides.xy);
+    let mask_at = dot(q_from, params.mask_strides.xy);
+    if (KEY_MASK && j >= u32(rows[head * queries].w)) { continue; } // no query sees these keys
+    for (var i = start; i < stop; i += 4u) {
+      var p = mat4x4f();  // scores, then p: column e belongs to query i + e
+      var ds = mat4x4f(); // dp, then ds
+      for (var d = 0u; d < params.vectors; d++) {
+        p = multiply_add(p, transpose(keys_at(k_at, j, d)), queries_at(q_at, i, d));
+        ds = multiply_add(ds, transpose(values_at(k_at, j, d)), upstreams_at(q_at, i, d));
+      }
+      for (var e = 0u; e < 4u; e++) {
+        var saved = vec4f(); // of a query beyond the last 1 / l is 0, so p = 0
+        if (i + e < queries) { saved = rows[head * queries + i + e]; }
+        let bits = mask_bits(mask_at, min(i + e, queries - 1u), j);
+        let score = p[e] * params.scale + bias(bits);
+        let weight = select(vec4f(), exp_negative(at_most_zero(score - saved.x)), sees(i + e, j, bits)) * saved.y; // 1 / l may be NaN
+        var keep = vec4f(1.0);
+        if (DROPOUT) { keep = select(vec4f(), vec4f(params.rescale), kept_four((head * queries + i + e) * keys + j)); }
+        p[e] = rounded(weight * keep);
+        ds[e] = rounded(weight * (ds[e] * keep - saved.z));
+      }
+      let p_keys = transpose(p); // column r belongs to key j + r
+      let ds_keys = transpose(ds);
+      for (var d = 0u; d < params.vectors; d++) {
+        value_sum[d] = multiply_add(value_sum[d], upstreams_at(q_at, i, d), p_keys);
+        key_sum[d] = multiply_add(key_sum[d], queries_at(q_at, i, d), ds_keys);
+      }
     }
   }
 
@@ -169,8 +177,9 @@ fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
 fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
   let key = vec4u(j, j + 1u, j + 2u, j + 3u);
   var end = params.k_strides.w;
-  if (CAUSAL) { end = min(end, i + 1u); }
-  return (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
+  var start = 0u;
+  if (BAND) { start = i - min(i, params.before); end = min(end, i + params.after + 1u); }
+  return (key >= vec4u(start)) & (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
 }
 
 // What an additive mask adds.

@@ -12,7 +12,7 @@ const KEYS = 4u;    // keys per lane: 1, 2 or 4
 const QUERIES = 4u; // queries in a step: QUERIES · VECTORS is a multiple of 8, and QUERIES at most 8
 override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
@@ -24,14 +24,17 @@ struct Params {
   key: vec2u,
   threshold: u32,      // 2^24 times the probability p to drop
   rescale: f32,        // 1 / (1 − p)
-  batch_heads: u32, // B · H
-  heads: u32,       // H
+  batch_heads: u32, // B · heads of k and v
+  heads: u32,       // of k and v
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   vectors: u32,     // VECTORS · KEYS, where the compiler can't see it
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
@@ -95,13 +98,11 @@ fn main(
   let keys = params.k_strides.w;
   let tiles = (keys + LANES * KEYS - 1u) / (LANES * KEYS);
   let index = group.x + group.y * workgroups.x;
-  let head = index / tiles; // of B · H
-  if (head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
+  let kv_head = index / tiles; // of B · heads
+  if (kv_head >= params.batch_heads) { return; } // the launch may be a few workgroups too many
   let first = (index % tiles) * LANES * KEYS;
-  let at = vec2u(head / params.heads, head % params.heads);
-  let q_at = dot(at, params.q_strides.xy);
+  let at = vec2u(kv_head / params.heads, kv_head % params.heads);
   let k_at = dot(at, params.k_strides.xy);
-  let mask_at = dot(at, params.mask_strides.xy);
 
   var load_k: array<vec4f, KEYS * VECTORS>; // walked through by a real loop, so they stay in memory
   var load_v: array<vec4f, KEYS * VECTORS>;
@@ -110,7 +111,6 @@ fn main(
     load_k[n] = rounded(k[source]);
     load_v[n] = rounded(v[source]);
   }
-  var key_bits: array<u32, KEYS>;
   for (var r = 0u; r < KEYS; r++) {
     for (var d = 0u; d < VECTORS; d++) {
       key[r * VECTORS + d] = load_k[r * VECTORS + d];
@@ -118,56 +118,69 @@ fn main(
       key_sum[r * VECTORS + d] = vec4f();
       value_sum[r * VECTORS + d] = vec4f();
     }
-    key_bits[r] = 1u;
-    if (KEY_MASK) { key_bits[r] = mask[mask_at + (first + KEYS * lane + r) * params.mask_strides.w]; }
   }
 
   var start = 0u;
-  if (CAUSAL) { start = first; } // no query before sees a key of this workgroup
-  if (KEY_MASK && first >= u32(rows[head * queries].w)) { start = queries; } // no query sees any
-  for (var i = start; i < queries; i += QUERIES) {
-    for (var n = 0u; n < LOADS; n++) {
-      let share = n * LANES + lane;
-      let source = q_at + min(i + share / VECTORS, queries - 1u) * params.q_strides.z + share % VECTORS;
-      query[n] = rounded(q[source]);
-      upstream[n] = rounded(dy[source]);
+  var stop = queries;
+  if (BAND) { // queries that see no key of this workgroup are skipped
+    start = first - min(first, params.after);
+    stop = min(stop, first + LANES * KEYS + params.before);
+  }
+  for (var g = 0u; g < params.group; g++) { // over the heads of q that these keys serve, one after the other
+    let head = kv_head * params.group + g; // of B · H
+    let q_from = vec2u(at.x, at.y * params.group + g);
+    let q_at = dot(q_from, params.q_strides.xy);
+    let mask_at = dot(q_from, params.mask_strides.xy);
+    if (KEY_MASK && first >= u32(rows[head * queries].w)) { continue; } // no query sees any of these keys
+    var key_bits: array<u32, KEYS>;
+    for (var r = 0u; r < KEYS; r++) {
+      key_bits[r] = 1u;
+      if (KEY_MASK) { key_bits[r] = mask[mask_at + (first + KEYS * lane + r) * params.mask_strides.w]; }
     }
-    let lane_row = rows[head * queries + min(i + lane, queries - 1u)];
+    for (var i = start; i < stop; i += QUERIES) {
+      for (var n = 0u; n < LOADS; n++) {
+        let share = n * LANES + lane;
+        let source = q_at + min(i + share / VECTORS, queries - 1u) * params.q_strides.z + share % VECTORS;
+        query[n] = rounded(q[source]);
+        upstream[n] = rounded(dy[source]);
+      }
+      let lane_row = rows[head * queries + min(i + lane, queries - 1u)];
 
-    for (var n = 0u; n < QUERIES; n++) {
-      for (var r = 0u; r < KEYS; r++) { p[r * QUERIES + n] = 0.0; ds[r * QUERIES + n] = 0.0; }
-    }
-    add_products(0u); add_products(1u); add_products(2u); add_products(3u); add_products(4u); add_products(5u); add_products(6u); add_products(7u);
-    if (VECTORS > 8u) { add_products(8u); add_products(9u); add_products(10u); add_products(11u); add_products(12u); add_products(13u); add_products(14u); add_products(15u); }
-    if (VECTORS > 16u) { add_products(16u); add_products(17u); add_products(18u); add_products(19u); add_products(20u); add_products(21u); add_products(22u); add_products(23u); }
-    if (VECTORS > 24u) { add_products(24u); add_products(25u); add_products(26u); add_products(27u); add_products(28u); add_products(29u); add_products(30u); add_products(31u); }
+      for (var n = 0u; n < QUERIES; n++) {
+        for (var r = 0u; r < KEYS; r++) { p[r * QUERIES + n] = 0.0; ds[r * QUERIES + n] = 0.0; }
+      }
+      add_products(0u); add_products(1u); add_products(2u); add_products(3u); add_products(4u); add_products(5u); add_products(6u); add_products(7u);
+      if (VECTORS > 8u) { add_products(8u); add_products(9u); add_products(10u); add_products(11u); add_products(12u); add_products(13u); add_products(14u); add_products(15u); }
+      if (VECTORS > 16u) { add_products(16u); add_products(17u); add_products(18u); add_products(19u); add_products(20u); add_products(21u); add_products(22u); add_products(23u); }
+      if (VECTORS > 24u) { add_products(24u); add_products(25u); add_products(26u); add_products(27u); add_products(28u); add_products(29u); add_products(30u); add_products(31u); }
 
-    for (var n = 0u; n < QUERIES; n++) {
-      let row = subgroupShuffle(lane_row, n); // m, 1 / l, δ
-      var keep = vec4<bool>();
-      if (DROPOUT) { keep = kept_four((head * queries + i + n) * keys + first + KEYS * lane); }
-      for (var r = 0u; r < KEYS; r++) {
-        let j = first + KEYS * lane + r;
-        var bits = key_bits[r];
-        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + (i + n) * params.mask_strides.z + j * params.mask_strides.w]; }
-        let visible = i + n < queries && (!CAUSAL || j <= i + n) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
-        var score = p[r * QUERIES + n] * params.scale;
-        if (MASK == 2u) { score += bitcast<f32>(bits); }
-        let weight = select(0.0, exp_negative(at_most_zero(score - row.x)), visible) * row.y; // 1 / l may be NaN
-        let factor = select(1.0, select(0.0, params.rescale, keep[r]), DROPOUT);
-        p[r * QUERIES + n] = weight * factor;
-        ds[r * QUERIES + n] = weight * (ds[r * QUERIES + n] * factor - row.z);
-        if (F16) {
-          p[r * QUERIES + n] = quantizeToF16(p[r * QUERIES + n]);
-          ds[r * QUERIES + n] = quantizeToF16(ds[r * QUERIES + n]);
+      for (var n = 0u; n < QUERIES; n++) {
+        let row = subgroupShuffle(lane_row, n); // m, 1 / l, δ
+        var keep = vec4<bool>();
+        if (DROPOUT) { keep = kept_four((head * queries + i + n) * keys + first + KEYS * lane); }
+        for (var r = 0u; r < KEYS; r++) {
+          let j = first + KEYS * lane + r;
+          var bits = key_bits[r];
+          if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + (i + n) * params.mask_strides.z + j * params.mask_strides.w]; }
+          let visible = i + n < queries && (!BAND || (j <= i + n + params.after && j + params.before >= i + n)) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
+          var score = p[r * QUERIES + n] * params.scale;
+          if (MASK == 2u) { score += bitcast<f32>(bits); }
+          let weight = select(0.0, exp_negative(at_most_zero(score - row.x)), visible) * row.y; // 1 / l may be NaN
+          let factor = select(1.0, select(0.0, params.rescale, keep[r]), DROPOUT);
+          p[r * QUERIES + n] = weight * factor;
+          ds[r * QUERIES + n] = weight * (ds[r * QUERIES + n] * factor - row.z);
+          if (F16) {
+            p[r * QUERIES + n] = quantizeToF16(p[r * QUERIES + n]);
+            ds[r * QUERIES + n] = quantizeToF16(ds[r * QUERIES + n]);
+          }
         }
       }
-    }
 
-    add_queries(0u); add_queries(1u); add_queries(2u); add_queries(3u); add_queries(4u); add_queries(5u); add_queries(6u); add_queries(7u);
-    if (VECTORS > 8u) { add_queries(8u); add_queries(9u); add_queries(10u); add_queries(11u); add_queries(12u); add_queries(13u); add_queries(14u); add_queries(15u); }
-    if (VECTORS > 16u) { add_queries(16u); add_queries(17u); add_queries(18u); add_queries(19u); add_queries(20u); add_queries(21u); add_queries(22u); add_queries(23u); }
-    if (VECTORS > 24u) { add_queries(24u); add_queries(25u); add_queries(26u); add_queries(27u); add_queries(28u); add_queries(29u); add_queries(30u); add_queries(31u); }
+      add_queries(0u); add_queries(1u); add_queries(2u); add_queries(3u); add_queries(4u); add_queries(5u); add_queries(6u); add_queries(7u);
+      if (VECTORS > 8u) { add_queries(8u); add_queries(9u); add_queries(10u); add_queries(11u); add_queries(12u); add_queries(13u); add_queries(14u); add_queries(15u); }
+      if (VECTORS > 16u) { add_queries(16u); add_queries(17u); add_queries(18u); add_queries(19u); add_queries(20u); add_queries(21u); add_queries(22u); add_queries(23u); }
+      if (VECTORS > 24u) { add_queries(24u); add_queries(25u); add_queries(26u); add_queries(27u); add_queries(28u); add_queries(29u); add_queries(30u); add_queries(31u); }
+    }
   }
 
   var store_k: array<vec4f, KEYS * VECTORS>; // likewise in memory

@@ -3,7 +3,7 @@
 // The scores aren't kept, so each ds is computed from q, k, v and dy again: 4 D operations an element. Only a learned mask wants this.
 // Mapping: one invocation per element of the mask, which adds up all ds it had a part in: the same order every time.
 // Traffic: mostly from cache.
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;  // round the factors of products to f16, as mixed precision does
 
@@ -18,11 +18,14 @@ struct Params {
   rescale: f32,       // 1 / (1 − p)
   size: u32,          // elements of the mask
   scale: f32,
+  group: u32,         // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   head_dim: u32,      // D
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
 @group(0) @binding(3) var<storage, read> mask: array<f32>;   // mask_shape
 @group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
@@ -44,7 +47,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
       for (var h = first.y; h < end.y; h++) {
         for (var i = first.z; i < end.z; i++) {
           for (var j = first.w; j < end.w; j++) {
-            if (!CAUSAL || j <= i) { sum += ds(vec4u(b, h, i, j), mask[e]); }
+            if (!BAND || (j <= i + params.after && j + params.before >= i)) { sum += ds(vec4u(b, h, i, j), mask[e]); }
           }
         }
       }
@@ -56,7 +59,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
 fn ds(at: vec4u, bias: f32) -> f32 {
   let row = (at.x * params.full_shape.y + at.y) * params.q_strides.w + at.z;
   let q_at = dot(at.xyz, params.q_strides.xyz);
-  let k_at = dot(at.xyw, params.k_strides.xyz);
+  let k_at = dot(vec3u(at.x, at.y / params.group, at.w), params.k_strides.xyz);
   var s = 0.0;
   var dp = 0.0;
   for (var d = 0u; d < params.head_dim; d++) {

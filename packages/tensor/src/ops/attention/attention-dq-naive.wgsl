@@ -5,7 +5,7 @@
 // Mapping: one invocation per query; dq itself is what it adds up in. Traffic: for each query k and v once, and dq once per key.
 override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
@@ -19,12 +19,15 @@ struct Params {
   rescale: f32,        // 1 / (1 − p)
   batch_heads: u32, // B · H
   heads: u32,       // H
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   head_dim: u32,    // D
 }
 
 @group(0) @binding(0) var<storage, read> q: array<f32>;      // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<f32>;      // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<f32>;      // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<f32>;     // like q
@@ -44,15 +47,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let i = row % queries;
   let at = vec2u(head / params.heads, head % params.heads);
   let q_at = dot(at, params.q_strides.xy) + i * params.q_strides.z;
-  let k_first = dot(at, params.k_strides.xy);
+  let k_first = dot(vec2u(at.x, at.y / params.group), params.k_strides.xy);
   let mask_first = dot(at, params.mask_strides.xy) + i * params.mask_strides.z;
   var end = keys;
   if (KEY_MASK) { end = u32(rows[row].w); }
-  if (CAUSAL) { end = min(end, i + 1u); }
+  var start = 0u;
+  if (BAND) { start = i - min(i, params.before); end = min(end, i + params.after + 1u); }
 
   let saved = rows[row];
   for (var d = 0u; d < params.head_dim; d++) { dq[q_at + d] = 0.0; }
-  for (var j = 0u; j < end; j++) {
+  for (var j = start; j < end; j++) {
     let k_at = k_first + j * params.k_strides.z;
     let mask_at = mask_first + j * params.mask_strides.w;
     var weight = 0.0;

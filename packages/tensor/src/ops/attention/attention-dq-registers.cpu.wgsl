@@ -7,7 +7,7 @@
 const VECTORS = 16u; // D / 4
 override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
@@ -21,12 +21,15 @@ struct Params {
   rescale: f32,        // 1 / (1 − p)
   batch_heads: u32, // B · H
   heads: u32,       // H
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   vectors: u32,     // VECTORS, where the compiler can't see it: it is not to unroll loops
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
@@ -46,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let i = index % blocks * 4u;
   let at = vec2u(head / params.heads, head % params.heads);
   let q_at = dot(at, params.q_strides.xy);
-  let k_at = dot(at, params.k_strides.xy);
+  let k_at = dot(vec2u(at.x, at.y / params.group), params.k_strides.xy);
   let mask_at = dot(at, params.mask_strides.xy);
 
   var sum: array<mat4x4f, VECTORS>; // column r belongs to query i + r, as everywhere
@@ -54,8 +57,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var r = 0u; r < 4u; r++) { saved[r] = rows[head * queries + min(i + r, queries - 1u)]; }
   var end = keys;
   if (KEY_MASK) { end = u32(saved[0].w); }
-  if (CAUSAL) { end = min(end, i + 4u); }
-  for (var j = 0u; j < end; j += 8u) {
+  var start = 0u;
+  if (BAND) { // what none of these queries sees is skipped
+    start = i - min(i, params.before);
+    start -= start % 8u;
+    end = min(end, i + 4u + params.after);
+  }
+  for (var j = start; j < end; j += 8u) {
     var near = mat4x4f(); // scores of keys j … j + 3, then ds
     var far = mat4x4f();  // of keys j + 4 … j + 7
     var near_up = mat4x4f(); // dp, likewise
@@ -170,8 +178,9 @@ fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
 fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
   let key = vec4u(j, j + 1u, j + 2u, j + 3u);
   var end = params.k_strides.w;
-  if (CAUSAL) { end = min(end, i + 1u); }
-  return (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
+  var start = 0u;
+  if (BAND) { start = i - min(i, params.before); end = min(end, i + params.after + 1u); }
+  return (key >= vec4u(start)) & (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
 }
 
 // What an additive mask adds.

@@ -11,7 +11,7 @@ const ROWS = 2u;    // queries per lane
 const KEYS = 8u;    // keys in a step: KEYS · VECTORS is a multiple of 8, and KEYS of 4
 override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
@@ -25,12 +25,15 @@ struct Params {
   rescale: f32,        // 1 / (1 − p)
   batch_heads: u32, // B · H
   heads: u32,       // H
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
@@ -93,7 +96,7 @@ fn main(
   let first = (index % tiles) * LANES * ROWS;
   let at = vec2u(head / params.heads, head % params.heads);
   let q_at = dot(at, params.q_strides.xy);
-  let k_at = dot(at, params.k_strides.xy);
+  let k_at = dot(vec2u(at.x, at.y / params.group), params.k_strides.xy);
   let mask_at = dot(at, params.mask_strides.xy);
 
   var load_q: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so they stay in memory
@@ -115,8 +118,13 @@ fn main(
 
   var end = keys;
   if (KEY_MASK) { end = u32(rows[head * queries].w); }
-  if (CAUSAL) { end = min(end, first + LANES * ROWS); } // no query of this workgroup sees further
-  for (var j = 0u; j < end; j += KEYS) {
+  var start = 0u;
+  if (BAND) { // what no query of this workgroup sees is skipped
+    start = first - min(first, params.before);
+    start -= start % KEYS;
+    end = min(end, first + LANES * ROWS + params.after);
+  }
+  for (var j = start; j < end; j += KEYS) {
     for (var n = 0u; n < LOADS; n++) {
       let share = n * LANES + lane;
       let source = k_at + min(j + share / VECTORS, keys - 1u) * params.k_strides.z + share % VECTORS;
@@ -145,7 +153,7 @@ fn main(
       for (var n = 0u; n < KEYS; n++) {
         var bits = subgroupShuffle(key_bits, n);
         if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + (j + n) * params.mask_strides.w]; }
-        let visible = j + n < keys && (!CAUSAL || j + n <= i) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
+        let visible = j + n < keys && (!BAND || (j + n <= i + params.after && j + n + params.before >= i)) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
         var score = s[r * KEYS + n] * params.scale;
         if (MASK == 2u) { score += bitcast<f32>(bits); }
         let p = select(0.0, exp_negative(at_most_zero(score - saved[r].x)), visible) * saved[r].y; // 1 / l may be NaN

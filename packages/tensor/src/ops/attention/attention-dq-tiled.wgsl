@@ -11,7 +11,7 @@ const DEPTH = 8u;    // vec4s of a row in workgroup memory at a time: at most 8
 const RUNS = 2u;     // 4 × 4 blocks of scores that an invocation holds; a tile has RUNS · 32 keys
 override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so rows.w says where it ends
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 override UNROLL: bool = true;    // long bodies too: CPU drivers take minutes to compile what comes of it
@@ -26,12 +26,15 @@ struct Params {
   rescale: f32,        // 1 / (1 − p)
   batch_heads: u32, // B · H
   heads: u32,       // H
+  group: u32,       // heads of q that share one of k and v
+  before: u32,
+  after: u32,
   scale: f32,
   one: u32,         // 1, where the compiler can't see it
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
@@ -65,7 +68,7 @@ fn main(
   if (!UNROLL) { one = params.one; }
   let at = vec2u(head / params.heads, head % params.heads);
   let q_at = dot(at, params.q_strides.xy);
-  let k_at = dot(at, params.k_strides.xy);
+  let k_at = dot(vec2u(at.x, at.y / params.group), params.k_strides.xy);
   let mask_at = dot(at, params.mask_strides.xy);
 
   var sum = array<mat4x4f, OWN>(); // column r belongs to query 4 y + r, as everywhere
@@ -77,8 +80,13 @@ fn main(
 
   var end = keys;
   if (KEY_MASK) { end = u32(rows[head * queries].w); }
-  if (CAUSAL) { end = min(end, first + ROWS); } // no query of this workgroup sees further
-  for (var tile = 0u; tile < end; tile += KEYS) {
+  var start = 0u;
+  if (BAND) { // what no query of this workgroup sees is skipped
+    start = first - min(first, params.before);
+    start -= start % KEYS;
+    end = min(end, first + ROWS + params.after);
+  }
+  for (var tile = start; tile < end; tile += KEYS) {
     var s = array<mat4x4f, RUNS>();
     var dp = array<mat4x4f, RUNS>();
     for (var d = 0u; d < VECTORS; d += DEPTH * one) {
@@ -204,8 +212,9 @@ fn mask_bits(first: u32, i: u32, j: u32) -> vec4u {
 fn sees(i: u32, j: u32, bits: vec4u) -> vec4<bool> {
   let key = vec4u(j, j + 1u, j + 2u, j + 3u);
   var end = params.k_strides.w;
-  if (CAUSAL) { end = min(end, i + 1u); }
-  return (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
+  var start = 0u;
+  if (BAND) { start = i - min(i, params.before); end = min(end, i + params.after + 1u); }
+  return (key >= vec4u(start)) & (key < vec4u(end)) & (vec4<bool>(MASK == 2u) | (bits != vec4u()));
 }
 
 // What an additive mask adds.

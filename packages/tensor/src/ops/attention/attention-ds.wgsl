@@ -2,7 +2,7 @@
 //
 // Two products and this are far fewer operations than attention-dmask.wgsl's, where most of the mask has an element of its own.
 // Mapping: one invocation per element. Traffic: scores, dp and the mask are read once, ds is written over the scores.
-override CAUSAL: bool = false;
+override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
 
 struct Params {
@@ -14,6 +14,8 @@ struct Params {
   rescale: f32,        // 1 / (1 − p)
   size: u32,           // elements of full_shape
   scale: f32,
+  before: u32,
+  after: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> scores: array<f32>; // full_shape; ds afterwards
@@ -30,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let row = e / full.w;
   let at = vec4u(row / (full.z * full.y), row / full.z % full.y, row % full.z, e % full.w);
   let bias = mask[dot(at, params.mask_strides)];
-  let hidden = bitcast<u32>(bias) == 0xff800000u || (CAUSAL && at.w > at.z); // at −∞ nothing flows
+  let hidden = bitcast<u32>(bias) == 0xff800000u || (BAND && (at.w > at.z + params.after || at.w + params.before < at.z)); // at −∞ nothing flows
   let p = exp_negative(at_most_zero(scores[e] * params.scale + bias - rows[row].x)) * rows[row].y;
   var dp = dps[e];
   if (DROPOUT) { dp = select(0.0, dp * params.rescale, kept(e)); }

@@ -13,10 +13,11 @@ struct Params {
   mask_strides: vec4u, // elements, of batch, head, query, key
   batch_heads: u32,    // B · H
   heads: u32,
+  group: u32,          // heads of q that share one of k and v
   vectors: u32,        // Lanes in a row
 }
 
-@group(0) @binding(0) var<storage, read> k: array<Lanes>; // [B, H, Tk, D] or [B, Tk, H, D]
+@group(0) @binding(0) var<storage, read> k: array<Lanes>; // [B, H / group, Tk, D] or [B, Tk, H / group, D]
 @group(0) @binding(1) var<storage, read> v: array<Lanes>; // like k
 @group(0) @binding(2) var<storage, read> mask: array<u32>;
 @group(0) @binding(3) var<storage, read_write> lengths: array<u32>;
@@ -35,7 +36,7 @@ fn main(
   if (head >= params.batch_heads) { return; } // the whole workgroup
   let at = vec2u(head / params.heads, head % params.heads);
   let mask_first = dot(at, params.mask_strides.xy);
-  let k_first = dot(at, params.k_strides.xy);
+  let k_first = dot(vec2u(at.x, at.y / params.group), params.k_strides.xy);
   let keys = params.k_strides.w;
 
   var own = 0u;

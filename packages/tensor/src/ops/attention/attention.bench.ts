@@ -19,6 +19,16 @@ const forward = (B: number, H: number, T: number, D: number): BenchCase =>
     rungs: T === 128 && B === 4 ? rungsOf("attention", { headDim: D }) : [],
   });
 
+/** ModernBERT's local layers: forward in which a query sees at most 64 keys on each side. */
+const windowed = (B: number, H: number, T: number, D: number): BenchCase =>
+  benchOp(`sdpa_window64_B${B}H${H}S${T}D${D}`, {
+    shapes: shapesOf(B, H, T, D),
+    op: (q, k, v) => scaledDotProductAttention(q, k, v, { window: 64 }),
+    reference: (q, k, v) => attentionReference(q, k, v, undefined, { window: 64 }),
+    sliced: 3,
+    flops: flopsOf(B, H, T, D) * (129 / T), // as if no window were cut off by an end
+  });
+
 /** Keys of each text that its mask lets through: the least there is to compute. */
 const lengthsOf = (B: number, T: number): number[] => Array.from({ length: B }, (_, b) => Math.ceil((T * (b + 1)) / B));
 
@@ -62,14 +72,14 @@ const dropped = (B: number, H: number, T: number, D: number): BenchCase =>
     flops: flopsOf(B, H, T, D),
   });
 
-const backward = (B: number, H: number, T: number, D: number): BenchCase =>
-  benchBackward(`sdpa_bwd_B${B}H${H}S${T}D${D}`, {
+const backward = (B: number, H: number, T: number, D: number, window?: number): BenchCase =>
+  benchBackward(`sdpa_${window === undefined ? "" : `window${window}_`}bwd_B${B}H${H}S${T}D${D}`, {
     shapes: shapesOf(B, H, T, D),
     op: attention,
-    args: [undefined, {} satisfies AttentionOptions],
-    reference: (q, k, v) => attentionReference(q, k, v, undefined),
+    args: [undefined, (window === undefined ? {} : { window }) satisfies AttentionOptions],
+    reference: (q, k, v) => attentionReference(q, k, v, undefined, window === undefined ? {} : { window }),
     sliced: 3,
-    flops: 3.5 * flopsOf(B, H, T, D), // seven products: the scores and dp twice, dq, dk, dv
+    flops: 3.5 * flopsOf(B, H, T, D) * (window === undefined ? 1 : (2 * window + 1) / T), // seven products: the scores and dp twice, dq, dk, dv
   });
 
 /** How attention is measured. */
@@ -78,9 +88,13 @@ export const benches: BenchCase[] = [
   forward(16, 12, 256, 64), // BERT-base
   forward(16, 12, 128, 32), // MiniLM
   forward(3, 5, 131, 40),
+  forward(1, 12, 1024, 64), // ModernBERT-base, a layer that sees all, and one that does not
+  windowed(1, 12, 1024, 64),
   padded(16, 12, 256, 64),
   dropped(4, 12, 128, 64),
   backward(4, 12, 128, 64),
   backward(16, 12, 256, 64),
   backward(16, 12, 128, 32),
+  backward(1, 12, 1024, 64),
+  backward(1, 12, 1024, 64, 64),
 ];

@@ -3,6 +3,8 @@ import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 /** What shapes attention, beside its tensors. */
 export interface AttentionReferenceOptions {
   isCausal?: boolean;
+  /** Query i sees keys i − window … i + window only. */
+  window?: number;
   scale?: number;
   layout?: "BHTD" | "BTHD";
   /** The mask is boolean: nonzero attends. Otherwise it is added to the scores. */
@@ -13,7 +15,7 @@ export interface AttentionReferenceOptions {
   skipsHidden?: boolean;
 }
 
-/** y = softmax(q kᵀ scale + mask) v with the scores in memory, in float64 and plain loops. */
+/** y = softmax(q kᵀ scale + mask) v with the scores in memory, in float64 and plain loops. Heads of q share those of k and v evenly. */
 export function attentionReference(
   q: NdArray,
   k: NdArray,
@@ -33,20 +35,21 @@ export function attentionReferenceWithGradients(
   options: AttentionReferenceOptions = {},
   dy: NdArray = ndArray(q.shape, new Float64Array(q.data.length)),
 ): { y: NdArray; lse: NdArray; dq: NdArray; dk: NdArray; dv: NdArray; dmask: NdArray } {
-  const { isCausal = false, layout = "BHTD", boolean = false, dropout, skipsHidden = false } = options;
+  const { isCausal = false, window = Infinity, layout = "BHTD", boolean = false } = options;
+  const { dropout, skipsHidden = false } = options;
   const swap = layout === "BTHD";
   const [B, H, Tq, D] = swap
     ? [q.shape[0]!, q.shape[2]!, q.shape[1]!, q.shape[3]!]
     : (q.shape as [number, number, number, number]);
-  const Tk = k.shape[swap ? 1 : 2]!;
+  const [Hk, Tk] = [k.shape[swap ? 2 : 1]!, k.shape[swap ? 1 : 2]!];
   const scale = options.scale ?? 1 / Math.sqrt(D);
   const zeros = (like: NdArray) => ndArray(like.shape, new Float64Array(like.data.length));
   const [y, dq, dk, dv] = [zeros(q), zeros(q), zeros(k), zeros(v)];
   const lse = ndArray([B, H, Tq], new Float64Array(B * H * Tq));
   const dmask = ndArray([B, H, Tq, Tk], new Float64Array(B * H * Tq * Tk));
   /** Where token t of batch b and head h begins. */
-  const at = (b: number, h: number, t: number, T: number): number =>
-    (swap ? (b * T + t) * H + h : (b * H + h) * T + t) * D;
+  const at = (b: number, h: number, t: number, T: number, heads: number): number =>
+    (swap ? (b * T + t) * heads + h : (b * heads + h) * T + t) * D;
   const dot = (x: NdArray, i: number, z: NdArray, j: number): number => {
     let sum = 0;
     for (let d = 0; d < D; d++) sum += x.data[i + d]! * z.data[j + d]!;
@@ -57,14 +60,15 @@ export function attentionReferenceWithGradients(
     for (let h = 0; h < H; h++) {
       for (let i = 0; i < Tq; i++) {
         const row = ((b * H + h) * Tq + i) * Tk;
-        const qi = at(b, h, i, Tq);
+        const qi = at(b, h, i, Tq, H);
+        const keyAt = (j: number): number => at(b, Math.floor((h * Hk) / H), j, Tk, Hk);
         const hidden = Array.from({ length: Tk }, (_, j) => {
           const m = mask?.data[row + j] ?? (boolean ? 1 : 0);
-          return (isCausal && j > i) || m === (boolean ? 0 : -Infinity);
+          return (isCausal && j > i) || Math.abs(i - j) > window || m === (boolean ? 0 : -Infinity);
         });
         const s = hidden.map((isHidden, j) => {
           if (isHidden && skipsHidden) return -Infinity;
-          const score = dot(q, qi, k, at(b, h, j, Tk)) * scale;
+          const score = dot(q, qi, k, keyAt(j)) * scale;
           const m = isHidden ? -Infinity : boolean ? 0 : (mask?.data[row + j] ?? 0);
           return Math.fround(m) <= -1e30 && !Number.isNaN(score) ? m : score + m; // f32 absorbs the score beside so large a mask
         });
@@ -75,11 +79,11 @@ export function attentionReferenceWithGradients(
         lse.data[row / Math.max(Tk, 1)] = max + Math.log(l);
         const p = e.map((value) => (seesNothing ? 0 : value / l));
         const keep = p.map((_, j) => dropout?.[row + j] ?? 1);
-        const dp = p.map((_, j) => dot(dy, qi, v, at(b, h, j, Tk)) * keep[j]!);
+        const dp = p.map((_, j) => dot(dy, qi, v, keyAt(j)) * keep[j]!);
         const delta = p.reduce((sum, value, j) => (hidden[j] && skipsHidden ? sum : sum + value * dp[j]!), 0);
         for (let j = 0; j < Tk; j++) {
           if (hidden[j] && skipsHidden) continue;
-          const kj = at(b, h, j, Tk);
+          const kj = keyAt(j);
           const ds = p[j]! * (dp[j]! - delta);
           dmask.data[row + j] = ds;
           for (let d = 0; d < D; d++) {

@@ -33,10 +33,12 @@ type RungName = keyof typeof attentionLadder.rungs;
 
 const LOWEST = -3.4028234663852886e38;
 
-interface Case extends Pick<AttentionOptions, "isCausal" | "scale" | "dropoutP" | "layout"> {
+interface Case extends Pick<AttentionOptions, "isCausal" | "window" | "scale" | "dropoutP" | "layout"> {
   /** B, H, Tq, Tk, D */
   size: readonly [number, number, number, number, number];
   mask?: { shape: Shape; dtype: "bool" | "f32"; value: (b: number, h: number, i: number, j: number) => number };
+  /** Heads of k and v, if fewer than H. */
+  keyHeads?: number;
   /** The kernels that run it; all that can, unless said otherwise. */
   only?: readonly RungName[];
 }
@@ -78,6 +80,25 @@ const cases: Case[] = [
   { size: [2, 2, 9, 11, 8], mask: padding([0, 3], 11), isCausal: true, only: light },
   { size: [1, 2, 37, 35, 8], isCausal: true, scale: 0.5, only: short },
   { size: [1, 2, 9, 5, 12], isCausal: true, only: light },
+  // Windows: keys before and behind them are skipped in whole steps, also where a text ends before a window begins.
+  { size: [1, 2, 37, 35, 8], window: 5, only: short },
+  { size: [1, 1, 30, 41, 8], window: 3, isCausal: true, only: light },
+  { size: [1, 2, 45, 33, 8], window: 0, layout: "BTHD", only: light },
+  { size: [2, 1, 40, 40, 8], window: 9, mask: padding([40, 11], 40), dropoutP: drawnNear(0.3, drawn(2 * 40 * 40)), only: short }, // prettier-ignore
+  { size: [1, 1, 9, 12, 8], window: 2, mask: { shape: [1, 12], dtype: "f32", value: (_b, _h, _i, j) => (j > 4 ? LOWEST : Math.sin(j)) }, only: light }, // prettier-ignore
+  // Heads of q that share one of k and v, with masks that differ by head.
+  { size: [2, 6, 9, 11, 8], keyHeads: 2, only: short },
+  { size: [1, 4, 19, 13, 8], keyHeads: 1, layout: "BTHD", isCausal: true, only: light },
+  {
+    size: [2, 4, 12, 21, 8],
+    keyHeads: 2,
+    window: 6,
+    layout: "BTHD",
+    mask: { shape: [2, 4, 1, 21], dtype: "bool", value: (b, h, _i, j) => (j < [21, 3, 9, 17][(b + h) % 4]! ? 1 : 0) },
+    dropoutP: drawnNear(0.4, drawn(2 * 4 * 12 * 21)),
+    only: short,
+  },
+  { size: [1, 4, 6, 9, 8], keyHeads: 2, mask: additive(1, 6, 9), window: 4, only: ["online"] },
   { size: [2, 3, 6, 10, 8], mask: additive(2, 6, 10), only: short }, // rows without a key, and rows of float32's lowest
   {
     size: [2, 2, 5, 9, 8], // Hugging Face's padding: all of the first batch is masked
@@ -113,16 +134,26 @@ const cases: Case[] = [
   },
   { size: [1, 1, 67, 70, 64], isCausal: true, scale: 0.25, mask: additive(1, 67, 70), only: ["tiled"] },
   { size: [1, 1, 13, 35, 80], only: ["tiled"] },
+  {
+    size: [1, 4, 140, 150, 32],
+    keyHeads: 2,
+    window: 20,
+    mask: { shape: [1, 4, 1, 150], dtype: "bool", value: (_b, h, _i, j) => (j < [150, 30, 70, 149][h]! ? 1 : 0) },
+    dropoutP: drawnNear(0.4, drawn(4 * 140 * 150)),
+    layout: "BTHD",
+    only: ["tiled"],
+  },
   // So many scores that the mask's gradient is computed by products: as wide as the scores, broadcast, and with all else at once.
   { size: [2, 2, 70, 64, 8], mask: additive(2, 70, 64), layout: "BTHD", scale: 0.3, only: ["online"] },
   { size: [2, 3, 67, 50, 8], mask: wide(67, 50), dropoutP: drawnNear(0.3, drawn(2 * 3 * 67 * 50)), only: ["online"] },
   { size: [1, 2, 96, 96, 12], mask: { ...wide(96, 96), shape: [2, 1, 96] }, isCausal: true, only: ["online"] },
+  { size: [1, 4, 70, 64, 8], keyHeads: 2, mask: additive(1, 70, 64), window: 11, layout: "BTHD", only: ["online"] },
   { size: [1, 1, 35, 70, 128], only: ["tiled"] },
 ];
 
 /** The same numbers on the host and for the device. */
-function inputsOf({ size: [B, H, Tq, Tk, D], layout, mask, dropoutP = 0 }: Case) {
-  const shape = (T: number) => (layout === "BTHD" ? [B, T, H, D] : [B, H, T, D]);
+function inputsOf({ size: [B, H, Tq, Tk, D], layout, mask, dropoutP = 0, keyHeads = H }: Case) {
+  const shape = (T: number, heads = H) => (layout === "BTHD" ? [B, T, heads, D] : [B, heads, T, D]);
   const random = (s: Shape, seed: number) => ndArray(s, Float32Array.from(randomNormal(sizeOf(s), seed)));
   const full = ndArray([B, H, Tq, Tk], new Float64Array(B * H * Tq * Tk));
   const small = mask && ndArray(mask.shape, new Float64Array(sizeOf(mask.shape)));
@@ -134,7 +165,8 @@ function inputsOf({ size: [B, H, Tq, Tk, D], layout, mask, dropoutP = 0 }: Case)
     small.data[narrow(index, mask.shape)] = mask.value(b, h, i, j);
   }
   const keep = Array.from(drawn(full.data.length), (word) => (uniformFloat(word) >= dropoutP ? 1 / (1 - dropoutP) : 0));
-  const [q, k, v, dy] = [random(shape(Tq), 1), random(shape(Tk), 2), random(shape(Tk), 3), random(shape(Tq), 4)];
+  const [q, dy] = [random(shape(Tq), 1), random(shape(Tq), 4)];
+  const [k, v] = [random(shape(Tk, keyHeads), 2), random(shape(Tk, keyHeads), 3)];
   return { q, k, v, dy, full: mask && full, small, dropout: dropoutP > 0 ? keep : undefined };
 }
 
@@ -163,9 +195,10 @@ const forwardWith = (
 async function compare(rung: RungName, c: Case, { f16 = false, large = false } = {}): Promise<void> {
   const before = undisposed();
   const { q, k, v, dy, full, small, dropout } = inputsOf(c);
-  const { isCausal, scale, layout, dropoutP } = c;
+  const { isCausal, window, scale, layout, dropoutP } = c;
   const options = {
     ...(isCausal !== undefined && { isCausal }),
+    ...(window !== undefined && { window }),
     ...(scale !== undefined && { scale }),
     ...(layout && { layout }),
   };
@@ -176,7 +209,8 @@ async function compare(rung: RungName, c: Case, { f16 = false, large = false } =
 
   const got = scope(() => {
     const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-    const call = { ...options, generator: sameAgain(), ...(dropoutP !== undefined && { dropoutP }) };
+    const enableGqa = c.keyHeads !== undefined;
+    const call = { ...options, enableGqa, generator: sameAgain(), ...(dropoutP !== undefined && { dropoutP }) };
     const forward = () => forwardWith(rung, [q, k, v], mask, call);
     const { output, saved } = f16 ? autocast(forward) : forward();
     const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true, mask: true });
@@ -206,6 +240,7 @@ async function compare(rung: RungName, c: Case, { f16 = false, large = false } =
 const small: Record<string, Case> = {
   "no mask": { size: [1, 1, 6, 9, 8] },
   causal: { size: [1, 1, 6, 9, 8], isCausal: true },
+  window: { size: [1, 1, 6, 9, 8], window: 2 },
   "key mask": { size: [2, 1, 6, 9, 8], mask: padding([5, 0], 9) },
   "bool mask": {
     size: [1, 1, 6, 9, 8],
@@ -222,7 +257,8 @@ const small: Record<string, Case> = {
 async function compareNaN(rung: RungName, c: Case, { f16 = false } = {}): Promise<void> {
   const { q, k, v, dy, full, small, dropout } = inputsOf(c);
   const { isCausal = false, dropoutP = 0 } = c;
-  const settings = { isCausal, boolean: c.mask?.dtype === "bool", ...(dropout && { dropout }) };
+  const band = { isCausal, ...(c.window !== undefined && { window: c.window }) };
+  const settings = { ...band, boolean: c.mask?.dtype === "bool", ...(dropout && { dropout }) };
   for (const [name, x] of Object.entries({ q, k, v, dy })) {
     for (const at of placesIn(x)) {
       const before = x.data[at]!;
@@ -231,7 +267,7 @@ async function compareNaN(rung: RungName, c: Case, { f16 = false } = {}): Promis
       const least = attentionReferenceWithGradients(q, k, v, full, { ...settings, skipsHidden: true }, dy);
       const got = scope(() => {
         const mask = small && c.mask && fromArray(small.data, small.shape, c.mask.dtype);
-        const call = { isCausal, dropoutP, generator: sameAgain() };
+        const call = { ...band, dropoutP, generator: sameAgain() };
         const forward = () => forwardWith(rung, [q, k, v], mask, call);
         const { output, saved } = f16 ? autocast(forward) : forward();
         const gradients = backward(saved, toDevice(dy), { q: true, k: true, v: true });
@@ -240,7 +276,7 @@ async function compareNaN(rung: RungName, c: Case, { f16 = false } = {}): Promis
       for (const part of ["y", "dq", "dk", "dv"] as const) {
         const data = await got[part].data();
         // Masks hide keys from single queries in all kernels alike; what lies behind a query or the last visible key may be skipped.
-        const exact = !isCausal && (part === "y" || part === "dq" || c.mask?.shape.at(-2) !== 1);
+        const exact = !isCausal && c.window === undefined && (part === "y" || part === "dq" || c.mask?.shape.at(-2) !== 1);
         const want = most[part].data.map((m, i) =>
           exact || Number.isNaN(least[part].data[i]) || Number.isNaN(data[i]) ? m : 0,
         );
@@ -311,6 +347,7 @@ checkOp(
       { shapes: [[0, 1, 4, 8], [0, 1, 5, 8], [0, 1, 5, 8]], args: [undefined, {}] }, // prettier-ignore
       { shapes: [[1, 1, 0, 8], [1, 1, 5, 8], [1, 1, 5, 8]], args: [undefined, {}] }, // prettier-ignore
       { shapes: [[1, 1, 4, 8], [1, 1, 0, 8], [1, 1, 0, 8]], args: [undefined, {}], note: "no keys: zeros" }, // prettier-ignore
+      { shapes: [[1, 4, 6, 8], [1, 2, 6, 8], [1, 2, 6, 8]], args: [undefined, { window: 2, enableGqa: true }] }, // prettier-ignore
       { shapes: [[70_000, 1, 1, 8], [70_000, 1, 2, 8], [70_000, 1, 2, 8]], args: [undefined, {}], gradient: false }, // prettier-ignore
     ],
     together: [["k", "v"]],
@@ -413,5 +450,12 @@ describe("attention", () => {
       /mask is i32/,
     );
     expect(() => scaledDotProductAttention(q, k, k, { dropoutP: 1.5 })).toThrow(/dropoutP is 1.5/);
+    expect(() => scaledDotProductAttention(q, k, k, { window: -1 })).toThrow(/window is -1, not the number of keys/);
+    const one = zeros([1, 1, 5, 8]);
+    expect(() => scaledDotProductAttention(q, one, one)).toThrow(/with enableGqa of heads/);
+    const three = zeros([1, 3, 5, 8]);
+    expect(() => scaledDotProductAttention(q, three, three, { enableGqa: true })).toThrow(
+      /3 heads of k and v can't be shared evenly by 2/,
+    );
   });
 });

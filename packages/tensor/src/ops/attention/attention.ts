@@ -38,7 +38,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
           { k, v, mask, lengths },
           {
             ...{ k_strides: inUnits(p.kStrides, width), mask_strides: p.maskStrides, batch_heads: B * H, heads: H },
-            vectors: p.headDim / width,
+            ...{ group: p.group, vectors: p.headDim / width },
           },
           { workgroups: B * H, overrides: { MASK } },
         );
@@ -99,7 +99,8 @@ const attentionWithLse = define("scaledDotProductAttentionWithLse", (y, stats) =
 const attentionTakes: Takes = {
   ...{ q: "tensor", k: "tensor", v: "tensor" },
   options: {
-    ...{ mask: "tensor?", isCausal: "boolean?", scale: "number?", dropoutP: "number?", generator: "generator?" },
+    ...{ mask: "tensor?", isCausal: "boolean?", window: "number?", enableGqa: "boolean?", scale: "number?" },
+    ...{ dropoutP: "number?", generator: "generator?" },
     ...{ layout: ["BHTD", "BTHD"], variant: Object.keys(attentionLadder.rungs) },
   },
 };
@@ -114,7 +115,7 @@ const readable = (mask: Tensor | undefined): Tensor | undefined =>
  * the factors of all products are rounded to f16, the attention weights among them; softmax and sums stay f32.
  *
  * @param q [B, H, Tq, D], or [B, Tq, H, D] with `layout: "BTHD"`
- * @param k [B, H, Tk, D], likewise
+ * @param k [B, H, Tk, D], likewise; with `enableGqa` of fewer heads
  * @param v like k
  * @throws when the shapes don't belong together, or the mask doesn't broadcast to [B, H, Tq, Tk]
  * @see Dao et al., FlashAttention, 2022. https://arxiv.org/abs/2205.14135

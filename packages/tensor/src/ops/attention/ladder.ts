@@ -56,11 +56,15 @@ function rungOf({ kernels, width, tuning, ...rest }: Passes): Unnamed<AttentionR
   return {
     ...rest,
     compute(task) {
-      const { pass, headDim, batchHeads, tokens, tensors } = task;
+      const { pass, headDim, tokens, tensors, group } = task;
       const { consts, overrides, params, rows } = tuning(pass, headDim);
       const code = consts ? specialize(kernels[pass], consts) : kernels[pass];
-      run(dropping(code, task, width === 4 ? "kept_four" : "kept"), tensors, paramsOf(task, params, width), {
-        workgroups: batchHeads * ceilDiv(tokens, rows),
+      // dk and dv belong to heads of k and v, of which there may be fewer.
+      const owners = pass === "dkv" ? group : 1;
+      const [batch_heads, heads] = [task.batchHeads / owners, task.full[1]! / owners];
+      const own = { ...params, batch_heads, heads };
+      run(dropping(code, task, width === 4 ? "kept_four" : "kept"), tensors, paramsOf(task, own, width), {
+        workgroups: batch_heads * ceilDiv(tokens, rows),
         overrides: { ...task.overrides, ...overrides },
       });
     },

@@ -26,7 +26,7 @@ export const maskGradient = (plan: Plan, tensors: Tensors): Tensor =>
 function oneByOne(p: Plan, tensors: Tensors): Tensor {
   const { mask } = tensors;
   const dmask = empty(mask.shape);
-  const { CAUSAL, DROPOUT, F16 } = p.overrides;
+  const { BAND, DROPOUT, F16 } = p.overrides;
   run(
     dropping(dmaskKernel, p, "kept"),
     { ...tensors, dmask },
@@ -38,9 +38,11 @@ function oneByOne(p: Plan, tensors: Tensors): Tensor {
       ...p.dropout,
       size: mask.size,
       scale: p.scale,
+      group: p.group,
+      ...p.band,
       head_dim: p.headDim,
     },
-    { threads: mask.size, overrides: { CAUSAL, DROPOUT, F16 } },
+    { threads: mask.size, overrides: { BAND, DROPOUT, F16 } },
   );
   return dmask;
 }
@@ -48,13 +50,14 @@ function oneByOne(p: Plan, tensors: Tensors): Tensor {
 /** By the kernels of matrix products, which need Tq × Tk scores twice. */
 function byProducts(p: Plan, { q, k, v, mask, dy, rows }: Tensors): Tensor {
   const [B, H, Tq, Tk] = p.full as [number, number, number, number];
-  const { CAUSAL, DROPOUT, F16 } = p.overrides;
+  const { BAND, DROPOUT, F16 } = p.overrides;
   const D = p.headDim;
   const headsFirst = (x: Tensor): Tensor => (p.layout === "BHTD" ? x : permute(x, [0, 2, 1, 3]));
   const product = (a: Tensor, b: Tensor): Tensor => {
     const c = empty(p.full);
-    const batch = [{ size: B * H, a: Tq * D, b: Tk * D, c: Tq * Tk }];
-    const sizes = { M: Tq, N: Tk, K: D, transposeB: true, batch, precision: F16 ? ("f16" as const) : ("f32" as const) };
+    const M = p.group * Tq; // heads of q that share one of k and v are one matrix
+    const batch = [{ size: (B * H) / p.group, a: M * D, b: Tk * D, c: M * Tk }];
+    const sizes = { M, N: Tk, K: D, transposeB: true, batch, precision: F16 ? ("f16" as const) : ("f32" as const) };
     multiply({ a: headsFirst(a), b: headsFirst(b), c, ...sizes });
     return c;
   };
@@ -62,8 +65,8 @@ function byProducts(p: Plan, { q, k, v, mask, dy, rows }: Tensors): Tensor {
   run(
     dropping(dsKernel, p, "kept"),
     { scores, dps: product(dy, v), mask, rows },
-    { mask_strides: p.maskStrides, full_shape: p.full, ...p.dropout, size: scores.size, scale: p.scale },
-    { threads: scores.size, overrides: { CAUSAL, DROPOUT } },
+    { mask_strides: p.maskStrides, full_shape: p.full, ...p.dropout, size: scores.size, scale: p.scale, ...p.band },
+    { threads: scores.size, overrides: { BAND, DROPOUT } },
   );
   return reshape(sumTo(scores, p.maskShape), mask.shape);
 }

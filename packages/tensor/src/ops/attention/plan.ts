@@ -18,6 +18,10 @@ export interface AttentionOptions {
   mask?: Tensor;
   /** Query i sees keys 0 … i only, whatever Tq and Tk. */
   isCausal?: boolean;
+  /** Query i sees keys i − window … i + window only; with `isCausal` those up to i. What no query of a tile sees is skipped. */
+  window?: number;
+  /** k and v may have fewer heads than q, of which each serves as many neighbours: heads 0 … H/Hk − 1 of q share the first. */
+  enableGqa?: boolean;
   /** What q·k is multiplied by; 1/√D unless said otherwise. */
   scale?: number;
   /** The probability of an attention weight to be dropped. */
@@ -30,9 +34,12 @@ export interface AttentionOptions {
   variant?: "naive" | "online" | "subgroup" | "registers" | "tiled";
 }
 
+/** Further than any two tokens are apart; twice as much is a u32 still. */
+const FAR = 2 ** 31 - 1;
+
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
 export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
-  const { layout = "BHTD", isCausal = false, dropoutP = 0 } = options;
+  const { layout = "BHTD", isCausal = false, enableGqa = false, dropoutP = 0 } = options;
   const name = "scaledDotProductAttention";
   for (const [which, x] of Object.entries({ q, k, v })) {
     check(
@@ -43,17 +50,28 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
   }
   const [tokens, heads] = layout === "BHTD" ? [2, 1] : [1, 2];
   const [B, H, Tq, D, Tk] = [q.shape[0]!, q.shape[heads]!, q.shape[tokens]!, q.shape[3]!, k.shape[tokens]!];
-  const keyShape = layout === "BHTD" ? [B, H, Tk, D] : [B, Tk, H, D];
+  const keyHeads = enableGqa ? k.shape[heads]! : H;
+  const keyShape = layout === "BHTD" ? [B, keyHeads, Tk, D] : [B, Tk, keyHeads, D];
   check(
     sameShape(k.shape, keyShape) && sameShape(v.shape, keyShape),
     () =>
       `${name}: q ${showShape(q.shape)}, k ${showShape(k.shape)} and v ${showShape(v.shape)} (layout ${layout}) don't belong together: ` +
-      `k and v may differ from q only in their number of tokens.`,
+      `k and v may differ from q only in their number of tokens, and with enableGqa of heads.`,
+  );
+  check(
+    H === keyHeads || (keyHeads > 0 && H % keyHeads === 0),
+    () => `${name}: ${keyHeads} heads of k and v can't be shared evenly by ${H} heads of q.`,
+  );
+  const { window: asked } = options;
+  check(
+    asked === undefined || (Number.isInteger(asked) && asked >= 0),
+    () => `${name}: window is ${asked}, not the number of keys to see on each side of a query's place: 0, 1, 2 …`,
   );
   check(
     dropoutP >= 0 && dropoutP <= 1,
     () => `${name}: dropoutP is ${dropoutP}, but a probability lies between 0 and 1.`,
   );
+  const window = asked !== undefined && asked < Math.max(Tq, Tk) - 1 ? asked : undefined; // a wider one hides nothing
   const full: Shape = [B, H, Tq, Tk];
   check(
     dropoutP === 0 || sizeOf(full) <= 2 ** 32,
@@ -72,7 +90,8 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
       () => `${name}: the mask ${showShape(mask.shape)} doesn't broadcast to [B, H, Tq, Tk] = ${showShape(full)}.`,
     );
   }
-  const strides = (T: number): number[] => (layout === "BHTD" ? [H * T * D, T * D, D, T] : [T * H * D, D, H * D, T]);
+  const strides = (T: number, heads = H): number[] =>
+    layout === "BHTD" ? [heads * T * D, T * D, D, T] : [T * heads * D, D, heads * D, T];
   const maskStrides = mask ? broadcastStrides(mask.shape, full) : [0, 0, 0, 0];
   const masking = !mask ? 0 : mask.dtype === "bool" ? 1 : 2;
   return {
@@ -81,14 +100,19 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
     headDim: D,
     batchHeads: B * H,
     qStrides: strides(Tq),
-    kStrides: strides(Tk),
+    kStrides: strides(Tk, keyHeads),
+    /** Heads of q that share one of k and v. */
+    group: keyHeads > 0 ? H / keyHeads : 1,
     maskStrides,
     maskShape: [...new Array<number>(4 - (mask?.rank ?? 0)).fill(1), ...(mask?.shape ?? [])],
     scale: options.scale ?? 1 / Math.sqrt(D),
+    /** Query i sees keys i − before … i + after, if overrides.BAND. */
+    band: { before: Math.min(window ?? FAR, FAR), after: isCausal ? 0 : Math.min(window ?? FAR, FAR) },
     overrides: {
       MASK: masking,
-      KEY_MASK: masking > 0 && maskStrides[2] === 0 ? 1 : 0,
-      CAUSAL: isCausal ? 1 : 0,
+      // A window may hold nothing but keys that an additive mask leaves at its lowest, and these count alike then: none is skipped.
+      KEY_MASK: masking > 0 && maskStrides[2] === 0 && !(masking === 2 && window !== undefined) ? 1 : 0,
+      BAND: isCausal || window !== undefined ? 1 : 0,
       DROPOUT: dropoutP > 0 ? 1 : 0,
       F16: computeType() === "f16" ? 1 : 0,
     },
@@ -116,6 +140,8 @@ export const paramsOf = (plan: Plan, own: Params | undefined, width: number): Pa
   ...plan.dropout,
   batch_heads: plan.batchHeads,
   heads: plan.full[1]!,
+  group: plan.group,
+  ...plan.band,
   scale: plan.scale,
   ...own,
 });
