@@ -309,6 +309,14 @@ export const rooms: Record<string, () => void> = {
     for (const which of [0, 1, 2])
       both([[2, 3, 4, 5], [2, 3, 4, 5]], (rows, columns) =>
         gg.relativeBias(which === 1 ? undefined : rows, which === 0 ? undefined : columns, numbers, ranges)); // prettier-ignore
+    for (const headDim of [5, 8]) {
+      const [q, table] = [[2, 4, 3, headDim], [1, 5, 3, headDim]]; // prettier-ignore
+      withEachRung("positions", { headDim }, () =>
+        both([q, q, q, table, table], (...[q, k, v, K, Q]) =>
+          gg.disentangledAttention(q!, k!, v!, K, Q, { numbers, ranges }, undefined, { dropoutP: 0.1 }),
+        ),
+      );
+    }
     const { cosine, sine } = gg.rotaryAngles(40, 64);
     both([[2, 40, 3, 64]], (x) => gg.rotary(x, cosine, sine));
   },

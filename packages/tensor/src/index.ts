@@ -223,6 +223,7 @@ export {
   type DistanceNumbers,
   type RelativeBiasOptions,
 } from "./ops/relative/relative-bias.ts";
+export { disentangledAttention, type DisentangledAttentionOptions } from "./ops/relative/disentangled-attention.ts";
 export { countUp, rotary, rotaryAngles, type RotaryAngles } from "./ops/rotary/rotary.ts";
 export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
 export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";

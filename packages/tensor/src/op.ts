@@ -1,4 +1,5 @@
 import { argumentCheck, type Takes } from "./arguments.ts";
+import { GpugradError } from "./errors.ts";
 import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
 import { scopeNow } from "./scope.ts";
 import { provenance } from "./provenance.ts";
@@ -37,6 +38,15 @@ export interface Op<A extends readonly unknown[], I extends Inputs, S, O extends
   (...args: A): O;
   readonly opName: string;
   readonly definition: Definition<A, I, S, O>;
+}
+
+/** The backward of an op that is differentiable, for ops that are made of others. */
+export function backwardOf<A extends readonly unknown[], I extends Inputs, S, O extends Tensor | readonly Tensor[]>(
+  op: Op<A, I, S, O>,
+): Exclude<Definition<A, I, S, O>["backward"], NotDifferentiable> {
+  const { backward } = op.definition;
+  if (typeof backward !== "function") throw new GpugradError(`${op.opName} has no gradient: ${backward.why}`);
+  return backward;
 }
 
 /** For an op without a gradient: recording it throws, with the reason. */

@@ -5,11 +5,14 @@ import { scope } from "../scope.ts";
 import type { Tensor } from "../tensor.ts";
 import { withDevice } from "../testing/check-op.ts";
 import { attention } from "./attention/attention.ts";
+import { chooseAttention } from "./attention/choose.ts";
 import { gelu } from "./elementwise/unary.ts";
 import type { Rung } from "./ladder.ts";
 import { forceRung, ladders, withRung, type LadderName } from "./ladders.ts";
 import { matmul } from "./matmul/matmul.ts";
 import { layerNorm } from "./norm/layer-norm.ts";
+import { disentangledAttention } from "./relative/disentangled-attention.ts";
+import { numberDistances } from "./relative/relative-bias.ts";
 import { softmax } from "./softmax/softmax.ts";
 
 withDevice();
@@ -27,8 +30,8 @@ function dispatched(work: () => unknown): string[] {
 
 const zeros = (...shape: number[]): Tensor => fromArray(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
 
-/** A call of each ladder's op, and its sizes. */
-const calls: { [L in LadderName]: { sizes: object; call: () => unknown } } = {
+/** A call of each ladder's op, and its sizes; `runs` where a rung is not a kernel of its own. */
+const calls: { [L in LadderName]: { sizes: object; call: () => unknown; runs?: Record<string, () => string> } } = {
   attention: {
     sizes: { headDim: 8 },
     call: () => attention(zeros(1, 1, 4, 8), zeros(1, 1, 4, 8), zeros(1, 1, 4, 8), undefined),
@@ -41,6 +44,14 @@ const calls: { [L in LadderName]: { sizes: object; call: () => unknown } } = {
   norm: {
     sizes: { pass: "forward", rows: 4, cols: 8, eps: 0, center: true, residual: false, weight: true, bias: true },
     call: () => layerNorm(zeros(4, 8), zeros(8), zeros(8)),
+  },
+  positions: {
+    sizes: { headDim: 8 },
+    runs: { fused: () => chooseAttention(device().adapter, { headDim: 8 }).kernel },
+    call: () => {
+      const [q, table] = [zeros(1, 3, 1, 8), zeros(1, 5, 1, 8)];
+      return disentangledAttention(q, q, q, table, table, numberDistances([0, 1, 2, 3, 4]));
+    },
   },
   softmax: { sizes: { pass: "forward", rows: 4, cols: 8, inner: 1 }, call: () => softmax(zeros(4, 8)) },
 };
@@ -67,11 +78,11 @@ describe.each(Object.keys(ladders) as LadderName[])("the ladder of %s", (name) =
   });
 
   test("runs the kernel of the rung that is asked for", () => {
-    const { sizes, call } = calls[name];
+    const { sizes, call, runs } = calls[name];
     const usual = dispatched(call);
     const fit = rungs.filter(([, rung]) => rung.suits(device().adapter, sizes as never));
     for (const [key, rung] of fit) {
-      expect(dispatched(() => withRung(name, key, call))).toContain(rung.kernel.split(" ")[0]);
+      expect(dispatched(() => withRung(name, key, call))).toContain(runs?.[key]?.() ?? rung.kernel.split(" ")[0]);
     }
     expect(fit.length).toBeGreaterThan(1);
     expect(dispatched(call)).toEqual(usual);
@@ -127,7 +138,7 @@ describe("withRung", () => {
     );
     expect(() => withRung("softmax", "toString", () => 0)).toThrow("softmax has no rung toString");
     expect(() => withRung("softmx" as LadderName, "rows", () => 0)).toThrow(
-      "withRung: there is no ladder softmx; there are attention, gelu, matmul, norm, softmax. Did you mean softmax?",
+      "withRung: there is no ladder softmx; there are attention, gelu, matmul, norm, positions, softmax. Did you mean softmax?",
     );
   });
 });

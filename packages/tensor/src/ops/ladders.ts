@@ -7,6 +7,7 @@ import { geluLadder } from "./elementwise/ladder.ts";
 import { choiceFrom, type Choice, type Ladder } from "./ladder.ts";
 import { matmulLadder } from "./matmul/ladder.ts";
 import { normLadder } from "./norm/ladder.ts";
+import { positionLadder } from "./relative/ladder.ts";
 import { softmaxLadder } from "./softmax/ladder.ts";
 
 /** Every ladder there is: what `pnpm bench`, `pnpm tune` and `pnpm xray` list rungs by. */
@@ -15,6 +16,7 @@ export const ladders = {
   gelu: geluLadder,
   matmul: matmulLadder,
   norm: normLadder,
+  positions: positionLadder,
   softmax: softmaxLadder,
 };
 

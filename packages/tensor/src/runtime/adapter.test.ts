@@ -10,7 +10,11 @@ afterEach(destroy);
 /** What `adapterInfo` says of an adapter with this info and these features. */
 function described(info: object, features: string[] = [], description = "Card") {
   const choice = { adapter: { info: { vendor: "acme", architecture: "one", device: "card", ...info } }, description, via: "hardware" }; // prettier-ignore
-  const limits = { maxComputeWorkgroupStorageSize: 1000, maxComputeInvocationsPerWorkgroup: 200 };
+  const limits = {
+    maxComputeWorkgroupStorageSize: 1000,
+    maxComputeInvocationsPerWorkgroup: 200,
+    maxStorageBuffersPerShaderStage: 8,
+  };
   return adapterInfo(
     choice as unknown as AdapterChoice,
     { features: new Set(features), limits } as unknown as GPUDevice,
@@ -21,7 +25,8 @@ describe("an adapter", () => {
   test("is a CPU by any of its names; subgroups count only where they are offered, and have a size", () => {
     expect(described({})).toEqual({
       ...{ description: "Card", vendor: "acme", architecture: "one", cpu: false, subgroupSize: [1, 1] },
-      ...{ workgroupBytes: 1000, workgroupInvocations: 200, subgroupMatrix: undefined, features: [], via: "hardware" },
+      ...{ workgroupBytes: 1000, workgroupInvocations: 200, storageBuffers: 8, subgroupMatrix: undefined },
+      ...{ features: [], via: "hardware" },
     });
     for (const info of [{ architecture: "swiftshader" }, { device: "llvmpipe (LLVM)" }, { vendor: "Software" }])
       expect(described(info).cpu).toBe(true);

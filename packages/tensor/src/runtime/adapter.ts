@@ -13,6 +13,8 @@ export interface AdapterInfo {
   /** Bytes of memory, and invocations, that a workgroup may have on this device. */
   readonly workgroupBytes: number;
   readonly workgroupInvocations: number;
+  /** Storage buffers that a kernel may have on this device: at least eight. */
+  readonly storageBuffers: number;
   /** What matrix units multiply by one instruction, where WebGPU lets subgroups use them: f16, with sums in f32. */
   readonly subgroupMatrix: SubgroupMatrix | undefined;
   readonly features: readonly string[];
@@ -66,6 +68,7 @@ export function adapterInfo(choice: AdapterChoice, gpu: GPUDevice): AdapterInfo 
       : [1, 1],
     workgroupBytes: gpu.limits.maxComputeWorkgroupStorageSize,
     workgroupInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
+    storageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,
     subgroupMatrix: gpu.features.has(SUBGROUP_MATRIX) ? subgroupMatrixOf(info) : undefined,
     features: [...gpu.features].sort(),
     via: choice.via,

@@ -41,8 +41,11 @@ const MAX_STORAGE_BUFFERS = 8;
 
 const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage(?:\s*,\s*(\w+))?|uniform)>\s*(\w+)\s*:\s*([^;]*);/g;
 
-/** Reads a kernel's declarations. Comments are taken out first, so they may hold anything. */
-export function kernel(file: string, code: string): Kernel {
+/**
+ * Reads a kernel's declarations. Comments are taken out first, so they may hold anything.
+ * @param buffers how many storage buffers it may have: more than WebGPU promises only where the adapter is asked first
+ */
+export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS): Kernel {
   const source = code.replace(/\/\/.*$/gm, "");
   const aliases = new Map(
     [...source.matchAll(/\balias\s+(\w+)\s*=\s*([^;]+);/g)].map(([, name, type]) => [name!, type!]),
@@ -53,8 +56,8 @@ export function kernel(file: string, code: string): Kernel {
   });
   const storage = bindings.filter((b) => b.kind !== "uniform");
   check(
-    storage.length <= MAX_STORAGE_BUFFERS,
-    `${file}: ${storage.length} storage buffers, but WebGPU promises ${MAX_STORAGE_BUFFERS}. Split the kernel.`,
+    storage.length <= buffers,
+    `${file}: ${storage.length} storage buffers, but ${buffers === MAX_STORAGE_BUFFERS ? "WebGPU promises" : "it may have"} ${buffers}. Split the kernel.`,
   );
   const size = /@workgroup_size\(([^)]*)\)/.exec(source);
   check(size, `${file}: no @workgroup_size found.`);
@@ -192,7 +195,7 @@ const replaced = new WeakMap<Kernel, Map<string, Kernel>>();
  * The kernel with `code` in the place of its function `name`; what else `code` declares comes along. For what a kernel does only at
  * times and at length, so that it can be read without. Throws when it has no such function.
  */
-export function replaceFunction(base: Kernel, name: string, code: string): Kernel {
+export function replaceFunction(base: Kernel, name: string, code: string, buffers?: number): Kernel {
   let variants = replaced.get(base);
   if (!variants) replaced.set(base, (variants = new Map<string, Kernel>()));
   let made = variants.get(code);
@@ -202,6 +205,7 @@ export function replaceFunction(base: Kernel, name: string, code: string): Kerne
     made = kernel(
       base.file,
       base.code.replace(own, () => code),
+      buffers ?? Math.max(MAX_STORAGE_BUFFERS, base.bindings.filter(({ kind }) => kind !== "uniform").length),
     );
     variants.set(code, made);
   }

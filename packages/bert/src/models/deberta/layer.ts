@@ -1,5 +1,14 @@
 import { attend, attendWithProbabilities, Dropout, Module, splitHeads, type AttendOptions } from "@gpugrad/nn";
-import { matmul, mul, permute, relativeBias, zeros, type Tensor } from "@gpugrad/tensor";
+import {
+  disentangledAttention,
+  matmul,
+  mul,
+  permute,
+  relativeBias,
+  reshape,
+  zeros,
+  type Tensor,
+} from "@gpugrad/tensor";
 import { ResidualOutput } from "../bert/attention.ts";
 import { Intermediate } from "../bert/encoder.ts";
 import type { StackedLayer } from "../layer-stack.ts";
@@ -57,12 +66,20 @@ export abstract class DisentangledSelfAttention extends Module {
 
   forward(x: Tensor, shared: SharedByLayers): Tensor {
     const { q, k, v } = this.#project(x, shared);
-    return attend(q, k, v, this.#how(q, k, shared));
+    const table = this.#projectPositions(shared);
+    if (!table) return attend(q, k, v, { ...this.#how, ...this.#alike(shared, q.shape[1]!) });
+    const [Q, K, V] = [q, k, v].map((t) => splitHeads(t, this.#heads)) as [Tensor, Tensor, Tensor];
+    const { scale, dropoutP } = this.#how;
+    const how = { scale, dropoutP, first: this.#distances!.firstRow(q.shape[1]!) };
+    const y = disentangledAttention(Q, K, V, table.k, table.q, this.#distances!.numbers, shared.pairs, how);
+    return reshape(y, q.shape);
   }
 
   forwardWithProbabilities(x: Tensor, shared: SharedByLayers): { y: Tensor; probabilities: Tensor } {
     const { q, k, v } = this.#project(x, shared);
-    return attendWithProbabilities(q, k, v, this.#how(q, k, shared));
+    const bias = this.#positionBias(q, k, shared);
+    const masking = bias ? { bias, mask: shared.pairs } : this.#alike(shared, q.shape[1]!);
+    return attendWithProbabilities(q, k, v, { ...this.#how, ...masking });
   }
 
   /** All of a padded query's scores are masked, so no gradient may reach what they were made of: it is 0, like the query. */
@@ -71,24 +88,32 @@ export abstract class DisentangledSelfAttention extends Module {
     return tokens ? { ...projected, q: mul(projected.q, tokens) } : projected;
   }
 
-  #how(q: Tensor, k: Tensor, { pairs, positions }: SharedByLayers): AttendOptions {
-    const T = q.shape[1]!;
-    // With a bias, a query all of whose scores are masked attends to all tokens alike.
-    const bias = (positions && this.#positionBias(q, k, positions)) ?? (pairs && zeros([1, 1, T, T]));
-    return { heads: this.#heads, bias, mask: pairs, scale: this.#scale, dropoutP: this.dropout.activeP };
+  get #how() {
+    return { heads: this.#heads, scale: this.#scale, dropoutP: this.dropout.activeP };
+  }
+
+  /** Without positions: with a bias of 0, a query all of whose scores are masked attends to all tokens alike. */
+  #alike({ pairs }: SharedByLayers, T: number): Pick<AttendOptions, "bias" | "mask"> {
+    return { bias: pairs && zeros([1, 1, T, T]), mask: pairs };
+  }
+
+  /** The tables by head, [1, R, H, D]; undefined where scores don't depend on positions. */
+  #projectPositions({ positions }: SharedByLayers): ProjectedPositions | undefined {
+    if (!positions) return undefined;
+    const { k, q } = this.projectPositions(this.pos_dropout.forward(positions));
+    return k || q ? { k: k && splitHeads(k, this.#heads), q: q && splitHeads(q, this.#heads) } : undefined;
   }
 
   /** What relative positions add to the scores, [B, H, T, T]; undefined where nothing is added. */
-  #positionBias(q: Tensor, k: Tensor, positions: Tensor): Tensor | undefined {
-    const projected = this.projectPositions(this.pos_dropout.forward(positions));
-    const byHead = (x: Tensor): Tensor => permute(splitHeads(x, this.#heads), [0, 2, 1, 3]);
+  #positionBias(q: Tensor, k: Tensor, shared: SharedByLayers): Tensor | undefined {
+    const tables = this.#projectPositions(shared);
+    if (!tables) return undefined;
     const scores = (x: Tensor, table: Tensor | undefined): Tensor | undefined =>
-      table && matmul(byHead(x), byHead(table), { transposeB: true }); // [B, H, T, R]
-    const [rows, columns] = [scores(q, projected.k), scores(k, projected.q)];
-    if (!rows && !columns) return undefined;
+      table &&
+      matmul(permute(splitHeads(x, this.#heads), [0, 2, 1, 3]), permute(table, [0, 2, 1, 3]), { transposeB: true }); // [B, H, T, R]
     const { numbers, ranges } = this.#distances!.numbers;
     const first = this.#distances!.firstRow(q.shape[1]!);
-    return relativeBias(rows, columns, numbers, ranges, { scale: this.#scale, first });
+    return relativeBias(scores(q, tables.k), scores(k, tables.q), numbers, ranges, { scale: this.#scale, first });
   }
 }
 

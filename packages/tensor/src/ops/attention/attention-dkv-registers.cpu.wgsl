@@ -10,6 +10,7 @@ override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_scores()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -25,6 +26,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS, where the compiler can't see it: it is not to unroll loops
 }
@@ -74,12 +78,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
         var saved = vec4f(); // of a query beyond the last 1 / l is 0, so p = 0
         if (i + e < queries) { saved = rows[head * queries + i + e]; }
         let bits = mask_bits(mask_at, min(i + e, queries - 1u), j);
-        let score = p[e] * params.scale + bias(bits);
+        var score = p[e] * params.scale;
+        if (POSITIONS) { score += position_scores(head, i + e, j); }
+        score += bias(bits);
         let weight = select(vec4f(), exp_negative(at_most_zero(score - saved.x)), sees(i + e, j, bits)) * saved.y; // 1 / l may be NaN
         var keep = vec4f(1.0);
         if (DROPOUT) { keep = select(vec4f(), vec4f(params.rescale), kept_four((head * queries + i + e) * keys + j)); }
         p[e] = rounded(weight * keep);
-        ds[e] = rounded(weight * (ds[e] * keep - saved.z));
+        let own = weight * (ds[e] * keep - saved.z);
+        if (POSITIONS) { add_gradients(head, i + e, j, own, bits); }
+        ds[e] = rounded(own);
       }
       let p_keys = transpose(p); // column r belongs to key j + r
       let ds_keys = transpose(ds);
@@ -201,3 +209,9 @@ fn exp_negative(x: vec4f) -> vec4f {
 
 // Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
 fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }
+
+// What the positions of query i and the keys j … j + 3 add to the scores: position-scores.wgsl has the one that adds something.
+fn position_scores(head: u32, i: u32, j: u32) -> vec4f { return vec4f(); }
+
+// Where the gradient of position_scores() goes: position-gradients.wgsl.
+fn add_gradients(head: u32, i: u32, j: u32, ds: vec4f, mask_bits: vec4u) {}

@@ -14,6 +14,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_score()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -29,6 +30,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS · KEYS, where the compiler can't see it
 }
@@ -164,11 +168,13 @@ fn main(
           if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + (i + n) * params.mask_strides.z + j * params.mask_strides.w]; }
           let visible = i + n < queries && (!BAND || (j <= i + n + params.after && j + params.before >= i + n)) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
           var score = p[r * QUERIES + n] * params.scale;
+          if (POSITIONS) { score += position_score(head, i + n, j); }
           if (MASK == 2u) { score += bitcast<f32>(bits); }
           let weight = select(0.0, exp_negative(at_most_zero(score - row.x)), visible) * row.y; // 1 / l may be NaN
           let factor = select(1.0, select(0.0, params.rescale, keep[r]), DROPOUT);
           p[r * QUERIES + n] = weight * factor;
           ds[r * QUERIES + n] = weight * (ds[r * QUERIES + n] * factor - row.z);
+          if (POSITIONS) { add_gradient(head, i + n, j, ds[r * QUERIES + n], bits); }
           if (F16) {
             p[r * QUERIES + n] = quantizeToF16(p[r * QUERIES + n]);
             ds[r * QUERIES + n] = quantizeToF16(ds[r * QUERIES + n]);
@@ -220,3 +226,9 @@ fn exp_negative(x: f32) -> f32 {
 
 // Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
 fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }
+
+// What the positions of query i and key j add to the score: position-scores.wgsl has the one that adds something.
+fn position_score(head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+
+// Where the gradient of position_score() goes: position-gradients.wgsl.
+fn add_gradient(head: u32, i: u32, j: u32, ds: f32, mask_bits: u32) {}

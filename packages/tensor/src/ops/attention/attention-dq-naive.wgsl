@@ -7,6 +7,7 @@ override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_score()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -22,6 +23,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   head_dim: u32,    // D
 }
@@ -60,11 +64,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     let k_at = k_first + j * params.k_strides.z;
     let mask_at = mask_first + j * params.mask_strides.w;
     var weight = 0.0;
-    if (sees(mask_at)) { weight = exp_negative(at_most_zero(score(q_at, k_at, mask_at) - saved.x)); }
+    if (sees(mask_at)) {
+      var s = score(q_at, k_at, mask_at);
+      if (POSITIONS) { s += position_score(head, i, j); }
+      weight = exp_negative(at_most_zero(s - saved.x));
+    }
     let p = weight * saved.y; // also of a hidden key: 1 / l may be NaN
     var dp = 0.0;
     if (!DROPOUT || kept(row * keys + j)) { dp = upstream(q_at, k_at) * params.rescale; }
     let ds = p * (dp - saved.z);
+    if (POSITIONS) { add_gradient(head, i, j, ds, select(0u, mask[mask_at], MASK == 2u)); }
     for (var d = 0u; d < params.head_dim; d++) { dq[q_at + d] += rounded(ds) * rounded(k[k_at + d]); }
   }
   for (var d = 0u; d < params.head_dim; d++) { dq[q_at + d] *= params.scale; }
@@ -110,3 +119,9 @@ fn exp_negative(x: f32) -> f32 {
 
 // Whether dropout keeps element e of [B, H, Tq, Tk]: kept.wgsl has the kept() that draws.
 fn kept(e: u32) -> bool { return true; }
+
+// What the positions of query i and key j add to the score: position-scores.wgsl has the one that adds something.
+fn position_score(head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+
+// Where the gradient of position_score() goes: position-gradients.wgsl.
+fn add_gradient(head: u32, i: u32, j: u32, ds: f32, mask_bits: u32) {}

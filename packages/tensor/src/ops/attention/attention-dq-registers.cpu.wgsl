@@ -9,6 +9,7 @@ override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `rows` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_scores()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -24,6 +25,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS, where the compiler can't see it: it is not to unroll loops
 }
@@ -145,10 +149,14 @@ fn upstreams_at(at: u32, i: u32, d: u32) -> mat4x4f {
 // ds of query i and the keys j … j+3, from their products.
 fn ds4(products: vec4f, upstream: vec4f, saved: vec4f, head: u32, mask_at: u32, i: u32, j: u32) -> vec4f {
   let bits = mask_bits(mask_at, i, j);
-  let p = select(vec4f(), exp_negative(at_most_zero(products * params.scale + bias(bits) - saved.x)), sees(i, j, bits)) * saved.y; // 1 / l may be NaN
+  var scaled = products * params.scale;
+  if (POSITIONS) { scaled += position_scores(head, i, j); }
+  let p = select(vec4f(), exp_negative(at_most_zero(scaled + bias(bits) - saved.x)), sees(i, j, bits)) * saved.y; // 1 / l may be NaN
   var dp = upstream;
   if (DROPOUT) { dp = select(vec4f(), dp * params.rescale, kept_four((head * params.q_strides.w + i) * params.k_strides.w + j)); }
-  return rounded(p * (dp - saved.z));
+  let ds = p * (dp - saved.z);
+  if (POSITIONS) { add_gradients(head, i, j, ds, bits); }
+  return rounded(ds);
 }
 
 // sum + a · b, as a chain of multiply-adds.
@@ -202,3 +210,9 @@ fn exp_negative(x: vec4f) -> vec4f {
 
 // Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
 fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }
+
+// What the positions of query i and the keys j … j + 3 add to the scores: position-scores.wgsl has the one that adds something.
+fn position_scores(head: u32, i: u32, j: u32) -> vec4f { return vec4f(); }
+
+// Where the gradient of position_scores() goes: position-gradients.wgsl.
+fn add_gradients(head: u32, i: u32, j: u32, ds: vec4f, mask_bits: vec4u) {}

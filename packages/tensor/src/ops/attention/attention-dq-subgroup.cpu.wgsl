@@ -13,6 +13,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_score()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -28,6 +29,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
 }
@@ -155,9 +159,11 @@ fn main(
         if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + (j + n) * params.mask_strides.w]; }
         let visible = j + n < keys && (!BAND || (j + n <= i + params.after && j + n + params.before >= i)) && bits != select(0u, MINUS_INFINITY, MASK == 2u);
         var score = s[r * KEYS + n] * params.scale;
+        if (POSITIONS) { score += position_score(head, i, j + n); }
         if (MASK == 2u) { score += bitcast<f32>(bits); }
         let p = select(0.0, exp_negative(at_most_zero(score - saved[r].x)), visible) * saved[r].y; // 1 / l may be NaN
         s[r * KEYS + n] = p * (dp[r * KEYS + n] - saved[r].z);
+        if (POSITIONS) { add_gradient(head, i, j + n, s[r * KEYS + n], bits); }
         if (F16) { s[r * KEYS + n] = quantizeToF16(s[r * KEYS + n]); }
       }
     }
@@ -197,3 +203,9 @@ fn exp_negative(x: f32) -> f32 {
 
 // Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
 fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }
+
+// What the positions of query i and key j add to the score: position-scores.wgsl has the one that adds something.
+fn position_score(head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+
+// Where the gradient of position_score() goes: position-gradients.wgsl.
+fn add_gradient(head: u32, i: u32, j: u32, ds: f32, mask_bits: u32) {}

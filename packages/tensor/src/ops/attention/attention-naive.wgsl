@@ -8,6 +8,7 @@ override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_score()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -23,6 +24,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   head_dim: u32,    // D
 }
@@ -60,7 +64,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var j = start; j < end; j++) {
     let k_at = k_first + j * params.k_strides.z;
     let mask_at = mask_first + j * params.mask_strides.w;
-    if (sees(mask_at)) { m = max(m, score(q_at, k_at, mask_at)); }
+    if (sees(mask_at)) {
+      var s = score(q_at, k_at, mask_at);
+      if (POSITIONS) { s += position_score(head, i, j); }
+      m = max(m, s);
+    }
   }
 
   var l = 0.0;
@@ -68,7 +76,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   for (var j = start; j < end; j++) {
     let k_at = k_first + j * params.k_strides.z;
     let mask_at = mask_first + j * params.mask_strides.w;
-    let s = score(q_at, k_at, mask_at);
+    var s = score(q_at, k_at, mask_at);
+    if (POSITIONS) { s += position_score(head, i, j); }
     var p = 0.0;
     if (sees(mask_at) || is_nan(s)) { p = exp_negative(s - m); } // hiding takes −∞, which leaves NaN as it is
     l += p;
@@ -114,3 +123,6 @@ fn exp_negative(x: f32) -> f32 {
 
 // Whether dropout keeps element e of [B, H, Tq, Tk]: kept.wgsl has the kept() that draws.
 fn kept(e: u32) -> bool { return true; }
+
+// What the positions of query i and key j add to the score: position-scores.wgsl has the one that adds something.
+fn position_score(head: u32, i: u32, j: u32) -> f32 { return 0.0; }

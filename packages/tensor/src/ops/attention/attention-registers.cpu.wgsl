@@ -9,6 +9,7 @@ override MASK: u32 = 0;          // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_scores()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -24,6 +25,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS, where the compiler can't see it: it is not to unroll loops
 }
@@ -75,8 +79,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     }
     var largest = m;
     for (var r = 0u; r < 4u; r++) {
-      let a = score(near[r], mask_at, i + r, j);
-      let b = score(far[r], mask_at, i + r, j + 4u);
+      let a = score(near[r], head, mask_at, i + r, j);
+      let b = score(far[r], head, mask_at, i + r, j + 4u);
       near[r] = a;
       far[r] = b;
       let both = max(a, b);
@@ -151,9 +155,11 @@ fn values_at(at: u32, i: u32, d: u32) -> mat4x4f {
 }
 
 // The scores of query i with the keys j … j+3. Hiding adds −∞, which leaves NaN as it is.
-fn score(products: vec4f, mask_at: u32, i: u32, j: u32) -> vec4f {
+fn score(products: vec4f, head: u32, mask_at: u32, i: u32, j: u32) -> vec4f {
   let bits = mask_bits(mask_at, i, j);
-  return products * params.scale + bias(bits) + bitcast<vec4f>(select(vec4u(MINUS_INFINITY), vec4u(), sees(i, j, bits)));
+  var scaled = products * params.scale;
+  if (POSITIONS) { scaled += position_scores(head, i, j); }
+  return scaled + bias(bits) + bitcast<vec4f>(select(vec4u(MINUS_INFINITY), vec4u(), sees(i, j, bits)));
 }
 
 // sum + a · b, as a chain of multiply-adds.
@@ -204,3 +210,6 @@ fn exp_negative(x: vec4f) -> vec4f {
 
 // Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
 fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }
+
+// What the positions of query i and the keys j … j + 3 add to the scores: position-scores.wgsl has the one that adds something.
+fn position_scores(head: u32, i: u32, j: u32) -> vec4f { return vec4f(); }

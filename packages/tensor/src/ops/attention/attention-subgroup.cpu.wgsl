@@ -15,6 +15,7 @@ override MASK: u32 = 0;        // 0 none, 1 true attends, 2 added to the score
 override KEY_MASK: bool = false; // the mask is the same for all queries, so `lengths` says where it ends
 override BAND: bool = false;     // query i sees keys i − before … i + after only
 override DROPOUT: bool = false;
+override POSITIONS: bool = false; // add position_score()
 override F16: bool = false;      // round the factors of products to f16, as mixed precision does
 
 struct Params {
@@ -30,6 +31,9 @@ struct Params {
   group: u32,       // heads of q that share one of k and v
   before: u32,
   after: u32,
+  width: u32,       // positions: R, the number of the first row of tables, and where distance 0 is numbered
+  first: u32,
+  middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
 }
@@ -146,8 +150,9 @@ fn main(
       var largest = m[r];
       for (var n = 0u; n < KEYS; n++) {
         var bits = subgroupShuffle(key_bits, n);
-        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + min(j + n, keys - 1u) * params.mask_strides.w]; } // beyond the last key: the last
+        if (MASK > 0u && !KEY_MASK) { bits = mask[mask_at + i * params.mask_strides.z + min(j + n, keys - 1u) * params.mask_strides.w]; }
         var score = s[r * KEYS + n] * params.scale;
+        if (POSITIONS) { score += position_score(head, i, j + n); }
         if (MASK == 2u) { score += bitcast<f32>(bits); }
         let visible = j + n < keys && (!BAND || (j + n <= i + params.after && j + n + params.before >= i)) && (MASK == 2u || bits != 0u);
         s[r * KEYS + n] = score + bitcast<f32>(select(MINUS_INFINITY, 0u, visible)); // −∞ leaves NaN as it is
@@ -207,3 +212,6 @@ fn exp_negative(x: f32) -> f32 {
 
 // Which of the elements e … e+3 of [B, H, Tq, Tk] dropout keeps: kept.wgsl has the kept_four() that draws.
 fn kept_four(e: u32) -> vec4<bool> { return vec4<bool>(true); }
+
+// What the positions of query i and key j add to the score: position-scores.wgsl has the one that adds something.
+fn position_score(head: u32, i: u32, j: u32) -> f32 { return 0.0; }

@@ -276,7 +276,8 @@ async function compareNaN(rung: RungName, c: Case, { f16 = false } = {}): Promis
       for (const part of ["y", "dq", "dk", "dv"] as const) {
         const data = await got[part].data();
         // Masks hide keys from single queries in all kernels alike; what lies behind a query or the last visible key may be skipped.
-        const exact = !isCausal && c.window === undefined && (part === "y" || part === "dq" || c.mask?.shape.at(-2) !== 1);
+        const exact =
+          !isCausal && c.window === undefined && (part === "y" || part === "dq" || c.mask?.shape.at(-2) !== 1);
         const want = most[part].data.map((m, i) =>
           exact || Number.isNaN(least[part].data[i]) || Number.isNaN(data[i]) ? m : 0,
         );
@@ -327,6 +328,16 @@ describe.each(Object.keys(attentionLadder.rungs) as RungName[])("attention, %s k
     expectClose((await output.data()).subarray(0, 8), value.data.subarray(0, 8), { rtol: tolerance, atol: 0 }, "y");
     expect((await gradients.q!.data()).every((x) => x === 0)).toBe(true);
     expect((await gradients.k!.data()).every((x) => x === 0)).toBe(true);
+  });
+
+  test("a NaN in an additive mask stays in its row, whatever is read beyond the last key", async () => {
+    const c: Case = { size: [1, 1, 3, 5, 8], mask: { shape: [3, 5], dtype: "f32", value: () => 0 } };
+    if (!runs(c)) return;
+    const { q, k, v } = inputsOf(c);
+    const mask = fromArray(Array.from({ length: 15 }, (_, at) => (at === 5 ? NaN : 0)), [3, 5]); // prettier-ignore
+    const { output } = forwardWith(rung, [q, k, v], mask);
+    const rows = Array.from(await output.data(), Number.isNaN);
+    expect(rows).toEqual(Array.from({ length: 24 }, (_, at) => at >= 8 && at < 16));
   });
 
   test("autocast rounds the factors to f16", async () => {
@@ -401,6 +412,61 @@ describe("attention", () => {
     expectClose(await y.data(), want.y.data, { rtol: 1e-5, atol: 1e-6 }, "y");
     expectClose(await lse.data(), want.lse.data, { rtol: 1e-5, atol: 1e-6 }, "lse");
     expect((await lse.data())[0]).toBe(-Infinity);
+  });
+
+  // torch.nn.functional.scaled_dot_product_attention in float64, with enable_gqa; windows as its attn_mask. Of y, dq, dk and dv a weighted
+  // sum, Σ x_i cos(1.3 i + 0.4), and the sum of absolute values.
+  test.each([
+    [
+      {},
+      [-0.361229912, 22.7322748],
+      [0.430923869, 21.8614987],
+      [-0.309214959, 22.7227078],
+      [-0.0682479076, 22.4158418],
+    ],
+    [
+      { isCausal: true },
+      [-2.43538578, 31.0164784],
+      [-1.35509848, 18.9183969],
+      [0.271242003, 17.7930832],
+      [1.08454656, 23.2528402],
+    ],
+    [
+      { window: 1 },
+      [-0.995475449, 22.8763481],
+      [0.39426017, 23.4188744],
+      [0.392317479, 18.600807],
+      [0.890074904, 20.4077204],
+    ],
+    [
+      { window: 2, isCausal: true },
+      [-2.73513648, 33.2163806],
+      [-0.786426357, 17.540726],
+      [0.235342939, 15.7712627],
+      [0.978956175, 24.5743672],
+    ],
+  ] as const)("shared heads of keys, %j: PyTorch's numbers", async (band, ...want) => {
+    const wave = (shape: number[], start: number) =>
+      fromArray(
+        Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(0.7 * i + start)),
+        shape,
+      );
+    const [q, k, v] = [wave([1, 4, 5, 4], 1), wave([1, 2, 6, 4], 2), wave([1, 2, 6, 4], 3)];
+    const { output, saved } = attention.definition.forward(q, k, v, undefined, { ...band, enableGqa: true });
+    const got = backward(saved, wave([1, 4, 5, 4], 4), { q: true, k: true, v: true });
+    for (const [n, x] of [output, got.q!, got.k!, got.v!].entries()) {
+      const values: number[] = Array.from(await x.data());
+      const sums = [
+        values.reduce((sum, y, i) => sum + y * Math.cos(1.3 * i + 0.4), 0),
+        values.reduce((sum, y) => sum + Math.abs(y), 0),
+      ];
+      expectClose(
+        sums,
+        (want as readonly (readonly number[])[])[n]!,
+        { rtol: 1e-6, atol: 1e-5 },
+        ["y", "dq", "dk", "dv"][n]!,
+      );
+    }
   });
 
   test("heads of size 0 give 0, and gradients of size 0", async () => {

@@ -4,6 +4,7 @@ import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
+import { zeros } from "../create/create.ts";
 import deltaCode from "./attention-delta.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
@@ -11,20 +12,37 @@ import rowsCode from "./attention-rows.wgsl";
 import { choose } from "./choose.ts";
 import { attentionLadder } from "./ladder.ts";
 import { maskGradient } from "./mask-gradient.ts";
-import { dropping, inUnits, paramsOf, plan, type AttentionOptions } from "./plan.ts";
+import { dropping, inUnits, paramsOf, plan, positioned, type AttentionOptions, type Positions } from "./plan.ts";
 
-export type { AttentionOptions };
+export type { AttentionOptions, Positions };
 
 const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode);
 const rowsKernel = kernel("ops/attention/attention-rows.wgsl", rowsCode);
 const deltaKernel = kernel("ops/attention/attention-delta.wgsl", deltaCode);
 const lseKernel = kernel("ops/attention/attention-lse.wgsl", lseCode);
 
+/** Scores of positions by the names of the kernels' bindings; a missing table is never read. */
+const tablesOf = (positions: Positions | undefined): Record<string, Tensor> =>
+  positions
+    ? {
+        rows_at: (positions.rows ?? positions.columns)!,
+        columns_at: (positions.columns ?? positions.rows)!,
+        numbers: positions.numbers,
+      }
+    : {};
+
 /** Defines the op with y alone, or with [y, lse]. */
 function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y: Tensor, stats: Tensor) => O) {
   return defineOp(name, {
-    forward(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions = {}) {
-      const p = plan(q, k, v, mask, options);
+    forward(
+      q: Tensor,
+      k: Tensor,
+      v: Tensor,
+      mask: Tensor | undefined,
+      options: AttentionOptions = {},
+      positions?: Positions,
+    ) {
+      const p = plan(q, k, v, mask, options, positions);
       const rung = options.variant ? attentionLadder.rungs[options.variant] : choose(p);
       const [B, H, Tq] = p.full as [number, number, number, number];
       const y = empty(q.shape);
@@ -44,15 +62,15 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
         );
       }
       // A kernel's bindings have to be filled, also those that it won't read without a mask.
-      const tensors = { q, k, v, mask: mask ?? q, lengths: lengths ?? k, y, stats };
+      const tensors = { q, k, v, mask: mask ?? q, lengths: lengths ?? k, y, stats, ...tablesOf(positions) };
       if (p.headDim > 0) rung.compute({ ...p, pass: "forward", tokens: Tq, tensors });
       return {
         output: outputs(y, stats),
-        inputs: { q, k, v, mask },
-        saved: { p, rung, q, k, v, mask, y, stats, lengths },
+        inputs: { q, k, v, mask, rows: positions?.rows, columns: positions?.columns },
+        saved: { p, rung, q, k, v, mask, y, stats, lengths, positions },
       };
     },
-    backward({ p, rung, q, k, v, mask, y, stats, lengths }, dy, needs) {
+    backward({ p, rung, q, k, v, mask, y, stats, lengths, positions }, dy, needs) {
       const [B, H, Tq, Tk] = p.full as [number, number, number, number];
       if (p.headDim === 0) return { q: empty(q.shape), k: empty(k.shape), v: empty(v.shape) };
       const rows = empty([B, H, Tq, 4]);
@@ -65,19 +83,23 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
           overrides: { KEY_MASK: p.overrides.KEY_MASK, F16: p.overrides.F16 },
         },
       );
-      const shared = { q, k, v, mask: mask ?? q, dy, rows };
-      run(dropping(deltaKernel, p, "kept"), shared, paramsOf(p, { head_dim: p.headDim }, 1), {
+      const shared = { q, k, v, mask: mask ?? q, dy, rows, ...tablesOf(positions) };
+      const own = { head_dim: p.headDim, ...p.positions };
+      run(dropping(positioned(deltaKernel, p), p, "kept"), shared, paramsOf(p, own, 1), {
         threads: B * H * Tq,
         overrides: p.overrides,
       });
-      const gradients: { q?: Tensor; k?: Tensor; v?: Tensor; mask?: Tensor } = {};
-      if (needs.q) {
+      const gradients: Partial<Record<keyof typeof needs, Tensor>> = {};
+      const tables = { rows: needs.rows && positions?.rows, columns: needs.columns && positions?.columns };
+      if (needs.q || tables.rows) {
         gradients.q = empty(q.shape);
-        rung.compute({ ...p, pass: "dq", tokens: Tq, tensors: { ...shared, dq: gradients.q } });
+        const table = tables.rows && { dtable: (gradients.rows = zeros(tables.rows.shape)) };
+        rung.compute({ ...p, pass: "dq", tokens: Tq, tensors: { ...shared, dq: gradients.q, ...table } });
       }
-      if (needs.k || needs.v) {
+      if (needs.k || needs.v || tables.columns) {
         const own = { dk: (gradients.k = empty(k.shape)), dv: (gradients.v = empty(v.shape)) };
-        rung.compute({ ...p, pass: "dkv", tokens: Tk, tensors: { ...shared, ...own } });
+        const table = tables.columns && { dtable: (gradients.columns = zeros(tables.columns.shape)) };
+        rung.compute({ ...p, pass: "dkv", tokens: Tk, tensors: { ...shared, ...own, ...table } });
       }
       if (needs.mask && mask?.dtype === "f32") {
         gradients.mask = maskGradient(p, { ...shared, mask });

@@ -17,7 +17,7 @@ import onlineCode from "./attention-online.wgsl";
 import registersCode from "./attention-registers.cpu.wgsl";
 import subgroupCode from "./attention-subgroup.cpu.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
-import { dropping, paramsOf, type Plan } from "./plan.ts";
+import { dropping, paramsOf, positioned, type Plan } from "./plan.ts";
 
 export type Pass = "forward" | "dq" | "dkv";
 
@@ -42,10 +42,13 @@ export interface AttentionTask extends Plan {
   tensors: Record<string, Tensor>;
 }
 
-export type AttentionRung = Rung<AttentionSizes, AttentionTask>;
+export interface AttentionRung extends Rung<AttentionSizes, AttentionTask> {
+  /** Whether it can add scores of relative positions. */
+  readonly addsPositions?: boolean;
+}
 
 /** Three kernels, and how they are started. */
-interface Passes extends Pick<AttentionRung, "kernel" | "idea" | "suits"> {
+interface Passes extends Pick<AttentionRung, "kernel" | "idea" | "suits" | "addsPositions"> {
   kernels: Record<Pass, Kernel>;
   /** Elements behind one index of a binding. */
   width: 1 | 4;
@@ -58,14 +61,16 @@ function rungOf({ kernels, width, tuning, ...rest }: Passes): Unnamed<AttentionR
     compute(task) {
       const { pass, headDim, tokens, tensors, group } = task;
       const { consts, overrides, params, rows } = tuning(pass, headDim);
-      const code = consts ? specialize(kernels[pass], consts) : kernels[pass];
+      const base = consts ? specialize(kernels[pass], consts) : kernels[pass];
+      const gradient = "dtable" in tensors;
+      const code = positioned(base, task, gradient);
       // dk and dv belong to heads of k and v, of which there may be fewer.
       const owners = pass === "dkv" ? group : 1;
       const [batch_heads, heads] = [task.batchHeads / owners, task.full[1]! / owners];
-      const own = { ...params, batch_heads, heads };
+      const own = { ...params, ...(rest.addsPositions && task.positions), batch_heads, heads };
       run(dropping(code, task, width === 4 ? "kept_four" : "kept"), tensors, paramsOf(task, own, width), {
         workgroups: batch_heads * ceilDiv(tokens, rows),
-        overrides: { ...task.overrides, ...overrides },
+        overrides: { ...task.overrides, ...(gradient && { BY_KEY: Number(pass === "dkv") }), ...overrides },
       });
     },
   };
@@ -83,6 +88,7 @@ const naiveBackward = {
 /** One invocation per row: any head dimension, any adapter. */
 const plain = {
   suits: () => true,
+  addsPositions: true,
   width: 1,
   tuning: (_pass, headDim) => ({ params: { head_dim: headDim }, rows: 64 }),
 } satisfies Partial<Passes>;
@@ -134,6 +140,7 @@ const rungs = {
       dkv: kernel("ops/attention/attention-dkv-registers.cpu.wgsl", dkvRegistersCode),
     },
     suits: ({ cpu }, { headDim }) => cpu && headDim % 4 === 0 && headDim <= 256,
+    addsPositions: true,
     width: 4,
     tuning: (_pass, headDim) => ({ consts: { VECTORS: headDim / 4 }, params: { vectors: headDim / 4 }, rows: 32 }),
   }),
@@ -148,6 +155,7 @@ const rungs = {
     },
     suits: ({ cpu, subgroupSize: [min, max] }, { headDim }) =>
       cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
+    addsPositions: true,
     width: 4,
     tuning(pass, headDim) {
       const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache

@@ -5,6 +5,8 @@ import { replaceFunction, type Kernel, type Params } from "../../runtime/kernel.
 import { broadcastStrides, sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import philoxCode from "../dropout/philox.wgsl";
+import positionGradientsCode from "../relative/position-gradients.wgsl";
+import positionScoresCode from "../relative/position-scores.wgsl";
 import keptCode from "./kept.wgsl";
 
 // What one call of attention is, and how its kernels are given it.
@@ -34,11 +36,30 @@ export interface AttentionOptions {
   variant?: "naive" | "online" | "subgroup" | "registers" | "tiled";
 }
 
+/** Scores of relative positions that kernels add to those of queries and keys: those of `relativeBias`, which would write them. */
+export interface Positions {
+  /** [B, H, T, R]: each query's scores with the positions; one of the two may be missing. */
+  rows: Tensor | undefined;
+  /** Likewise, each key's. */
+  columns: Tensor | undefined;
+  /** i32 [2M − 1]: the number of each distance. */
+  numbers: Tensor;
+  /** The number that the tables begin with. */
+  first: number;
+}
+
 /** Further than any two tokens are apart; twice as much is a u32 still. */
 const FAR = 2 ** 31 - 1;
 
 /** Sizes and strides of one call, as the kernels' Params and overrides take them. */
-export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, options: AttentionOptions) {
+export function plan(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  mask: Tensor | undefined,
+  options: AttentionOptions,
+  positions?: Positions,
+) {
   const { layout = "BHTD", isCausal = false, enableGqa = false, dropoutP = 0 } = options;
   const name = "scaledDotProductAttention";
   for (const [which, x] of Object.entries({ q, k, v })) {
@@ -72,6 +93,7 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
     () => `${name}: dropoutP is ${dropoutP}, but a probability lies between 0 and 1.`,
   );
   const window = asked !== undefined && asked < Math.max(Tq, Tk) - 1 ? asked : undefined; // a wider one hides nothing
+  check(!positions || Tq === Tk, () => `${name}: ${Tq} queries and ${Tk} keys have no relative positions in common.`);
   const full: Shape = [B, H, Tq, Tk];
   check(
     dropoutP === 0 || sizeOf(full) <= 2 ** 32,
@@ -107,6 +129,11 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
     maskShape: [...new Array<number>(4 - (mask?.rank ?? 0)).fill(1), ...(mask?.shape ?? [])],
     scale: options.scale ?? 1 / Math.sqrt(D),
     /** Query i sees keys i − before … i + after, if overrides.BAND. */
+    positions: {
+      width: (positions?.rows ?? positions?.columns)?.shape[3] ?? 0,
+      first: positions?.first ?? 0,
+      middle: ((positions?.numbers.size ?? 1) - 1) / 2,
+    },
     band: { before: Math.min(window ?? FAR, FAR), after: isCausal ? 0 : Math.min(window ?? FAR, FAR) },
     overrides: {
       MASK: masking,
@@ -114,6 +141,11 @@ export function plan(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined, 
       KEY_MASK: masking > 0 && maskStrides[2] === 0 && !(masking === 2 && window !== undefined) ? 1 : 0,
       BAND: isCausal || window !== undefined ? 1 : 0,
       DROPOUT: dropoutP > 0 ? 1 : 0,
+      ...(positions && {
+        POSITIONS: 1,
+        WITH_ROWS: Number(!!positions.rows),
+        WITH_COLUMNS: Number(!!positions.columns),
+      }),
       F16: computeType() === "f16" ? 1 : 0,
     },
     dropout: {
@@ -147,6 +179,17 @@ export const paramsOf = (plan: Plan, own: Params | undefined, width: number): Pa
 });
 
 const drawCode = philoxCode + keptCode;
+
+/** The kernel with what adds positions, where there are some, and with `gradient` what passes theirs on. */
+export function positioned(base: Kernel, { overrides }: Pick<Plan, "overrides">, gradient = false): Kernel {
+  if (!overrides.POSITIONS) return base;
+  const s = base.code.includes("fn position_scores(") ? "s" : ""; // of four keys at a time
+  const scored = replaceFunction(base, `position_score${s}`, positionScoresCode, POSITIONED_BUFFERS);
+  return gradient ? replaceFunction(scored, `add_gradient${s}`, positionGradientsCode, POSITIONED_BUFFERS) : scored;
+}
+
+/** Storage buffers of the kernel that takes the most: dk and dv with positions. */
+export const POSITIONED_BUFFERS = 12;
 
 /** The kernel with the kept(), or kept_four(), of kept.wgsl where there is dropout. */
 export const dropping = (
