@@ -21,6 +21,7 @@ import { embed } from "./commands/embed.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { merge } from "./commands/merge.ts";
 import { predict } from "./commands/predict.ts";
+import { plan } from "./commands/plan.ts";
 import { pretrain } from "./commands/pretrain.ts";
 import { profile } from "./commands/profile.ts";
 import { searchHyperparameters } from "./commands/search-hyperparameters.ts";
@@ -442,6 +443,7 @@ it("messages name options that there are", async () => {
     serve,
     train,
     pretrain,
+    plan,
     merge,
     distill,
     searchHyperparameters,
