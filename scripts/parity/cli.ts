@@ -8,6 +8,7 @@ import { opsMore } from "./ops-more.ts";
 import { python } from "./python.ts";
 import { minilm } from "./minilm.ts";
 import { models } from "./models.ts";
+import { modelsMore } from "./models-more.ts";
 import { optim } from "./optim.ts";
 import { taskRuns } from "./task-runs.ts";
 import { tasks } from "./tasks.ts";
@@ -27,7 +28,7 @@ Transformers and scikit-learn computed. Prints a table per group; exits 1 if a c
 
 /** The groups, each with its folder under DIR: another one is a line here and a file beside this one. */
 const groups = {
-  ...{ "ops-more": opsMore, "optim-more": optim },
+  ...{ "ops-more": opsMore, "optim-more": optim, "models-more": modelsMore },
   ...{ ops, optim, models, tokenizers, train, tasks, "task-runs": taskRuns, minilm },
 };
 

@@ -1,4 +1,5 @@
 import "@gpugrad/autograd";
+import { filterLogits } from "@gpugrad/nn";
 import * as g from "@gpugrad/tensor";
 import {
   binary,
@@ -186,10 +187,21 @@ const more: Record<string, Call> = {
   interpolate: (t, { mode, size, scale_factor, align_corners }) =>
     g.interpolate(t["x"]!, given({ mode, size, scaleFactor: scale_factor, alignCorners: align_corners })),
 
+  logits_filter: (t, { repetition_penalty, temperature, top_k, top_p, min_p }) => {
+    const options = { repetitionPenalty: repetition_penalty, temperature, topK: top_k, topP: top_p, minP: min_p };
+    const y = filterLogits(t["x"]!, { ...given(options), ids: t["ids"] });
+    return { y, probabilities: g.softmax(y) };
+  },
+
   addmm,
   baddbmm: addmm,
   bmm: binary((a, b) => g.matmul(a, b)),
   gather: calls["gather"]!,
+  cross_entropy: (t, attrs) => {
+    if (attrs["classes_last"] !== true) return calls["cross_entropy"]!(t, attrs);
+    const { x, target, ...rest } = t;
+    return calls["cross_entropy"]!({ ...rest, x: g.flatten(x!, { endDim: -2 }), target: g.flatten(target!) }, attrs);
+  },
 };
 
 const group: OpGroup = { name: "ops-more", calls: more };

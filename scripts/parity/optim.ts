@@ -2,8 +2,13 @@ import { basename } from "node:path";
 import { fromArray, keep, scope, zeros, type Tensor } from "@gpugrad/tensor";
 import {
   accuracyScore,
+  Adadelta,
+  Adagrad,
   Adam,
+  Adamax,
   AdamW,
+  AMSGrad,
+  AveragedWeights,
   classificationReport,
   clipGradNorm,
   clipGradValue,
@@ -11,9 +16,13 @@ import {
   getScheduler,
   GradScaler,
   initGradScaler,
+  Lion,
   matthewsCorrcoef,
+  NAdam,
   precisionRecallF1,
   precisionRecallF1PerClass,
+  RAdam,
+  RMSprop,
   SGD,
   updateGradScaler,
   type Average,
@@ -41,16 +50,20 @@ interface Updates {
   params: string[];
 }
 
-const optimizers = { adamw: AdamW, adam: Adam, sgd: SGD };
+const optimizers = {
+  ...{ adamw: AdamW, adam: Adam, sgd: SGD, lion: Lion, rmsprop: RMSprop, adagrad: Adagrad, adadelta: Adadelta },
+  ...{ adamax: Adamax, nadam: NAdam, radam: RAdam, adam_amsgrad: AMSGrad },
+};
+
+/** Options by PyTorch's names, which are ours in camelCase. */
+const optionOf = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /** Follows an optimizer from the initial parameters through all given gradients. */
 const followOptimizer: Runner<OptimizerCase, Updates> = (c, { file, params }, tensors) =>
   withTensors(tensors, async (golden, keys) => {
     const find = finder(golden);
-    const { lr, betas, eps, momentum, dampening, nesterov, ...unknown } = c.attrs;
-    delete unknown["weight_decay"]; // groups say it
-    if (Object.keys(unknown).length > 0)
-      return [mismatch("attrs", `not known here: ${Object.keys(unknown).join(", ")}`)];
+    // Groups say the weight decay; amsgrad is a class here.
+    const attrs = Object.entries(c.attrs).filter(([name]) => name !== "weight_decay" && name !== "amsgrad");
 
     const parameters = new Map<string, Tensor>();
     for (const name of params) {
@@ -62,8 +75,7 @@ const followOptimizer: Runner<OptimizerCase, Updates> = (c, { file, params }, te
       params: group.params.map((name) => [name, parameters.get(name)!] as const),
       options: { weightDecay: group.weight_decay },
     }));
-    const options = { lr, betas, eps, momentum, dampening, nesterov };
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const given = Object.fromEntries(attrs.map(([name, value]) => [optionOf(name), value]));
     const make = optimizers[file as keyof typeof optimizers] as new (groups: object[], options: object) => AdamW | SGD;
     const optimizer = new make(groups, given);
 
@@ -91,6 +103,38 @@ const followOptimizer: Runner<OptimizerCase, Updates> = (c, { file, params }, te
     return Promise.all(
       c.outputs.map(async (key) => compare(key, got.get(key), await find(`${c.name}.${key}`), c.tolerance[key]!)),
     );
+  });
+
+interface AverageCase extends Tolerance {
+  name: string;
+  attrs: { kind: string; decay: number | null };
+  outputs: string[];
+}
+
+/** Averages of weights that are given step by step. */
+const ema: Runner<AverageCase, { params: string[]; steps: number }> = (c, { params, steps }, tensors) =>
+  withTensors(tensors, async (golden) => {
+    const find = finder(golden);
+    const at = (step: number, name: string) => find(`weights.step${step}.${name}`);
+    const { kind, decay } = c.attrs;
+    const parameters = await Promise.all(
+      params.map(async (name): Promise<[string, Tensor]> => [name, keep(toTensor(await at(1, name)))]),
+    );
+    const decays: Record<string, (updates: number) => number> = {
+      mean: (updates) => updates / (updates + 1),
+      warmup: (updates) => Math.min(decay!, updates / (9 + updates)), // (1 + n) / (10 + n), n from 0 at the second update
+      corrected: (updates) => (decay! * (1 - decay! ** updates)) / (1 - decay! ** (updates + 1)), // as if from 0
+    };
+    const average = new AveragedWeights(parameters, { decay: kind === "mean" ? "mean" : (decays[kind] ?? decay!) });
+    const got = new Map<string, Values>();
+    for (let step = 1; step <= steps; step++) {
+      for (const [name, parameter] of parameters) parameter.write((await at(step, name)).data);
+      average.update();
+      for (const [name, values] of average.namedAverages()) got.set(`step${step}.${name}`, await valuesOf(values));
+    }
+    average.dispose();
+    for (const [, parameter] of parameters) parameter.dispose();
+    return Promise.all(c.outputs.map(async (key) => compare(key, got.get(key), await find(`${c.name}.${key}`), c)));
   });
 
 interface ClipCase extends Tolerance {
@@ -267,8 +311,8 @@ const metrics: Runner<MetricsCase, { rtol: number }> = async (c, { rtol }) => {
 };
 
 const runners: Record<string, Runner<never, never>> = {
-  ...{ adamw: followOptimizer, adam: followOptimizer, sgd: followOptimizer, clip },
-  ...{ schedules: schedule, grad_scaler: gradScaler, metrics },
+  ...Object.fromEntries(Object.keys(optimizers).map((name) => [name, followOptimizer])),
+  ...{ clip, ema, schedules: schedule, grad_scaler: gradScaler, metrics },
 };
 
 /** Optimizers, clipping, schedules, the gradient scaler and metrics. `wanted` is asked with a case's id. */

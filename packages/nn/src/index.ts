@@ -29,6 +29,7 @@ export {
   type TransformerEncoderLayerCall,
   type TransformerEncoderLayerOptions,
 } from "./layers/transformer-encoder-layer.ts";
+export { filterLogits, type FilterOptions } from "./sampling.ts";
 export { localFolder, openFile, writeFileAside } from "#files";
 export { byteSource, folderOf, type ByteSource, type Folder } from "./files/folder.ts";
 export { decodeText, isObject, parseJson, parseJsonObject, readJson, readText, type Json } from "./files/json.ts";

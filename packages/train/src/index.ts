@@ -154,6 +154,25 @@ export { freeze, layerwiseLrDecay, type LayerwiseLrDecayOptions } from "./optim/
 export { noDecayGroups, type NamedParameters, type OptimizerOptions, type ParamGroup } from "./optim/groups.ts";
 export { Optimizer, type GradientFactor } from "./optim/optimizer.ts";
 export type { OptimizerState, StateTensor } from "./optim/optimizer-state.ts";
+export { AveragedWeights, type AveragedWeightsOptions } from "./optim/averaged-weights.ts";
+export {
+  Adadelta,
+  Adagrad,
+  Adamax,
+  AMSGrad,
+  Lion,
+  NAdam,
+  RAdam,
+  RMSprop,
+  type AdadeltaOptions,
+  type AdagradOptions,
+  type AdamaxOptions,
+  type AMSGradOptions,
+  type LionOptions,
+  type NAdamOptions,
+  type RAdamOptions,
+  type RMSpropOptions,
+} from "./optim/moments.ts";
 export { SGD, type SgdOptions } from "./optim/sgd.ts";
 export { didYouMean, optionHint } from "./arguments/nearest.ts";
 export { saveTokenizer, startWorkers, version } from "#files";
