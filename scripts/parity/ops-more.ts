@@ -193,6 +193,25 @@ const more: Record<string, Call> = {
     return { y, probabilities: g.softmax(y) };
   },
 
+  einsum: (t, { equation }) => g.einsum(equation as string, operands(t)),
+  tensordot: (t, { dims }) => g.tensordot(t["a"]!, t["b"]!, { dims: dims as number }),
+  huber: (t, { reduction, delta }) => g.huberLoss(t["x"]!, t["target"]!, given({ reduction, delta })),
+  binary_cross_entropy: (t, { reduction }) =>
+    g.binaryCrossEntropy(t["x"]!, t["target"]!, { ...given({ reduction }), weight: t["weight"] }),
+  nll_loss: (t, { reduction, ignore_index }) =>
+    g.nllLoss(t["x"]!, t["target"]!, { ...given({ reduction, ignoreIndex: ignore_index }), weight: t["weight"] }),
+  gaussian_nll: (t, { full, eps, reduction }) =>
+    g.gaussianNllLoss(t["x"]!, t["target"]!, t["var"]!, given({ full, eps, reduction })),
+  cdist: (t, { p }) => g.norm(g.sub(g.unsqueeze(t["a"]!, -2), g.unsqueeze(t["b"]!, -3)), { ord: p as number, dim: -1 }),
+  kl_div: calls["kl_div"]!,
+  triangular: (_t, { upper, offset, shape }) => {
+    const [rows, columns] = shape as [number, number];
+    const mask = (upper === true ? g.triu : g.tril)(g.ones([rows, columns], { dtype: "bool" }), {
+      diagonal: offset as number,
+    });
+    return g.nonzero(mask).then((places) => ({ y: g.transpose(places, 0, 1), mask }));
+  },
+
   addmm,
   baddbmm: addmm,
   bmm: binary((a, b) => g.matmul(a, b)),

@@ -14,6 +14,18 @@ export * as initializers from "./initializers.ts";
 export { activation, activationNames, denseActivation, type Activation } from "./activations.ts";
 export { areOwn } from "./layers/are-own.ts";
 export { attend, attendWithProbabilities, maskedBias, splitHeads, type AttendOptions } from "./layers/attend.ts";
+export {
+  AvgPool2d,
+  BatchNorm1d,
+  BatchNorm2d,
+  Conv1d,
+  Conv2d,
+  ConvTranspose2d,
+  GroupNorm,
+  MaxPool2d,
+  type BatchNormLayerOptions,
+  type ConvLayerOptions,
+} from "./layers/convolution.ts";
 export { Dropout } from "./layers/dropout.ts";
 export { Embedding } from "./layers/embedding.ts";
 export { Int8Linear, keepInFewerBits } from "./layers/fewer-bits.ts";

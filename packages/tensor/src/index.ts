@@ -48,6 +48,7 @@ export { clone } from "./ops/clone/clone.ts";
 export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
 export { linear, linearGelu, linearInt8 } from "./ops/matmul/linear.ts";
+export { einsum, einsumPlan, tensordot } from "./ops/matmul/einsum.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
 export { quantizeInt8 } from "./ops/matmul/quantize.ts";
 export { addLayerNorm, layerNorm, type AddLayerNormOptions, type LayerNormOptions } from "./ops/norm/layer-norm.ts";
@@ -228,6 +229,15 @@ export { countUp, rotary, rotaryAngles, type RotaryAngles } from "./ops/rotary/r
 export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
 export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";
 export { distillationLoss } from "./ops/loss/distillation.ts";
+export {
+  binaryCrossEntropy,
+  gaussianNllLoss,
+  huberLoss,
+  nllLoss,
+  type BinaryCrossEntropyOptions,
+  type GaussianNllOptions,
+  type NllLossOptions,
+} from "./ops/loss/more-losses.ts";
 export { klDiv, l1Loss, mseLoss, smoothL1Loss, type KlDivOptions } from "./ops/loss/elementwise-losses.ts";
 export {
   scaledDotProductAttention,

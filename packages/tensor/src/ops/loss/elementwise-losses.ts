@@ -5,7 +5,7 @@ import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { applyUnary } from "../elementwise/apply.ts";
+import { applyBinary, applyUnary } from "../elementwise/apply.ts";
 import code from "./elementwise-loss.wgsl";
 import { reductions, reduceLoss, type Reduction } from "./reduction.ts";
 
@@ -70,6 +70,16 @@ export const l1Loss = differenceLoss("l1Loss", Loss.l1);
 /** d² / 2β where d = |x − target| < `beta` (1), else d − β/2: squares near, absolute values far. By default the mean. */
 export const smoothL1Loss = differenceLoss("smoothL1Loss", Loss.smooth_l1, { beta: "number?" });
 
+/** The gradient of klDiv's target: ln target + 1 − x, or of its logarithms e^target (target + 1 − x). */
+function targetSlopes({ x, target, LOSS, upstream }: ReturnType<typeof elementwiseLoss>["saved"], dy: Tensor): Tensor {
+  const f32 = (fn: "add" | "sub" | "mul", a: Tensor, b: Tensor | number): Tensor =>
+    applyBinary(fn, a, b, target.shape, "f32");
+  const isLog = LOSS === Loss.kl_div_log_target;
+  const excess = f32("sub", f32("add", isLog ? target : applyUnary("log", target), 1), x);
+  const slope = isLog ? f32("mul", applyUnary("exp", target), excess) : excess;
+  return f32("mul", f32("mul", slope, upstream.scale), dy);
+}
+
 export interface KlDivOptions {
   /** `mean` divides by all elements, `batchmean` by the first dimension: that is the divergence of distributions in rows. */
   reduction?: Reduction | "batchmean";
@@ -79,7 +89,6 @@ export interface KlDivOptions {
 
 /**
  * Kullback–Leibler divergence target · (ln target − x), with x in logarithms: log-softmax gives them. 0 ln 0 counts as 0.
- * The gradient goes to x alone.
  */
 export const klDiv = defineOp("klDiv", {
   takes: {
@@ -88,7 +97,12 @@ export const klDiv = defineOp("klDiv", {
   },
   forward(x: Tensor, target: Tensor, { reduction = "mean", logTarget = false }: KlDivOptions = {}) {
     const LOSS = logTarget ? Loss.kl_div_log_target : Loss.kl_div;
-    return { ...elementwiseLoss("klDiv", x, target, { LOSS, reduction }), inputs: { x } };
+    return { ...elementwiseLoss("klDiv", x, target, { LOSS, reduction }), inputs: { x, target } };
   },
-  backward: (saved, dy) => ({ x: slopes(saved, dy) }),
+  backward(saved, dy, needs) {
+    return {
+      x: needs.x ? slopes(saved, dy) : undefined,
+      target: needs.target ? targetSlopes(saved, dy) : undefined,
+    };
+  },
 });
