@@ -202,7 +202,7 @@ const more: Record<string, Call> = {
     g.nllLoss(t["x"]!, t["target"]!, { ...given({ reduction, ignoreIndex: ignore_index }), weight: t["weight"] }),
   gaussian_nll: (t, { full, eps, reduction }) =>
     g.gaussianNllLoss(t["x"]!, t["target"]!, t["var"]!, given({ full, eps, reduction })),
-  cdist: (t, { p }) => g.norm(g.sub(g.unsqueeze(t["a"]!, -2), g.unsqueeze(t["b"]!, -3)), { ord: p as number, dim: -1 }),
+  cdist: (t, { p }) => g.cdist(t["a"]!, t["b"]!, given({ p })),
   kl_div: calls["kl_div"]!,
   triangular: (_t, { upper, offset, shape }) => {
     const [rows, columns] = shape as [number, number];

@@ -213,6 +213,7 @@ export { cumprod, logcumsumexp } from "./ops/reduce/cumprod.ts";
 export { cumsum } from "./ops/reduce/cumsum.ts";
 export { amax, amin, argmax, argmin, max, min, type ValuesAndIndices } from "./ops/reduce/extremes.ts";
 export { logsumexp } from "./ops/reduce/logsumexp.ts";
+export { cdist } from "./ops/reduce/cdist.ts";
 export { matrixNorm, norm, normalize, std, type VectorNormOptions } from "./ops/reduce/norm.ts";
 export { prod } from "./ops/reduce/prod.ts";
 export type { OneDimOptions, ReduceOptions } from "./ops/reduce/stretch.ts";

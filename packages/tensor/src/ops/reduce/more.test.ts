@@ -5,6 +5,7 @@ import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import type { Tensor } from "../../tensor.ts";
 import { zeros } from "../create/create.ts";
 import { all, any } from "./any-all.ts";
+import { cdist, largestDifference } from "./cdist.ts";
 import { cumprod, logcumsumexp } from "./cumprod.ts";
 import { matrixNorm, norm, normalize, powerNorm, std } from "./norm.ts";
 import * as reference from "./reduce.reference.ts";
@@ -27,6 +28,10 @@ checkOp(powerNorm, reference.normReference, {
   ],
 });
 
+checkOp(largestDifference, reference.largestDifferenceReference, {
+  cases: [{ shapes: [[7]] }, { shapes: [[2, 3, 5]] }],
+});
+
 const alongLines = [
   { shapes: [[9]], args: [{ dim: 0 }] },
   { shapes: [[3, 7]], args: [{ dim: 1 }] },
@@ -44,7 +49,7 @@ checkOp(logcumsumexp, reference.logcumsumexpReference, {
 describe("norms, and questions of all elements", () => {
   withDevice();
   const row = (values: number[]): NdArray => ndArray([values.length], values);
-  const gradientAt = async (op: typeof std, x: Tensor): Promise<number[]> => {
+  const gradientAt = async (op: typeof std | typeof largestDifference, x: Tensor): Promise<number[]> => {
     const { saved } = op.definition.forward(x);
     const backward = op.definition.backward as (s: object, dy: Tensor) => { x: Tensor };
     return Array.from(await backward(saved, tensor(1)).x.data());
@@ -67,6 +72,18 @@ describe("norms, and questions of all elements", () => {
     const { saved } = powerNorm.definition.forward(zeros([3]), 2, {});
     const backward = powerNorm.definition.backward as (s: object, dy: Tensor) => { x: Tensor };
     expect(await backward(saved, tensor(1)).x.toArray()).toEqual([0, 0, 0]);
+  });
+
+  test("cdist: distances of rows to rows; of equal largest differences each takes all of the gradient", async () => {
+    const [a, b] = [tensor([[0, 0], [1, -1]]), tensor([[3, 4], [1, -1], [0, 2]])]; // prettier-ignore
+    expect(await cdist(a, b).toArray()).toEqual([[5, Math.fround(Math.SQRT2), 2], [Math.fround(Math.hypot(2, 5)), 0, Math.fround(Math.hypot(1, 3))]]); // prettier-ignore
+    expect(await cdist(a, b, { p: 1 }).toArray()).toEqual([[7, 2, 2], [7, 0, 4]]); // prettier-ignore
+    expect(await cdist(a, b, { p: Infinity }).toArray()).toEqual([[4, 1, 2], [5, 0, 3]]); // prettier-ignore
+    expect(await gradientAt(largestDifference, tensor([3, -3, 1]))).toEqual([1, -1, 0]);
+    expect(() => cdist(a, tensor([[1, 2, 3]]))).toThrow(
+      "cdist: a is [2,2], b [1,3]. They are lists of vectors of one length",
+    );
+    expect(() => cdist(a, b, { p: -1 })).toThrow("cdist: p is -1");
   });
 
   test("normalize", async () => {

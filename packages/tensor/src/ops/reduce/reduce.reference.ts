@@ -73,6 +73,10 @@ export const stdReference = (x: NdArray, options: ReduceOptions & { correction?:
 export const normReference = (x: NdArray, ord: number, options: ReduceOptions = {}): NdArray =>
   reducing(x, options, (list) => list.reduce((sum, v) => sum + Math.abs(v) ** ord, 0) ** (1 / ord));
 
+/** The largest distance along the coordinates of each row. */
+export const largestDifferenceReference = (x: NdArray): NdArray =>
+  reducing(x, { dim: -1 }, (list) => list.reduce((largest, v) => Math.max(largest, Math.abs(v)), 0));
+
 /** Each element of a line by what has run up to it. */
 function running(x: NdArray, dim: number, f: (line: number[]) => number): NdArray {
   return alongDim(x, dim, (line) => line.map((_, k) => f(line.slice(0, k + 1))));
