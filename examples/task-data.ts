@@ -4,7 +4,7 @@
  *   node scripts/run.mjs examples/task-data.ts FOLDER
  *
  * Writes people.conll (names of people and places), people.json (SQuAD), people.txt (a sentence per line), documents.txt (with empty lines between documents), choices.jsonl,
- * pairs.jsonl (questions and their answers), and tiny-bert/.
+ * pairs.jsonl (questions and their answers), texts with a class (verbs.jsonl), a number (lengths.jsonl) and several labels (names.jsonl), and tiny-bert/.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,6 +46,9 @@ const choices = stories.map(({ person, place }, i) => {
   return { prompt: `Where does ${person} live ?`, choices: [0, 1, 2].map((k) => endings[(k + first) % 3]!), label: (4 - first) % 3 }; // prettier-ignore
 });
 const pairs = people.map((person, i) => ({ anchor: `Where does ${person} live ?`, positive: `${person} lives in ${places[i % places.length]} .` })); // prettier-ignore
+const verbRows = stories.map(({ person, place, verb }) => ({ text: `${person} ${verb} ${place} .`, label: verb }));
+const lengthRows = lines.map((text) => ({ text, label: text.length / 10 }));
+const nameRows = stories.map(({ person, other, place }) => ({ text: `${person} and ${other} left ${place} .`, labels: [...new Set([person, other])] })); // prettier-ignore
 
 /** A person's travels: each place is where the last sentence ended. */
 const documents = stories.slice(0, 200).map(
@@ -58,8 +61,16 @@ write("people.conll", `${conll.join("\n\n")}\n`);
 write("people.txt", `${lines.join("\n")}\n`);
 write("documents.txt", `${documents.map((sentences) => sentences.join("\n")).join("\n\n")}\n`);
 write("people.json", JSON.stringify({ version: "1.1", data: [{ title: "people", paragraphs }] }));
-write("choices.jsonl", `${choices.map((row) => JSON.stringify(row)).join("\n")}\n`);
-write("pairs.jsonl", `${stories.map((_, i) => JSON.stringify(pairs[i % pairs.length])).join("\n")}\n`);
+const writeRows = (name: string, rows: object[]): void =>
+  write(name, `${rows.map((row) => JSON.stringify(row)).join("\n")}\n`);
+writeRows("verbs.jsonl", verbRows);
+writeRows("lengths.jsonl", lengthRows);
+writeRows("names.jsonl", nameRows);
+writeRows("choices.jsonl", choices);
+writeRows(
+  "pairs.jsonl",
+  stories.map((_, i) => pairs[i % pairs.length]!),
+);
 
 await init();
 manualSeed(0);
@@ -70,5 +81,5 @@ await BertModel.fromConfig(config).savePretrained(join(folder, "tiny-bert"));
 await tokenizer.savePretrained(join(folder, "tiny-bert"));
 await destroy();
 console.log(
-  `wrote people.conll, people.json, people.txt, documents.txt, choices.jsonl, pairs.jsonl and tiny-bert into ${folder}`,
+  `wrote people.conll, people.json, people.txt, documents.txt, choices.jsonl, pairs.jsonl, verbs.jsonl, lengths.jsonl, names.jsonl and tiny-bert into ${folder}`,
 );
