@@ -35,7 +35,12 @@ const guide = [
   { text: "Families", link: "/families" },
   { text: "Tokenizers", link: "/tokenizers" },
   { text: "Adapters: LoRA", link: "/adapters" },
+  { text: "Distillation", link: "/distillation" },
+  { text: "Adapting to a domain", link: "/domain-adaptation" },
+  { text: "Searching hyperparameters", link: "/hyperparameters" },
+  { text: "Inference", link: "/inference" },
   { text: "Serving", link: "/serving" },
+  { text: "On a GPU that isn't here", link: "/plan" },
   { text: "MiniLM, step by step", link: "/minilm-run" },
 ];
 const kernels = [
@@ -50,6 +55,7 @@ const inside = [
   { text: "The life of an op", link: "/life-of-an-op" },
   { text: "The life of a batch", link: "/life-of-a-batch" },
   { text: "Adding an op", link: "/adding-an-op" },
+  { text: "From PyTorch", link: "/from-pytorch" },
   { text: "Memory", link: "/memory" },
   { text: "The seams", link: "/seams" },
   { text: "What a compiler makes of it", link: "/xray" },
