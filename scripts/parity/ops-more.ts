@@ -88,6 +88,58 @@ const addmm: Call = (t, { beta, alpha }) => {
   return g.add(scaled, product);
 };
 
+/**
+ * The fused op. What it has no option for becomes its mask: a causal one that ends at the last key, distances; a softcap is the formula
+ * written out.
+ */
+function attention(t: Inputs, { scale, causal, window, softcap, alibi }: Attributes): g.Tensor {
+  const [q, k, v] = [t["q"]!, t["k"]!, t["v"]!];
+  const [heads, Tq, D, Tk] = [q.shape[1]!, q.shape[2]!, q.shape[3]!, k.shape[2]!];
+  const before = window === null ? null : (window as number) - 1; // there, a window counts the query's own key
+  const shift = causal === "bottom_right" ? Tk - Tq : 0;
+  const seen = (): g.Tensor => {
+    const past = g.tril(g.ones([Tq, Tk], { dtype: "bool" }), { diagonal: shift });
+    return before === null ? past : g.triu(past, { diagonal: shift - before });
+  };
+  if (softcap !== null) {
+    const shared = [1, 1, heads / k.shape[1]!, 1, 1];
+    const ofHeads = (x: g.Tensor): g.Tensor =>
+      g.flatten(g.repeat(g.unsqueeze(x, 2), shared), { startDim: 1, endDim: 2 });
+    const scores = g.mul(g.matmul(q, ofHeads(k), { transposeB: true }), (scale as number | null) ?? D ** -0.5);
+    const capped = g.mul(g.tanh(g.div(scores, softcap as number)), softcap as number);
+    return g.matmul(g.softmax(g.maskedFill(capped, g.logicalNot(seen()), -Infinity)), ofHeads(v));
+  }
+  const distance = (i: number): number => (Math.floor(i / Tk) % Tq) + shift - (i % Tk);
+  const slopes = alibi as number[] | null;
+  const bias =
+    slopes &&
+    g.fromArray(
+      Float32Array.from({ length: heads * Tq * Tk }, (_, i) => -slopes[Math.floor(i / (Tq * Tk))]! * distance(i)),
+      [heads, Tq, Tk],
+    );
+  const added = t["bias"] ?? bias;
+  const keyMask = t["key_mask"] && g.reshape(t["key_mask"], [q.shape[0]!, 1, 1, Tk]);
+  const options = { ...given({ scale }), enableGqa: true };
+  if (causal !== "bottom_right") {
+    const mask = added ?? keyMask;
+    return g.scaledDotProductAttention(q, k, v, {
+      ...options,
+      ...given({ mask, window: before, isCausal: causal !== null }),
+    });
+  }
+  const mask = added ? g.where(seen(), added, -Infinity) : seen();
+  return g.scaledDotProductAttention(q, k, v, { ...options, mask });
+}
+
+/** Turned by positions in their own layout, [B, H, T, D]. */
+function turned(t: Inputs, { style, theta, rotary_dim, positions }: Attributes): g.Tensor {
+  const [x, cosine, sine] = [t["x"]!, t["cos"], t["sin"]];
+  const places = t["positions"] ?? g.tensor((positions ?? []) as number[], "i32");
+  const angles = cosine && sine ? { cosine, sine } : g.rotaryAngles(places, rotary_dim as number, given({ theta }));
+  const y = g.rotary(g.permute(x, [0, 2, 1, 3]), angles.cosine, angles.sine, { interleaved: style === "interleaved" });
+  return g.permute(y, [0, 2, 1, 3]);
+}
+
 const more: Record<string, Call> = {
   softplus: (t, { beta, threshold }) => g.softplus(t["x"]!, given({ beta, threshold })),
   leaky_relu: (t, { negative_slope }) => g.leakyRelu(t["x"]!, given({ negativeSlope: negative_slope })),
@@ -186,6 +238,10 @@ const more: Record<string, Call> = {
     g.groupNorm(t["x"]!, num_groups as number, t["weight"], t["bias"], given({ eps })),
   interpolate: (t, { mode, size, scale_factor, align_corners }) =>
     g.interpolate(t["x"]!, given({ mode, size, scaleFactor: scale_factor, alignCorners: align_corners })),
+
+  attention,
+  rotary_neox: turned,
+  rotary_interleaved: turned,
 
   logits_filter: (t, { repetition_penalty, temperature, top_k, top_p, min_p }) => {
     const options = { repetitionPenalty: repetition_penalty, temperature, topK: top_k, topP: top_p, minP: min_p };

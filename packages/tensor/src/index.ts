@@ -226,7 +226,7 @@ export {
   type RelativeBiasOptions,
 } from "./ops/relative/relative-bias.ts";
 export { disentangledAttention, type DisentangledAttentionOptions } from "./ops/relative/disentangled-attention.ts";
-export { countUp, rotary, rotaryAngles, type RotaryAngles } from "./ops/rotary/rotary.ts";
+export { countUp, rotary, rotaryAngles, type RotaryAngles, type RotaryOptions } from "./ops/rotary/rotary.ts";
 export { bceWithLogits, type BceWithLogitsOptions } from "./ops/loss/bce-with-logits.ts";
 export { cosineEmbeddingLoss, cosineSimilarity, type CosineEmbeddingLossOptions } from "./ops/loss/cosine.ts";
 export { distillationLoss } from "./ops/loss/distillation.ts";

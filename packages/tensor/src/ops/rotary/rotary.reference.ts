@@ -1,16 +1,26 @@
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 
-/** y = x · cos + turned(x) · sin, where turned(x) is (−second half, first half) of each head. */
-export function rotaryReference(x: NdArray, cosine: NdArray, sine: NdArray): NdArray {
-  const [, T, H, D] = x.shape as [number, number, number, number];
-  const half = D / 2;
-  const y = ndArray(x.shape, new Float64Array(x.data.length));
-  for (let e = 0; e < x.data.length; e++) {
-    const d = e % D;
-    const angle = (Math.floor(e / (H * D)) % T) * half + (d % half);
-    const turned = d < half ? -x.data[e + half]! : x.data[e - half]!;
-    y.data[e] = x.data[e]! * cosine.data[angle]! + turned * sine.data[angle]!;
-  }
+/** Each pair (a, b) of a head becomes (a cos − b sin, b cos + a sin); elements after the pairs stay. */
+export function rotaryReference(
+  x: NdArray,
+  cosine: NdArray,
+  sine: NdArray,
+  { interleaved = false }: { interleaved?: boolean } = {},
+): NdArray {
+  const [B, T, H, D] = x.shape as [number, number, number, number];
+  const half = cosine.shape.at(-1)!;
+  const y = ndArray(x.shape, Float64Array.from(x.data));
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < T; t++)
+      for (let h = 0; h < H; h++)
+        for (let d = 0; d < half; d++) {
+          const head = ((b * T + t) * H + h) * D;
+          const [first, second] = interleaved ? [head + 2 * d, head + 2 * d + 1] : [head + d, head + d + half];
+          const angle = (cosine.shape.length === 3 ? b * T + t : t) * half + d;
+          const [c, s] = [cosine.data[angle]!, sine.data[angle]!];
+          y.data[first] = x.data[first]! * c - x.data[second]! * s;
+          y.data[second] = x.data[second]! * c + x.data[first]! * s;
+        }
   return y;
 }
 
