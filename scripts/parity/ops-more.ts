@@ -239,6 +239,18 @@ const more: Record<string, Call> = {
   interpolate: (t, { mode, size, scale_factor, align_corners }) =>
     g.interpolate(t["x"]!, given({ mode, size, scaleFactor: scale_factor, alignCorners: align_corners })),
 
+  embedding_bag: (t, { mode, padding_idx, include_last_offset }) => {
+    const { offsets, per_sample_weights: perSampleWeights } = t;
+    const options = {
+      mode,
+      offsets,
+      perSampleWeights,
+      paddingIdx: padding_idx,
+      includeLastOffset: include_last_offset,
+    };
+    return g.embeddingBag(t["weight"]!, t["ids"]!, given(options));
+  },
+
   attention,
   rotary_neox: turned,
   rotary_interleaved: turned,

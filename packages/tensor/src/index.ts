@@ -128,6 +128,7 @@ export {
   type BertEmbeddingsOptions,
   type EmbeddingOptions,
 } from "./ops/embedding/embedding.ts";
+export { embeddingBag, type EmbeddingBagOptions } from "./ops/embedding/embedding-bag.ts";
 export { index, indexPut, type IndexEntry } from "./ops/index/advanced.ts";
 export { gather, scatterAdd, takeAlongDim } from "./ops/index/gather.ts";
 export { maskedSelect, nonzero } from "./ops/index/nonzero.ts";

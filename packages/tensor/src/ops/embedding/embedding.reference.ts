@@ -1,5 +1,6 @@
 import { ndArray, type NdArray } from "../../testing/nd-array.ts";
 import { keptReference, layerNormReference } from "../norm/norm.reference.ts";
+import type { EmbeddingBagOptions } from "./embedding-bag.ts";
 import type { BertEmbeddingsNormOptions } from "./embedding.ts";
 
 /** y[…, :] = weight[ids[…], :]. */
@@ -53,4 +54,28 @@ export function bertEmbeddingsNormReference(
     y.shape,
     y.data.map((v, i) => v * kept[i]!),
   );
+}
+
+/** Per bag the sum, mean or largest of its rows, element by element; `offsets` are plain numbers here. */
+export function embeddingBagReference(
+  weight: NdArray,
+  ids: NdArray,
+  scales: NdArray | undefined,
+  { mode = "mean", paddingIdx = null }: EmbeddingBagOptions,
+  starts: readonly number[] = Array.from({ length: ids.shape[0]! + 1 }, (_, b) => b * ids.shape[1]!),
+): NdArray {
+  const width = weight.shape[1]!;
+  const bags = starts.length - 1;
+  const y = ndArray([bags, width], new Float64Array(bags * width));
+  for (let e = 0; e < y.data.length; e++) {
+    const bag = Math.floor(e / width);
+    const values = [];
+    for (let l = starts[bag]!; l < starts[bag + 1]!; l++)
+      if (ids.data[l] !== paddingIdx)
+        values.push(weight.data[ids.data[l]! * width + (e % width)]! * (scales?.data[l] ?? 1));
+    if (values.length === 0) continue;
+    const sum = values.reduce((a, b) => a + b, 0);
+    y.data[e] = mode === "max" ? Math.max(...values) : mode === "mean" ? sum / values.length : sum;
+  }
+  return y;
 }

@@ -216,7 +216,8 @@ function positionGradient(dy: Tensor, shape: readonly number[]): Tensor {
   return dposition;
 }
 
-function checkTable(op: string, name: string, table: Tensor): void {
+/** Checks that `table` has rows of floats. */
+export function checkTable(op: string, name: string, table: Tensor): void {
   check(
     table.rank === 2 && table.dtype === "f32",
     () => `${op}: ${name} is ${showShape(table.shape)} ${table.dtype}, but a table is [rows,C] of floats.`,
@@ -224,7 +225,7 @@ function checkTable(op: string, name: string, table: Tensor): void {
 }
 
 /** The row that gets no gradient; negative ones count from the end, as in PyTorch. */
-function paddingRow(op: string, paddingIdx: number | null | undefined, n: number): number | undefined {
+export function paddingRow(op: string, paddingIdx: number | null | undefined, n: number): number | undefined {
   if (paddingIdx === undefined || paddingIdx === null) return undefined;
   check(
     Number.isInteger(paddingIdx) && paddingIdx >= -n && paddingIdx < n,
