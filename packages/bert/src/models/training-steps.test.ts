@@ -8,7 +8,7 @@ import { PreTrainedModel } from "./pretrained.ts";
 beforeAll(async () => void (await init()));
 afterAll(destroy);
 
-// Families whose layers share more than a mask: what they share has to reach a layer that is computed again, and be made anew in a replay.
+// Families whose layers share more than a mask: what they share has to reach a layer that is computed again, and be computed again in a replay.
 const [B, T, V] = [2, 10, 30];
 const sizes = { vocab_size: V, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 20, max_position_embeddings: 16, initializer_range: 0.3 }; // prettier-ignore
 const relative = { relative_attention: true, position_biased_input: false, pos_att_type: ["c2p", "p2c"] };

@@ -54,7 +54,7 @@ const addOptions = (command: Command): void =>
         .default("random"),
     )
     .option("--trials <n>", "combinations that are drawn, with random and halving", wholeNumber(1), 10)
-    .option("--reduction-factor <x>", "halving: one trial in x goes on, to x times as many updates", factor, 3)
+    .option("--reduction-factor <x>", "halving: one trial in x continues, to x times as many updates", factor, 3)
     .option("--space <file>", "YAML or JSON file with ranges and lists of values, by the names of options");
 
 const PRESET: TrainPreset & { addOptions: (command: Command) => void } = {

@@ -94,7 +94,7 @@ describe("a space", () => {
     expect(share(({ kind }) => kind === "a")).toBeCloseTo(0.5, 1);
   });
 
-  test("halving: one in three goes on, to three times as much", () => {
+  test("halving: one in three continues, to three times as much", () => {
     expect(rungsOf(9, 3)).toEqual([{ trials: 9, until: 1 / 9 }, { trials: 3, until: 1 / 3 }, { trials: 1, until: 1 }]); // prettier-ignore
     expect(rungsOf(10, 4)).toEqual([{ trials: 10, until: 1 / 4 }, { trials: 2, until: 1 }]); // prettier-ignore
     expect(rungsOf(5, 2).map(({ trials }) => trials)).toEqual([5, 2, 1]);

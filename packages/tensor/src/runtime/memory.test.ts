@@ -22,7 +22,7 @@ afterEach(async () => {
   await destroy();
 });
 
-test("what doesn't fit the limit is refused with what is taken; then all goes on", async () => {
+test("what doesn't fit the limit is refused with what is taken; then work continues", async () => {
   await init({ memoryLimit: 4 * MIB });
   const weight = keep(zeros([MIB / 4]), "parameters");
   const sum = scope(() => add(weight, 1));

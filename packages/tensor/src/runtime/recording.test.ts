@@ -78,7 +78,7 @@ describe("record", () => {
     let reading: Promise<unknown> | undefined;
     record(() => void (reading = x.data())).recording.dispose();
     await expect(reading).rejects.toThrow("record: a tensor is read inside the recorded work");
-    const y = add(x, 1); // and after that everything goes on
+    const y = add(x, 1); // and after that everything works
     for (const t of [x, y]) t.dispose();
   });
 });

@@ -116,7 +116,7 @@ describe("saving", () => {
     rmSync(out, { recursive: true });
   });
 
-  test("a model without the classifier's weights says so, and makes them anew", async () => {
+  test("a model without the classifier's weights says so, and initialises them", async () => {
     const reports: string[] = [];
     const out = mkdtempSync(join(tmpdir(), "gpugrad-"));
     await (await AutoModel.fromPretrained(folder, { onReport: () => undefined })).savePretrained(out);
@@ -125,7 +125,7 @@ describe("saving", () => {
     rmSync(out, { recursive: true });
   });
 
-  test("other shapes are refused unless they may be made anew", async () => {
+  test("other shapes are refused unless they may be initialised again", async () => {
     const quiet = { onReport: () => undefined, config: { num_labels: 3 } };
     await expect(AutoModelForSequenceClassification.fromPretrained(folder, quiet)).rejects.toThrow(
       /classifier.weight +\| MISMATCH/,

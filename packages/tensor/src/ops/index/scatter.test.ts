@@ -113,7 +113,7 @@ describe("indices", () => {
     expect(() => indexPut(x, at, zeros([4, 1]))).toThrow("indexPut: shapes don't broadcast");
   });
 
-  test("multinomial draws by weight, each number once unless told otherwise", async () => {
+  test("multinomial draws by weight, each number once unless replacement is asked for", async () => {
     manualSeed(4);
     const weights = tensor([[1, 0, 3], [0, 2, 0]]); // prettier-ignore
     const drawn = (await multinomial(expand(weights, [2, 3]), 4000, { replacement: true }).toArray()) as number[][];

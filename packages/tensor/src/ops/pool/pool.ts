@@ -219,7 +219,7 @@ export const maxPool1d = (x: Tensor, kernelSize: PerDim, options?: MaxPoolOption
   maxPool1dWithIndices(x, kernelSize, options).output;
 
 /**
- * The mean of each window: x [N, C, H, W] or [C, H, W]. It counts padding, unless told not to, but not what sticks out further.
+ * The mean of each window: x [N, C, H, W] or [C, H, W]. It counts padding (unless `countIncludePad` is false), but not what sticks out further.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html
  */
 export const avgPool2d = avgPool("avgPool2d", 2);

@@ -39,7 +39,7 @@ export function pairKindOf(model: TrainableModel): PairKind {
 }
 
 /**
- * What BERT and ALBERT were first trained on: words are hidden as in {@link maskedLM}, and of two texts it is to be told whether the second one follows the
+ * What BERT and ALBERT were first trained on: words are hidden as in {@link maskedLM}, and the model says of two texts whether the second one follows the
  * first, or whether they are in their order. Rows come from `pairSentences`.
  *
  * @see Devlin et al., BERT, 2018. https://arxiv.org/abs/1810.04805

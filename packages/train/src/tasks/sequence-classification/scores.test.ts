@@ -30,7 +30,7 @@ it("takes sigmoid for several labels or one, and nothing for a regression", () =
   expect(rounded(scoresOf([2], { ...one, problem_type: "regression" }))).toEqual([["LABEL_0", 2]]);
 });
 
-it("does what it is told instead", () => {
+it("does what the option says instead", () => {
   expect(rounded(scoresOf(logits, config, "none"))[0]).toEqual(["good", 2]);
   expect(rounded(scoresOf(logits, config, "sigmoid"))[2]).toEqual(["fair", 0.182426]);
   expect(rounded(scoresOf([2], { ...config, problem_type: "regression" }, "softmax"))).toEqual([["bad", 1]]);
