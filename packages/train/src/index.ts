@@ -1,3 +1,4 @@
+// All public names of the package.
 export {
   EarlyStoppingCallback,
   type CallbackContext,

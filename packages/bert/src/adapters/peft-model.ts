@@ -33,6 +33,8 @@ const adapted = new WeakMap<PreTrainedModel, PeftModel>();
  * await trainer.saveModel("my-adapter");
  * ```
  *
+ * The file is longer than others since PEFT's methods share the adapters' private state.
+ *
  * @see https://huggingface.co/docs/peft/package_reference/peft_model
  */
 export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {

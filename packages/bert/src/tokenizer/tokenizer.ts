@@ -30,7 +30,10 @@ const sliceMilliseconds = 8;
 /** In tokenizer_config.json: texts lose their middle. A name of its own, since Transformers refuses any `truncation_side` but left and right. */
 const HEAD_TAIL = "gpugrad_head_tail";
 
-/** Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files. */
+/**
+ * Text to ids and back, as Hugging Face's fast tokenizers do it, out of the same two files. The file is longer than others since this is
+ * the one class that users call; its stages are in files of their own.
+ */
 export class Tokenizer {
   /** Longest input of the model, in tokens; Infinity when tokenizer_config.json has none. */
   readonly modelMaxLength: number;

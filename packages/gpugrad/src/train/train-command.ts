@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { AutoModelForSequenceClassification, AutoTokenizer } from "@gpugrad/bert";
 import { destroy, GpugradError, init, manualSeed, memory, type AdapterInfo } from "@gpugrad/tensor";
 import {
@@ -10,21 +9,19 @@ import {
   formatBytes,
   formatDuration,
   formatNumber,
-  formatTable,
   freeze,
   plainMetrics,
   ProgressCallback,
-  SaveError,
+  type SaveError,
   Trainer,
   TRAINING_ARGUMENTS,
   type PredictionOutput,
   type Predictions,
-  type TrainerState,
   type TrainingArguments,
   type TrainOutput,
   type Task as TrainerTask,
 } from "@gpugrad/train";
-import { asTyped, gpugradCommand } from "./called-as.ts";
+import { asTyped } from "./called-as.ts";
 import {
   configurationOf,
   describeConfiguration,
@@ -38,15 +35,10 @@ import {
 import { eventCallback } from "./events.ts";
 import { inTypedNames, parseTrainOptions, type TrainOptions, type TrainPreset, type TrainRequest } from "./options.ts";
 import { crossValidate } from "./folds.ts";
-import {
-  CONFIGURATION,
-  keepConfiguration,
-  keepEvaluation,
-  lossTrace,
-  pauseAfter,
-  type EvaluationKeeper,
-} from "./run-callbacks.ts";
+import { keepConfiguration, keepEvaluation, lossTrace, pauseAfter, type EvaluationKeeper } from "./run-callbacks.ts";
+import { saveModel } from "./save-model.ts";
 import { summaryOf } from "./summary.ts";
+import { whereEverythingIs } from "./where-everything-is.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
 import { stoppable } from "./signals.ts";
@@ -193,7 +185,7 @@ export async function trainCommand<Extra extends object = object>(
       emit({ event: "predict", text, label, score });
     }
     emit(endEvent(run, result, evaluation));
-    if (!command.trial) warn(summary(run));
+    if (!command.trial) warn(whereEverythingIs(run));
     return 0;
   } catch (error) {
     progress.done();
@@ -279,31 +271,6 @@ async function finish(run: Run, result: TrainOutput, evaluated: EvaluationKeeper
   return { eval: last, test, ...(unsaved && { unsaved }) };
 }
 
-/** How long a run waits for room for its model, in milliseconds, and how often. */
-const ROOM = { pauseMs: 10_000, pauses: 360 };
-
-/**
- * Saves the model where it belongs. Where no disk has room, it waits for some: what was trained is in memory alone.
- * @returns the error, where the model is elsewhere
- */
-async function saveModel({ trainer, warn, unlessAsked }: Run): Promise<SaveError | undefined> {
-  for (let pauses = 0; ; pauses++) {
-    try {
-      await trainer.saveModel();
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof SaveError)) throw error;
-      if (error.savedIn !== undefined) {
-        warn(error.message);
-        return error;
-      }
-      if (pauses === ROOM.pauses) throw error;
-      if (pauses === 0) warn(`${error.message}\nWaiting for room, for an hour at most. Ctrl-C gives the model up.`);
-      await unlessAsked(() => sleep(ROOM.pauseMs));
-    }
-  }
-}
-
 /** Writes the metrics into files, with how many rows they are of. A disk that is full takes nothing away from what is printed. */
 async function keepResults({ task, trainer, note }: Run, result: TrainOutput, evaluation: Evaluation): Promise<void> {
   const { eval: last, test } = evaluation;
@@ -348,32 +315,4 @@ function endEvent({ args, adapter, trainer }: Run, result: TrainOutput, evaluati
     peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
     adapter: adapter.description,
   };
-}
-
-/** Where everything is, and what to do with it. */
-function summary({ trainer, args, options }: Run): string {
-  const folder = args.outputDir!;
-  const there = (name: string): string[] => (existsSync(join(folder, name)) ? [join(folder, name)] : []);
-  const rows: string[][] = [["model", folder]];
-  const best = describeBest(trainer.state, args);
-  if (best) rows.push(["best", best]);
-  const report = there("report.html");
-  if (report.length > 0) rows.push(["report", ...report]);
-  const logs = ["log.jsonl", "log.csv", "runs", "trainer_state.json"].flatMap(there);
-  if (logs.length > 0) rows.push(["logs", logs.join(", ")]);
-  rows.push(...there("all_results.json").map((path) => ["results", path]));
-  rows.push(["all options", join(folder, CONFIGURATION)]);
-  const command = gpugradCommand();
-  const isPair = options.textPairColumn !== undefined;
-  const isFor = (...names: string[]): boolean => names.includes(trainer.task.name);
-  if (isFor("masked-lm", "pretraining")) rows.push(["fill-mask", `${command} fill-mask ${folder} "A [MASK] text."`]);
-  else if (isFor("sentence-embeddings")) rows.push(["embed", `${command} embed ${folder} "A text."`]);
-  else if (!isPair && !isFor("question-answering", "multiple-choice")) rows.push(["predict", `${command} predict ${folder} "${trainer.task.name === "regression" ? "A text." : "A text to label."}"`]); // prettier-ignore
-  if (options.dataset !== undefined) rows.push(["evaluate", `${command} evaluate ${folder} --dataset ${options.dataset}`]); // prettier-ignore
-  return formatTable(rows, { align: "left" });
-}
-
-function describeBest({ bestMetric, bestModelCheckpoint }: TrainerState, args: TrainingArguments): string | undefined {
-  if (bestModelCheckpoint === null || bestMetric === null) return undefined;
-  return `${bestModelCheckpoint}: ${args.metricForBestModel} ${formatNumber(bestMetric)}`;
 }
