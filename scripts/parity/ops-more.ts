@@ -1,5 +1,5 @@
 import "@gpugrad/autograd";
-import { filterLogits } from "@gpugrad/nn";
+import { filterLogits, GRU, GRUCell, LSTM, LSTMCell, type Module } from "@gpugrad/nn";
 import * as g from "@gpugrad/tensor";
 import {
   binary,
@@ -140,6 +140,15 @@ function turned(t: Inputs, { style, theta, rotary_dim, positions }: Attributes):
   return g.permute(y, [0, 2, 1, 3]);
 }
 
+/** A layer whose parameters are these tensors. */
+function withWeights<M extends Module>(layer: M, t: Inputs): M {
+  layer.dispose();
+  return Object.assign(layer, Object.fromEntries([...layer.namedParameters()].map(([name]) => [name, t[name]])));
+}
+
+const sequenceOptions = ({ num_layers, bidirectional, bias, batch_first }: Attributes): object =>
+  given({ numLayers: num_layers, bidirectional, bias, batchFirst: batch_first });
+
 const more: Record<string, Call> = {
   softplus: (t, { beta, threshold }) => g.softplus(t["x"]!, given({ beta, threshold })),
   leaky_relu: (t, { negative_slope }) => g.leakyRelu(t["x"]!, given({ negativeSlope: negative_slope })),
@@ -249,6 +258,29 @@ const more: Record<string, Call> = {
       includeLastOffset: include_last_offset,
     };
     return g.embeddingBag(t["weight"]!, t["ids"]!, given(options));
+  },
+
+  gru_cell: (t, attrs) => {
+    const [x, h] = [t["x"]!, t["h"]!];
+    const cell = withWeights(new GRUCell(x.shape[1]!, h.shape[1]!, given({ bias: attrs["bias"] })), t);
+    return { h_after: cell.forward(x, h) };
+  },
+  lstm_cell: (t, attrs) => {
+    const [x, h, c] = [t["x"]!, t["h"]!, t["c"]!];
+    const cell = withWeights(new LSTMCell(x.shape[1]!, h.shape[1]!, given({ bias: attrs["bias"] })), t);
+    const [h_after, c_after] = cell.forward(x, [h, c]);
+    return { h_after, c_after };
+  },
+  gru: (t, attrs) => {
+    const layer = withWeights(new GRU(t["x"]!.shape[2]!, attrs["hidden_size"] as number, sequenceOptions(attrs)), t);
+    const [y, h_n] = layer.forward(t["x"]!, t["h0"], { lengths: t["lengths"] });
+    return { y, h_n };
+  },
+  lstm: (t, attrs) => {
+    const layer = withWeights(new LSTM(t["x"]!.shape[2]!, attrs["hidden_size"] as number, sequenceOptions(attrs)), t);
+    const first = t["h0"] && ([t["h0"], t["c0"]!] as const);
+    const [y, [h_n, c_n]] = layer.forward(t["x"]!, first, { lengths: t["lengths"] });
+    return { y, h_n, c_n };
   },
 
   attention,

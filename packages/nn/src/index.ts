@@ -37,6 +37,15 @@ export {
 } from "./layers/multihead-attention.ts";
 export { addNorm, LayerNorm, RMSNorm } from "./layers/norms.ts";
 export {
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type RecurrentCall,
+  type RecurrentCellOptions,
+  type RecurrentOptions,
+} from "./layers/recurrent.ts";
+export {
   TransformerEncoderLayer,
   type TransformerEncoderLayerCall,
   type TransformerEncoderLayerOptions,

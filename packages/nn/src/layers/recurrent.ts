@@ -1,0 +1,264 @@
+import {
+  add,
+  check,
+  chunk,
+  concat,
+  dropout,
+  gt,
+  linear,
+  mul,
+  reshape,
+  sigmoid,
+  showShape,
+  stack,
+  sub,
+  tanh,
+  unbind,
+  where,
+  zeros,
+  type Tensor,
+} from "@gpugrad/tensor";
+import { uniform } from "../initializers.ts";
+import { Module } from "../module.ts";
+import { parameter } from "../parameter.ts";
+import { checkDropout, checkFlags, checkSizes } from "./checks.ts";
+
+/** What a cell remembers from step to step, [B, H] each: h, and an LSTM's c. */
+type State = readonly Tensor[];
+
+/** The weights of one layer in one direction: input and hidden, [gates · H, …], and their biases. */
+interface Weights {
+  weight_ih: Tensor;
+  weight_hh: Tensor;
+  bias_ih: Tensor | undefined;
+  bias_hh: Tensor | undefined;
+}
+
+/** A step from what the input gives to the gates, [B, gates · H]. */
+type Step = (input: Tensor, state: State, weights: Weights) => State;
+
+/** Gates r, z, n. The reset gate acts after the matrix product: n = tanh(x + b + r (h U + c)). */
+const gruStep: Step = (input, [h], { weight_hh, bias_hh }) => {
+  const [xr, xz, xn] = chunk(input, 3, { dim: -1 }) as [Tensor, Tensor, Tensor];
+  const [hr, hz, hn] = chunk(linear(h!, weight_hh, bias_hh), 3, { dim: -1 }) as [Tensor, Tensor, Tensor];
+  const z = sigmoid(add(xz, hz));
+  const n = tanh(add(xn, mul(sigmoid(add(xr, hr)), hn)));
+  return [add(mul(sub(1, z), n), mul(z, h!))];
+};
+
+/** Gates i, f, g, o: c' = f c + i g, h' = o tanh(c'). */
+const lstmStep: Step = (input, [h, c], { weight_hh, bias_hh }) => {
+  const gates = chunk(add(input, linear(h!, weight_hh, bias_hh)), 4, { dim: -1 });
+  const [i, f, g, o] = gates as [Tensor, Tensor, Tensor, Tensor];
+  const next = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)));
+  return [mul(sigmoid(o), tanh(next)), next];
+};
+
+/** A kind of cell: its step, how many gates it has and tensors of state. */
+const gru = { step: gruStep, gates: 3, states: 1 };
+const lstm = { step: lstmStep, gates: 4, states: 2 };
+type Kind = typeof gru;
+
+/** Weights under PyTorch's names, ending in `suffix`; all begin uniformly within ±1/√H. */
+function begun(
+  gates: number,
+  inputSize: number,
+  hiddenSize: number,
+  bias: boolean,
+  suffix = "",
+): Record<string, Tensor> {
+  const bound = 1 / Math.sqrt(hiddenSize);
+  const made = (...shape: number[]): Tensor => parameter(shape, (w) => uniform(w, { low: -bound, high: bound }));
+  const rows = gates * hiddenSize;
+  return {
+    [`weight_ih${suffix}`]: made(rows, inputSize),
+    [`weight_hh${suffix}`]: made(rows, hiddenSize),
+    ...(bias && { [`bias_ih${suffix}`]: made(rows), [`bias_hh${suffix}`]: made(rows) }),
+  };
+}
+
+/** Options of {@link GRUCell} and {@link LSTMCell}. */
+export interface RecurrentCellOptions {
+  bias?: boolean;
+}
+
+abstract class Cell extends Module {
+  declare readonly weight_ih: Tensor; // [gates · H, in]
+  declare readonly weight_hh: Tensor; // [gates · H, H]
+  declare readonly bias_ih: Tensor | undefined; // [gates · H]
+  declare readonly bias_hh: Tensor | undefined; // [gates · H]
+  readonly #kind: Kind;
+  readonly #hiddenSize: number;
+
+  constructor(kind: Kind, inputSize: number, hiddenSize: number, { bias = true }: RecurrentCellOptions) {
+    super();
+    checkSizes(new.target.name, { inputSize, hiddenSize });
+    checkFlags(new.target.name, { bias });
+    this.#kind = kind;
+    this.#hiddenSize = hiddenSize;
+    Object.assign(this, begun(kind.gates, inputSize, hiddenSize, bias));
+  }
+
+  protected step(x: Tensor, state: State | undefined): State {
+    const { step, states } = this.#kind;
+    const before = state ?? new Array<Tensor>(states).fill(zeros([x.shape[0]!, this.#hiddenSize]));
+    return step(linear(x, this.weight_ih, this.bias_ih), before, this);
+  }
+}
+
+/** One step of a {@link GRU}. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.GRUCell.html */
+export class GRUCell extends Cell {
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentCellOptions = {}) {
+    super(gru, inputSize, hiddenSize, options);
+  }
+  /** @param x [B, in] @param h [B, H], 0 unless given @returns the next h */
+  forward = (x: Tensor, h?: Tensor): Tensor => this.step(x, h && [h])[0]!;
+}
+
+/** One step of an {@link LSTM}. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.LSTMCell.html */
+export class LSTMCell extends Cell {
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentCellOptions = {}) {
+    super(lstm, inputSize, hiddenSize, options);
+  }
+  /** @param x [B, in] @param state h and c, [B, H] each, 0 unless given @returns the next ones */
+  forward = (x: Tensor, state?: readonly [h: Tensor, c: Tensor]): readonly [h: Tensor, c: Tensor] =>
+    this.step(x, state) as [Tensor, Tensor];
+}
+
+/** Options of {@link GRU} and {@link LSTM}. */
+export interface RecurrentOptions {
+  numLayers?: number;
+  bias?: boolean;
+  /** Whether x and y are [B, T, …] rather than [T, B, …]; states are [layers, B, H] either way. */
+  batchFirst?: boolean;
+  /** The probability of an output to be dropped between layers, in training. */
+  dropout?: number;
+  /** Whether a second set of weights reads backwards; y is [… , 2 · H] then. */
+  bidirectional?: boolean;
+}
+
+/** Options of a call of {@link GRU} and {@link LSTM}. */
+export interface RecurrentCall {
+  /** How many steps of each row count, i32 or u32 [B]: y is 0 after them, and the last states are each row's own. */
+  lengths?: Tensor | undefined;
+}
+
+abstract class Recurrent extends Module {
+  readonly #kind: Kind;
+  readonly #hiddenSize: number;
+  readonly #options: Required<RecurrentOptions>;
+
+  constructor(kind: Kind, inputSize: number, hiddenSize: number, options: RecurrentOptions) {
+    super();
+    const name = new.target.name;
+    const { numLayers = 1, bias = true, batchFirst = false, dropout: p = 0, bidirectional = false } = options;
+    checkSizes(name, { inputSize, hiddenSize, numLayers });
+    checkFlags(name, { bias, batchFirst, bidirectional });
+    checkDropout(name, p);
+    this.#kind = kind;
+    this.#hiddenSize = hiddenSize;
+    this.#options = { numLayers, bias, batchFirst, dropout: p, bidirectional };
+    for (let layer = 0; layer < numLayers; layer++)
+      for (const direction of this.#directions) {
+        const size = layer === 0 ? inputSize : hiddenSize * this.#directions.length;
+        Object.assign(this, begun(kind.gates, size, hiddenSize, bias, `_l${layer}${direction}`));
+      }
+  }
+
+  get #directions(): readonly string[] {
+    return this.#options.bidirectional ? ["", "_reverse"] : [""];
+  }
+
+  #weights(suffix: string): Weights {
+    const own = this as unknown as Record<string, Tensor>;
+    const of = (name: string): Tensor => own[`${name}${suffix}`]!;
+    return { weight_ih: of("weight_ih"), weight_hh: of("weight_hh"), bias_ih: of("bias_ih"), bias_hh: of("bias_hh") };
+  }
+
+  /** @param first the states before the first step, [layers · directions, B, H] each */
+  protected run(x: Tensor, first: State | undefined, { lengths }: RecurrentCall): { y: Tensor; last: State } {
+    const { numLayers, batchFirst, dropout: p } = this.#options;
+    const name = this.constructor.name;
+    check(x.rank === 3, () => `${name}: x is ${showShape(x.shape)}, not ${batchFirst ? "[B, T, in]" : "[T, B, in]"}.`);
+    const time = batchFirst ? 1 : 0;
+    const [T, B] = [x.shape[time]!, x.shape[1 - time]!];
+    check(T > 0, () => `${name}: x ${showShape(x.shape)} has no step.`);
+    const count = numLayers * this.#directions.length;
+    const shape = [count, B, this.#hiddenSize];
+    for (const state of first ?? [])
+      check(
+        showShape(state.shape) === showShape(shape),
+        () => `${name}: a first state is ${showShape(state.shape)}, not ${showShape(shape)}: [layers, B, H].`,
+      );
+    const begin = (first ?? new Array<Tensor>(this.#kind.states).fill(zeros(shape))).map((s) => unbind(s));
+    const counts = lengths && reshape(lengths, [B, 1]);
+    const within = counts && Array.from({ length: T }, (_, t) => gt(counts, t));
+
+    const last: State[] = [];
+    let y = x;
+    for (let layer = 0; layer < numLayers; layer++) {
+      const input = layer > 0 && this.training && p > 0 ? dropout(y, { p, training: true }) : y;
+      const ways = this.#directions.map((direction) => {
+        const before = begin.map((states) => states[last.length]!);
+        const way = this.#direction(input, before, this.#weights(`_l${layer}${direction}`), direction !== "", within);
+        last.push(way.state);
+        return way.y;
+      });
+      y = ways.length === 1 ? ways[0]! : concat(ways, { dim: -1 });
+    }
+    return { y, last: begin.map((_, i) => stack(last.map((states) => states[i]!))) };
+  }
+
+  /** One layer in one direction: the inputs' products at once, then step by step. */
+  #direction(x: Tensor, first: State, weights: Weights, reverse: boolean, within: Tensor[] | undefined) {
+    const time = this.#options.batchFirst ? 1 : 0;
+    const inputs = unbind(linear(x, weights.weight_ih, weights.bias_ih), { dim: time });
+    const order = [...inputs.keys()];
+    if (reverse) order.reverse();
+    const ys = new Array<Tensor>(inputs.length);
+    let state = first;
+    for (const t of order) {
+      const next = this.#kind.step(inputs[t]!, state, weights);
+      const inside = within?.[t];
+      const before = state;
+      state = inside ? next.map((s, i) => where(inside, s, before[i]!)) : next;
+      ys[t] = inside ? where(inside, next[0]!, 0) : next[0]!;
+    }
+    return { y: stack(ys, { dim: time }), state };
+  }
+}
+
+/**
+ * Gated recurrent units over a sequence, with PyTorch's parameters: `weight_ih_l0`, `weight_hh_l0`, …, `weight_ih_l0_reverse`. A layer is
+ * one product for all inputs, then per step one product and a few elementwise ops.
+ * @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.GRU.html
+ */
+export class GRU extends Recurrent {
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+    super(gru, inputSize, hiddenSize, options);
+  }
+  /** @param x [T, B, in] @param h0 [layers · directions, B, H], 0 unless given @returns y [T, B, directions · H] and the last states, like h0 */
+  forward = (x: Tensor, h0?: Tensor, call: RecurrentCall = {}): readonly [y: Tensor, h: Tensor] => {
+    const { y, last } = this.run(x, h0 && [h0], call);
+    return [y, last[0]!];
+  };
+}
+
+/**
+ * Long short-term memory over a sequence, as {@link GRU}.
+ * @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.LSTM.html
+ */
+export class LSTM extends Recurrent {
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+    super(lstm, inputSize, hiddenSize, options);
+  }
+  /** @param x [T, B, in] @param first h and c, [layers · directions, B, H] each, 0 unless given @returns y [T, B, directions · H], and the last h and c */
+  forward = (
+    x: Tensor,
+    first?: readonly [h: Tensor, c: Tensor],
+    call: RecurrentCall = {},
+  ): readonly [y: Tensor, state: readonly [h: Tensor, c: Tensor]] => {
+    const { y, last } = this.run(x, first, call);
+    return [y, last as [Tensor, Tensor]];
+  };
+}
