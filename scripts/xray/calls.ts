@@ -224,6 +224,11 @@ export const rooms: Record<string, () => void> = {
         (x, src) => gg.scatterAdd(x, 1, ints(50, 20), src),
       );
       both([[50, width]], (weight) => gg.embedding(weight, ints(4, 9), { paddingIdx: 0 }));
+      for (const mode of ["sum", "mean", "max"] as const)
+        both([[50, width]], (weight) => gg.embeddingBag(weight, ints(4, 9), { mode }));
+      both([[50, width], [30]], (weight, perSampleWeights) =>
+        gg.embeddingBag(weight, ints(30), { mode: "sum", offsets: ints(5), perSampleWeights }),
+      ); // prettier-ignore
       for (const positionIds of [undefined, ints(4, 9)]) {
         both([[50, width], [16, width], [2, width]], (word, position, type) =>
           gg.bertEmbeddings(word, position, type, ints(4, 9), ints(4, 9), { positionIds }),
@@ -319,6 +324,7 @@ export const rooms: Record<string, () => void> = {
     }
     const { cosine, sine } = gg.rotaryAngles(40, 64);
     both([[2, 40, 3, 64]], (x) => gg.rotary(x, cosine, sine));
+    both([[2, 40, 3, 80]], (x) => gg.rotary(x, cosine, sine, { interleaved: true }));
   },
 
   optim() {

@@ -230,7 +230,7 @@ abstract class Recurrent extends Module {
 
 /**
  * Gated recurrent units over a sequence, with PyTorch's parameters: `weight_ih_l0`, `weight_hh_l0`, …, `weight_ih_l0_reverse`. A layer is
- * one product for all inputs, then per step one product and a few elementwise ops.
+ * one product for all inputs, then per step one product and some fifteen small ops.
  * @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.GRU.html
  */
 export class GRU extends Recurrent {
