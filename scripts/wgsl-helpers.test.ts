@@ -3,7 +3,19 @@ import { basename, dirname, join } from "node:path";
 import { expect, test } from "vitest";
 
 /** What each kernel of a room does in its own way, and what others take the place of. */
-const OWN = ["main", "store", "steps", "pair", "four", "scales", "kept", "kept_four", "sum_all", "add_products", "logit"];
+const OWN = [
+  "main",
+  "store",
+  "steps",
+  "pair",
+  "four",
+  "scales",
+  "kept",
+  "kept_four",
+  "sum_all",
+  "add_products",
+  "logit",
+];
 
 // WGSL has no imports, so rooms copy their helpers: a change has to reach all copies.
 test("functions of one name and type are one text throughout a room", () => {

@@ -3,6 +3,7 @@
 import "@gpugrad/autograd";
 import * as gg from "@gpugrad/tensor";
 import { empty, type DType, type Shape, type Tensor } from "@gpugrad/tensor";
+import * as optim from "@gpugrad/train";
 import { Adafactor, Adam, AdamW, clipFactor, clipGradNorm, clipGradValue, GradScaler, SGD } from "@gpugrad/train";
 import type { Rung } from "../../packages/tensor/src/ops/ladder.ts";
 import { ladders, type LadderName, type RungOf } from "../../packages/tensor/src/ops/ladders.ts";
@@ -342,6 +343,17 @@ export const rooms: Record<string, () => void> = {
     new SGD(parameters, { lr: 1e-3, momentum: 0.9, nesterov: true }).step();
     new Adafactor(parameters).step();
     new Adafactor(parameters, { lr: 1e-3, relativeStep: false, scaleParameter: false, beta1: 0.9 }).step();
+    for (const Moments of [
+      optim.Lion,
+      optim.RMSprop,
+      optim.Adagrad,
+      optim.Adadelta,
+      optim.Adamax,
+      optim.RAdam,
+      optim.NAdam,
+      optim.AMSGrad,
+    ])
+      new Moments(parameters).step();
     new AdamW(parameters).step(clipFactor(tensors, 1));
     const scaler = new GradScaler();
     for (const maxNorm of [1, Infinity]) {

@@ -29,8 +29,9 @@ function kernelFiles(): string[] {
   });
 }
 
-/** WGSL that is not a kernel of its own, and one that debugging uses. */
-const NOT_CALLED = /epilogue-|weights-|dropped\.wgsl$|kept\.wgsl$|philox\.wgsl$|numerics\.wgsl$/;
+/** WGSL that is not a kernel of its own, one that debugging uses, and one whose call waits for a number from the device. */
+const NOT_CALLED =
+  /epilogue-|weights-|position-(scores|gradients)\.wgsl$|nonzero\.wgsl$|dropped\.wgsl$|kept\.wgsl$|philox\.wgsl$|numerics\.wgsl$/;
 
 const reason = reasonToSkip();
 if (reason) console.warn(reason);

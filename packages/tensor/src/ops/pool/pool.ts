@@ -143,15 +143,24 @@ export interface PooledAndIndices {
 
 const maxTakes: Takes = { stride: perDimTakes, padding: perDimTakes, dilation: perDimTakes, ceilMode: "boolean?" };
 
-function maxPool(owner: string, dims: 1 | 2) {
+/** Pooling under the name `owner`; `result` says what it gives of the largest elements and their places. */
+function maxPool<R>(owner: string, dims: 1 | 2, result: (output: Tensor, indices: Tensor) => R) {
   const op = defineMax(owner, dims);
   return checked(
-    `${owner}WithIndices`,
+    owner,
     { x: "tensor", kernelSize: "number|numbers", options: maxTakes },
-    (x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): PooledAndIndices => {
-      const [output, indices] = op(x, (size) => windowsOf(owner, dims, size, kernelSize, options));
-      return { output, indices };
-    },
+    (x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): R =>
+      result(...op(x, (size) => windowsOf(owner, dims, size, kernelSize, options))),
+  );
+}
+
+const onlyLargest = (output: Tensor): Tensor => output;
+const withIndices = (output: Tensor, indices: Tensor): PooledAndIndices => ({ output, indices });
+
+function adaptiveMaxPool<R>(owner: string, result: (output: Tensor, indices: Tensor) => R) {
+  const op = defineMax(owner, 2);
+  return checked(owner, adaptiveTakes, (x: Tensor, outputSize: number | readonly (number | null)[]): R =>
+    result(...op(x, adaptive(owner, outputSize))),
   );
 }
 
@@ -197,7 +206,6 @@ const adaptive =
   };
 
 const adaptiveTakes: Takes = { x: "tensor", outputSize: "any" };
-const adaptiveMax = defineMax("adaptiveMaxPool2d", 2);
 const adaptiveMean = defineMean("adaptiveAvgPool2d", 2);
 
 /**
@@ -205,18 +213,16 @@ const adaptiveMean = defineMean("adaptiveAvgPool2d", 2);
  * whole gradient; NaN wins.
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
  */
-export const maxPool2dWithIndices = maxPool("maxPool2d", 2);
+export const maxPool2dWithIndices = maxPool("maxPool2dWithIndices", 2, withIndices);
 
 /** {@link maxPool2dWithIndices} of one dimension: x [N, C, L] or [C, L]. */
-export const maxPool1dWithIndices = maxPool("maxPool1d", 1);
+export const maxPool1dWithIndices = maxPool("maxPool1dWithIndices", 1, withIndices);
 
 /** The largest element of each window: x [N, C, H, W] or [C, H, W]. */
-export const maxPool2d = (x: Tensor, kernelSize: PerDim, options?: MaxPoolOptions): Tensor =>
-  maxPool2dWithIndices(x, kernelSize, options).output;
+export const maxPool2d = maxPool("maxPool2d", 2, onlyLargest);
 
 /** The largest element of each window: x [N, C, L] or [C, L]. */
-export const maxPool1d = (x: Tensor, kernelSize: PerDim, options?: MaxPoolOptions): Tensor =>
-  maxPool1dWithIndices(x, kernelSize, options).output;
+export const maxPool1d = maxPool("maxPool1d", 1, onlyLargest);
 
 /**
  * The mean of each window: x [N, C, H, W] or [C, H, W]. It counts padding (unless `countIncludePad` is false), but not what sticks out further.
@@ -236,15 +242,7 @@ export const adaptiveAvgPool2d = checked(
 );
 
 /** The largest elements of windows that divide x evenly, as {@link adaptiveAvgPool2d}, and their places. */
-export const adaptiveMaxPool2dWithIndices = checked(
-  "adaptiveMaxPool2d",
-  adaptiveTakes,
-  (x: Tensor, outputSize: number | readonly (number | null)[]): PooledAndIndices => {
-    const [output, indices] = adaptiveMax(x, adaptive("adaptiveMaxPool2d", outputSize));
-    return { output, indices };
-  },
-);
+export const adaptiveMaxPool2dWithIndices = adaptiveMaxPool("adaptiveMaxPool2dWithIndices", withIndices);
 
 /** The largest elements of windows that divide x evenly, as {@link adaptiveAvgPool2d}. */
-export const adaptiveMaxPool2d = (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor =>
-  adaptiveMaxPool2dWithIndices(x, outputSize).output;
+export const adaptiveMaxPool2d = adaptiveMaxPool("adaptiveMaxPool2d", onlyLargest);
