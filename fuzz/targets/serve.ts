@@ -11,6 +11,7 @@ const model = {
   maxLength: 64,
   encode: (rows: readonly unknown[]) => Promise.resolve(rows.map(() => ({ input_ids: [1], token_type_ids: [0] }))),
   compute: (batch: readonly Encoded[]) => Promise.resolve(batch.map(() => Float32Array.of(0, 1))),
+  join: ([logits]: readonly Float32Array[]) => logits!,
 };
 const app = createServer(model as unknown as TextModel, {
   ...{ maxBatchSize: 8, maxWait: 0, maxQueueSize: 64, maxClientBatchSize: 32, maxBodySize: 1 << 16 },

@@ -42,7 +42,7 @@ beforeAll(async () => {
     JSON.stringify({ op: "unheard_of", cases: [{ ...relu, name: "case" }] }),
   );
   mkdirSync(join(dir, "optim"));
-  writeFileSync(join(dir, "optim/lion.json"), JSON.stringify({ cases: [{ name: "case" }] }));
+  writeFileSync(join(dir, "optim/shampoo.json"), JSON.stringify({ cases: [{ name: "case" }] }));
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
@@ -66,7 +66,7 @@ test("exits 1 on a failure, and writes what failed and what was not covered", as
   expect(report["failures"]).toEqual([{ case: "ops/relu/wrong", tensor: "y", error: 1, tolerance: 0 }]);
   expect(report["not_covered"]!.map((r) => (r as { case: string }).case)).toEqual([
     "ops/unheard_of/case",
-    "optim/lion/case",
+    "optim/shampoo/case",
   ]);
 });
 

@@ -16,8 +16,8 @@ export interface AveragedWeightsOptions {
  * const ema = new AveragedWeights(model.namedParameters(), { decay: 0.999 });
  * // after each optimizer.step():
  * ema.update();
- * // to evaluate, and to continue:
- * ema.swap(); …; ema.swap();
+ * ema.swap(); // to evaluate
+ * ema.swap(); // to continue
  * ```
  * @see https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
  */

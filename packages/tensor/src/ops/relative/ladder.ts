@@ -3,9 +3,9 @@ import type { Tensor } from "../../tensor.ts";
 import { chooseAttention } from "../attention/choose.ts";
 import type { AttentionSizes } from "../attention/ladder.ts";
 import { POSITIONED_BUFFERS, type Positions } from "../attention/plan.ts";
+import { filled } from "../elementwise/fill.ts";
 import { logicalNot } from "../elementwise/predicate.ts";
 import { maskedFill, where } from "../elementwise/where.ts";
-import { fromArray } from "../../factories.ts";
 import { firstThatSuits, ladder, type Rung, type Unnamed } from "../ladder.ts";
 import { relativeBias } from "./relative-bias.ts";
 
@@ -40,9 +40,11 @@ const rungs = {
     kernel: "attention with position-scores",
     idea: "added score by score inside attention's kernels",
     suits: (adapter, sizes) =>
-      adapter.storageBuffers >= POSITIONED_BUFFERS && chooseAttention(adapter, sizes).addsPositions === true,
+      adapter.cpu &&
+      adapter.storageBuffers >= POSITIONED_BUFFERS &&
+      chooseAttention(adapter, sizes).addsPositions === true,
     compute({ positions, mask, attend }) {
-      const [zero, lowest] = [fromArray([0], []), fromArray([LOWEST], [])];
+      const [zero, lowest] = [filled([], 0), filled([], LOWEST)];
       attend(mask && where.definition.forward(mask, zero, lowest).output, positions);
     },
   },
