@@ -40,7 +40,7 @@ export function heatMap({ shape, data }: { shape: readonly number[]; data: Array
   );
 }
 
-/** Blue for −1, nearly white for 0, red for 1; black for what is no number. */
+/** Blue for −1, nearly white for 0, red for 1; black for values that are not finite. */
 function colour(share: number): string {
   if (!Number.isFinite(share)) return "#000";
   const strength = Math.sqrt(Math.abs(share));

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { plan } from "./plan.ts";
 
 const tinyBert = fileURLToPath(new URL("../../../bert/test/fixtures/tiny-bert", import.meta.url));
@@ -10,14 +11,8 @@ const tinyBert = fileURLToPath(new URL("../../../bert/test/fixtures/tiny-bert", 
 let dir: string;
 beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), "plan-"))));
 afterAll(() => rm(dir, { recursive: true }));
-afterEach(() => vi.restoreAllMocks());
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ["", ""];
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((err += String(text)), true));
-  return { code: await plan(args), out, err };
-}
+const run = (...args: string[]) => captured(() => plan(args));
 
 interface Planned {
   gpu: string;

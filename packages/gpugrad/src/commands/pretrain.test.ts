@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AutoConfig, AutoTokenizer } from "@gpugrad/bert";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { evaluate } from "./evaluate.ts";
 import { fillMask } from "./fill-mask.ts";
@@ -17,17 +18,9 @@ const documents = Array.from({ length: 40 }, (_, i) => {
 });
 beforeAll(() => writeFileSync(at("animals.txt"), documents.map((sentences) => sentences.join("\n")).join("\n\n")));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-afterEach(() => vi.restoreAllMocks());
 
 const SIZES = ["--hidden_size", "16", "--num_hidden_layers", "1", "--num_attention_heads", "2", "--intermediate_size", "32"]; // prettier-ignore
-/** What a run says, and its exit code. */
-async function run(command: (args: string[]) => Promise<number>, ...words: string[]) {
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  vi.spyOn(console, "warn").mockReturnValue();
-  return { code: await command(words), ...said };
-}
+const run = (command: (args: string[]) => Promise<number>, ...words: string[]) => captured(() => command(words));
 const start = (out: string, ...words: string[]) =>
   run(pretrain, "--train_file", at("animals.txt"), "--output_dir", at(out), "--report_to", "none", "--save_strategy", "no", ...words); // prettier-ignore
 const configOf = (folder: string) => JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Record<string, unknown>; // prettier-ignore

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { BertConfig, BertModel } from "@gpugrad/bert";
 import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { trainWordPiece } from "@gpugrad/train";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { nearest } from "../text/search-index.ts";
 import { trainCommand } from "../train/train-command.ts";
 import { embed } from "./embed.ts";
@@ -26,15 +27,6 @@ beforeAll(async () => {
   await destroy();
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-afterEach(() => vi.restoreAllMocks());
-
-async function run(command: () => Promise<number>): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  vi.spyOn(console, "warn").mockReturnValue();
-  return { code: await command(), ...said };
-}
 
 interface Hit {
   score: number;
@@ -42,7 +34,7 @@ interface Hit {
   text: string;
 }
 async function hits(query: string, ...more: string[]): Promise<{ found: Hit[]; err: string }> {
-  const { out, err } = await run(() => search([at("facts.txt"), query, "--model", at("out"), "--json", ...more]));
+  const { out, err } = await captured(() => search([at("facts.txt"), query, "--model", at("out"), "--json", ...more]));
   return { found: out.trimEnd().split("\n").map((line) => JSON.parse(line) as Hit), err }; // prettier-ignore
 }
 
@@ -52,7 +44,7 @@ test("train, embed, search: the facts that questions were trained for are found"
   const words = ["--model", at("tiny"), "--train_file", at("pairs.jsonl"), "--output_dir", at("out"), "--dropout", "0"];
   const rest = ["--num_train_epochs", "12", "--per_device_train_batch_size", "4", "--learning_rate", "5e-3", "--save_strategy", "no"]; // prettier-ignore
   const preset = { name: "train", description: "", defaults: () => ({}) };
-  expect((await run(() => trainCommand([...words, ...rest], preset))).code).toBe(0);
+  expect((await captured(() => trainCommand([...words, ...rest], preset))).code).toBe(0);
   writeFileSync(at("facts.txt"), facts.join("\n"));
   for (const [row, question] of questions.entries()) {
     const { found, err } = await hits(question, "--top_k", "2");
@@ -60,7 +52,7 @@ test("train, embed, search: the facts that questions were trained for are found"
     expect(found[0]!.score).toBeGreaterThan(found[1]!.score);
     expect(err).toBe(row === 0 ? `gpugrad search: embedded 4 texts into ${at("facts.txt")}.index.safetensors.\n` : "");
   }
-  const { out } = await run(() => embed([at("out"), "--json", questions[0]!, facts[0]!]));
+  const { out } = await captured(() => embed([at("out"), "--json", questions[0]!, facts[0]!]));
   const [a, b] = out.trimEnd().split("\n").map((line) => (JSON.parse(line) as { embedding: number[] }).embedding); // prettier-ignore
   const { found } = await hits(questions[0]!);
   expect(found[0]!.score).toBeCloseTo(
@@ -78,7 +70,7 @@ test("the index is made again when the file or the way it is read changes, and o
   expect((await hits(questions[0]!, "--max_length", "4")).err).toContain("embedded 4 texts");
   expect((await hits(questions[0]!, "--index", at("other"))).err).toContain(`embedded 4 texts into ${at("other")}`);
   expect(statSync(index).mtimeMs).not.toBe(before);
-  const text = await run(() => search([at("facts.txt"), "night", "--model", at("out"), "--index", at("other"), "--top_k", "4"])); // prettier-ignore
+  const text = await captured(() => search([at("facts.txt"), "night", "--model", at("out"), "--index", at("other"), "--top_k", "4"])); // prettier-ignore
   expect(text).toEqual({ code: 0, out: expect.stringMatching(/^(-?[01]\.\d{4}\t[a-z ]+\n){4}$/) as string, err: "" });
 });
 
@@ -88,7 +80,7 @@ test("no other file is overwritten, and a file without texts is refused", async 
   await expect(hits("night", "--index", weights)).rejects.toThrow("not an index of gpugrad search");
   expect(readFileSync(weights).length).toBe(size);
   writeFileSync(at("empty.txt"), "");
-  await expect(run(() => search([at("empty.txt"), "night", "--model", at("out")]))).rejects.toThrow(
+  await expect(captured(() => search([at("empty.txt"), "night", "--model", at("out")]))).rejects.toThrow(
     "no texts to search",
   );
 });

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { BertConfig, BertModel } from "@gpugrad/bert";
 import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { trainWordPiece } from "@gpugrad/train";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { searchHyperparameters } from "../commands/search-hyperparameters.ts";
 import { trainCommand, type TrainCommand } from "../train/train-command.ts";
 import { rungsOf } from "./rungs.ts";
@@ -15,17 +16,6 @@ import { divide } from "./words.ts";
 const work = mkdtempSync(join(tmpdir(), "gpugrad-search-"));
 const at = (name: string): string => join(work, name);
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-afterEach(() => void vi.restoreAllMocks());
-
-async function captured(work: () => Promise<number>): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  vi.spyOn(console, "warn").mockReturnValue();
-  const code = await work();
-  vi.restoreAllMocks();
-  return { code, ...said };
-}
 
 describe("a space", () => {
   test.each([

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BertConfig } from "@gpugrad/bert";
 import { Dataset, trainWordPiece } from "@gpugrad/train";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { crossValidate, meanAndSd } from "./folds.ts";
 import { openData } from "./open-data.ts";
 import { parseTrainOptions, type TrainOptions, type TrainRequest } from "./options.ts";
@@ -21,16 +22,6 @@ beforeAll(async () => {
   await new BertConfig({ ...sizes, vocab_size: tokenizer.vocabSize, max_position_embeddings: 16 }).savePretrained(at("model")); // prettier-ignore
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-afterEach(() => void vi.restoreAllMocks());
-
-async function captured(work: () => Promise<number>): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  const code = await work();
-  vi.restoreAllMocks();
-  return { code, ...said };
-}
 
 const words = (...more: string[]): string[] => [
   ...["--model", at("model"), "--from_scratch", "--dataset", at("rows.csv"), "--max_steps", "2", "--folds", "3"],

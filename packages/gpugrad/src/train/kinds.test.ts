@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { BertConfig, BertModel } from "@gpugrad/bert";
 import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { trainWordPiece } from "@gpugrad/train";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { answer } from "../commands/answer.ts";
 import { embed } from "../commands/embed.ts";
@@ -34,16 +35,6 @@ beforeAll(async () => {
   await destroy();
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-afterEach(() => vi.restoreAllMocks());
-
-/** What a command writes, and its exit code. */
-async function run(command: () => Promise<number>): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  vi.spyOn(console, "warn").mockReturnValue();
-  return { code: await command(), ...said };
-}
 
 async function train(file: string, out: string, ...more: string[]): Promise<Record<string, number>> {
   const words = [
@@ -67,7 +58,7 @@ async function train(file: string, out: string, ...more: string[]): Promise<Reco
     "0",
   ];
   const preset = { name: "train", description: "", defaults: () => ({}) };
-  const { code, err } = await run(() => trainCommand([...words, ...rest, ...more], preset));
+  const { code, err } = await captured(() => trainCommand([...words, ...rest, ...more], preset));
   expect([code, err]).toEqual([0, expect.stringContaining(`task       ${out}`)]);
   return JSON.parse(readFileSync(join(at(out), "all_results.json"), "utf8")) as Record<string, number>;
 }
@@ -82,7 +73,7 @@ test("tags: a CoNLL file is known by its columns; predict finds the entities", a
   const results = await train("people.conll", "token-classification", "--num_train_epochs", "4");
   expect(results).toMatchObject({ eval_f1: 1, eval_accuracy: 1 });
   const folder = at("token-classification");
-  const { code, out } = await run(() => predict([folder, "--json", "Bob Ross lives in New York."]));
+  const { code, out } = await captured(() => predict([folder, "--json", "Bob Ross lives in New York."]));
   const entities = JSON.parse(out) as { entity_group: string; word: string; start: number; end: number }[];
   expect([code, entities.map(({ entity_group, word, start, end }) => [entity_group, word, start, end])]).toEqual([
     0,
@@ -96,7 +87,7 @@ test("tags: a CoNLL file is known by its columns; predict finds the entities", a
   const long = short.map(({ person, place }) => `${person} lives in ${place}.`).join(" ");
   const found = async (...more: string[]): Promise<typeof entities> =>
     JSON.parse(
-      (await run(() => predict([folder, "--json", "--max_length", "8", ...more, long]))).out,
+      (await captured(() => predict([folder, "--json", "--max_length", "8", ...more, long]))).out,
     ) as typeof entities;
   const spans = (await found("--stride", "0")).map(({ entity_group, start, end }) => [
     entity_group,
@@ -108,7 +99,7 @@ test("tags: a CoNLL file is known by its columns; predict finds the entities", a
   const shared = await found("--stride", "3");
   expect(shared.length).toBeGreaterThan(2);
   for (const [i, { start }] of shared.slice(1).entries()) expect(start).toBeGreaterThanOrEqual(shared[i]!.end);
-  const judged = await run(() => evaluate([folder, "--dataset", at("people.conll"), "--json"]));
+  const judged = await captured(() => evaluate([folder, "--dataset", at("people.conll"), "--json"]));
   expect(JSON.parse(judged.out)).toMatchObject({ f1: 1, rows: 96 });
   expect(JSON.parse(readFileSync(join(folder, "config.json"), "utf8"))).toMatchObject({
     architectures: ["BertForTokenClassification"],
@@ -132,13 +123,13 @@ test("answers: SQuAD's file, windows, exact match and F1", async () => {
   const results = await train("people.json", "question-answering", "--num_train_epochs", "8", "--doc_stride", "6");
   expect(results["eval_exact_match"]).toBeGreaterThan(90);
   const folder = at("question-answering");
-  const asked = await run(() =>
+  const asked = await captured(() =>
     answer([folder, "where does eve curie ?", "nobody lives in rome . eve curie lives in new york .", "--json"]),
   );
   expect(JSON.parse(asked.out)).toMatchObject({ id: "0", answer: "new york", start: 42, end: 50 });
-  const judged = await run(() => evaluate([folder, "--dataset", at("people.json"), "--json"]));
+  const judged = await captured(() => evaluate([folder, "--dataset", at("people.json"), "--json"]));
   expect(JSON.parse(judged.out)).toMatchObject({ exact_match: results["eval_exact_match"] });
-  await expect(run(() => answer([folder, "where ?"]))).rejects.toThrow("give a question and a context, or --file");
+  await expect(captured(() => answer([folder, "where ?"]))).rejects.toThrow("give a question and a context, or --file");
 });
 
 test("the length of windows is 384 unless another is asked for, be it the default of other tasks", async () => {
@@ -149,7 +140,7 @@ test("the length of windows is 384 unless another is asked for, be it the defaul
     [["--max_length", "512"], 512],
     [["--max_length", "20"], 20],
   ] as const) {
-    const { out } = await run(() => trainCommand([...words, ...asked], preset));
+    const { out } = await captured(() => trainCommand([...words, ...asked], preset));
     expect(out).toMatch(new RegExp(`max_length +${length}\\b`));
   }
   expect(["--doc_stride", "--stride"].map((name) => parsedStride([...words, name, "6"]))).toEqual([6, 6]);
@@ -171,7 +162,9 @@ test("choices: predict gives the likeliest continuation of each text", async () 
   // Of other lengths than their neighbours in a batch, and one row with three choices.
   const asked = [...rows, { context: "where does bob ross ?", choices: ["nobody lives in oslo .", "rome", "bob ross lives in oslo ."] }]; // prettier-ignore
   writeFileSync(at("asked.jsonl"), asked.map(({ context, choices }) => JSON.stringify({ context, choices })).join("\n")); // prettier-ignore
-  const { code, out } = await run(() => predict([folder, "--file", at("asked.jsonl"), "--json", "--batch_size", "2"]));
+  const { code, out } = await captured(() =>
+    predict([folder, "--file", at("asked.jsonl"), "--json", "--batch_size", "2"]),
+  );
   const found = out.trimEnd().split("\n").map((line) => JSON.parse(line) as { label: string; score: number; logits: number[] }); // prettier-ignore
   expect(code).toBe(0);
   expect(found.slice(0, -1).map(({ label }) => label)).toEqual(rows.map(({ choices, label }) => choices[label]));
@@ -181,12 +174,14 @@ test("choices: predict gives the likeliest continuation of each text", async () 
   const sum = last.logits.reduce((total, logit) => total + Math.exp(logit), 0);
   expect(last.score).toBeCloseTo(Math.exp(Math.max(...last.logits)) / sum, 6);
   const [row] = rows;
-  const typed = await run(() => predict([folder, row!.context, ...row!.choices]));
+  const typed = await captured(() => predict([folder, row!.context, ...row!.choices]));
   expect(typed.out).toBe(`${row!.choices[1]}\t${found[0]!.score.toFixed(4)}\t${row!.context}\n`);
-  const csv = await run(() => predict([folder, "--file", at("asked.jsonl"), "--csv", "--top_k", "3"]));
+  const csv = await captured(() => predict([folder, "--file", at("asked.jsonl"), "--csv", "--top_k", "3"]));
   expect(csv.out.split("\n").map((line) => line.split(",").length)).toEqual([...Array<number>(asked.length + 1).fill(8), 1]); // prettier-ignore
-  await expect(run(() => predict([folder, "where ?"]))).rejects.toThrow(/the text has no choices/);
-  await expect(run(() => predict([folder, "--stride", "2", "a", "b"]))).rejects.toThrow(/--stride is not for multiple/);
+  await expect(captured(() => predict([folder, "where ?"]))).rejects.toThrow(/the text has no choices/);
+  await expect(captured(() => predict([folder, "--stride", "2", "a", "b"]))).rejects.toThrow(
+    /--stride is not for multiple/,
+  );
 });
 
 test("hidden words: a text file, line by line; fill-mask guesses them", async () => {
@@ -206,14 +201,14 @@ test("hidden words: a text file, line by line; fill-mask guesses them", async ()
     "masked-lm",
   );
   expect(results["eval_perplexity"]).toBeCloseTo(Math.exp(results["eval_loss"]!), 6);
-  const { out } = await run(() =>
+  const { out } = await captured(() =>
     fillMask([at("masked-lm"), "bob ross lives [MASK] oslo .", "--json", "--top-k", "2"]),
   );
   const guesses = JSON.parse(out) as { score: number; token_str: string; sequence: string }[];
   expect([guesses.length, guesses[0]!.token_str]).toEqual([2, "in"]);
   expect(guesses[0]!.sequence).toBe("bob ross lives in oslo.");
   expect(guesses[0]!.score).toBeGreaterThan(guesses[1]!.score);
-  const none = await run(() =>
+  const none = await captured(() =>
     fillMask([at("masked-lm"), "bob"]).catch(
       (error: Error) => (expect(error.message).toContain("no [MASK] among the"), 1),
     ),
@@ -223,7 +218,7 @@ test("hidden words: a text file, line by line; fill-mask guesses them", async ()
 
 /** What embed says of texts: their vectors. */
 async function vectorsOf(folder: string, texts: readonly string[]): Promise<number[][]> {
-  const { out } = await run(() => embed([folder, "--json", ...texts]));
+  const { out } = await captured(() => embed([folder, "--json", ...texts]));
   return out.trimEnd().split("\n").map((line) => (JSON.parse(line) as { embedding: number[] }).embedding); // prettier-ignore
 }
 const texts = ["ada lovelace lives in oslo .", "where does bob ross", "rome"];
@@ -239,7 +234,7 @@ test("embeddings: anchors and positives are known by their columns; embed opens 
   const dot = (x: readonly number[], y: readonly number[]): number => x.reduce((sum, v, i) => sum + v * y[i]!, 0);
   expect([dot(a!, a!), dot(b!, b!)]).toEqual([expect.closeTo(1, 6), expect.closeTo(1, 6)]);
   expect(dot(a!, b!)).toBeGreaterThan(dot(a!, c!));
-  const judged = await run(() => evaluate([folder, "--dataset", at("pairs.jsonl"), "--json"]));
+  const judged = await captured(() => evaluate([folder, "--dataset", at("pairs.jsonl"), "--json"]));
   expect(JSON.parse(judged.out)).toMatchObject({ "cosine_accuracy@1": 1, rows: 32 });
 });
 
@@ -248,11 +243,11 @@ test("scored pairs by --task, with the loss that --loss names; another's columns
   writeFileSync(at("scored.jsonl"), often(scored).map((row) => JSON.stringify(row)).join("\n")); // prettier-ignore
   const words = ["--model", at("tiny"), "--train_file", at("scored.jsonl"), "--output_dir", at("sts"), "--max_steps", "2", "--task", "sentence-embeddings"]; // prettier-ignore
   const preset = { name: "train", description: "", defaults: () => ({}) };
-  const wanted = await run(() => trainCommand([...words, "--loss", "cosent"], preset));
+  const wanted = await captured(() => trainCommand([...words, "--loss", "cosent"], preset));
   expect([wanted.code, wanted.err]).toEqual([0, expect.stringContaining("a vector of 32, loss cosent")]);
   expect(wanted.out).toContain("spearman_cosine");
   expect(wanted.err).toContain(`embed ${at("sts")} "A text."`);
-  const refused = await run(() =>
+  const refused = await captured(() =>
     trainCommand([...words, "--loss", "triplet", "--overwrite_output_dir", "true"], preset),
   );
   expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("triplet takes anchors, positives and one column of negatives")]); // prettier-ignore

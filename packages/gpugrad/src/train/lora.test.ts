@@ -5,7 +5,8 @@ import { pathToFileURL } from "node:url";
 import { BertConfig, BertModel, DistilBertConfig, DistilBertModel } from "@gpugrad/bert";
 import { destroy, init, manualSeed } from "@gpugrad/tensor";
 import { trainWordPiece } from "@gpugrad/train";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { captured } from "../../test/captured.ts";
 import { pythonWith } from "../../../../scripts/python-for-tests.ts";
 import { embed } from "../commands/embed.ts";
 import { evaluate } from "../commands/evaluate.ts";
@@ -41,21 +42,9 @@ beforeAll(async () => {
   writeFileSync(at("pairs.jsonl"), jsonl(sixteen((i) => ({ anchor: texts[i % 4], positive: texts[(i + 2) % 4] }))));
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-afterEach(() => vi.restoreAllMocks());
-
-/** What a command writes, and its exit code. */
-async function run(command: () => Promise<number>): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((said.out += String(text)), true));
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((said.err += String(text)), true));
-  vi.spyOn(console, "warn").mockReturnValue();
-  const code = await command();
-  vi.restoreAllMocks();
-  return { code, ...said };
-}
 
 const train = (model: string, file: string, out: string, ...more: string[]) =>
-  run(() =>
+  captured(() =>
     trainCommand(
       [
         ...["--model", at(model), "--train_file", at(file), "--validation_file", at(file), "--output_dir", at(out)],
@@ -97,7 +86,7 @@ describe("every task trains an adapter, which evaluate opens", () => {
     expect([code, err]).toEqual([0, expect.any(String)]);
     expect(existsSync(join(at(out), "model.safetensors"))).toBe(false);
     expect(configOf(out)).toMatchObject({ r: 2, base_model_name_or_path: at(model), ...config });
-    const judged = await run(() => evaluate([at(out), "--dataset", at(file), "--json"]));
+    const judged = await captured(() => evaluate([at(out), "--dataset", at(file), "--json"]));
     const found = JSON.parse(judged.out) as Record<string, number>;
     const trained = resultsOf(out);
     const names = Object.keys(found).filter((name) => `eval_${name}` in trained && name !== "runtime");
@@ -107,16 +96,16 @@ describe("every task trains an adapter, which evaluate opens", () => {
 });
 
 test("merge writes a model as any other, which answers as the adapter does", async () => {
-  const answers = async (folder: string) => JSON.parse((await run(() => predict([folder, texts[0]!, "--json"]))).out) as { label: string; logits: number[] }; // prettier-ignore
-  const { code, err } = await run(() => merge([at("bert-reviews.jsonl"), "--output_dir", at("merged")]));
+  const answers = async (folder: string) => JSON.parse((await captured(() => predict([folder, texts[0]!, "--json"]))).out) as { label: string; logits: number[] }; // prettier-ignore
+  const { code, err } = await captured(() => merge([at("bert-reviews.jsonl"), "--output_dir", at("merged")]));
   expect([code, err]).toEqual([0, expect.stringContaining(`saved the merged model and its tokenizer in ${at("merged")}`)]); // prettier-ignore
   expect(readdirSync(at("merged")).sort()).toEqual(["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]); // prettier-ignore
   expect(await answers(at("merged"))).toEqual(await answers(at("bert-reviews.jsonl")));
 
-  await run(() => merge([at("bert-pairs.jsonl"), "--output_dir", at("merged-pairs")]));
-  const vector = async (folder: string) => (await run(() => embed([folder, texts[1]!]))).out;
+  await captured(() => merge([at("bert-pairs.jsonl"), "--output_dir", at("merged-pairs")]));
+  const vector = async (folder: string) => (await captured(() => embed([folder, texts[1]!]))).out;
   expect(await vector(at("merged-pairs"))).toBe(await vector(at("bert-pairs.jsonl")));
-  await expect(run(() => merge([at("bert"), "--output_dir", at("x")]))).rejects.toThrow(/is not an adapter/);
+  await expect(captured(() => merge([at("bert"), "--output_dir", at("x")]))).rejects.toThrow(/is not an adapter/);
 });
 
 test("an adapter on an adapter, and one without a model's weights, are refused", async () => {
@@ -143,7 +132,7 @@ print(json.dumps([config.id2label["0"] if "0" in config.id2label else config.id2
   for (const base of ["bert", "distilbert"]) {
     const folder = at(`${base}-reviews.jsonl`);
     const [label, logits] = (await python!(program, [folder, at(base), texts[0]])) as [string, number[]];
-    const { out } = await run(() => predict([folder, texts[0]!, "--json"]));
+    const { out } = await captured(() => predict([folder, texts[0]!, "--json"]));
     expect(label).toBe("bad");
     expect((JSON.parse(out) as { logits: number[] }).logits).toEqual(logits.map((v) => expect.closeTo(v, 4) as number));
   }

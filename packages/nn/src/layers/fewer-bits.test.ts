@@ -12,7 +12,7 @@ afterAll(destroy);
 class Model extends Module {
   readonly dense = new Linear(64, 64);
   readonly wide = new Linear(64, 48, false);
-  readonly odd = new Linear(6, 8); // rows that are no whole words
+  readonly odd = new Linear(6, 8); // rows that end inside a word
   readonly head = new Linear(64, 2);
   readonly table = new Linear(64, 16, false);
   readonly decoder = new Linear(64, 16, true, { weight: this.table.weight });

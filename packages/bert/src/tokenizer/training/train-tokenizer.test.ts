@@ -59,7 +59,12 @@ describe("trainTokenizer", () => {
   it.each([
     ["nothing to learn from", [""], { model: "bpe" }, "no words: there are no texts, or they are empty"],
     ["no room for letters", ["abc"], { model: "bpe", vocabSize: 100 }, "vocabSize 100 has no room for 261 special tokens and letters"], // prettier-ignore
-    ["a size that is no number", ["abc"], { model: "bpe", vocabSize: NaN }, "vocabSize: NaN is not a positive integer"],
+    [
+      "a size that is not a number",
+      ["abc"],
+      { model: "bpe", vocabSize: NaN },
+      "vocabSize: NaN is not a positive integer",
+    ],
     ["another model", ["abc"], { model: "unigram" as "bpe" }, 'model: "unigram" is neither "wordpiece" nor "bpe"'],
     ["special tokens without [CLS]", ["abc"], { model: "wordpiece", specialTokens: ["[UNK]"] }, "no [CLS]"],
   ] as const)("refuses %s", async (_, texts, options, message) => {

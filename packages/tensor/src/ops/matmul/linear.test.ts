@@ -77,7 +77,7 @@ describe("weights in fewer bits", () => {
   withDevice();
   const values = (count: number, seed: number): Float32Array =>
     Float32Array.from({ length: count }, (_, i) => Math.sin(seed + i * (i + 3)));
-  /** Rows, in and out: for each tile of the kernels that read words, and where rows are no whole words. */
+  /** Rows, in and out: for each tile of the kernels that read words, and where rows end inside a word. */
   const sizes = [[5, 8, 6], [20, 72, 40], [67, 72, 131], [3, 12, 2], [1, 8, 40]] as const; // prettier-ignore
   const rungs = Object.values(matmulLadder.rungs).filter((rung) =>
     rung.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }),
