@@ -44,6 +44,8 @@ export interface LoraOptions {
   /** Numbers of the layers that are adapted; all unless said otherwise. */
   layers_to_transform?: number | number[] | null;
   layers_pattern?: string | string[] | null;
+  /** How A and B begin: `true`, A as a linear layer does and B with 0; `"gaussian"`, A with a deviation of 1/r; `false`, B not with 0 either. */
+  init_lora_weights?: boolean | "gaussian";
   base_model_name_or_path?: string | null;
   inference_mode?: boolean;
 }
@@ -51,11 +53,12 @@ export interface LoraOptions {
 const defaults: Required<LoraOptions> = {
   ...{ r: 8, lora_alpha: 8, lora_dropout: 0, target_modules: null, exclude_modules: null, modules_to_save: null },
   ...{ task_type: null, bias: "none", use_rslora: false, use_dora: false, rank_pattern: {}, alpha_pattern: {} },
-  ...{ layers_to_transform: null, layers_pattern: null, base_model_name_or_path: null, inference_mode: false },
+  ...{ layers_to_transform: null, layers_pattern: null, init_lora_weights: true },
+  ...{ base_model_name_or_path: null, inference_mode: false },
 };
 
 /** Keys of PEFT's files that change nothing here, whatever their value. */
-const ignored = ["peft_type", "peft_version", "auto_mapping", "revision", "init_lora_weights", "megatron_core", "qalora_group_size"]; // prettier-ignore
+const ignored = ["peft_type", "peft_version", "auto_mapping", "revision", "megatron_core", "qalora_group_size"]; // prettier-ignore
 
 /** Keys that ask for what is not built here: only the values that ask for nothing are taken. */
 const isNothing = (value: unknown): boolean =>
@@ -100,6 +103,7 @@ const problems: { [K in keyof LoraOptions]: [(value: unknown) => boolean, expect
   alpha_pattern: [isNumbers, "numbers by names"],
   layers_to_transform: [(v) => v === null || Number.isInteger(v) || isListOf(v, "number"), "numbers of layers"],
   layers_pattern: [isNames, "names of lists of layers"],
+  init_lora_weights: [(value) => typeof value === "boolean" || value === "gaussian", 'true, false or "gaussian"'],
 };
 
 /** A LoRA configuration, checked: how a model is adapted. */
@@ -134,8 +138,15 @@ export class LoraConfig {
       json["peft_type"] === "LORA",
       () => `${folder.name}: peft_type is ${JSON.stringify(json["peft_type"])}; only "LORA" is read here.`,
     );
+    const start = json["init_lora_weights"];
+    check(
+      !(typeof start === "string" && /^(pissa|corda|olora|loftq)/i.test(start)),
+      () =>
+        `${folder.name}: init_lora_weights ${JSON.stringify(start)} changed the base model's weights, which this folder doesn't hold. ` +
+        "Let PEFT convert it: model.save_pretrained(folder, path_initial_model_for_weight_conversion=…).",
+    );
     try {
-      return new LoraConfig(json);
+      return new LoraConfig({ ...json, init_lora_weights: true });
     } catch (error) {
       if (error instanceof Error) error.message = `${folder.name}/adapter_config.json: ${error.message}`;
       throw error;
@@ -192,7 +203,6 @@ export class LoraConfig {
       ...this.values,
       peft_type: "LORA",
       inference_mode: true,
-      init_lora_weights: true,
       fan_in_fan_out: false,
     };
     const sorted = Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1));

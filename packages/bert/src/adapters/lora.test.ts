@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noGrad } from "@gpugrad/autograd";
 import { localFolder, openFile, SafetensorsFile } from "@gpugrad/nn";
-import { destroy, init, scope, square, sum, undisposed, type Tensor } from "@gpugrad/tensor";
+import { destroy, init, manualSeed, scope, square, sum, undisposed, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expectSums, valuesOf, type Sums } from "../../test/tiny-family.ts";
 import { architectures, AutoModelForSequenceClassification } from "../models/auto.ts";
@@ -183,6 +183,24 @@ test("without target_modules, queries and values of each family are adapted, and
   }
 });
 
+test.each([
+  [true, 1 / Math.sqrt(3 * 12), 0], // uniform in ±1/√in
+  ["gaussian", 1 / 4, 0],
+  [false, 1 / Math.sqrt(3 * 12), 1 / Math.sqrt(3 * 4)],
+] as const)("init_lora_weights: %s", async (init_lora_weights, std, ofB) => {
+  manualSeed(0);
+  const peft = getPeftModel(baseModel(cases[0]!), { r: 4, target_modules: "all-linear", init_lora_weights });
+  const numbers = { A: [] as number[], B: [] as number[] };
+  for (const [key, parameter] of peft.model.namedParameters()) {
+    const matrix = /lora_([AB])/.exec(key)?.[1] as "A" | "B" | undefined;
+    if (matrix && (matrix === "B" || parameter.shape[1] === 12)) numbers[matrix].push(...(await parameter.data()));
+  }
+  const deviation = (values: number[]) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);
+  expect(Math.abs(deviation(numbers.A) / std - 1)).toBeLessThan(0.1);
+  expect(Math.abs(deviation(numbers.B) - ofB)).toBeLessThan(0.03);
+  peft.dispose();
+});
+
 test("several adapters: one or the other, both, and combinations", async () => {
   const golden = cases[0]!;
   const before = undisposed();
@@ -219,6 +237,7 @@ describe("what can't be", () => {
     [{ use_qalora: true }, /use_qalora: true is not supported/],
     [{ lora_alpa: 3 }, /lora_alpa: 3 is not supported. *Did you mean lora_alpha/],
     [{ bias: "some" }, /bias: "some" is not "none"/],
+    [{ init_lora_weights: "pissa" }, /init_lora_weights: "pissa" is not true, false or "gaussian"/],
   ])("%j", (options, message) => {
     expect(() => new LoraConfig(options as LoraOptions)).toThrow(message);
   });
@@ -243,6 +262,11 @@ describe("what can't be", () => {
       [{ target_modules: ["query"] }, /keys do not fit this model: missing .*query.*unexpected .*value/],
       [{ r: 3 }, /lora_A.weight is \[2,12\], this model's is \[3,12\]/],
       [{ peft_type: "IA3" }, /peft_type is "IA3"; only "LORA"/],
+      [
+        { init_lora_weights: "pissa_niter_16" },
+        /"pissa_niter_16" changed the base model's weights.*path_initial_model/,
+      ],
+      [{ init_lora_weights: "OLoRA" }, /"OLoRA" changed the base model's weights/],
     ] as const) {
       writeFileSync(join(folder, "adapter_config.json"), JSON.stringify({ ...config, ...change }));
       await expect(peft.loadAdapter((await localFolder(folder))!, "a")).rejects.toThrow(message);

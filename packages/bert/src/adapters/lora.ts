@@ -17,6 +17,7 @@ import {
   type Tensor,
 } from "@gpugrad/tensor";
 import { noGrad } from "@gpugrad/autograd";
+import type { LoraOptions } from "./lora-config.ts";
 
 /** Parts by the names of adapters. */
 class ByAdapter<M extends Module> extends Module {
@@ -37,6 +38,7 @@ export interface LoraLayerOptions {
   scaling: number;
   dropoutP: number;
   dora: boolean;
+  init: Required<LoraOptions>["init_lora_weights"];
 }
 
 /** The length of each row that DoRA learns: a parameter whose key is the adapter's name. */
@@ -66,11 +68,12 @@ export class LoraLinear extends Module {
     this.base_layer = base;
   }
 
-  addAdapter(name: string, { r, scaling, dropoutP, dora }: LoraLayerOptions): void {
+  addAdapter(name: string, { r, scaling, dropoutP, dora, init }: LoraLayerOptions): void {
     const [out, inputs] = this.base_layer.weight.shape as [number, number];
-    this.lora_A.set(name, new Linear(inputs, r, false));
-    const B = new Linear(r, out, false);
-    initializers.zeros(B.weight);
+    const [A, B] = [new Linear(inputs, r, false), new Linear(r, out, false)];
+    if (init === "gaussian") initializers.normal(A.weight, { std: 1 / r });
+    if (init !== false) initializers.zeros(B.weight);
+    this.lora_A.set(name, A);
     this.lora_B.set(name, B);
     this.lora_dropout.set(name, new Dropout(dropoutP));
     this.#scalings.set(name, scaling);

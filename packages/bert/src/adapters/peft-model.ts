@@ -109,8 +109,8 @@ export class PeftModel<M extends PreTrainedModel = PreTrainedModel> {
     for (const [path, layer] of targets) {
       const adapted = layer instanceof LoraLinear ? layer : new LoraLinear(layer);
       if (adapted !== layer) this.model.replace(path, adapted);
-      const { lora_dropout: dropoutP, use_dora: dora } = config.values;
-      adapted.addAdapter(name, { r: config.rankOf(path), scaling: config.scalingOf(path), dropoutP, dora });
+      const { lora_dropout: dropoutP, use_dora: dora, init_lora_weights: init } = config.values;
+      adapted.addAdapter(name, { r: config.rankOf(path), scaling: config.scalingOf(path), dropoutP, dora, init });
       adapted.train(this.model.training);
     }
     this.#adapters.set(name, { config, whole: new Map() });
