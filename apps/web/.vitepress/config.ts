@@ -4,6 +4,7 @@ import { dirname, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type MarkdownRenderer } from "vitepress";
 import { wgsl } from "../../../scripts/vite-wgsl.ts";
+import { course } from "../src/learn/puzzles.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const { homepage } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { homepage: string };
@@ -93,6 +94,7 @@ export default defineConfig({
     search: { provider: "local" },
     outline: { level: [2, 3] },
     nav: [
+      { text: "Learn", link: "/learn/" },
       { text: "Kernels", link: "/kernels/a-kernel-line-by-line" },
       { text: "The tape", link: "/tape" },
       { text: "Guide", link: "/training" },
@@ -101,6 +103,11 @@ export default defineConfig({
       {
         text: "Try",
         items: [{ text: "The tape", link: "/tape" }],
+      },
+      {
+        text: "Learn",
+        link: "/learn/",
+        items: course.map(({ page, title }) => ({ text: title, link: `/learn/${page}` })),
       },
       { text: "Kernels", items: kernels },
       { text: "Guide", items: guide },

@@ -4,5 +4,7 @@ export interface Island {
 }
 
 export const islands: Record<string, () => Promise<Island>> = {
+  course: () => import("./learn/course.ts"),
+  learn: () => import("./learn/learn.ts"),
   tape: () => import("./tape/tape.ts"),
 };

@@ -34,6 +34,34 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
     await page.close();
   });
 
+  test("the course: puzzles say what is wrong and what is right, and are remembered", async () => {
+    const { page, errors } = await site.open("learn/softmax.html");
+    const check = page.getByRole("button", { name: "Check" });
+    await check.click();
+    await page.getByText("With scores near 100: y[0] is NaN").waitFor();
+    await page.getByRole("button", { name: "The solution" }).click();
+    await check.click();
+    await page.getByText("Right, in every trial.").waitFor();
+    await page.goto(page.url().replace("softmax", "tiles"));
+    await check.click();
+    await page.getByText("a tile was read before it was whole").waitFor();
+    await page.getByRole("button", { name: "The solution" }).click();
+    await check.click();
+    await page.getByText("Right, in every order").waitFor();
+    await page.goto(page.url().replace("tiles", "memory"));
+    await page.getByRole("button", { name: "neighbours read neighbours" }).click();
+    await page.getByText("1 line for 32 numbers").waitFor();
+    await page.goto(page.url().replace("memory", "index"));
+    await page.locator(".course .done").first().waitFor();
+    expect(await page.locator(".course .done a").allInnerTexts()).toEqual([
+      "Memory comes in lines",
+      "Softmax without overflow",
+      "Tiles, and two barriers",
+    ]);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
   test("every page opens without an error, at 390 pixels too, and nothing is wider than the screen", async () => {
     const { page, errors } = await site.open("index.html", { viewport: { width: 390, height: 800 } });
     const wide: string[] = [];
