@@ -45,7 +45,7 @@ describe("plain JavaScript", () => {
       }
       if (
         typeof wrong === "function" &&
-        ["scope", "autocast", "dryRun", "record", "profile", "traceDispatches"].includes(name)
+        ["scope", "autocast", "dryRun", "compileAhead", "record", "profile", "traceDispatches"].includes(name)
       )
         continue;
       expect(error, name).toBeInstanceOf(GpugradError);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   add,
+  compileAhead,
   defaultGenerator,
   destroy,
   device,
@@ -8,13 +9,16 @@ import {
   dryRun,
   init,
   keep,
+  kernel,
   leaks,
+  manualSeed,
   matmul,
   memory,
   ones,
   OutOfMemoryError,
   relu,
   resetPeakMemory,
+  run,
   scope,
   sum,
   tensor,
@@ -57,4 +61,29 @@ test("numbers can't be read, and asynchronous work is refused", async () => {
   const { result } = dryRun(() => keep(ones([2])));
   await expect(result.data()).rejects.toThrow();
   expect(() => dryRun(async () => Promise.resolve(1))).toThrow("dryRun: the work is asynchronous");
+});
+
+test("kernels compiled ahead are those that the work uses, and compute the same", async () => {
+  const values = () => {
+    manualSeed(7);
+    return dropout(matmul(ones([5, 30]), ones([30, 40])), { p: 0.5 });
+  };
+  const before = await values().data();
+  await destroy();
+  const { pipelines } = await init();
+  manualSeed(7);
+  const seeded = defaultGenerator.state;
+  await compileAhead(values);
+  expect(defaultGenerator.state).toEqual(seeded);
+  const ahead = [...pipelines.sources];
+  expect(ahead.length).toBeGreaterThan(2);
+  expect(await values().data()).toEqual(before);
+  expect(pipelines.sources).toEqual(ahead); // nothing was missing
+});
+
+test("a kernel that does not compile is reported by the op that uses it", async () => {
+  const broken = kernel("broken.wgsl", "@compute @workgroup_size(1) fn main() { let x: u32 = 1.5; }");
+  await compileAhead(() => run(broken, {}, {}, { threads: 1 }));
+  run(broken, {}, {}, { threads: 1 });
+  await expect(device().finish()).rejects.toThrow("broken.wgsl: the kernel does not compile");
 });

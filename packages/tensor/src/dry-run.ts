@@ -4,6 +4,7 @@ import { check } from "./errors.ts";
 import { defaultGenerator } from "./random.ts";
 import type { AdapterInfo } from "./runtime/adapter.ts";
 import { device, withDevice } from "./runtime/init.ts";
+import type { PipelineSource } from "./runtime/pipelines.ts";
 import { workOf, type DispatchWork } from "./runtime/timestamps.ts";
 import { memory } from "./storage.ts";
 
@@ -16,6 +17,8 @@ export interface DryRun<T> {
   allocatedBytes: number;
   /** What would be dispatched, in order. */
   dispatches: DispatchWork[];
+  /** What would be compiled: see {@link compileAhead}. */
+  pipelines: readonly PipelineSource[];
 }
 
 /**
@@ -45,12 +48,31 @@ export const dryRun = checked(
       return withDevice(twin, () => {
         const result = work();
         check(!(result instanceof Promise), "dryRun: the work is asynchronous. Only what runs at once can be tried.");
-        return { result, peakBytes: memory().peakBytes, allocatedBytes: twin.pool.peakBytes, dispatches };
+        const { pool, pipelines } = twin;
+        const allocatedBytes = pool.peakBytes;
+        return { result, peakBytes: memory().peakBytes, allocatedBytes, dispatches, pipelines: pipelines.sources };
       });
     } finally {
       numerics.enabled = checksNumerics;
       defaultGenerator.setState(generator);
       void twin.destroy();
     }
+  },
+);
+
+/**
+ * Compiles the kernels that `work` would use, side by side, where the first call of each would compile one after the other. `work` is tried by
+ * {@link dryRun}, so it makes all its tensors by itself; nothing is computed, and what is compiled already costs nothing.
+ *
+ * ```ts
+ * await compileAhead(() => step(new Model(config)));
+ * ```
+ * @throws what `dryRun` throws; a kernel that does not compile is reported by the op that uses it
+ */
+export const compileAhead = checked(
+  "compileAhead",
+  { work: "function" },
+  async (work: () => unknown): Promise<void> => {
+    await device().pipelines.compileAhead(dryRun(work).pipelines);
   },
 );

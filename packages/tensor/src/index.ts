@@ -19,7 +19,8 @@ export {
 } from "./numerics.ts";
 export { Context } from "./context.ts";
 export { didYouMean } from "./did-you-mean.ts";
-export { dryRun, type DryRun } from "./dry-run.ts";
+export { compileAhead, dryRun, type DryRun } from "./dry-run.ts";
+export { type PipelineSource } from "./runtime/pipelines.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, DispatchWork, KernelTime } from "./runtime/timestamps.ts";
 export { keep, scope } from "./scope.ts";

@@ -13,6 +13,12 @@ export interface Pipeline {
   bindGroup(buffers: readonly PooledBuffer[]): GPUBindGroup;
 }
 
+/** What a pipeline is compiled of. */
+export interface PipelineSource {
+  readonly kernel: Kernel;
+  readonly overrides: Record<string, number>;
+}
+
 /** Bind groups kept per pipeline: a training step asks for the same ones again and again. */
 const MAX_BIND_GROUPS = 4096;
 
@@ -21,6 +27,7 @@ export class Pipelines {
   #device: GPUDevice;
   #params: GPUBuffer;
   #made = new Map<Kernel, Map<string, Pipeline>>();
+  #sources: PipelineSource[] = [];
   #dropBindGroups: (() => void)[] = [];
   #compilations: Compilation[] = [];
 
@@ -29,15 +36,42 @@ export class Pipelines {
     this.#params = params;
   }
 
+  /** Of all that were asked for. */
+  get sources(): readonly PipelineSource[] {
+    return this.#sources;
+  }
+
   /** @throws ShaderError when the kernel is known not to compile */
   get(kernel: Kernel, overrides: Record<string, number>): Pipeline {
-    let variants = this.#made.get(kernel);
-    if (!variants) this.#made.set(kernel, (variants = new Map<string, Pipeline>()));
+    const variants = this.#variantsOf(kernel);
     const key = keyOf(overrides);
     let pipeline = variants.get(key);
-    if (!pipeline) variants.set(key, (pipeline = this.#compile(kernel, overrides)));
+    if (!pipeline) {
+      this.#sources.push({ kernel, overrides });
+      variants.set(key, (pipeline = this.#compile(kernel, overrides)));
+    }
     if (pipeline.compilation.problem) throw shaderError(pipeline.compilation, provenance.op);
     return pipeline;
+  }
+
+  /** Compiles side by side what is not compiled yet. What fails is left to `get`, which knows for whom. */
+  async compileAhead(sources: Iterable<PipelineSource>): Promise<void> {
+    const device = this.#device;
+    const one = async ({ kernel, overrides }: PipelineSource): Promise<void> => {
+      const variants = this.#variantsOf(kernel);
+      const key = keyOf(overrides);
+      if (variants.has(key)) return;
+      const workgroupSize = invocationsOf(kernel, overrides);
+      device.pushErrorScope("validation");
+      const { layout, descriptor } = this.#describe(kernel, overrides);
+      const error = device.popErrorScope();
+      const [gpu, invalid] = await Promise.all([device.createComputePipelineAsync(descriptor), error]);
+      if (invalid || variants.has(key)) return;
+      this.#sources.push({ kernel, overrides });
+      const compilation: Compilation = { kernel, state: "good", settled: Promise.resolve() };
+      variants.set(key, this.#pipelineOf({ compilation, workgroupSize, gpu }, layout));
+    };
+    await Promise.allSettled(Array.from(sources, one));
   }
 
   /** Waits until it is known of every kernel whether it compiles. @throws ShaderError for one that does not, unless it was thrown before */
@@ -52,13 +86,14 @@ export class Pipelines {
     for (const drop of this.#dropBindGroups) drop();
   }
 
-  #compile(kernel: Kernel, overrides: Record<string, number>): Pipeline {
+  #variantsOf(kernel: Kernel): Map<string, Pipeline> {
+    let variants = this.#made.get(kernel);
+    if (!variants) this.#made.set(kernel, (variants = new Map<string, Pipeline>()));
+    return variants;
+  }
+
+  #describe(kernel: Kernel, overrides: Record<string, number>) {
     const device = this.#device;
-    const [x, y, z] = workgroupSizeOf(kernel, overrides);
-    for (const [name, value] of Object.entries(overrides)) {
-      check(Number.isFinite(value), () => `${kernel.file}: the override ${name} is ${value}, not a finite number.`);
-    }
-    device.pushErrorScope("validation");
     const module = device.createShaderModule({ label: kernel.file, code: kernel.code });
     const layout = device.createBindGroupLayout({
       label: kernel.file,
@@ -68,21 +103,33 @@ export class Pipelines {
         buffer: { type: kind, hasDynamicOffset: kind === "uniform" },
       })),
     });
-    const gpu = device.createComputePipeline({
+    const descriptor: GPUComputePipelineDescriptor = {
       label: kernel.file,
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, constants: overrides },
-    });
+    };
+    return { module, layout, descriptor };
+  }
+
+  #compile(kernel: Kernel, overrides: Record<string, number>): Pipeline {
+    const device = this.#device;
+    const workgroupSize = invocationsOf(kernel, overrides);
+    device.pushErrorScope("validation");
+    const { module, layout, descriptor } = this.#describe(kernel, overrides);
+    const gpu = device.createComputePipeline(descriptor);
     const compilation: Compilation = { kernel, state: "pending", settled: Promise.resolve() };
     compilation.settled = this.#settle(compilation, overrides, module, device.popErrorScope());
     this.#compilations.push(compilation);
+    return this.#pipelineOf({ compilation, workgroupSize, gpu }, layout);
+  }
 
+  #pipelineOf(made: Omit<Pipeline, "bindGroup">, layout: GPUBindGroupLayout): Pipeline {
+    const device = this.#device;
+    const { kernel } = made.compilation;
     const groups = new Map<string, GPUBindGroup>();
     this.#dropBindGroups.push(() => groups.clear());
     return {
-      gpu,
-      compilation,
-      workgroupSize: x * y * z,
+      ...made,
       bindGroup: (buffers) => {
         let key = "";
         for (const { id } of buffers) key += `${id},`;
@@ -122,4 +169,13 @@ export class Pipelines {
     const values = JSON.stringify(overrides);
     compilation.problem = `${kernel.file}: the kernel does not compile (overrides ${values}):\n${where.join("\n") || error.message}`;
   }
+}
+
+/** Invocations in a workgroup. @throws for an override that is not a number, before the compiler sees it */
+function invocationsOf(kernel: Kernel, overrides: Record<string, number>): number {
+  const [x, y, z] = workgroupSizeOf(kernel, overrides);
+  for (const [name, value] of Object.entries(overrides)) {
+    check(Number.isFinite(value), () => `${kernel.file}: the override ${name} is ${value}, not a finite number.`);
+  }
+  return x * y * z;
 }

@@ -80,8 +80,8 @@ export function stepMemory({ available, ...options }: StepMemoryOptions): StepMe
   return { bytes: allocatedBytes, peakBytes, parts };
 }
 
-/** Two updates, as the Trainer makes them: the second meets what the first left behind. */
-function updates(options: Omit<StepMemoryOptions, "available">, measure: () => void): void {
+/** Two updates of a model of its own, as the Trainer makes them: the second meets what the first left behind. For dry runs. */
+export function updates(options: Omit<StepMemoryOptions, "available">, measure = (): void => undefined): void {
   const { config, accumulation = 1, gradientCheckpointing = false, fp16 = false } = options;
   const { optimizerFor = (model) => new AdamW(model.namedParameters()) } = options;
   const { modelFor = (own) => new BertForSequenceClassification(own as BertConfig) } = options;

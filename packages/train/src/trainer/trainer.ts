@@ -1,6 +1,7 @@
 import { PeftModel, type BertForSequenceClassification, type PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
+  compileAhead,
   device,
   DeviceLostError,
   GpugradError,
@@ -12,8 +13,9 @@ import { writeJson } from "#files";
 import { services } from "#services";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import type { RunStore } from "../checkpoint/run-store.ts";
+import type { Batch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { modelLike, withMemoryAdvice } from "../diagnostics/memory-advice.ts";
+import { modelLike, updates, withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
@@ -227,6 +229,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     if (args.freeze.length > 0) freeze(model, args.freeze);
     if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
     const loader = await this.#loaders.train();
+    if (!device().adapter.cpu) await this.#compileAhead(await firstOf(loader.epoch(0)));
     const loss = await this.#evaluations.lossFunction();
     if (from === undefined) loadCallbackStates(events.objects, this.#callbackStates!);
     try {
@@ -256,11 +259,20 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     return this.#options.createOptimizer?.(model, this.args) ?? createOptimizer(model, this.args);
   }
 
-  /** The error, with what this run's updates take, and what would fit. */
-  #adviseOn(error: OutOfMemoryError): OutOfMemoryError {
+  /** A GPU's driver compiles for seconds, one kernel after the other as an update asks for them; here side by side. A CPU's compiles when a kernel runs. */
+  async #compileAhead({ arrays }: Batch): Promise<void> {
+    const { shape } = arrays.input_ids;
+    const optimizerFor = (twin: TrainableModel): Optimizer => createOptimizer(twin, this.args);
+    // What is wrong with an update is reported by the update.
+    await compileAhead(() =>
+      updates({ ...this.#shape(), batchSize: shape[0]!, length: shape.at(-1)!, optimizerFor }),
+    ).catch(() => undefined);
+  }
+
+  /** An update of this run, for dry runs of it. */
+  #shape() {
     const { args, model } = this;
-    const parameters = model.parameters();
-    return withMemoryAdvice(error, {
+    return {
       config: model.config,
       modelFor: modelLike(model),
       task: this.task,
@@ -269,6 +281,14 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
       accumulation: args.gradientAccumulationSteps,
       gradientCheckpointing: args.gradientCheckpointing,
       fp16: args.fp16,
+    };
+  }
+
+  /** The error, with what this run's updates take, and what would fit. */
+  #adviseOn(error: OutOfMemoryError): OutOfMemoryError {
+    const parameters = this.model.parameters();
+    return withMemoryAdvice(error, {
+      ...this.#shape(),
       optimizerFor: (twin) => {
         twin.parameters().forEach((parameter, i) => (parameter.requiresGrad = parameters[i]!.requiresGrad)); // some are frozen
         return this.#createOptimizer(twin as M);
