@@ -2,7 +2,6 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { destroy, init } from "@gpugrad/tensor";
 import { Command, CommanderError } from "commander";
-import { trials } from "../../packages/tensor/src/runtime/init.ts";
 import { encoderCases } from "./cases/encoder.ts";
 import { HOST_CASES, measureHost } from "./cases/host.ts";
 import { optimCases } from "./cases/optim.ts";
@@ -83,8 +82,6 @@ async function bench(options: Options): Promise<number> {
   const before = options.compare === undefined ? undefined : load(options.compare);
   if (options.adapter) process.env["GPUGRAD_ADAPTER"] = options.adapter;
   const { adapter } = await init();
-  const problem = adapter.subgroupMatrix?.problem; // what was tried once needs no trial on each device that follows
-  trials.subgroupMatrix = () => (problem ? Promise.reject(new Error(problem)) : Promise.resolve());
   const jobs = await jobsOf(options, !adapter.cpu);
   note(`bench: on ${adapter.description}`);
   const [load1 = 0] = loadavg();

@@ -1,4 +1,4 @@
-import { environment, readLeftOut, readTuning } from "#platform";
+import { environment, hasPassed, keepPassed, readLeftOut, readTuning } from "#platform";
 import { checkOptions } from "../arguments.ts";
 import { check, GpugradError } from "../errors.ts";
 import { Device } from "./device.ts";
@@ -65,8 +65,14 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   }
 }
 
-/** Tries for what can't be relied on everywhere: each throws if it computes wrongly. The ops that use it say how to try it. */
-export const trials: { subgroupMatrix?: () => Promise<void> } = {};
+/** What can't be relied on everywhere, and how to try it: the ops that use it say so. */
+export interface Trial {
+  /** What is tried: another text is another trial. */
+  readonly code: string;
+  /** @throws if it computes wrongly */
+  readonly run: () => Promise<void>;
+}
+export const trials: { subgroupMatrix?: Trial } = {};
 
 /** A device, and what came of the trials on it. */
 async function start({
@@ -80,8 +86,20 @@ async function start({
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;
   if (subgroupMatrix && !cpu && trials.subgroupMatrix)
-    subgroupMatrix.problem = await problemWith(trials.subgroupMatrix);
+    subgroupMatrix.problem = await outcomeOf(trials.subgroupMatrix, device);
   return device;
+}
+
+/** What went wrong in a trial. One that was passed is not made again by the same adapter, where that can be kept. */
+export async function outcomeOf(
+  { code, run }: Trial,
+  { adapter }: Pick<Device, "adapter">,
+): Promise<string | undefined> {
+  const key = adapterKey(adapter);
+  if (await hasPassed(key, code)) return undefined;
+  const problem = await problemWith(run);
+  if (problem === undefined) await keepPassed(key, code);
+  return problem;
 }
 
 const namesOf = (leaveOut: Iterable<string>): string[] =>

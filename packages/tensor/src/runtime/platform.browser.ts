@@ -49,6 +49,12 @@ export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promis
 /** Likewise: `init({ leaveOut })`. */
 export const readLeftOut = readTuning;
 
+/** Nothing is kept: trials are made at each start. */
+export const hasPassed: (adapterKey: string, code: string) => Promise<boolean> = () => Promise.resolve(false);
+
+/** Likewise. */
+export const keepPassed: (adapterKey: string, code: string) => Promise<void> = () => Promise.resolve();
+
 /** @throws always: a page keeps what it wants to hand to `init()` */
 export const writeLeftOut: (adapterKey: string, leftOut: readonly string[]) => Promise<string> = () =>
   Promise.reject(new Error("a browser has no cache folder: pass init({ leaveOut }) the kernels to leave out."));

@@ -5,7 +5,7 @@ import { throttleDawnPolls } from "./dawn-polls.ts";
 import type { AdapterChoice, AdapterSource, ContextVariable } from "./platform.ts";
 import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
-export { readLeftOut, readTuning, writeLeftOut } from "./tuning-file.ts";
+export { hasPassed, keepPassed, readLeftOut, readTuning, writeLeftOut } from "./tuning-file.ts";
 
 /** A variable of the environment. */
 export const environment = (name: string): string | undefined => process.env[name];

@@ -1,20 +1,23 @@
 import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { cacheFolder } from "./swiftshader.ts";
 import type { Tuning } from "./tuning.ts";
 
+const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12);
+
 /** Where something about an adapter lies: in gpugrad's cache folder. */
-function fileOf(what: string, adapterKey: string): string {
-  const hash = createHash("sha256").update(adapterKey).digest("hex").slice(0, 12);
-  return join(cacheFolder(), `${what}-${hash}.json`);
-}
+const fileOf = (what: string, adapterKey: string): string => join(cacheFolder(), `${what}-${hashOf(adapterKey)}.json`);
 
 /** Where the tuning of an adapter lies. */
 export const tuningFile = (adapterKey: string): string => fileOf("tuning", adapterKey);
 
 /** Where the kernels lie that are left out on an adapter. */
 export const leftOutFile = (adapterKey: string): string => fileOf("left-out", adapterKey);
+
+/** Where it lies which trial an adapter has passed. */
+export const trialFile = (adapterKey: string): string => fileOf("trial", adapterKey);
 
 /** What `pnpm tune` wrote for this adapter; undefined if there is nothing that can be read, or `GPUGRAD_TUNING=off`. */
 export async function readTuning(adapterKey: string): Promise<unknown> {
@@ -25,13 +28,49 @@ export async function readTuning(adapterKey: string): Promise<unknown> {
 /** What `gpugrad doctor --deep --fix` found to be wrong on this adapter; undefined if there is nothing that can be read. */
 export const readLeftOut = (adapterKey: string): Promise<unknown> => readJson(leftOutFile(adapterKey));
 
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, "utf8"));
-  } catch {
-    return undefined;
-  }
+/** Whether this adapter has passed the trial of this code, by the Dawn of today. `GPUGRAD_TRIALS=off`: as if it never had. */
+export async function hasPassed(adapterKey: string, code: string): Promise<boolean> {
+  if (process.env["GPUGRAD_TRIALS"] === "off") return false;
+  const kept = (await readJson(trialFile(adapterKey))) as Partial<Passed> | undefined;
+  return Object.entries(passed(adapterKey, code)).every(([name, value]) => kept?.[name as keyof Passed] === value);
 }
+
+/** Keeps that it has, so that the next start need not try it again. */
+export async function keepPassed(adapterKey: string, code: string): Promise<void> {
+  if (process.env["GPUGRAD_TRIALS"] === "off") return;
+  await writeJson(trialFile(adapterKey), passed(adapterKey, code)).catch(() => undefined); // it is tried again, then
+}
+
+interface Passed {
+  /** With its driver's version. */
+  adapter: string;
+  dawn: string;
+  /** A hash of what was tried. */
+  code: string;
+}
+
+function passed(adapter: string, code: string): Passed {
+  const { version: dawn } = createRequire(import.meta.url)("webgpu/package.json") as { version: string };
+  return { adapter, dawn, code: hashOf(code) };
+}
+
+/** What a file holds; undefined where there is none, and with a warning where it is damaged. */
+async function readJson(file: string): Promise<unknown> {
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === "object" && content !== null) return content;
+  } catch {
+    // not JSON
+  }
+  if (!damaged.has(file)) process.stderr.write(`gpugrad: ${file} is damaged, so it is ignored. It can be deleted.\n`);
+  damaged.add(file);
+  return undefined;
+}
+
+/** Files that there was a warning about. */
+const damaged = new Set<string>();
 
 /** Keeps a tuning, and returns where. */
 export const writeTuning = (tuning: Tuning): Promise<string> => writeJson(tuningFile(tuning.adapter), tuning);

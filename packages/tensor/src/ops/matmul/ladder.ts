@@ -212,7 +212,8 @@ export function subgroupMatrix(
 
 const inHalves = (x: Tensor): Tensor => cast.definition.forward(x, "f16").output;
 
-trials.subgroupMatrix = async () => {
+/** Tries the rungs that use matrix units. @throws where one computes wrongly */
+async function tryMatrixUnits(): Promise<void> {
   const { matrixSmall, matrixMedium, matrixLarge } = matmulLadder.rungs;
   const one = { transposeA: false, transposeB: false, M: 33, N: 35, K: 37 };
   // Forms differ in their loads, sizes only in counts: all forms are tried with the largest tiles that fit, one with the others.
@@ -222,4 +223,6 @@ trials.subgroupMatrix = async () => {
     await tryMatmul(rung, tried);
     tried = tried === forms ? forms.slice(-1) : [one];
   }
-};
+}
+
+trials.subgroupMatrix = { code: subgroupMatrixCode, run: tryMatrixUnits };
