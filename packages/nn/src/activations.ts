@@ -3,6 +3,7 @@ import {
   add,
   check,
   clamp,
+  didYouMean,
   erf,
   exp,
   gelu,
@@ -64,7 +65,8 @@ export const activationNames = Object.keys(activations) as Activation[];
 export function activation(name: string): (x: Tensor) => Tensor {
   check(
     Object.hasOwn(activations, name),
-    () => `activation: "${name}" is not an activation without parameters. There are ${activationNames.join(", ")}.`,
+    () =>
+      `activation: "${name}" is not an activation without parameters. There are ${activationNames.join(", ")}.${didYouMean(name, activationNames)}`,
   );
   return activations[name as Activation];
 }

@@ -1,6 +1,9 @@
-import { check, checkOptions, Tensor } from "@gpugrad/tensor";
+import { argumentCheck, check, Tensor } from "@gpugrad/tensor";
 import { setValue } from "./parameter.ts";
 import { matchState, type LoadResult } from "./state.ts";
+
+const checkTrain = argumentCheck("train", { mode: "boolean" });
+const checkLoadStateDict = argumentCheck("loadStateDict", { state: "named tensors", options: { strict: "boolean?" } });
 
 /**
  * A part of a model. Its parameters and parts are plain properties, so that the path to a tensor is its key in a checkpoint:
@@ -85,7 +88,7 @@ export abstract class Module {
    * @throws {@link GpugradError} naming such keys, and parameters of another shape; no parameter is changed then
    */
   loadStateDict(state: Iterable<readonly [string, Tensor]>, options: { strict?: boolean } = {}): LoadResult {
-    checkOptions("loadStateDict", options, { strict: "boolean?" });
+    checkLoadStateDict([state, options]);
     const { strict = true } = options;
     const values = new Map(state);
     const { found, ...result } = matchState(
@@ -105,6 +108,7 @@ export abstract class Module {
 
   /** Training mode: dropout drops. */
   train(mode = true): this {
+    checkTrain([mode]);
     this.training = mode;
     for (const [, child] of this.children()) child.train(mode);
     return this;

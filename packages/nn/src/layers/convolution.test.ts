@@ -1,4 +1,4 @@
-import { destroy, init, manualSeed, randn, scope, tensor } from "@gpugrad/tensor";
+import { destroy, init, keep, manualSeed, randn, record, scope, tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   AvgPool2d,
@@ -10,6 +10,8 @@ import {
   GroupNorm,
   MaxPool2d,
 } from "./convolution.ts";
+import { loadModule } from "../safetensors/save-module.ts";
+import { serializeSafetensors } from "../safetensors/write.ts";
 
 beforeAll(async () => void (await init()));
 afterAll(destroy);
@@ -33,7 +35,7 @@ test("layers have PyTorch's keys and shapes, and begin within its bounds", async
     line: { weight: [5, 3, 2] },
     transposed: { weight: [4, 3, 3, 3], bias: [6] },
     group: { weight: [6], bias: [6] },
-    batch: { weight: [6], bias: [6], running_mean: [6], running_var: [6] },
+    batch: { weight: [6], bias: [6], running_mean: [6], running_var: [6], num_batches_tracked: [] },
     plain: {},
   });
   expect(layers.batch.running_mean!.requiresGrad).toBe(false);
@@ -57,9 +59,64 @@ test("a batch norm follows in training and holds still in evaluation", async () 
     const y = (await norm.forward(tensor([[3, 4]])).data())[1]!;
     expect(y).toBeCloseTo(2 / Math.sqrt(4 + 1e-5), 5);
     expect(await norm.running_mean!.toArray()).toEqual([3, 2]);
+    expect(await norm.num_batches_tracked!.item()).toBe(2);
   });
   norm.dispose();
 });
+
+test("the count of batches is in the state, and read from PyTorch's files, where it is I64", async () => {
+  const norm = new BatchNorm1d(2, { momentum: null });
+  const numbers = (...values: number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
+  const ofTwo = (name: string, ...values: number[]) => ({ name, dtype: "F32" as const, shape: [2], bytes: numbers(...values) }); // prettier-ignore
+  const pieces = serializeSafetensors([
+    ...[ofTwo("weight", 1, 1), ofTwo("bias", 0, 0), ofTwo("running_mean", 3, 2), ofTwo("running_var", 2, 4)],
+    {
+      name: "num_batches_tracked",
+      dtype: "I64" as const,
+      shape: [],
+      bytes: new Uint8Array(BigInt64Array.of(2n).buffer),
+    },
+  ]);
+  const parts: Uint8Array[] = [];
+  for await (const piece of pieces) parts.push(piece);
+  await loadModule(norm, Buffer.concat(parts));
+  await scope(async () => {
+    norm.train().forward(tensor([[6, 2], [12, 2]])); // prettier-ignore
+    expect(await norm.num_batches_tracked!.item()).toBe(3);
+    const close = (found: unknown, wanted: number[]) =>
+      (found as number[]).forEach((value, i) => expect(value).toBeCloseTo(wanted[i]!, 5));
+    close(await norm.running_mean!.toArray(), [5, 2]); // a third of the way from 3 to 9
+    close(await norm.running_var!.toArray(), [2 + (18 - 2) / 3, 4 - 4 / 3]);
+  });
+  norm.dispose();
+});
+
+test("a recorded step counts its batches each time it is replayed", async () => {
+  const norm = new BatchNorm1d(1, { momentum: null }).train();
+  const x = keep(tensor([[0], [2]])); // prettier-ignore
+  const { recording: step } = record(() => void scope(() => void norm.forward(x)));
+  x.write([3, 5]);
+  step.replay();
+  x.write([8, 10]);
+  step.replay();
+  expect(await norm.num_batches_tracked!.item()).toBe(3);
+  expect(await norm.running_mean!.item()).toBeCloseTo((1 + 4 + 9) / 3, 5);
+  step.dispose();
+  for (const owner of [norm, x]) owner.dispose();
+});
+
+test("what a layer is made with is checked, and so is what it reads", () => {
+  const untyped = { BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, GroupNorm, MaxPool2d } as Record<string, unknown>;
+  const make = (name: string, ...args: unknown[]) => () => new (untyped[name] as new (...args: unknown[]) => Conv2d)(...args);
+  expect(make("Conv2d", 1, 2)).toThrow("Conv2d: kernelSize is missing; it has to be a positive integer or a list of them.");
+  expect(make("Conv2d", 1, 2, [3])).toThrow("Conv2d: kernelSize has 1 sizes; windows have 2.");
+  expect(make("Conv2d", 1, 2, 3, 1)).toThrow("options is 1, not an object with stride, padding, dilation, groups, bias. Write { stride: 1 }.");
+  expect(make("Conv1d", 1, 2, 3, { strides: 1 })).toThrow("Conv1d: there is no option strides. Did you mean stride?");
+  expect(make("MaxPool2d", 2, 2)).toThrow("Write { stride: 2 }.");
+  expect(make("GroupNorm", 3, 4)).toThrow("GroupNorm: 4 channels don't make 3 groups.");
+  expect(make("BatchNorm2d", 2, { momentum: "0.1" })).toThrow('BatchNorm2d: momentum is "0.1", not a number or null. Write 0.1.');
+  expect(() => make("BatchNorm2d", 2)().forward(tensor([[1, 2]]))).toThrow("BatchNorm2d: x is [1,2]; it takes 4 dimensions");
+}); // prettier-ignore
 
 test("forward is that of the ops", async () => {
   await scope(async () => {

@@ -1,12 +1,18 @@
 import {
+  add,
+  argumentCheck,
   avgPool2d,
   batchNorm,
   check,
   conv1d,
   conv2d,
   convTranspose2d,
+  copyInto,
   groupNorm,
   maxPool2d,
+  reciprocal,
+  scope,
+  showShape,
   type AvgPoolOptions,
   type ConvOptions,
   type ConvTransposeOptions,
@@ -17,7 +23,6 @@ import {
 import { kaimingUniform, uniform } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkEps, checkFlags, checkSizes } from "./checks.ts";
 
 /** A window's sizes. */
 const sizesOf = (kernelSize: PerDim, dims: 1 | 2): number[] =>
@@ -32,6 +37,23 @@ function begun(shape: number[], outputs: number, bias: boolean): { weight: Tenso
   };
 }
 
+const perDim = "number|numbers?";
+const windowTakes = { stride: perDim, padding: perDim, dilation: perDim } as const;
+const channelTakes = { inChannels: "size", outChannels: "size", kernelSize: "size|sizes" } as const;
+const channelOptions = { ...windowTakes, groups: "size?", bias: "boolean?" } as const;
+
+/** Throws unless channels come in whole groups, and a window has as many sizes as there are dimensions. */
+function checkFit(owner: string, dims: 1 | 2, channels: readonly number[], groups: number, kernelSize: PerDim): void {
+  check(
+    channels.every((count) => count % groups === 0),
+    () => `${owner}: ${channels.join(" and ")} channels don't make ${groups} groups.`,
+  );
+  check(
+    typeof kernelSize === "number" || kernelSize.length === dims,
+    () => `${owner}: kernelSize has ${(kernelSize as number[]).length} sizes; windows have ${dims}.`,
+  );
+}
+
 /** Options of the layers that convolve. */
 export interface ConvLayerOptions extends ConvOptions {
   bias?: boolean;
@@ -44,14 +66,12 @@ abstract class Conv extends Module {
 
   constructor(dims: 1 | 2, inChannels: number, outChannels: number, kernelSize: PerDim, given: ConvLayerOptions) {
     super();
+    const name = new.target.name;
+    const takes = { ...channelTakes, options: { ...channelOptions, padding: "any?" } } as const;
+    argumentCheck(name, takes)([inChannels, outChannels, kernelSize, given]);
     const { bias = true, ...options } = given;
     const { groups = 1 } = options;
-    checkSizes(new.target.name, { inChannels, outChannels, groups });
-    checkFlags(new.target.name, { bias });
-    check(
-      inChannels % groups === 0 && outChannels % groups === 0,
-      () => `${new.target.name}: ${inChannels} and ${outChannels} channels don't make ${groups} groups.`,
-    );
+    checkFit(name, dims, [inChannels, outChannels], groups, kernelSize);
     const shape = [outChannels, inChannels / groups, ...sizesOf(kernelSize, dims)];
     ({ weight: this.weight, bias: this.bias } = begun(shape, outChannels, bias));
     this.options = options;
@@ -74,6 +94,11 @@ export class Conv1d extends Conv {
   forward = (x: Tensor): Tensor => conv1d(x, this.weight, this.bias, this.options);
 }
 
+const checkConvTranspose2d = argumentCheck("ConvTranspose2d", {
+  ...channelTakes,
+  options: { ...channelOptions, outputPadding: perDim },
+});
+
 /** The transpose of a convolution. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.ConvTranspose2d.html */
 export class ConvTranspose2d extends Module {
   readonly weight: Tensor; // [in, out / groups, kH, kW]
@@ -84,12 +109,13 @@ export class ConvTranspose2d extends Module {
     inChannels: number,
     outChannels: number,
     kernelSize: PerDim,
-    { bias = true, ...options }: ConvTransposeOptions & { bias?: boolean } = {},
+    given: ConvTransposeOptions & { bias?: boolean } = {},
   ) {
     super();
+    checkConvTranspose2d([inChannels, outChannels, kernelSize, given]);
+    const { bias = true, ...options } = given;
     const { groups = 1 } = options;
-    checkSizes("ConvTranspose2d", { inChannels, outChannels, groups });
-    checkFlags("ConvTranspose2d", { bias });
+    checkFit("ConvTranspose2d", 2, [inChannels, outChannels], groups, kernelSize);
     const shape = [inChannels, outChannels / groups, ...sizesOf(kernelSize, 2)];
     ({ weight: this.weight, bias: this.bias } = begun(shape, outChannels, bias));
     this.#options = options;
@@ -97,17 +123,34 @@ export class ConvTranspose2d extends Module {
   forward = (x: Tensor): Tensor => convTranspose2d(x, this.weight, this.bias, this.#options);
 }
 
+const checkMaxPool2d = argumentCheck("MaxPool2d", {
+  kernelSize: "size|sizes",
+  options: { ...windowTakes, ceilMode: "boolean?" },
+});
+
 /** The largest element of each window. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.MaxPool2d.html */
 export class MaxPool2d extends Module {
   readonly #kernelSize: PerDim;
   readonly #options: MaxPoolOptions;
   constructor(kernelSize: PerDim, options: MaxPoolOptions = {}) {
     super();
+    checkMaxPool2d([kernelSize, options]);
     this.#kernelSize = kernelSize;
     this.#options = options;
   }
   forward = (x: Tensor): Tensor => maxPool2d(x, this.#kernelSize, this.#options);
 }
+
+const checkAvgPool2d = argumentCheck("AvgPool2d", {
+  kernelSize: "size|sizes",
+  options: {
+    stride: perDim,
+    padding: perDim,
+    ceilMode: "boolean?",
+    countIncludePad: "boolean?",
+    divisorOverride: "number?",
+  },
+});
 
 /** The mean of each window. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.AvgPool2d.html */
 export class AvgPool2d extends Module {
@@ -115,11 +158,17 @@ export class AvgPool2d extends Module {
   readonly #options: AvgPoolOptions;
   constructor(kernelSize: PerDim, options: AvgPoolOptions = {}) {
     super();
+    checkAvgPool2d([kernelSize, options]);
     this.#kernelSize = kernelSize;
     this.#options = options;
   }
   forward = (x: Tensor): Tensor => avgPool2d(x, this.#kernelSize, this.#options);
 }
+
+const checkGroupNorm = argumentCheck("GroupNorm", {
+  ...{ numGroups: "size", numChannels: "size" },
+  options: { eps: "number from 0?", affine: "boolean?" },
+});
 
 /** Per channel over groups of channels. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.GroupNorm.html */
 export class GroupNorm extends Module {
@@ -128,11 +177,11 @@ export class GroupNorm extends Module {
   readonly #groups: number;
   readonly #eps: number;
 
-  constructor(numGroups: number, numChannels: number, { eps = 1e-5, affine = true } = {}) {
+  constructor(numGroups: number, numChannels: number, options: { eps?: number; affine?: boolean } = {}) {
     super();
-    checkSizes("GroupNorm", { numGroups, numChannels });
-    checkEps("GroupNorm", eps);
-    checkFlags("GroupNorm", { affine });
+    checkGroupNorm([numGroups, numChannels, options]);
+    check(numChannels % numGroups === 0, () => `GroupNorm: ${numChannels} channels don't make ${numGroups} groups.`);
+    const { eps = 1e-5, affine = true } = options;
     this.weight = affine ? parameter([numChannels], "ones") : undefined;
     this.bias = affine ? parameter([numChannels], "zeros") : undefined;
     this.#groups = numGroups;
@@ -151,25 +200,27 @@ export interface BatchNormLayerOptions {
   trackRunningStats?: boolean;
 }
 
+const batchNormTakes = {
+  numFeatures: "size",
+  options: { eps: "number from 0?", momentum: "number|null?", affine: "boolean?", trackRunningStats: "boolean?" },
+} as const;
+
 abstract class BatchNorm extends Module {
   readonly weight: Tensor | undefined; // [C]
   readonly bias: Tensor | undefined; // [C]
   readonly running_mean: Tensor | undefined; // [C], in checkpoints but not trained
   readonly running_var: Tensor | undefined; // [C], likewise
+  readonly num_batches_tracked: Tensor | undefined; // a scalar, likewise; f32, which counts to 16 million
   readonly #eps: number;
   readonly #momentum: number | null;
-  #batches = 0;
+  readonly #ranks: readonly number[];
 
-  constructor(
-    numFeatures: number,
-    { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true }: BatchNormLayerOptions = {},
-  ) {
+  constructor(ranks: readonly number[], numFeatures: number, options: BatchNormLayerOptions) {
     super();
-    checkSizes(new.target.name, { numFeatures });
-    checkEps(new.target.name, eps);
-    checkFlags(new.target.name, { affine, trackRunningStats });
-    const untrained = (begin: "zeros" | "ones"): Tensor => {
-      const values = parameter([numFeatures], begin);
+    argumentCheck(new.target.name, batchNormTakes)([numFeatures, options]);
+    const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true } = options;
+    const untrained = (begin: "zeros" | "ones", shape = [numFeatures]): Tensor => {
+      const values = parameter(shape, begin);
       values.requiresGrad = false;
       return values;
     };
@@ -177,22 +228,37 @@ abstract class BatchNorm extends Module {
     this.bias = affine ? parameter([numFeatures], "zeros") : undefined;
     this.running_mean = trackRunningStats ? untrained("zeros") : undefined;
     this.running_var = trackRunningStats ? untrained("ones") : undefined;
+    this.num_batches_tracked = trackRunningStats ? untrained("zeros", []) : undefined;
     this.#eps = eps;
     this.#momentum = momentum;
+    this.#ranks = ranks;
   }
 
   /** In training by the values of the batch, else by the running ones. */
   forward(x: Tensor): Tensor {
-    const training = this.training || !this.running_mean;
-    if (this.training) this.#batches++;
-    const momentum = this.#momentum ?? 1 / this.#batches;
-    const options = { training, eps: this.#eps, ...(this.training && { momentum }) };
+    const { num_batches_tracked: batches } = this;
+    check(
+      this.#ranks.includes(x.rank),
+      () =>
+        `${this.constructor.name}: x is ${showShape(x.shape)}; it takes ${this.#ranks.join(" or ")} dimensions, channels in the second.`,
+    );
+    if (this.training && batches) scope(() => copyInto(batches, add(batches, 1)));
+    const momentum = this.#momentum ?? (batches && reciprocal(batches));
+    const options = { training: this.training || !batches, eps: this.#eps, momentum };
     return batchNorm(x, this.running_mean, this.running_var, this.weight, this.bias, options);
   }
 }
 
 /** Per channel of [N, C, H, W]. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.BatchNorm2d.html */
-export class BatchNorm2d extends BatchNorm {}
+export class BatchNorm2d extends BatchNorm {
+  constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    super([4], numFeatures, options);
+  }
+}
 
 /** Per channel of [N, C] or [N, C, L]. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.BatchNorm1d.html */
-export class BatchNorm1d extends BatchNorm {}
+export class BatchNorm1d extends BatchNorm {
+  constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
+    super([2, 3], numFeatures, options);
+  }
+}

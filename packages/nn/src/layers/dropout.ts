@@ -1,6 +1,7 @@
-import { dropout, type Tensor } from "@gpugrad/tensor";
+import { argumentCheck, dropout, type Tensor } from "@gpugrad/tensor";
 import { Module } from "../module.ts";
-import { checkDropout } from "./checks.ts";
+
+const checkDropout = argumentCheck("Dropout", { p: "probability below 1" });
 
 /** Drops each element with probability p while training, and scales the others by 1 / (1 − p). */
 export class Dropout extends Module {
@@ -8,7 +9,7 @@ export class Dropout extends Module {
 
   constructor(p = 0.5) {
     super();
-    checkDropout("Dropout", p);
+    checkDropout([p]);
     this.p = p;
   }
 

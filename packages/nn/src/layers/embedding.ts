@@ -1,8 +1,9 @@
-import { check, embedding, type Tensor } from "@gpugrad/tensor";
+import { argumentCheck, check, embedding, type Tensor } from "@gpugrad/tensor";
 import { normal } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkSizes } from "./checks.ts";
+
+const checkEmbedding = argumentCheck("Embedding", { count: "size", size: "size", paddingIdx: "index?" });
 
 /**
  * A table of vectors, one for each id. Begins with N(0, 1), and 0 for padding.
@@ -15,9 +16,9 @@ export class Embedding extends Module {
 
   constructor(count: number, size: number, paddingIdx?: number) {
     super();
-    checkSizes("Embedding", { count, size });
+    checkEmbedding([count, size, paddingIdx]);
     check(
-      paddingIdx === undefined || (Number.isInteger(paddingIdx) && paddingIdx >= 0 && paddingIdx < count),
+      paddingIdx === undefined || (paddingIdx >= 0 && paddingIdx < count),
       () => `Embedding: paddingIdx: ${paddingIdx} is not one of ${count} ids.`,
     );
     this.paddingIdx = paddingIdx;

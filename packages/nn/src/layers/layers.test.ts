@@ -112,17 +112,17 @@ describe("layers compute", () => {
   });
 
   test.each([
-    [() => new Linear(0, 4), /Linear: inFeatures: 0 is not a positive integer/],
-    [() => new Linear(3, NaN), /Linear: outFeatures: NaN is not a positive integer/],
-    [() => new Linear("3" as never, 4), /Linear: inFeatures: "3" is not a positive integer/],
-    [() => new LayerNorm(-1), /LayerNorm: size: -1 is not/],
-    [() => new LayerNorm(4, NaN), /LayerNorm: eps: NaN is not a finite number/],
-    [() => new LayerNorm(4, 1e-5, 0 as never), /LayerNorm: elementwiseAffine: 0 is not true or false/],
-    [() => new Linear(3, 4, "no" as never), /Linear: bias: "no" is not true or false/],
-    [() => new RMSNorm(4, -1), /RMSNorm: eps: -1 is not/],
-    [() => new RMSNorm(1.5), /RMSNorm: size: 1.5 is not/],
+    [() => new Linear(0, 4), "Linear: inFeatures is 0, not a positive integer."],
+    [() => new Linear(3, NaN), "Linear: outFeatures is NaN, not a positive integer."],
+    [() => new Linear("3" as never, 4), 'Linear: inFeatures is "3", not a positive integer. Write 3.'],
+    [() => new LayerNorm(-1), "LayerNorm: size is -1, not"],
+    [() => new LayerNorm(4, NaN), "LayerNorm: eps is NaN, not a finite number"],
+    [() => new LayerNorm(4, 1e-5, 0 as never), "LayerNorm: elementwiseAffine is 0, not true or false. Write false."],
+    [() => new Linear(3, 4, "no" as never), 'Linear: bias is "no", not true or false.'],
+    [() => new RMSNorm(4, -1), "RMSNorm: eps is -1, not"],
+    [() => new RMSNorm(1.5), "RMSNorm: size is 1.5, not"],
     [() => new Embedding(3, 2, 3), /Embedding: paddingIdx: 3 is not one of 3 ids/],
-    [() => new Dropout(1), /Dropout: dropout probability 1 is not in \[0, 1\)/],
+    [() => new Dropout(1), "Dropout: p is 1, not a probability, at least 0 and below 1."],
     [() => parameter([2, NaN], initializers.zeros), /parameter: shape/],
   ])("sizes that can't be are refused: %s", (make, message) => expect(make).toThrow(message));
 });

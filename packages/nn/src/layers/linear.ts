@@ -1,14 +1,18 @@
-import { linear, linearGelu, type Tensor } from "@gpugrad/tensor";
+import { argumentCheck, linear, linearGelu, type Tensor } from "@gpugrad/tensor";
 import { kaimingUniform, uniform } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkFlags, checkSizes } from "./checks.ts";
 
 /** A GELU that a linear layer may compute along; it says so in `isDone`, so that a layer which ignores it gets its GELU too. */
 export interface Fusion {
   gelu: "none" | "tanh";
   isDone?: boolean;
 }
+
+const checkLinear = argumentCheck("Linear", {
+  ...{ inFeatures: "size", outFeatures: "size", bias: "boolean?" },
+  tied: { weight: "tensor?", bias: "tensor?" },
+});
 
 /**
  * y = x · weightᵀ + bias, weight [out, in]. Both begin uniformly within ±1/√in.
@@ -21,9 +25,8 @@ export class Linear<Bias extends boolean = true> extends Module {
   /** @param tied parameters of other modules to share, rather than to make */
   constructor(inFeatures: number, outFeatures: number, bias?: Bias, tied: { weight?: Tensor; bias?: Tensor } = {}) {
     super();
-    checkSizes("Linear", { inFeatures, outFeatures });
+    checkLinear([inFeatures, outFeatures, bias, tied]);
     const hasBias: boolean = bias ?? true;
-    checkFlags("Linear", { bias: hasBias });
     const bound = 1 / Math.sqrt(inFeatures);
     const begin = (b: Tensor): void => uniform(b, { low: -bound, high: bound });
     this.weight = tied.weight ?? parameter([outFeatures, inFeatures], (w) => kaimingUniform(w, { a: Math.sqrt(5) }));

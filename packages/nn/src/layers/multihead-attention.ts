@@ -1,4 +1,5 @@
 import {
+  argumentCheck,
   check,
   checkOptions,
   fromArray,
@@ -15,7 +16,6 @@ import {
 import { xavierUniform, zeros } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { beginWith, parameter } from "../parameter.ts";
-import { checkDropout, checkSizes } from "./checks.ts";
 import { attend, attendWithProbabilities } from "./attend.ts";
 import { Linear } from "./linear.ts";
 
@@ -60,10 +60,8 @@ export class MultiheadAttention extends Module {
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super();
-    checkSizes("MultiheadAttention", { embedDim, numHeads });
-    checkOptions("MultiheadAttention", options, { dropout: "number?", bias: "boolean?", batchFirst: "boolean?" });
+    checkMade([embedDim, numHeads, options]);
     const { dropout = 0, bias = true, batchFirst = false } = options;
-    checkDropout("MultiheadAttention", dropout);
     check(
       embedDim % numHeads === 0,
       () => `MultiheadAttention: embedDim ${embedDim} is not a multiple of numHeads ${numHeads}.`,
@@ -146,6 +144,10 @@ export class MultiheadAttention extends Module {
   }
 }
 
+const checkMade = argumentCheck("MultiheadAttention", {
+  ...{ embedDim: "size", numHeads: "size" },
+  options: { dropout: "probability below 1?", bias: "boolean?", batchFirst: "boolean?" },
+});
 const callTakes = {
   keyPaddingMask: "tensor?",
   attnMask: "tensor?",

@@ -1,10 +1,13 @@
-import { add, addLayerNorm, layerNorm, rmsNorm, type Tensor } from "@gpugrad/tensor";
+import { add, addLayerNorm, argumentCheck, layerNorm, rmsNorm, type Tensor } from "@gpugrad/tensor";
 import { ones, zeros } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkEps, checkFlags, checkSizes } from "./checks.ts";
 import { areOwn } from "./are-own.ts";
 import { Dropout } from "./dropout.ts";
+
+const normTakes = { size: "size", eps: "number from 0", elementwiseAffine: "boolean" } as const;
+const checkLayerNorm = argumentCheck("LayerNorm", { ...normTakes, bias: "boolean" });
+const checkRMSNorm = argumentCheck("RMSNorm", normTakes);
 
 /**
  * (x − mean) / √(variance + eps) · weight + bias over the last dimension. Begins with weights of 1 and biases of 0.
@@ -18,9 +21,7 @@ export class LayerNorm extends Module {
 
   constructor(size: number, eps = 1e-5, elementwiseAffine = true, bias = true) {
     super();
-    checkSizes("LayerNorm", { size });
-    checkEps("LayerNorm", eps);
-    checkFlags("LayerNorm", { elementwiseAffine, bias });
+    checkLayerNorm([size, eps, elementwiseAffine, bias]);
     this.weight = elementwiseAffine ? parameter([size], ones) : undefined;
     this.bias = elementwiseAffine && bias ? parameter([size], zeros) : undefined;
     this.#size = size;
@@ -47,9 +48,7 @@ export class RMSNorm extends Module {
 
   constructor(size: number, eps = 2 ** -23, elementwiseAffine = true) {
     super();
-    checkSizes("RMSNorm", { size });
-    checkEps("RMSNorm", eps);
-    checkFlags("RMSNorm", { elementwiseAffine });
+    checkRMSNorm([size, eps, elementwiseAffine]);
     this.weight = elementwiseAffine ? parameter([size], ones) : undefined;
     this.#size = size;
     this.#eps = eps;

@@ -1,5 +1,6 @@
 import {
   add,
+  argumentCheck,
   check,
   chunk,
   concat,
@@ -21,7 +22,6 @@ import {
 import { uniform } from "../initializers.ts";
 import { Module } from "../module.ts";
 import { parameter } from "../parameter.ts";
-import { checkDropout, checkFlags, checkSizes } from "./checks.ts";
 
 /** What a cell remembers from step to step, [B, H] each: h, and an LSTM's c. */
 type State = readonly Tensor[];
@@ -82,6 +82,15 @@ export interface RecurrentCellOptions {
   bias?: boolean;
 }
 
+const sizeTakes = { inputSize: "size", hiddenSize: "size" } as const;
+const optionTakes = {
+  numLayers: "size?",
+  bias: "boolean?",
+  batchFirst: "boolean?",
+  dropout: "probability below 1?",
+  bidirectional: "boolean?",
+} as const;
+
 abstract class Cell extends Module {
   declare readonly weight_ih: Tensor; // [gates · H, in]
   declare readonly weight_hh: Tensor; // [gates · H, H]
@@ -90,10 +99,10 @@ abstract class Cell extends Module {
   readonly #kind: Kind;
   readonly #hiddenSize: number;
 
-  constructor(kind: Kind, inputSize: number, hiddenSize: number, { bias = true }: RecurrentCellOptions) {
+  constructor(kind: Kind, inputSize: number, hiddenSize: number, options: RecurrentCellOptions) {
     super();
-    checkSizes(new.target.name, { inputSize, hiddenSize });
-    checkFlags(new.target.name, { bias });
+    argumentCheck(new.target.name, { ...sizeTakes, options: { bias: "boolean?" } })([inputSize, hiddenSize, options]);
+    const { bias = true } = options;
     this.#kind = kind;
     this.#hiddenSize = hiddenSize;
     Object.assign(this, begun(kind.gates, inputSize, hiddenSize, bias));
@@ -150,11 +159,8 @@ abstract class Recurrent extends Module {
 
   constructor(kind: Kind, inputSize: number, hiddenSize: number, options: RecurrentOptions) {
     super();
-    const name = new.target.name;
+    argumentCheck(new.target.name, { ...sizeTakes, options: optionTakes })([inputSize, hiddenSize, options]);
     const { numLayers = 1, bias = true, batchFirst = false, dropout: p = 0, bidirectional = false } = options;
-    checkSizes(name, { inputSize, hiddenSize, numLayers });
-    checkFlags(name, { bias, batchFirst, bidirectional });
-    checkDropout(name, p);
     this.#kind = kind;
     this.#hiddenSize = hiddenSize;
     this.#options = { numLayers, bias, batchFirst, dropout: p, bidirectional };
@@ -176,9 +182,11 @@ abstract class Recurrent extends Module {
   }
 
   /** @param first the states before the first step, [layers · directions, B, H] each */
-  protected run(x: Tensor, first: State | undefined, { lengths }: RecurrentCall): { y: Tensor; last: State } {
+  protected run(x: Tensor, first: State | undefined, call: RecurrentCall): { y: Tensor; last: State } {
     const { numLayers, batchFirst, dropout: p } = this.#options;
     const name = this.constructor.name;
+    argumentCheck(name, { x: "tensor", first: "tensors?", options: { lengths: "tensor?" } })([x, first, call]);
+    const { lengths } = call;
     check(x.rank === 3, () => `${name}: x is ${showShape(x.shape)}, not ${batchFirst ? "[B, T, in]" : "[T, B, in]"}.`);
     const time = batchFirst ? 1 : 0;
     const [T, B] = [x.shape[time]!, x.shape[1 - time]!];

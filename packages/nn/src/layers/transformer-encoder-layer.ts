@@ -1,7 +1,6 @@
-import { add, checkOptions, type Tensor } from "@gpugrad/tensor";
+import { add, argumentCheck, check, checkOptions, type Tensor } from "@gpugrad/tensor";
 import { activationNames, denseActivation, type Activation } from "../activations.ts";
 import { Module } from "../module.ts";
-import { checkSizes } from "./checks.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 import { MultiheadAttention, type AttentionCall } from "./multihead-attention.ts";
@@ -25,15 +24,13 @@ export interface TransformerEncoderLayerOptions {
   bias?: boolean;
 }
 
-const optionTakes = {
-  dimFeedforward: "number?",
-  dropout: "number?",
-  activation: activationNames,
-  layerNormEps: "number?",
-  batchFirst: "boolean?",
-  normFirst: "boolean?",
-  bias: "boolean?",
-} as const;
+const checkMade = argumentCheck("TransformerEncoderLayer", {
+  ...{ dModel: "size", nhead: "size" },
+  options: {
+    ...{ dimFeedforward: "size?", dropout: "probability below 1?", activation: activationNames },
+    ...{ layerNormEps: "number from 0?", batchFirst: "boolean?", normFirst: "boolean?", bias: "boolean?" },
+  },
+});
 
 /** Masks of {@link TransformerEncoderLayer}: of bool, where true hides a key. */
 export interface TransformerEncoderLayerCall {
@@ -63,9 +60,9 @@ export class TransformerEncoderLayer extends Module {
 
   constructor(dModel: number, nhead: number, options: TransformerEncoderLayerOptions = {}) {
     super();
-    checkOptions("TransformerEncoderLayer", options, optionTakes);
+    checkMade([dModel, nhead, options]);
+    check(dModel % nhead === 0, () => `TransformerEncoderLayer: dModel ${dModel} is not a multiple of nhead ${nhead}.`);
     const { dimFeedforward = 2048, dropout = 0.1, layerNormEps = 1e-5, batchFirst = false, bias = true } = options;
-    checkSizes("TransformerEncoderLayer", { dModel, nhead, dimFeedforward });
     this.self_attn = new MultiheadAttention(dModel, nhead, { dropout, bias, batchFirst });
     this.linear1 = new Linear(dModel, dimFeedforward, bias);
     this.dropout = new Dropout(dropout);

@@ -1,8 +1,8 @@
-import { check, checkOptions, copyInto, fromBytes, scope, type DType, type Tensor } from "@gpugrad/tensor";
+import { argumentCheck, check, copyInto, fromBytes, scope, showValue, type DType, type Tensor } from "@gpugrad/tensor";
 import type { ByteSource } from "../files/folder.ts";
-import type { Module } from "../module.ts";
+import { Module } from "../module.ts";
 import { matchState, type LoadResult } from "../state.ts";
-import { toFloat32 } from "./convert.ts";
+import { toFloat32, toInt32 } from "./convert.ts";
 import type { SafetensorsDtype } from "./dtypes.ts";
 import { SafetensorsFile, type TensorBytes } from "./file.ts";
 import { writeSafetensors } from "./write.ts";
@@ -15,6 +15,15 @@ const deviceDtypes: Partial<Record<SafetensorsDtype, "f32" | "f16" | "bf16">> = 
 };
 const fileDtypes: Partial<Record<DType, SafetensorsDtype>> = { f32: "F32", f16: "F16", bf16: "BF16" };
 
+const checkSave = argumentCheck("saveModule", { module: "object", path: "string", metadata: "object?" });
+const checkLoad = argumentCheck("loadModule", { module: "object", from: "any", options: { strict: "boolean?" } });
+
+const checkModule = (owner: string, module: unknown, order: string): void =>
+  check(
+    module instanceof Module,
+    () => `${owner}: module is ${showValue(module)}, not a Module. Call ${owner}${order}.`,
+  );
+
 /** The dtype that a tensor of a file has on the device; undefined for those that are not 16 or 32-bit floats. */
 export const deviceDtype = (dtype: SafetensorsDtype): "f32" | "f16" | "bf16" | undefined => deviceDtypes[dtype];
 
@@ -23,6 +32,8 @@ export const deviceDtype = (dtype: SafetensorsDtype): "f32" | "f16" | "bf16" | u
  * of its keys.
  */
 export function saveModule(module: Module, path: string, metadata?: Record<string, string>): Promise<void> {
+  checkModule("saveModule", module, "(module, path)");
+  checkSave([module, path, metadata]);
   const tensors = Array.from(module.namedParameters(), ([name, parameter]) => {
     const dtype = fileDtypes[parameter.dtype];
     check(dtype, () => `saveModule: ${name} is ${parameter.dtype}; parameters are f32, f16 or bf16.`);
@@ -42,7 +53,8 @@ export async function loadModule(
   from: string | Blob | ArrayBuffer | Uint8Array | ByteSource,
   options: { strict?: boolean } = {},
 ): Promise<LoadResult> {
-  checkOptions("loadModule", options, { strict: "boolean?" });
+  checkModule("loadModule", module, "(module, from)");
+  checkLoad([module, from, options]);
   const file = await SafetensorsFile.open(from);
   try {
     const shapes = new Map(file.keys().map((key) => [key, file.info(key)]));
@@ -58,7 +70,8 @@ export async function loadModule(
 /** Writes a file's tensor into a parameter of its shape, converted where the dtypes differ. */
 export function writeParameter(parameter: Tensor, { dtype, bytes, shape }: TensorBytes): void {
   if (deviceDtypes[dtype] === parameter.dtype) parameter.writeBytes(bytes);
-  else if (parameter.dtype === "f32") parameter.write(toFloat32(dtype, bytes));
+  else if (parameter.dtype === "f32")
+    parameter.write(/64$/.test(dtype) && dtype !== "F64" ? toInt32(dtype, bytes) : toFloat32(dtype, bytes));
   else
     scope(() => {
       const widened = fromBytes(new Uint8Array(toFloat32(dtype, bytes).buffer), shape, "f32");

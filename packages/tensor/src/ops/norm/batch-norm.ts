@@ -58,10 +58,11 @@ function affine(x: Tensor, weight?: Tensor, bias?: Tensor): Tensor {
 }
 
 /** running ← (1 − momentum) running + momentum · value, in place. */
-function follow(running: Tensor | undefined, value: Tensor, momentum: number): void {
+function follow(running: Tensor | undefined, value: Tensor, momentum: Tensor | number): void {
   if (!running) return;
   const channels = reshape(value.alias(), [running.size]);
-  scope(() => copyInto(running, add(mul(running, 1 - momentum), mul(channels, momentum))));
+  const rest = (): Tensor | number => (typeof momentum === "number" ? 1 - momentum : sub(1, momentum));
+  scope(() => copyInto(running, add(mul(running, rest()), mul(channels, momentum))));
 }
 
 /** By running values instead of those of x. */
@@ -78,8 +79,8 @@ const tensorTakes = {
 export interface BatchNormOptions {
   /** By the values of x, which the running ones then follow; else by the running ones (false). */
   training?: boolean | undefined;
-  /** The share of the new values in the running ones (0.1). */
-  momentum?: number | undefined;
+  /** The share of the new values in the running ones (0.1): a number, or a tensor of one. */
+  momentum?: Tensor | number | undefined;
   eps?: number | undefined;
 }
 
@@ -90,7 +91,7 @@ export interface BatchNormOptions {
  */
 export const batchNorm = checked(
   "batchNorm",
-  { ...tensorTakes, options: { training: "boolean?", momentum: "number?", eps: "number?" } },
+  { ...tensorTakes, options: { training: "boolean?", momentum: "operand?", eps: "number?" } },
   (
     x: Tensor,
     runningMean?: Tensor,
