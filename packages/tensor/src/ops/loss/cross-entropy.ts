@@ -44,6 +44,8 @@ const QUIET_NAN = 0x7fc00000;
 /**
  * −ln softmax(x)[target], softmax and loss in one: x f32 [C], [N,C] or [N,C,d1,…] holds logits, classes in dimension 1; target
  * is integers in x's shape without C, or probabilities (f32) in x's shape. Gives a scalar, or with `reduction: "none"` one loss per row.
+ * Logits [B,T,V] with labels [B,T] are taken too: where the labels don't fit classes in dimension 1, but fit them in the last. With T = V both
+ * fit, and dimension 1 it is, as in PyTorch: reshape to [B·T,V] and [B·T] there.
  *
  * Of each row the maximum, the log-sum-exp above it and the target's mass are saved: dx follows from them and x.
  * A target that is not a class makes its row's loss NaN. Where every row is ignored, the mean is NaN and the sum 0.
@@ -60,14 +62,19 @@ export const crossEntropy = defineOp("crossEntropy", {
   forward(x: Tensor, target: Tensor, options: CrossEntropyOptions = {}) {
     const { weight, reduction = "mean", labelSmoothing = 0, ignoreIndex = -100 } = options;
     check(x.rank >= 1, () => "crossEntropy: x is a scalar; logits have a dimension of classes: [C], [N,C] or [N,C,…].");
-    const axis = x.rank === 1 ? 0 : 1;
-    const rowShape = x.shape.filter((_, i) => i !== axis);
     const soft = isFloat(target.dtype);
+    const rowsAt = (axis: number): number[] => x.shape.filter((_, i) => i !== axis);
+    const second = x.rank === 1 ? 0 : 1;
+    const last = x.rank - 1;
+    const axis =
+      !soft && !sameShape(target.shape, rowsAt(second)) && sameShape(target.shape, rowsAt(last)) ? last : second;
+    const rowShape = rowsAt(axis);
     check(
       sameShape(target.shape, soft ? x.shape : rowShape),
       () =>
         `crossEntropy: logits ${showShape(x.shape)} with target ${showShape(target.shape)} of ${target.dtype}. ` +
-        `Integers are class indices, of shape ${showShape(rowShape)}; floats are probabilities, of x's shape.`,
+        `Integers are class indices, of shape ${showShape(rowShape)}${last > 1 ? ` or ${showShape(rowsAt(last))}` : ""}; ` +
+        `floats are probabilities, of x's shape.${soft && sameShape(target.shape, rowShape) ? ' Labels: target.to("i32").' : ""}`,
     );
     const cols = x.shape[axis]!;
     check(cols > 0, () => `crossEntropy: logits ${showShape(x.shape)} have no classes (dimension ${axis}).`);

@@ -263,6 +263,23 @@ describe("losses", () => {
     }
   });
 
+  test("logits [B,T,V] with labels [B,T] as PyTorch's of [B·T,V] with [B·T]; with T = V classes are in dimension 1", async () => {
+    const values = (count: number): number[] => Array.from({ length: count }, (_, i) => ((i * 7) % 5) / 3);
+    const [x, y] = [fromArray(values(24), [2, 3, 4]), tensor([[0, 3, 1], [2, 2, -100]], "i32")]; // prettier-ignore
+    const { output, saved } = crossEntropy.definition.forward(x, y, { labelSmoothing: 0.1 });
+    expectClose(await output.data(), [1.4279427528381348], { rtol: 1e-6, atol: 0 }, "the loss");
+    const { backward } = crossEntropy.definition;
+    if (typeof backward !== "function") throw new Error("it has a gradient");
+    const dx = await backward(saved, tensor(1), { x: true }).x!.data();
+    const want = [-0.1604209542, 0.0428734273, 0.0882447064, 0.029302815, 0.0524708778, 0.0161423571, 0.0361796804, -0.1047929153, 0.0345266424, -0.1080126092, 0.0233220756, 0.0501638763, 0.0801785886, 0.0263354536, -0.1239668652, 0.0174528304, 0.0345266387, 0.0719873905, -0.1566779166, 0.0501638763, 0, 0, 0, 0]; // prettier-ignore
+    expectClose(dx, want, { rtol: 1e-5, atol: 1e-8 }, "its gradient");
+    const each = await crossEntropy(x, y, { reduction: "none" }).toArray();
+    expectClose((each as number[][]).flat(), [2.0964233875, 0.9137055874, 0.9546756744, 1.1869006157, 1.9546756744, 0], { rtol: 1e-6, atol: 0 }, "each loss"); // prettier-ignore
+    const both = crossEntropy(fromArray(values(18), [2, 3, 3]), tensor([[0, 2, 1], [1, 1, 0]], "i32")); // prettier-ignore
+    expectClose(await both.data(), [1.2300934791564941], { rtol: 1e-6, atol: 0 }, "a square");
+    expect(() => crossEntropy(x, tensor([[0, 1]], "i32"))).toThrow("of shape [2,4] or [2,3]");
+  });
+
   test("of a student and its teacher: the divergence of softened distributions, times the temperature squared", async () => {
     const [x, teacher] = [[1, 2, 0, -1], [0.5, 1, 3, 0]]; // prettier-ignore
     const soften = (row: number[], T: number) => {

@@ -98,6 +98,10 @@ export const nllLoss = checked(
         ),
       () => `nllLoss: target ${showShape(target.shape)} for x ${showShape(x.shape)}: x's shape without its classes.`,
     );
+    check(
+      target.dtype === "i32" || target.dtype === "u32",
+      () => `nllLoss: target is ${target.dtype}; it holds class indices. Use target.to("i32").`,
+    );
     const counts = ne(target, ignoreIndex);
     const classes = where(counts, target, 0);
     const own = weight ? reshape(indexSelect(weight, 0, flatten(classes)), target.shape) : cast(counts, "f32");
