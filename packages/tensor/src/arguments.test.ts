@@ -55,10 +55,10 @@ describe("plain JavaScript", () => {
   });
 
   const x = (): Tensor => fromArray([1, 2, 3, 4], [2, 2]);
-  const cases: [string, () => unknown, string][] = [
+  const cases: [string, () => unknown, string | RegExp][] = [
     ["a dim in place of options", () => untyped["sum"]!(x(), 1), "sum: options is 1, not an object with dim, keepdim. Write { dim: 1 }."],
     ["a list of dims in place of options", () => untyped["amax"]!(x(), [0, 1]), "Write { dim: [0, 1] }."],
-    ["an option that does not exist", () => untyped["softmax"]!(x(), { axis: 0 }), "softmax: there is no option axis. It takes dim."],
+    ["an option that does not exist", () => untyped["softmax"]!(x(), { axis: 0 }), "softmax: there is no option axis. Did you mean dim? It takes dim."],
     ["an option in another spelling", () => untyped["mean"]!(x(), { keepDim: true }), "there is no option keepDim. Did you mean keepdim?"],
     ["an option of another kind", () => untyped["cumsum"]!(x(), { dim: "0" }), 'cumsum: dim is "0", not the number of a dimension.'],
     ["a required option left out", () => untyped["cumsum"]!(x()), "cumsum: dim is missing"],
@@ -74,6 +74,27 @@ describe("plain JavaScript", () => {
     ["a dtype with a slip", () => untyped["cast"]!(x(), "bf61"), 'cast: there is no dtype "bf61". Did you mean bf16? dtypes are f32, f16, bf16, i32, u32, bool.'],
     ["a number as a tensor's element that is none", () => untyped["tensor"]!([["1"]]), 'tensor: [0][0] is "1", not a number.'],
     ["a generator that is none", () => untyped["rand"]!([2], { generator: 7 }), "rand: generator is 7, not a Generator."],
+    ["a name of another library", () => untyped["rand"]!([2], { seed: 1 }), "rand: there is no option seed. Did you mean generator?"],
+    ["an option of another library that has no place here", () => untyped["zeros"]!([2], { requires_grad: true }), "zeros: there is no option requires_grad. Call requireGrad() on the result."],
+    ["sizes one by one, how they are written", () => untyped["zeros"]!(2, 3), "such as [2, 3]. Write [2, 3]."],
+    ["dims one by one, how they are written", () => untyped["permute"]!(x(), 1, 0), "Write [1, 0]."],
+    ["an object around an argument", () => untyped["topk"]!(x(), { k: 1 }), "topk: k is { k }, not a whole number. Write 1, without an object around it."],
+    ["a number as text", () => untyped["cumsum"]!(x(), { dim: "1" }), "Write 1."],
+    ["a number for a flag", () => untyped["sum"]!(x(), { keepdim: 1 }), "sum: keepdim is 1, not true or false. Write true."],
+    ["a tensor that is still on its way", () => untyped["relu"]!(Promise.resolve(x())), "relu: x is a Promise, not a tensor. It is a promise: await it first."],
+    ["tensors one by one", () => untyped["concat"]!(x(), x()), "Put them into a list: [a, b]."],
+    ["an instance of a class for options", () => untyped["sum"]!(x(), new gpugrad.Generator(1)), "sum: options is a Generator, not an object with dim, keepdim."],
+    ["a shape where a dtype belongs", () => untyped["tensor"]!([1, 2], [2, 1]), "tensor: dtype is [2, 1], not a dtype: f32, f16, bf16, i32, u32, bool. fromArray(values, shape, dtype)"],
+    ["a device for a dtype", () => untyped["cast"]!(x(), "cuda:0"), 'cast: there is no dtype "cuda:0". There is one device for all'],
+    ["what an op calls fails under the op's name", () => untyped["nllLoss"]!(x(), tensor([0, 1])), "nllLoss: target is f32; it holds class indices."],
+    ["so does a kernel", () => untyped["softmax"]!(tensor([[1, 2]], "i32")), /^softmax: ops\/softmax\/softmax-.*wgsl: x is given Tensor\(\[1,2\] i32, user\), but the kernel reads array<f32>/],
+    ["a method under its own name", () => (x() as unknown as { var: (...args: unknown[]) => Tensor }).var(1), "var: options is 1, not an object with dim, keepdim, correction. Write { dim: 1 }."],
+    ["operators", () => (x() as unknown as number) * 2, "JavaScript's operators don't compute with tensors"],
+    ["operators that make text", () => String(x()) + (x() as unknown as string), "write add(x, y)"],
+    ["a tensor made by hand", () => new (gpugrad.Tensor as unknown as new (values: number[]) => Tensor)([1, 2]), "Tensor: tensors are made by tensor([1, 2])"],
+    ["a slice that is no list", () => untyped["slice"]!(x(), ["a"]), 'slice: slices[0] is "a", not [start, stop]'],
+    ["no bounds", () => untyped["clamp"]!(x()), "clamp: neither min nor max is given."],
+    ["a flag of a tensor", () => Object.assign(x(), { requiresGrad: 1 }), "requiresGrad: 1 is not true or false."],
     ["a method", () => (x() as unknown as { permute: (...dims: number[]) => Tensor }).permute(1, 0), "permute: dims is 1, not a list of dimensions"],
     ["a method with options", () => x().backward({ retain_graph: true } as object), "backward: there is no option retain_graph. Did you mean retainGraph?"],
   ]; // prettier-ignore
@@ -135,6 +156,22 @@ test("each kind of argument takes its own values, and refuses its neighbours'", 
       [1, -1, 0],
       [0.5, NaN, "1"],
     ],
+    size: [
+      [1, 7],
+      [0, -1, 0.5, NaN, "1"],
+    ],
+    "size|sizes": [
+      [1, [2, 3]],
+      [0, [0, 1], "1"],
+    ],
+    "number from 0": [
+      [0, 1e-5],
+      [-1, NaN, Infinity, "1"],
+    ],
+    "probability below 1": [
+      [0, 0.5],
+      [1, -0.1, NaN, "0"],
+    ],
     dim: [[-1, 2], [0.5]],
     "dim|null": [
       [null, 1],
@@ -168,6 +205,10 @@ test("each kind of argument takes its own values, and refuses its neighbours'", 
     object: [
       [{}, x],
       [null, [], 1, new Uint8Array(1)],
+    ],
+    "named tensors": [
+      [[["x", x]], new Map([["x", x]])],
+      [x, { x }, 1, null],
     ],
     iterable: [
       [[], new Set(), new Map()],

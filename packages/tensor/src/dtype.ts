@@ -25,13 +25,12 @@ const known = new Set<unknown>(dtypes);
 export const isDType = (value: unknown): value is DType => known.has(value);
 
 /** The error for a dtype that does not exist, with the one that may be meant. */
-export function noSuchDType(owner: string, given: unknown): GpugradError {
-  const name = String(given)
-    .replace(/^torch\./, "")
-    .toLowerCase();
+export function noSuchDType(owner: string, given: string): GpugradError {
+  const name = given.replace(/^(torch|np|jnp|tf)\./, "").toLowerCase();
   const near = Object.hasOwn(foreign, name) ? ` Did you mean ${foreign[name]}?` : didYouMean(name, dtypes);
+  const device = /^(cuda|gpu|cpu|mps|webgpu)\b/.test(name) ? " There is one device for all, which init() chooses." : "";
   return new GpugradError(
-    `${owner}: there is no dtype ${JSON.stringify(given) ?? String(given)}.${near} dtypes are ${dtypes.join(", ")}.`,
+    `${owner}: there is no dtype ${showValue(given)}.${near || device} dtypes are ${dtypes.join(", ")}.`,
   );
 }
 

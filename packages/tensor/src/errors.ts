@@ -37,3 +37,9 @@ export class OutOfMemoryError extends DeviceError {
 export function check(condition: unknown, message: string | (() => string)): asserts condition {
   if (!condition) throw new GpugradError(typeof message === "string" ? message : message());
 }
+
+/** `error` of something that the function `owner` called, as one that begins with `owner`: the name that the user wrote. */
+export const blamed = (owner: string, error: unknown): unknown =>
+  error instanceof GpugradError && error.constructor === GpugradError && !error.message.startsWith(`${owner}:`)
+    ? new GpugradError(`${owner}: ${error.message}`, { cause: error })
+    : error;

@@ -4,7 +4,7 @@ import { check } from "./errors.ts";
 import { showShape, sizeOf, type Shape } from "./shape.ts";
 import { Storage } from "./storage.ts";
 import { empty, Tensor, type NestedArray } from "./tensor.ts";
-import { showValue } from "./values.ts";
+import { isTensor, showValue } from "./values.ts";
 
 // Tensors from what lies on the host.
 
@@ -77,7 +77,7 @@ export const tensor = checked(
       }
       check(
         ["number", "boolean", "bigint"].includes(typeof level),
-        () => `tensor: ${path || "the value"} is ${showValue(level)}, not a number.`,
+        () => `tensor: ${path || "the value"} is ${showValue(level)}, not a number.${wayOut(level, path)}`,
       );
       check(
         depth === shape.length,
@@ -90,6 +90,13 @@ export const tensor = checked(
     return new Tensor(new Storage(encode(type, flat, "tensor")), shape, type);
   },
 );
+
+function wayOut(value: unknown, path: string): string {
+  if (isTensor(value)) return path ? " stack() and concat() join tensors." : " clone() copies a tensor.";
+  if (value instanceof ArrayBuffer)
+    return " A typed array over it says what its numbers are: new Float32Array(buffer).";
+  return value instanceof Promise ? " It is a promise: await it first." : "";
+}
 
 const isList = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));

@@ -2,7 +2,7 @@
  * Ops as methods of Tensor: `x.add(y)` is `add(x, y)`. They are put on here and not in `tensor.ts`, because ops make tensors:
  * importing them there would be a circle.
  */
-import { argumentCheck } from "./arguments.ts";
+import { argumentCheck, checked } from "./arguments.ts";
 import type { DType } from "./dtype.ts";
 import { GpugradError } from "./errors.ts";
 import { cast } from "./ops/cast/cast.ts";
@@ -47,7 +47,8 @@ import { Tensor } from "./tensor.ts";
 const ops = {
   ...{ add, div, eq, ge, gt, le, lt, maximum, minimum, mul, ne, pow, sub },
   ...{ abs, clamp, exp, gelu, log, maskedFill, neg, relu, rsqrt, sigmoid, sqrt, square, tanh },
-  ...{ amax, amin, argmax, argmin, cumsum, logsumexp, mean, prod, sum, var: variance },
+  ...{ amax, amin, argmax, argmin, cumsum, logsumexp, mean, prod, sum },
+  var: checked("var", variance.definition.takes!, variance), // its errors say what was written
   ...{ expand, flatten, permute, reshape, select, slice, split, squeeze, transpose, unsqueeze },
   ...{ clone, logSoftmax, matmul, softmax },
 };
@@ -55,6 +56,8 @@ const ops = {
 // Written out and not derived from the ops: their types are inferred with the help of Tensor's, which would be a circle.
 declare module "./tensor.ts" {
   interface Tensor {
+    // Of tensor.ts, and here once more: else TypeScript, building incrementally, does not find it in the merged type.
+    [Symbol.dispose](): void;
     add(b: Operand): Tensor;
     sub(b: Operand): Tensor;
     mul(b: Operand): Tensor;
@@ -125,6 +128,16 @@ for (const [name, op] of Object.entries(ops)) {
     },
   });
 }
+
+/** JavaScript's operators know no tensors: `x + 1` would be text, and `x * 2` NaN. `${x}` is text that is wanted. */
+Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
+  value(this: Tensor, hint: string) {
+    if (hint === "string") return this.toString();
+    throw new GpugradError(
+      `JavaScript's operators don't compute with tensors (${this.toString()}): write add(x, y), x.mul(2), x.lt(y); in a text, \${x}.`,
+    );
+  },
+});
 
 const checkTo = argumentCheck("to", { dtype: "dtype" });
 

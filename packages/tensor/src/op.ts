@@ -1,5 +1,5 @@
 import { argumentCheck, type Takes } from "./arguments.ts";
-import { GpugradError } from "./errors.ts";
+import { blamed, GpugradError } from "./errors.ts";
 import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
 import { scopeNow } from "./scope.ts";
 import { provenance } from "./provenance.ts";
@@ -96,6 +96,8 @@ function inside<T>(name: string, forward: () => T): T {
   depth++;
   try {
     return forward();
+  } catch (error) {
+    throw outer === "user" ? blamed(name, error) : error;
   } finally {
     depth--;
     provenance.op = outer;

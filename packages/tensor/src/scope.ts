@@ -6,27 +6,36 @@ import { isTensor } from "./values.ts";
 type Scope = Set<Tensor>;
 
 const scopes = new Context<Scope>(endScope);
-type Home = Pick<Scope, "delete"> & { add(tensor: Tensor): unknown };
+type Home = { [method in "add" | "delete"]: (tensor: Tensor) => unknown };
 
 const home = new WeakMap<Tensor, Home>();
 
-/** How many tensors a program may leave to the garbage collector before it is warned. */
+/** How many tensors, or bytes, a program may leave to the garbage collector before it is warned. */
 const MANY = 1000;
-let left = 0;
+const MUCH = 200e6;
+const left = { count: 0, bytes: 0 };
+const bytesOf = new WeakMap<Tensor, number>();
 let warned = false;
 
 /** Where there is no scope. It counts what is neither kept nor disposed, and holds nothing, so that the collector can find it. */
 const outside: Home = {
-  add() {
-    if (++left <= MANY || warned) return;
+  add(tensor: Tensor) {
+    const bytes = tensor.storage.shared ? 0 : tensor.byteLength;
+    bytesOf.set(tensor, bytes);
+    left.bytes += bytes;
+    if ((++left.count <= MANY && left.bytes <= MUCH) || warned) return;
     warned = true;
+    const what = left.count > MANY ? `more than ${MANY} tensors` : `tensors of more than ${MUCH / 1e6} MB`;
     console.warn(
-      `gpugrad: more than ${MANY} tensors were made outside of any scope() and not disposed. Device memory then waits for the garbage ` +
+      `gpugrad: ${what} were made outside of any scope() and not disposed. Device memory then waits for the garbage ` +
         "collector, which doesn't see how much it is: put each step into a scope(), and keep() or dispose() what outlives it. " +
         "memory() shows which ops made what is alive; see docs/memory.md.",
     );
   },
-  delete: () => left-- > 0,
+  delete(tensor: Tensor) {
+    left.count--;
+    left.bytes -= bytesOf.get(tensor)!;
+  },
 };
 
 function settle(tensor: Tensor, place: Home = outside): void {

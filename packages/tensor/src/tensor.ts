@@ -12,6 +12,7 @@ import { enterScope, leaveScope } from "./scope.ts";
 import { showShape, sizeOf, type Shape } from "./shape.ts";
 import { provenance } from "./provenance.ts";
 import { memory, Storage, type DeviceArray } from "./storage.ts";
+import { showValue } from "./values.ts";
 import writeBitsCode from "./write-bits.wgsl";
 
 /** Nested arrays of numbers or booleans: `[[1, 2], [3, 4]]`. */
@@ -43,6 +44,7 @@ export class Tensor implements DeviceArray {
 
   /** Takes over one reference to `storage`. Made by ops and factories; users call `tensor()`, `zeros()` and so on. */
   constructor(storage: Storage, shape: Shape, dtype: DType) {
+    check(storage instanceof Storage, "Tensor: tensors are made by tensor([1, 2]), zeros([2, 3]) and their like.");
     this.#storage = storage;
     this.shape = shape;
     this.dtype = dtype;
@@ -57,9 +59,14 @@ export class Tensor implements DeviceArray {
   }
 
   set requiresGrad(value: boolean) {
+    this.#require("requiresGrad", value);
+  }
+
+  #require(owner: string, value: boolean): void {
+    check(typeof value === "boolean", () => `${owner}: ${showValue(value)} is not true or false.`);
     check(
       !value || isFloat(this.dtype),
-      () => `requiresGrad: ${this.toString()} has no gradient: only floats have one (f32, f16, bf16). Use to("f32").`,
+      () => `${owner}: ${this.toString()} has no gradient: only floats have one (f32, f16, bf16). Use to("f32").`,
     );
     this.#requiresGrad = value;
   }
@@ -96,9 +103,9 @@ export class Tensor implements DeviceArray {
     return this.storage.buffer;
   }
 
-  /** Marks it as a leaf that gradients flow to, such as a parameter. */
-  requireGrad(): this {
-    this.requiresGrad = true;
+  /** Marks it as a leaf that gradients flow to, such as a parameter; `requireGrad(false)` freezes it. @throws as {@link requiresGrad} */
+  requireGrad(value = true): this {
+    this.#require("requireGrad", value);
     return this;
   }
 

@@ -25,5 +25,7 @@ export function showValue(value: unknown, depth = 2): string {
     return `[${entries.join(", ")}${value.length > SHOWN ? ", …" : ""}]`;
   }
   const kind = (value.constructor as { name?: string } | undefined)?.name;
-  return kind && kind !== "Object" ? `a ${kind}` : `{ ${Object.keys(value).slice(0, SHOWN).join(", ")} }`;
+  return kind && kind !== "Object"
+    ? `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`
+    : `{ ${Object.keys(value).slice(0, SHOWN).join(", ")} }`;
 }

@@ -185,6 +185,22 @@ test("a tensor that can't be bound is refused by the same error", async () => {
   expect(() => zeros([most / 4 + 1])).toThrow(/bytes are more than this adapter binds at once/);
 });
 
+test("a program that leaves very much memory to the garbage collector is warned", async () => {
+  vi.resetModules(); // it warns once
+  const { destroy, empty, init, keep } = await import("../index.ts");
+  await init();
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  onTestFinished(() => warn.mockRestore());
+  const large = [0, 1, 2, 3, 4].map(() => keep(empty([15e6])));
+  const shared = large[0]!.reshape([15e6, 1]); // 60 MB that are kept anyway
+  large.push(shared, empty([15e6]), empty([15e6]), empty([15e6]));
+  expect(warn).not.toHaveBeenCalled();
+  large.push(empty([15e6]));
+  expect(warn.mock.calls).toEqual([[expect.stringMatching(/tensors of more than 200 MB were made outside of any scope\(\)/)]]); // prettier-ignore
+  for (const tensor of large) tensor.dispose();
+  await destroy();
+});
+
 test("a program that leaves very many tensors to the garbage collector is warned, once", async () => {
   await init();
   const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);

@@ -37,8 +37,8 @@ export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params
     check(
       element === undefined || element === "u32" || element === tensor.dtype,
       () =>
-        `${kernel.file}: ${name} is an array of ${element}, but was given ${tensor.toString()}. Pass it to("${element}") first; ` +
-        `array<u32> reads the bits of any dtype.`,
+        `${kernel.file}: ${name} is given ${tensor.toString()}, but the kernel reads array<${element}>. Use to("${element}"); ` +
+        `array<u32> takes the bits of any dtype.`,
     );
     buffers.push(tensor.buffer);
   }

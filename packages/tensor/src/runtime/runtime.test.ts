@@ -75,10 +75,10 @@ describe("a kernel's own declarations", () => {
   test("a tensor of another dtype than the kernel declares is refused; u32 takes any bits", async () => {
     const x = tensor([1, 2], "i32");
     expect(() => run(parsed, { x }, params, { threads: 2 })).toThrow(
-      'test/add.wgsl: x is an array of f32, but was given Tensor([2] i32, user). Pass it to("f32") first',
+      'test/add.wgsl: x is given Tensor([2] i32, user), but the kernel reads array<f32>. Use to("f32")',
     );
     expect(() => run(specialize(parsed, { T: "i32" }), { x: tensor([1]) }, params, { threads: 2 })).toThrow(
-      "array of i32",
+      "reads array<i32>",
     );
     const elements = ["array<vec4f>", "array<vec2<i32>, 8>", "array<u32>", "array<atomic<u32>>", "array<f16>", "Own"];
     const declared = elements.map((type, i) => `@group(0) @binding(${i}) var<storage> b${i} : ${type};`).join("\n");

@@ -1,3 +1,4 @@
+import { argumentCheck } from "@gpugrad/tensor";
 import { DataError } from "../errors.ts";
 import { shuffledIndices } from "../random.ts";
 import {
@@ -76,6 +77,16 @@ export type DataLoaderOptions = CollateOptions & {
   prefetch?: number;
 };
 
+const checkLoader = argumentCheck("DataLoader", {
+  ...{ dataset: "object", tokenizer: "object" },
+  options: {
+    ...{ maxLength: "number?", padding: ["longest", "max_length"], padToMultipleOf: "number?", encode: "function?" },
+    ...{ collate: "function?", readsRows: "boolean?", batchSize: "any?", shuffle: "boolean?", seed: "number?" },
+    ...{ shuffleBuffer: "number?", tokenized: "object?", groupByLength: "boolean?", groupSize: "number?" },
+    ...{ dropLast: "boolean?", indices: "any?", prefetch: "number?" },
+  },
+});
+
 /**
  * Batches of a dataset, epoch by epoch.
  *
@@ -94,6 +105,7 @@ export class DataLoader {
 
   /** @throws {@link DataError} for a batch size below 1, indices that are to be shuffled, or rows that are not there. */
   constructor(dataset: Dataset, tokenizer: BatchTokenizer, options: DataLoaderOptions = {}) {
+    checkLoader([dataset, tokenizer, options]);
     const { batchSize = 8, dropLast = false, indices, shuffle = false, tokenized } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) {
       throw new DataError(`DataLoader: batchSize is not a whole number above 0: ${batchSize}.`);

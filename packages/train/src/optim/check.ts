@@ -1,4 +1,4 @@
-import { checkOptions, didYouMean, GpugradError, Tensor, type Takes } from "@gpugrad/tensor";
+import { argumentCheck, checkOptions, didYouMean, GpugradError, Tensor, type Takes } from "@gpugrad/tensor";
 
 /** Where a number may lie: from `from` (0) up to, and without, `below` (infinity). `count`: the length of a list. */
 export interface Range {
@@ -43,14 +43,19 @@ export function checkRules(owner: string, options: unknown, { takes, ranges }: O
 /** A list of names and parameters, as it was given. @throws when it is another list, or none */
 export function checkedParameters(owner: string, params: unknown): (readonly [string, Tensor])[] {
   const hint = 'Give model.namedParameters(), or pairs of a name and a tensor: [["w", w]].';
-  if (typeof params !== "object" || params === null || !(Symbol.iterator in params))
-    throw new GpugradError(`${owner}: the parameters are not a list. ${hint}`);
-  return Array.from(params as Iterable<unknown>, (entry, i) => {
+  checkParameters(owner, params);
+  return Array.from(params, (entry, i) => {
     if (Array.isArray(entry) && typeof entry[0] === "string" && entry[1] instanceof Tensor)
       return entry as unknown as readonly [string, Tensor];
     const what = entry instanceof Tensor ? "a tensor without a name" : "not a pair of a name and a tensor";
     throw new GpugradError(`${owner}: parameter ${i} is ${what}. ${hint}`);
   });
+}
+
+function checkParameters(owner: string, params: unknown): asserts params is Iterable<unknown> {
+  if (params instanceof Tensor)
+    throw new GpugradError(`${owner}: params is ${params.toString()}. Give it a name, in a list: [["w", w]].`);
+  argumentCheck(owner, { params: "named tensors" })([params]);
 }
 
 /** Throws for a group that has more than parameters and options, as groups have in PyTorch. */

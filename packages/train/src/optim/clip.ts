@@ -7,6 +7,7 @@ import {
   ones,
   run,
   scope,
+  showValue,
   specialize,
   Tensor,
   zeros,
@@ -44,10 +45,10 @@ function checkBound(owner: string, bound: Readonly<Record<string, number>>): voi
 }
 
 /** The gradients that parameters have. */
-export function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
+export function gradientsOf(parameters: Iterable<Tensor>, owner = "gradients"): Tensor[] {
   return Array.from(parameters, (p, i) => {
     if (p instanceof Tensor) return p.grad ?? [];
-    throw new GpugradError(`gradients: parameter ${i} is not a tensor. Give model.parameters().`);
+    throw new GpugradError(`${owner}: parameters[${i}] is ${showValue(p)}, not a tensor. Give model.parameters().`);
   }).flat();
 }
 
@@ -85,7 +86,7 @@ export function clipFactor(
   checkBound("clipFactor", { maxNorm });
   const { normType = 2, skipNonFinite = false } = options;
   return scope(() =>
-    factorOf(gradientsOf(parameters), {
+    factorOf(gradientsOf(parameters, "clipFactor"), {
       ...{ maxNorm, normType, scale: ones([]) },
       ...(skipNonFinite && { found: zeros([]) }),
     }),
@@ -172,8 +173,9 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
   checkBound("clipGradNorm", { maxNorm });
   const given = [...parameters];
   return scope(() => {
+    const gradients = gradientsOf(given, "clipGradNorm");
     const clipping = clipFactor(given, maxNorm, options);
-    if (maxNorm < Infinity) scaleGradients(gradientsOf(given), clipping);
+    if (maxNorm < Infinity) scaleGradients(gradients, clipping);
     return clipping.norm;
   });
 }
@@ -185,7 +187,7 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number, opti
 export function clipGradValue(parameters: Iterable<Tensor>, clipValue: number): void {
   checkClipGradValue([parameters, clipValue]);
   checkBound("clipGradValue", { clipValue });
-  for (const x of gradientsOf(parameters)) {
+  for (const x of gradientsOf(parameters, "clipGradValue")) {
     const vectors = vectorsOf(x.size);
     run(valueKernel, { x }, { vectors, bound: clipValue }, { threads: vectors });
     x.storage.version++;

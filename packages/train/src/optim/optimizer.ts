@@ -139,7 +139,9 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
         }
       }
       if (this.#entries.length === 0)
-        throw new GpugradError(`${this.constructor.name}: no parameter requires a gradient.`);
+        throw new GpugradError(
+          `${this.constructor.name}: no parameter requires a gradient. Call requireGrad() on those that are trained.`,
+        );
       this.#moments = made(zeros([4 * vectors]));
       this.#plain = made(ones([4]));
     } catch (error) {
@@ -182,7 +184,10 @@ export abstract class Optimizer<Options extends OptimizerOptions = OptimizerOpti
    * and stay as they are: `optimizer.step(clipFactor(optimizer.parameters, 1))`. The rate is `optimizer.lr`.
    */
   step(by?: GradientFactor): void {
-    if (by !== undefined) checkOptions("optimizer.step", by, { norm: "tensor", factor: "tensor", found: "tensor?" });
+    if (typeof by === "object" && "lr" in by)
+      throw new GpugradError(`${this.constructor.name}.step: it takes no lr. Set optimizer.lr before.`);
+    if (by !== undefined)
+      checkOptions(`${this.constructor.name}.step`, by, { norm: "tensor", factor: "tensor", found: "tensor?" });
     const entries = this.#entries.filter(({ parameter }) => parameter.grad);
     if (by?.found) this.#clock ??= this.#startClock();
     atEachReplay(() => {

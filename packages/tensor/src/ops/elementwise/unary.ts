@@ -163,7 +163,8 @@ export interface ClampOptions {
  */
 export const clamp = defineOp("clamp", {
   takes: { x: "tensor", options: { min: "number?", max: "number?" } },
-  forward(x: Tensor, { min, max }: ClampOptions) {
+  forward(x: Tensor, options: ClampOptions) {
+    const { min, max } = { ...options };
     check(min !== undefined || max !== undefined, "clamp: neither min nor max is given. Give at least one.");
     const bounds = { low: min ?? -Infinity, high: max ?? Infinity };
     const dtype = promote([x, ...[min, max].filter((bound) => bound !== undefined)]);

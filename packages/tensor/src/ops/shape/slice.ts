@@ -4,6 +4,7 @@ import { check } from "../../errors.ts";
 import { resolveDim, showShape, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { full, zeros } from "../create/create.ts";
+import { showValue } from "../../values.ts";
 import { copyView, viewOf } from "./copy.ts";
 import { reshape } from "./reshape.ts";
 
@@ -22,6 +23,12 @@ export const slice = defineOp("slice", {
       slices.length <= x.rank,
       () => `slice: ${slices.length} slices for ${x.rank} dimensions (${showShape(x.shape)}).`,
     );
+    for (const [d, given] of slices.entries())
+      check(
+        isSlice(given),
+        () =>
+          `slice: slices[${d}] is ${showValue(given)}, not [start, stop] or [start, stop, step] of whole numbers or null.`,
+      );
     const box = x.shape.map((n, d) => range(n, slices[d] ?? []));
     const y = empty(
       box.map(({ count }) => count),
@@ -36,6 +43,9 @@ export const slice = defineOp("slice", {
     return { x: dx };
   },
 });
+
+const isSlice = (given: unknown): boolean =>
+  Array.isArray(given) && given.length <= 3 && given.every((at) => at == null || Number.isInteger(at));
 
 interface Range {
   start: number;
