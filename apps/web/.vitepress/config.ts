@@ -102,7 +102,11 @@ export default defineConfig({
     sidebar: [
       {
         text: "Try",
-        items: [{ text: "The tape", link: "/tape" }],
+        items: [
+          { text: "The tape", link: "/tape" },
+          { text: "Step through matmul", link: "/step/matmul" },
+          { text: "Step through attention", link: "/step/attention" },
+        ],
       },
       {
         text: "Learn",

@@ -6,5 +6,9 @@ export interface Island {
 export const islands: Record<string, () => Promise<Island>> = {
   course: () => import("./learn/course.ts"),
   learn: () => import("./learn/learn.ts"),
+  "online-softmax": () => import("./step/online-island.ts"),
+  owners: () => import("./step/owners-island.ts"),
+  "step-attention": () => import("./step/attention-island.ts"),
+  "step-matmul": () => import("./step/matmul-island.ts"),
   tape: () => import("./tape/tape.ts"),
 };

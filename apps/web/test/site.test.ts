@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chromiumPath, openSite, type OpenSite } from "./open-site.ts";
+import { testSteppers } from "./step.ts";
 
 describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)", () => {
   let site: OpenSite;
@@ -61,6 +62,8 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
     expect(errors).toEqual([]);
     await page.close();
   });
+
+  testSteppers(() => site);
 
   test("every page opens without an error, at 390 pixels too, and nothing is wider than the screen", async () => {
     const { page, errors } = await site.open("index.html", { viewport: { width: 390, height: 800 } });
