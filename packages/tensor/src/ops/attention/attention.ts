@@ -5,6 +5,7 @@ import { run } from "../../runtime/run.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { zeros } from "../create/create.ts";
+import { lanesOf } from "../lanes.ts";
 import deltaCode from "./attention-delta.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
@@ -74,10 +75,11 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
       const [B, H, Tq, Tk] = p.full as [number, number, number, number];
       if (p.headDim === 0) return { q: empty(q.shape), k: empty(k.shape), v: empty(v.shape) };
       const rows = empty([B, H, Tq, 4]);
+      const lanes = p.headDim % 4 === 0 ? 4 : 1;
       run(
-        rowsKernel,
+        specialize(rowsKernel, lanesOf(lanes)),
         { y, dy, stats, lengths: lengths ?? y, rows },
-        { strides: p.qStrides, batch_heads: B * H, heads: H, head_dim: p.headDim },
+        { strides: inUnits(p.qStrides, lanes), batch_heads: B * H, heads: H, head_dim: p.headDim / lanes },
         {
           threads: B * H * Tq,
           overrides: { KEY_MASK: p.overrides.KEY_MASK, F16: p.overrides.F16 },

@@ -2,6 +2,7 @@ import { deviceBytes, dtypes, isFloat, type DType } from "../../dtype.ts";
 import { defineStorageOp } from "../../op.ts";
 import { kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
+import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import code from "./cast.wgsl";
 
@@ -17,9 +18,9 @@ export const cast = defineStorageOp("cast", {
     const inputs = { x: isFloat(dtype) ? x : undefined };
     if (x.dtype === dtype) return { output: x.alias(), inputs, saved: {} };
     const output = empty(x.shape, dtype);
-    const words = deviceBytes(dtype, x.size) / 4;
+    const vectors = ceilDiv(deviceBytes(dtype, x.size), 16);
     const overrides = { FROM: dtypes.indexOf(x.dtype), TO: dtypes.indexOf(dtype) };
-    run(castKernel, { x, y: output }, { words }, { threads: words, overrides });
+    run(castKernel, { x, y: output }, { vectors }, { threads: vectors, overrides });
     return { output, inputs, saved: {} };
   },
   backward: (_saved, dy) => ({ x: dy }),

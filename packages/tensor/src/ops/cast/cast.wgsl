@@ -1,15 +1,15 @@
 // y = x in another element type, sixteen-bit types included, which lie two in a word.
 //
-// Mapping: one invocation makes one 32-bit word of y: one element, or two of sixteen bits.
+// Mapping: one invocation makes four 32-bit words of y: four elements, or eight of sixteen bits; buffers are padded. Traffic: x and y once.
 // Float to half rounds to nearest, ties to even, in integer arithmetic: WGSL's own pack2x16float doesn't promise the rounding,
 // and leaves overflow open. Float to integer truncates; to bool, everything but 0 is true.
 override FROM: u32 = 0; // 0 f32, 1 f16, 2 bf16, 3 i32, 4 u32, 5 bool
 override TO: u32 = 0;
 
-struct Params { words: u32 } // 32-bit words of y
+struct Params { vectors: u32 } // 32-bit words of y / 4, rounded up
 
-@group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@group(0) @binding(0) var<storage, read> x: array<vec4u>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4u>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 fn half_to_float(h: u32) -> u32 {
@@ -45,14 +45,14 @@ fn float_to_bfloat(f: u32) -> u32 {
   return (f + 0x7fffu + ((f >> 16u) & 1u)) >> 16u;
 }
 
-// Element i of x as the bits of an f32, unless both types are whole numbers: then as it is.
-fn element(i: u32) -> u32 {
+// An element of x as the bits of an f32, unless both types are whole numbers: then as it is.
+fn widened(bits: u32) -> u32 {
   switch FROM {
-    case 1u: { return half_to_float((x[i / 2u] >> (16u * (i & 1u))) & 0xffffu); }
-    case 2u: { return ((x[i / 2u] >> (16u * (i & 1u))) & 0xffffu) << 16u; }
-    case 3u: { return select(bitcast<u32>(f32(bitcast<i32>(x[i]))), x[i], TO >= 3u); }
-    case 4u, 5u: { return select(bitcast<u32>(f32(x[i])), x[i], TO >= 3u); }
-    default: { return x[i]; }
+    case 1u: { return half_to_float(bits); }
+    case 2u: { return bits << 16u; }
+    case 3u: { return select(bitcast<u32>(f32(bitcast<i32>(bits))), bits, TO >= 3u); }
+    case 4u, 5u: { return select(bitcast<u32>(f32(bits)), bits, TO >= 3u); }
+    default: { return bits; }
   }
 }
 
@@ -67,13 +67,28 @@ fn convert(bits: u32) -> u32 {
   }
 }
 
+// Elements 4 i … 4 i + 3, converted.
+fn four(i: u32) -> vec4u {
+  var bits: vec4u;
+  if (FROM == 1u || FROM == 2u) {
+    let eight = x[i / 2u];
+    let words = select(eight.xy, eight.zw, i % 2u == 1u);
+    bits = vec4u(words.x & 0xffffu, words.x >> 16u, words.y & 0xffffu, words.y >> 16u);
+  } else {
+    bits = x[i];
+  }
+  return vec4u(convert(widened(bits.x)), convert(widened(bits.y)), convert(widened(bits.z)), convert(widened(bits.w)));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
-  if (i >= params.words) { return; }
+  if (i >= params.vectors) { return; }
   if (TO == 1u || TO == 2u) {
-    y[i] = convert(element(2u * i)) | (convert(element(2u * i + 1u)) << 16u); // past an odd end: a padding half
+    let first = four(2u * i);
+    let second = four(2u * i + 1u);
+    y[i] = vec4u(first.xz, second.xz) | (vec4u(first.yw, second.yw) << vec4u(16u));
   } else {
-    y[i] = convert(element(i));
+    y[i] = four(i);
   }
 }

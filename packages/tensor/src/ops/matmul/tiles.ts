@@ -4,6 +4,7 @@ import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
+import { lanesOf } from "../lanes.ts";
 import storeGeluCode from "./epilogue-gelu-store.wgsl";
 import geluCode from "./epilogue-gelu.wgsl";
 import sumCode from "./matmul-sum.wgsl";
@@ -195,7 +196,9 @@ export function computeTiles(
     ...{ M, N, batches, splits, c_first: c.first, c_step: c.step },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
   };
-  run(sumKernel, { parts, bias: bias ?? parts, c: c.tensor }, sums, { threads: batches * M * N });
+  const lanes = aligned(c, N) ? 4 : 1;
+  const threads = (batches * M * N) / lanes;
+  run(specialize(sumKernel, lanesOf(lanes)), { parts, bias: bias ?? parts, c: c.tensor }, sums, { threads });
   parts.dispose();
   if (gelu) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
 }
