@@ -52,6 +52,7 @@ export {
 } from "./layers/transformer-encoder-layer.ts";
 export { filterLogits, type FilterOptions } from "./sampling.ts";
 export { localFolder, openFile, writeFileAside } from "#files";
+export { originFile, originFolder, removeOrigin } from "./files/origin.ts";
 export { byteSource, folderOf, type ByteSource, type Folder } from "./files/folder.ts";
 export { decodeText, isObject, parseJson, parseJsonObject, readJson, readText, type Json } from "./files/json.ts";
 export { toFloat32, toInt32 } from "./safetensors/convert.ts";

@@ -16,7 +16,6 @@ const noFileSystem = (what: string) => (): never => {
 
 export const fetchFolder: typeof node.fetchFolder = noFileSystem("fetchFolder");
 export const fetchFromHub: typeof node.fetchFromHub = noFileSystem("fetchFromHub");
-export const listHubFiles: typeof node.listHubFiles = noFileSystem("listHubFiles");
 export const createRepo: typeof node.createRepo = noFileSystem("createRepo");
 export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub");
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
@@ -32,6 +31,8 @@ function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...o
     cacheStorageStore(endpoint, type, repo),
   );
 }
+
+export const listHubFiles: typeof node.listHubFiles = (repo) => openRepo(repo).list();
 
 export const clearOldCommits: typeof node.clearOldCommits = (repo) => openRepo(repo).clearOld();
 

@@ -158,8 +158,8 @@ export class Device {
     try {
       await this.#unlessLost(staging.mapAsync(GPUMapMode.READ, 0, size));
     } catch (error) {
-      // The read may fail before the device reports that it is lost.
-      if (!this.#failure) await Promise.race([this.gpu.lost, new Promise((later) => setTimeout(later, 200))]);
+      // The read may fail before the device reports that it is lost: in a browser by as long as its GPU process is busy.
+      if (!this.#failure) await Promise.race([this.gpu.lost, new Promise((later) => setTimeout(later, 5000))]);
       this.throwIfFailed();
       throw new DeviceError(`reading a tensor back failed: ${String(error)}`);
     }

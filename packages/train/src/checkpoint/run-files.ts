@@ -1,6 +1,6 @@
 import {
+  localFolder,
   openFile,
-  openFolder,
   openWeights,
   PeftModel,
   SafetensorsFile,
@@ -127,9 +127,11 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
  * adapter gets the adapter's alone.
  */
 export async function loadWeights(model: PreTrainedModel, folder: string): Promise<void> {
+  const files = await localFolder(folder);
+  if (!files) throw new GpugradError(`${folder}: no such folder: the checkpoint is gone.`);
   const peft = PeftModel.of(model);
-  if (peft) return peft.loadWeights(await openFolder(folder));
-  const weights = await openWeights(await openFolder(folder));
+  if (peft) return peft.loadWeights(files);
+  const weights = await openWeights(files);
   try {
     const keys = new Set(weights.keys());
     for (const [name, parameter] of model.namedParameters()) {

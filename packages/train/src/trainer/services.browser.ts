@@ -1,29 +1,28 @@
+import { OriginStore } from "../checkpoint/origin-store.ts";
 import { DataError } from "../errors.ts";
 import type * as node from "./services.node.ts";
 
-const noFiles = (path: string): never => {
+const notHere = (): never => {
   throw new DataError(
-    `${path}: a browser has no file system to keep a run in. Leave out outputDir, and save the model yourself.`,
+    "reportTo, pushToHub, saveMetrics(): a browser has none of them. Pass a callback with onLog instead.",
   );
 };
-export const latestCheckpoint: typeof node.latestCheckpoint = noFiles;
-export const checkOutputFolder: typeof node.checkOutputFolder = noFiles;
+export const checkOutputFolder: typeof node.checkOutputFolder = notHere;
+export const csvTracker: typeof node.csvTracker = notHere;
+export const jsonlTracker: typeof node.jsonlTracker = notHere;
+export const tensorBoardTracker: typeof node.tensorBoardTracker = notHere;
+export const wandbTracker: typeof node.wandbTracker = notHere;
+export const modelCardCallback: typeof node.modelCardCallback = notHere;
+export const hubCallback: typeof node.hubCallback = notHere;
 
-const noTracker = (): never => {
-  throw new DataError(
-    "reportTo, pushToHub: a browser has no file system to report from. Pass a callback with onLog instead.",
-  );
-};
-export const csvTracker: typeof node.csvTracker = noTracker;
-export const jsonlTracker: typeof node.jsonlTracker = noTracker;
-export const tensorBoardTracker: typeof node.tensorBoardTracker = noTracker;
-export const wandbTracker: typeof node.wandbTracker = noTracker;
-export const modelCardCallback: typeof node.modelCardCallback = noTracker;
-export const hubCallback: typeof node.hubCallback = noTracker;
+export const latestCheckpoint: typeof node.latestCheckpoint = (outputDir) => OriginStore.latest(outputDir);
 
-/** A page has none of them: it passes callbacks. */
+/** A page keeps checkpoints in the browser's file system for its site. For the rest it passes callbacks. */
 export const services: typeof node.services = {
   reporters: {},
-  ...{ modelCard: noTracker, hub: noTracker, openRun: noFiles, saveMetrics: noFiles },
+  modelCard: () => ({}),
+  hub: notHere,
+  openRun: (outputDir) => OriginStore.open(outputDir),
   saveElsewhere: () => Promise.resolve(undefined),
+  saveMetrics: notHere,
 };
