@@ -94,6 +94,7 @@ export default defineConfig({
     search: { provider: "local" },
     outline: { level: [2, 3] },
     nav: [
+      { text: "Playground", link: "/play" },
       { text: "Learn", link: "/learn/" },
       { text: "Kernels", link: "/kernels/a-kernel-line-by-line" },
       { text: "The tape", link: "/tape" },
@@ -103,6 +104,7 @@ export default defineConfig({
       {
         text: "Try",
         items: [
+          { text: "Playground", link: "/play" },
           { text: "The tape", link: "/tape" },
           { text: "Step through matmul", link: "/step/matmul" },
           { text: "Step through attention", link: "/step/attention" },

@@ -10,5 +10,6 @@ export const islands: Record<string, () => Promise<Island>> = {
   owners: () => import("./step/owners-island.ts"),
   "step-attention": () => import("./step/attention-island.ts"),
   "step-matmul": () => import("./step/matmul-island.ts"),
+  play: () => import("./play/play.ts"),
   tape: () => import("./tape/tape.ts"),
 };

@@ -1,16 +1,19 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium, type BrowserContextOptions, type Page } from "playwright-core";
-import { preview } from "vite";
+import { build, preview } from "vite";
+import { wgsl } from "../../../scripts/vite-wgsl.ts";
 
 export const chromiumPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
   existsSync(file),
 );
+
+const root = fileURLToPath(new URL("../", import.meta.url));
 
 export interface OpenSite {
   /** The folder that `pnpm site:build` would have made. */
@@ -23,12 +26,37 @@ export interface OpenSite {
 /** Builds the site for a sub-path into a temporary folder, serves it, and starts Chromium with WebGPU on a CPU driver. */
 export async function openSite(): Promise<OpenSite> {
   const base = "/sub/path/";
-  const root = fileURLToPath(new URL("../", import.meta.url));
   const folder = mkdtempSync(join(tmpdir(), "gpugrad-site-"));
   const vitepress = join(dirname(createRequire(import.meta.url).resolve("vitepress/package.json")), "bin/vitepress.js");
   await promisify(execFile)(process.execPath, [vitepress, "build", root, "--outDir", folder], {
     env: { ...process.env, SITE_BASE: base, NODE_ENV: "production" },
   });
+  return serve(folder, base);
+}
+
+/** The same with one page that has nothing but an island, `index.html`: without VitePress, which takes half a minute. */
+export async function openIsland(module: string): Promise<OpenSite> {
+  const source = mkdtempSync(join(tmpdir(), "gpugrad-island-"));
+  const folder = join(source, "dist");
+  writeFileSync(
+    join(source, "index.html"),
+    `<!doctype html><html lang="en"><meta charset="utf-8" /><title>island</title><link rel="icon" href="data:," />
+     <div id="island" class="island"></div><script type="module" src="/main.ts"></script></html>`,
+  );
+  writeFileSync(
+    join(source, "main.ts"),
+    `import { mount } from ${JSON.stringify(join(root, "src", module))};
+     mount(document.getElementById("island"));`,
+  );
+  await build({
+    ...{ configFile: false, root: source, logLevel: "warn", plugins: [wgsl] },
+    worker: { format: "es", plugins: () => [wgsl] },
+    build: { outDir: folder, target: "es2022", minify: false },
+  });
+  return serve(folder, "/");
+}
+
+async function serve(folder: string, base: string): Promise<OpenSite> {
   const server = await preview({
     configFile: false,
     logLevel: "warn",
