@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const run = promisify(execFile);
-const packages = ["tensor", "autograd", "nn", "bert", "train", "gpugrad"];
+const packages = ["tensor", "autograd", "nn", "bert", "train", "mpi", "gpugrad"];
 const project = mkdtempSync(join(tmpdir(), "gpugrad-pack-"));
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 

@@ -12,11 +12,13 @@ const [program, ...args] = process.argv.slice(2);
 const loaders = ["--import", "tsx", "--import", pathToFileURL(join(root, "scripts/text-loader.mjs")).href];
 const tsxHome = pathToFileURL(join(root, "package.json")).href; // resolve tsx from the repository, not from the caller's folder
 loaders[1] = import.meta.resolve("tsx", tsxHome);
+// MPICH's launcher talks with its processes through this one.
+const pmi = Number(process.env.PMI_FD ?? 0);
 const child = spawn(
   process.execPath,
   [...loaders, "--disable-warning=ExperimentalWarning", join(root, program), ...args],
   {
-    stdio: "inherit",
+    stdio: Array.from({ length: Math.max(3, pmi + 1) }, (_, fd) => (fd < 3 || fd === pmi ? fd : "ignore")),
   },
 );
 // A signal may come to us alone, or (Ctrl-C) to the whole process group: the program decides what to do, and we wait for it.

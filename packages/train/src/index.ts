@@ -345,6 +345,9 @@ export {
   type TrainingArguments,
 } from "./arguments/training-arguments.ts";
 export type { TrainOutput } from "./trainer/run-parts.ts";
+export { localRank, partOf, type Communicator, type ReduceOp } from "./parallel/communicator.ts";
+export { sumHalves } from "./parallel/halves.ts";
+export { loopback } from "./parallel/loopback.ts";
 export type { Exchange } from "./trainer/recorded-steps.ts";
 export type { RunStore } from "./checkpoint/run-store.ts";
 export type { TrainerServices } from "./trainer/services.ts";
