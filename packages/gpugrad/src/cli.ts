@@ -27,6 +27,9 @@ command("doctor", "check Node, drivers and adapter; --fix fixes what is missing"
 command("train", "fine-tune a model on any dataset", async () => {
   return (await import("./commands/train.ts")).train;
 });
+command("launch", "train on several GPUs or machines: a command in several ranks, by mpirun", async () => {
+  return (await import("./commands/launch.ts")).launch;
+});
 command("pretrain", "train a model from random weights, and its vocabulary", async () => {
   return (await import("./commands/pretrain.ts")).pretrain;
 });

@@ -3,8 +3,8 @@ import { constants } from "node:os";
 /** Ctrl-C reaches a program twice when its runner passes on what the terminal sent to both: within this time it is one. */
 const SAME_SIGNAL_MS = 500;
 
-/** Ctrl-C, an orderly end, and a terminal that was closed. */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Ctrl-C, an orderly end, a terminal that was closed, and what launchers of several ranks pass on. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", ...(process.platform === "win32" ? [] : ["SIGUSR2" as const])];
 
 /**
  * Calls `stop` when one of these signals comes; a second one ends the process at once.

@@ -85,20 +85,19 @@ export interface Bindings extends Constants {
 export function bindingsOf({ lib, abi }: Library): Bindings {
   const now = (name: string, args: string[]) => {
     const f = lib.func(name, "int", args) as (...given: unknown[]) => number;
-    return (...given: unknown[]): void => succeeded(name, f(...given));
+    return (...given: unknown[]): void => {
+      const code = f(...given);
+      if (code !== 0) throw failure(name, code);
+    };
   };
   const waiting = (name: string, args: string[]) => {
     const f = lib.func(name, "int", args);
     return (...given: unknown[]): Promise<void> =>
       new Promise((resolve, reject) => {
         f.async(...given, (error: Error | null, code: number) => {
-          try {
-            if (error) throw error;
-            succeeded(name, code);
-            resolve();
-          } catch (caught) {
-            reject(caught as Error);
-          }
+          if (error) reject(error);
+          else if (code === 0) resolve();
+          else reject(failure(name, code));
         });
       });
   };
@@ -122,6 +121,4 @@ export function bindingsOf({ lib, abi }: Library): Bindings {
   };
 }
 
-function succeeded(name: string, code: number): void {
-  if (code !== 0) throw new Error(`${name}: error ${code}`);
-}
+const failure = (name: string, code: number): Error => new Error(`${name}: error ${code}`);

@@ -1,4 +1,3 @@
 // All public names of the package.
 export { joinMpi, type Mpi } from "./mpi-communicator.ts";
 export { findLibrary, INSTALL, type Abi, type Library } from "./library.ts";
-export { launcher, type Launcher } from "./launcher.ts";

@@ -1,6 +1,6 @@
 import koffi, { type LibraryHandle } from "koffi";
 import { GpugradError } from "@gpugrad/tensor";
-import { launcher } from "./launcher.ts";
+import { launcher } from "@gpugrad/train";
 
 /** What handles look like: pointers to Open MPI's own symbols, MPICH's numbers, or those of the ABI that MPI 5 has defined for all. */
 export type Abi = "Open MPI" | "MPICH" | "MPI ABI";
@@ -33,7 +33,7 @@ export const INSTALL =
 export function findLibrary(): Library {
   const asked = process.env["GPUGRAD_MPI_LIBRARY"];
   const kinds: readonly Abi[] =
-    launcher()?.mpi === "MPICH" ? ["MPI ABI", "MPICH", "Open MPI"] : ["Open MPI", "MPI ABI", "MPICH"];
+    launcher(process.env)?.mpi === "MPICH" ? ["MPI ABI", "MPICH", "Open MPI"] : ["Open MPI", "MPI ABI", "MPICH"];
   const names = asked === undefined ? kinds.flatMap((kind) => NAMES[kind]) : [asked];
   const tried: string[] = [];
   for (const name of names) {
@@ -57,7 +57,10 @@ function opened(lib: LibraryHandle, path: string): Library {
   const length = new Int32Array(1);
   lib.func("MPI_Get_library_version", "int", ["void *", "void *"])(text, length);
   const said = text.toString("utf8", 0, length[0]).replace(/\0.*$/s, "");
-  const version = /^[^,\n]*/.exec(said)![0].replace(/^MPICH Version:\s*/, "MPICH ").trim();
+  const version = /^[^,\n]*/
+    .exec(said)![0]
+    .replace(/^MPICH Version:\s*/, "MPICH ")
+    .trim();
   return { lib, path, version, abi: abiOf(lib, path) };
 }
 

@@ -1,8 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import { GpugradError } from "@gpugrad/tensor";
-import { partOf, sumHalves, type Communicator, type ReduceOp } from "@gpugrad/train";
+import { launcher, partOf, sumHalves, type Communicator, type ReduceOp } from "@gpugrad/train";
 import { bindingsOf, type Bindings, type Handle } from "./bindings.ts";
-import { launcher } from "./launcher.ts";
 import { findLibrary } from "./library.ts";
 
 /** What one call moves at most: counts of bytes are 32 bits. */
@@ -34,12 +33,12 @@ export async function joinMpi(): Promise<Mpi> {
     throw new GpugradError(
       `MPI: ${library.version} (${library.path}) was built without threads, and calls that wait run in one. Use another build.`,
     );
-  const [rank, size] = [mpi.rank, mpi.size].map((ask) => {
-    const number = new Int32Array(1);
-    ask(mpi.world, number);
+  const [rank, size] = [new Int32Array(1), new Int32Array(1)].map((number, i) => {
+    if (i === 0) mpi.rank(mpi.world, number);
+    else mpi.size(mpi.world, number);
     return number[0]!;
   }) as [number, number];
-  const launched = launcher();
+  const launched = launcher(process.env);
   if (launched && launched.size !== size) {
     throw new GpugradError(
       `MPI: ${library.version} (${library.path}) knows ${size} rank(s), and the launcher has started ${launched.size} (${launched.variables}). ` +
@@ -119,7 +118,7 @@ class Ranks implements Communicator {
       const piece = bytes.subarray(at, at + counts[this.rank]!);
       const to = Buffer.alloc(places.at(-1)! + counts.at(-1)!);
       await allGatherV(piece, piece.byteLength, byte, to, counts, places, byte, this.#comm);
-      all.forEach((own, rank) => to.copy(own, at, places[rank]!, places[rank]! + counts[rank]!));
+      all.forEach((own, rank) => to.copy(own, at, places[rank], places[rank]! + counts[rank]!));
     }
     return all;
   }
@@ -147,14 +146,13 @@ class Ranks implements Communicator {
     const given = new (values instanceof Float32Array ? Float32Array : Uint16Array)(own * size);
     const ownCounts = new Int32Array(size).fill(width * own);
     await allToAllV(values, counts, places, byte, given, ownCounts, placesOf(ownCounts), byte, this.#comm);
-    const of = <A extends Float32Array | Uint16Array>(all: A, part: number) =>
-      all.subarray(part * own, (part + 1) * own) as A;
     let result: Float32Array | Uint16Array;
-    if (given instanceof Uint16Array) result = sumHalves(parts.map((_, part) => of(given, part)));
+    if (given instanceof Uint16Array)
+      result = sumHalves(parts.map((_, part) => given.subarray(part * own, (part + 1) * own)));
     else {
-      result = of(given, 0);
+      result = given.subarray(0, own);
       for (let part = 1; part < size; part++)
-        await reduceLocal(of(given, part), result, own, float, op === "sum" ? sum : max);
+        await reduceLocal(given.subarray(part * own, (part + 1) * own), result, own, float, op === "sum" ? sum : max);
     }
     await allGatherV(result, width * own, byte, values, counts, places, byte, this.#comm);
   }

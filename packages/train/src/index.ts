@@ -347,7 +347,9 @@ export {
 export type { TrainOutput } from "./trainer/run-parts.ts";
 export { localRank, partOf, type Communicator, type ReduceOp } from "./parallel/communicator.ts";
 export { sumHalves } from "./parallel/halves.ts";
+export { launcher, type Launcher } from "./parallel/launcher.ts";
 export { loopback } from "./parallel/loopback.ts";
+export { Ranks, RankTimeoutError, SharedError } from "./parallel/ranks.ts";
 export type { Exchange } from "./trainer/recorded-steps.ts";
 export type { RunStore } from "./checkpoint/run-store.ts";
 export type { TrainerServices } from "./trainer/services.ts";

@@ -133,14 +133,14 @@ export function describeRun(
   trainer: Trainer<Task["model"]>,
   data: DataSummary,
   adapter: AdapterInfo,
-  { unit, maxLength, warnings }: { unit: string; maxLength: number; warnings: readonly string[] },
+  { unit, maxLength, warnings, ranks }: { unit: string; maxLength: number; warnings: readonly string[]; ranks: number },
 ): string {
   const { args, totalSteps } = trainer;
   const { config } = model;
   const frozen = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? 0 : p.size), 0);
   const trained = model.parameters().reduce((sum, p) => sum + (p.requiresGrad ? p.size : 0), 0);
   const lora = adapterOf(model);
-  const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps;
+  const rowsPerUpdate = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps * ranks;
   const counts = Object.values(data.classes ?? {});
   const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
   const warning =
@@ -179,7 +179,7 @@ export function describeRun(
     ],
     [
       "training",
-      `${totalSteps} updates of ${rowsPerUpdate} ${unit}; ${args.optim.startsWith("adamw") ? "AdamW" : args.optim} ${args.learningRate}, ` +
+      `${totalSteps} updates of ${rowsPerUpdate} ${unit}${ranks > 1 ? ` on ${ranks} ranks` : ""}; ${args.optim.startsWith("adamw") ? "AdamW" : args.optim} ${args.learningRate}, ` +
         `${args.lrSchedulerType}, weight decay ${args.weightDecay}, clip ${args.maxGradNorm}, seed ${args.seed}${args.fp16 ? ", fp16" : ""}`,
     ],
     ["output", args.outputDir!],

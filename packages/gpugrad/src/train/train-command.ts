@@ -41,6 +41,7 @@ import { summaryOf } from "./summary.ts";
 import { whereEverythingIs } from "./where-everything-is.ts";
 import { outputGone, writeError, writeOutput } from "../output.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
+import { joinRanks } from "../ranks/session.ts";
 import { stoppable } from "./signals.ts";
 import { openTask } from "./open-task.ts";
 import type { Task } from "./task.ts";
@@ -88,6 +89,8 @@ interface Run {
   args: TrainingArguments;
   adapter: AdapterInfo;
   unit: string;
+  /** Whether it is the one rank that prints, and writes. */
+  isFirst: boolean;
   /** Prints a line for people. */
   note: (line: string) => void;
   /** Prints a result for people: on stdout, unless that is for programs (--json). */
@@ -107,6 +110,11 @@ export async function trainCommand<Extra extends object = object>(
 ): Promise<number> {
   const request = parseTrainOptions<Extra>(words, command);
   if (typeof request === "number") return request;
+  const launched = await joinRanks().catch((error: unknown) => {
+    writeError(`${command.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return undefined;
+  });
+  if (!launched) return 1;
   const { options } = request;
   let { args } = request;
   if (options.folds !== undefined && options.fold === undefined && !options.dryRun) {
@@ -116,8 +124,9 @@ export async function trainCommand<Extra extends object = object>(
       return 1;
     });
   }
-  const progress = new ProgressCallback({ quiet: options.json === true || options.quiet === true });
-  const warn = (line: string): void => progress.print(line);
+  const { isFirst } = launched;
+  const progress = new ProgressCallback({ quiet: options.json === true || options.quiet === true || !isFirst });
+  const warn = (line: string): void => void (isFirst && progress.print(line));
   const note = (line: string): void => void (options.quiet || warn(line));
   const stop = new AbortController();
   const stopListening = onStopSignal((signal) => stop.abort(new StoppedError(signal)));
@@ -126,29 +135,33 @@ export async function trainCommand<Extra extends object = object>(
   /** Work that a signal ends before it is done. */
   const unlessAsked = <T>(work: () => Promise<T>): Promise<T> => unlessStopped(stop.signal, work);
   try {
-    if (args.outputDir !== null) await checkOutputFolder(args.outputDir, args);
-    const trace = options.lossTrace === undefined ? undefined : lossTrace(options.lossTrace);
+    if (args.outputDir !== null && isFirst) await checkOutputFolder(args.outputDir, args);
+    const trace = options.lossTrace === undefined || !isFirst ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
     if (options.folds !== undefined && command.bringsTask?.({ ...options }))
       throw new GpugradError("--folds needs --dataset or --train_file: this data has a split of its own.");
-    if (command.prepare) await unlessAsked(() => command.prepare!(request, note));
-    const task = await unlessAsked(
-      async () => (await command.makeTask?.(request, note)) ?? openTask(options, args.seed, note, request.maxLength),
-    );
+    const prepare = async (): Promise<void> => command.prepare?.(request, note);
+    await unlessAsked(() => launched.ranks.lead("preparing the model", prepare));
+    const open = async (): Promise<Task> =>
+      (await command.makeTask?.(request, note)) ?? openTask(options, args.seed, note, request.maxLength);
+    const task = await unlessAsked(() => launched.inTurn(open));
     if (task.maxLength !== undefined) args = { ...args, maxLength: task.maxLength };
     if (args.freeze.length > 0) freeze(task.model, args.freeze);
-    const print = (text: string): void => void (options.json || command.trial || writeOutput(text));
-    const emit = (event: object): void => void (options.json && writeOutput(`${JSON.stringify(event)}\n`));
+    const print = (text: string): void => void (options.json || command.trial || !isFirst || writeOutput(text));
+    const emit = (event: object): void => void (options.json && isFirst && writeOutput(`${JSON.stringify(event)}\n`));
     const evaluated = keepEvaluation();
     const { earlyStoppingPatience, earlyStoppingThreshold = 0 } = options;
     const trainer: Trainer<Task["model"]> = new Trainer({
       ...{ model: task.model, tokenizer: task.tokenizer, args },
       ...(task.task && { task: task.task as unknown as TrainerTask<Predictions> }),
       ...{ trainDataset: task.train, evalDataset: task.validation },
+      ...(launched.communicator && { services: { communicator: launched.communicator } }),
       ...(options.trainIndices && { trainIndices: options.trainIndices }),
       callbacks: [
-        ...[progress, evaluated, keepConfiguration(options, args)],
+        ...(isFirst ? [progress] : [{ onWarning: () => undefined }]), // rank 0 has the same warnings
+        evaluated,
+        ...(isFirst ? [keepConfiguration(options, args)] : []),
         ...(earlyStoppingPatience === undefined
           ? []
           : [new EarlyStoppingCallback({ earlyStoppingPatience, earlyStoppingThreshold })]),
@@ -158,13 +171,13 @@ export async function trainCommand<Extra extends object = object>(
       ],
     });
     const unit = command.unit ?? "rows";
-    const run: Run = { task, trainer, options, args, adapter, unit, note, print, warn, emit, unlessAsked };
+    const run: Run = { task, trainer, options, args, adapter, unit, isFirst, note, print, warn, emit, unlessAsked };
 
     const maxLength = maxLengthOf(task, args);
     const data = await unlessAsked(() => summarize(task, options, args, maxLength));
     const askedLength = request.maxLength === TRAINING_ARGUMENTS.maxLength.default ? undefined : request.maxLength;
     const warnings = await warningsOf(task, trainer, { maxLength, askedLength });
-    note(describeRun(task, trainer, data, adapter, { unit, maxLength, warnings }));
+    note(describeRun(task, trainer, data, adapter, { unit, maxLength, warnings, ranks: launched.ranks.size }));
     if (options.dryRun) return dryRun(run, data);
     await start(run, data);
     const { result, signal } = await stoppable(trainer, warn, () => trainer.train());
@@ -177,7 +190,9 @@ export async function trainCommand<Extra extends object = object>(
     }
     const labelled = await unlessAsked(() => labelWithSaved(run, command.texts?.(options) ?? []));
     const { metrics } = evaluation.eval;
-    const epilogue = await unlessAsked(async () => command.epilogue?.(task, options, { args, emit, metrics }));
+    const epilogue = isFirst
+      ? await unlessAsked(async () => command.epilogue?.(task, options, { args, emit, metrics }))
+      : undefined;
     if (epilogue) print(`\n${epilogue}\n`);
     if (labelled.length > 0) print("\n");
     for (const { text, label, score } of labelled) {
@@ -191,6 +206,7 @@ export async function trainCommand<Extra extends object = object>(
     progress.done();
     const message = inTypedNames(error instanceof Error ? error.message : String(error));
     warn(`${command.name}: ${message}`);
+    await launched.fail(error, args.outputDir);
     command.trial?.failed(message);
     return error instanceof StoppedError ? exitCodeOf(error.signal) : 1;
   } finally {
@@ -225,8 +241,9 @@ async function start({ trainer, args, adapter, note, emit, unlessAsked }: Run, d
 }
 
 /** After a signal: says what is there and how to continue. */
-function stopped({ trainer, args, emit }: Run, result: TrainOutput, signal: NodeJS.Signals): number {
+function stopped({ trainer, args, isFirst, emit }: Run, result: TrainOutput, signal: NodeJS.Signals): number {
   const { globalStep } = result;
+  if (!isFirst) return exitCodeOf(signal);
   const checkpoint = join(args.outputDir!, `checkpoint-${globalStep}`);
   const isSaved = existsSync(checkpoint);
   writeError(
@@ -286,10 +303,10 @@ async function keepResults({ task, trainer, note }: Run, result: TrainOutput, ev
 
 /** Opens the saved folder as any user of the model would, and labels a few texts. */
 async function labelWithSaved(
-  { args }: Run,
+  { args, isFirst }: Run,
   texts: readonly string[],
 ): Promise<{ text: string; label: string; score: number }[]> {
-  if (texts.length === 0) return [];
+  if (texts.length === 0 || !isFirst) return [];
   const model = await AutoModelForSequenceClassification.fromPretrained(args.outputDir!);
   const tokenizer = await AutoTokenizer.fromPretrained(args.outputDir!);
   const rows = Dataset.fromRows(texts.map((text) => ({ text })));

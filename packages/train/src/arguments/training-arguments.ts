@@ -187,6 +187,13 @@ export const TRAINING_ARGUMENTS = {
   dataloaderPrefetch: number(2, "batches made ahead (not in Transformers)", { from: 0, whole: true }),
   dataloaderNumWorkers: number(0, "threads that tokenize; 0: the main one", { from: 0, whole: true }),
   recordSteps: flag(true, "record a step once per shape of batch, and send its commands again (not in Transformers)"),
+  ddpTimeout: number(1800, "seconds that a rank waits for the others before it gives up", { above: 0 }),
+  ddpBucketCapMb: number(25, "MB of gradients that ranks send one another at once", { above: 0 }),
+  ddpCommHook: oneOf(
+    ["none", "fp16"],
+    "none",
+    "gradients between ranks as they are, or rounded to f16: half as many bytes (not in Transformers)",
+  ),
   onNonFinite: oneOf(
     ["stop", "skip", "ignore"],
     "stop",

@@ -34,6 +34,16 @@ export interface Progress {
   newest?: { gradNorm: number | null; learningRate: number };
   /** Epochs that have ended, and updates that the one after them has had, of `updatesPerEpoch`. Checkpoints of older versions lack it. */
   place?: { epochs: number; updates: number; updatesPerEpoch: number };
+  /** Rows that each of several ranks had of a batch at most: with as many on another number of ranks, batches stay as they are. */
+  perDeviceBatchSize?: number;
+}
+
+/** Rows of the batches of the run that saved a checkpoint, of all ranks together and of one. */
+export async function savedBatchSizes(folder: string): Promise<{ all: number; each: number } | undefined> {
+  const all = (await readJson(folder, "trainer_state.json"))?.["train_batch_size"];
+  if (!isCount(all) || all === 0) return undefined;
+  const each = (await readJson(folder, "progress.json"))?.["perDeviceBatchSize"] ?? all;
+  return { all: all as number, each: each as number };
 }
 
 const OPTIMIZER = "optimizer.safetensors";

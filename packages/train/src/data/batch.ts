@@ -33,6 +33,8 @@ export interface Batch {
   readonly rows: readonly number[];
   /** The rows as tokens, not padded: what a task makes of a model's output may need them. */
   readonly encoded?: readonly EncodedRow[];
+  /** Whether it counts nothing: a rank that has no row of a batch that all ranks share gets the first one, so that it does the same work. */
+  readonly isSpare?: boolean;
 }
 
 /** What batches need of a tokenizer; `AutoTokenizer` of @gpugrad/bert gives it. */

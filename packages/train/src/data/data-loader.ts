@@ -1,5 +1,6 @@
 import { argumentCheck } from "@gpugrad/tensor";
 import { DataError } from "../errors.ts";
+import { partOf } from "../parallel/communicator.ts";
 import { shuffledIndices } from "../random.ts";
 import {
   collatorFor,
@@ -75,7 +76,18 @@ export type DataLoaderOptions = CollateOptions & {
   indices?: ArrayLike<number>;
   /** Batches that are tokenized ahead while the GPU works (default 2). */
   prefetch?: number;
+  /** Which part of each batch to make, where several ranks share it. Default: all of it. */
+  share?: BatchShare;
 };
+
+/** A rank's part of each batch, even to one row. */
+export interface BatchShare {
+  rank: number;
+  /** How many ranks there are. */
+  size: number;
+  /** Rows to compute at once at most: of a larger part, pieces are made. */
+  mostRows: number;
+}
 
 const checkLoader = argumentCheck("DataLoader", {
   ...{ dataset: "object", tokenizer: "object" },
@@ -83,7 +95,7 @@ const checkLoader = argumentCheck("DataLoader", {
     ...{ maxLength: "number?", padding: ["longest", "max_length"], padToMultipleOf: "number?", encode: "function?" },
     ...{ collate: "function?", readsRows: "boolean?", batchSize: "any?", shuffle: "boolean?", seed: "number?" },
     ...{ shuffleBuffer: "number?", tokenized: "object?", groupByLength: "boolean?", groupSize: "number?" },
-    ...{ dropLast: "boolean?", indices: "any?", prefetch: "number?" },
+    ...{ dropLast: "boolean?", indices: "any?", prefetch: "number?", share: "object?" },
   },
 });
 
@@ -98,6 +110,8 @@ export class DataLoader {
   readonly dataset: Dataset;
   /** Batches per epoch. */
   readonly length: number;
+  /** Into how many batches each one of `batchSize` rows is cut: one, unless a rank's share is more than it computes at once. */
+  readonly pieces: number;
   readonly #tokenizer: BatchTokenizer;
   readonly #options: DataLoaderOptions;
   readonly #batchSize: number;
@@ -138,7 +152,9 @@ export class DataLoader {
     this.#options = options;
     this.#batchSize = batchSize;
     const rows = indices?.length ?? dataset.length;
-    this.length = dropLast ? Math.floor(rows / batchSize) : Math.ceil(rows / batchSize);
+    const { share } = options;
+    this.pieces = share ? Math.ceil(Math.ceil(batchSize / share.size) / share.mostRows) : 1;
+    this.length = (dropLast ? Math.floor : Math.ceil)(rows / batchSize) * this.pieces;
   }
 
   /** Row numbers in the order of an epoch. */
@@ -178,12 +194,24 @@ export class DataLoader {
   }
 
   async #batch(order: Int32Array, k: number, epoch: number): Promise<Batch> {
-    const numbers = Array.from(order.subarray(k * this.#batchSize, (k + 1) * this.#batchSize));
+    const { numbers, isSpare } = this.#rowsOf(order, k);
     const { tokenized, collate = collatorFor(this.dataset.labels) } = this.#options;
     const options = { ...this.#options, maxLength: this.#maxLength };
     const rows = tokenized ? await this.#read(numbers, tokenized) : await this.#encode(numbers);
     const pad = (some: readonly Tokens[]): Arrays => padTokens(some, this.#tokenizer, options);
-    return { arrays: collate(rows, pad, { rows: numbers, epoch }), rows: numbers, encoded: rows };
+    const arrays = collate(rows, pad, { rows: numbers, epoch });
+    return { arrays, rows: numbers, encoded: rows, ...(isSpare && { isSpare }) };
+  }
+
+  /** The rows of batch `k`: of the piece `k` that this rank has, where batches are shared. */
+  #rowsOf(order: Int32Array, k: number): { numbers: number[]; isSpare: boolean } {
+    const { rank, size } = this.#options.share ?? { rank: 0, size: 1 };
+    const { pieces } = this;
+    const first = Math.floor(k / pieces) * this.#batchSize;
+    const all = order.subarray(first, first + this.#batchSize);
+    const [begin, end] = partOf(all.length, rank * pieces + (k % pieces), size * pieces);
+    const isSpare = begin === end;
+    return { numbers: Array.from(isSpare ? all.subarray(0, 1) : all.subarray(begin, end)), isSpare };
   }
 
   async #encode(numbers: readonly number[]): Promise<EncodedRow[]> {

@@ -3,6 +3,7 @@ import { scope, type Tensor } from "@gpugrad/tensor";
 import type { NamedArray } from "../data/batch.ts";
 import type { DataLoader } from "../data/data-loader.ts";
 import type { Evaluated, Found, Labelled, Task, TrainableModel } from "../tasks/task.ts";
+import type { Ranks } from "../parallel/ranks.ts";
 import type { Events } from "./events.ts";
 import type { LossFunction } from "./loss.ts";
 import { inMode } from "./mode.ts";
@@ -21,6 +22,19 @@ export interface EvaluationParts<F extends Found> {
   computeMetrics?: ((found: Labelled<F>) => Record<string, number> | Promise<Record<string, number>>) | undefined;
   /** What the names of metrics begin with: `eval`, `test`. */
   prefix: string;
+  /** Each of them evaluates its part of every batch, and all get the whole. */
+  ranks: Ranks;
+}
+
+/** What came of a batch. */
+interface EvaluatedBatch {
+  rows: number;
+  predictions: unknown[];
+  /** Rows whose logits are NaN or infinite. */
+  nonFinite: number[];
+  /** Its loss, and what that counts in the mean. */
+  mean: number;
+  weight: number;
 }
 
 /** An evaluation, and the rows whose logits are NaN or infinite. */
@@ -31,17 +45,16 @@ export interface EvaluationResult<F extends Found> {
 
 /** Runs a model over a dataset: predictions for every row; loss and metrics where all rows have labels. */
 export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>): Promise<EvaluationResult<F>> {
-  const { model, task, loader, loss, events, prefix } = parts;
+  const { model, task, loader, loss, events, prefix, ranks } = parts;
   const { dataset } = loader;
-  const predictions: unknown[][] = [];
-  const nonFinite: number[] = [];
-  let [lossSum, weightSum, row, batches] = [0, 0, 0, 0];
+  const own: EvaluatedBatch[] = [];
+  let batches = 0;
   const inFlight: Promise<void>[] = [];
   const start = performance.now();
   try {
     for await (const batch of loader.epoch()) {
-      const [first, number] = [row, batches++];
-      row += batch.rows.length;
+      const number = batches++;
+      if (batch.isSpare) continue; // of the last batch, this rank has no row
       const read = scope(() =>
         noGrad(() => {
           const output = inMode(model, false, () => loss.forward(model, batch.arrays));
@@ -52,10 +65,9 @@ export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>):
       const evaluation = { batch: batches, totalBatches: loader.length };
       const weight = loss.weightOf(batch);
       const taken = Promise.all([read.arrays, read.mean]).then(async ([arrays, mean]) => {
-        predictions[number] = task.decode(Object.fromEntries(arrays), batch);
-        for (const b of nonFiniteOf(arrays)) nonFinite.push(first + b);
-        lossSum += (mean ?? 0) * weight;
-        weightSum += weight;
+        const nonFinite = Array.from(nonFiniteOf(arrays), (b) => batch.rows[b]!);
+        const predictions = task.decode(Object.fromEntries(arrays), batch);
+        own[number] = { rows: batch.rows.length, predictions, nonFinite, mean: mean ?? 0, weight };
         await events.emit("onPredictionStep", { evaluation });
       });
       taken.catch(() => undefined); // it is awaited later
@@ -67,16 +79,19 @@ export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>):
     await Promise.allSettled(inFlight);
     loss.dispose();
   }
+  const byRank = await ranks.allGather(`what the evaluation of ${dataset.name} has found`, own);
+  const all = Array.from({ length: batches }, (_, i) => byRank.flatMap((theirs) => theirs[i] ?? [])).flat();
   const seconds = (performance.now() - start) / 1000;
-  const found = task.gather(predictions.flat());
-  const mean = lossSum / weightSum;
+  const found = task.gather(all.flatMap((batch) => batch.predictions));
+  const sum = (of: (batch: EvaluatedBatch) => number): number => all.reduce((before, batch) => before + of(batch), 0);
+  const mean = sum((batch) => batch.mean * batch.weight) / sum((batch) => batch.weight);
   const { computeMetrics = (labelled: Labelled<F>) => task.metrics(labelled, mean) } = parts;
-  const own = found.labels ? await computeMetrics(found as Labelled<F>) : {};
+  const metricsOfTask = found.labels ? await computeMetrics(found as Labelled<F>) : {};
   const metrics = {
     ...(found.labels && { loss: mean }),
-    ...own,
+    ...metricsOfTask,
     runtime: Number(seconds.toFixed(4)),
-    samples_per_second: Number((row / seconds).toFixed(3)),
+    samples_per_second: Number((sum((batch) => batch.rows) / seconds).toFixed(3)),
     steps_per_second: Number((batches / seconds).toFixed(3)),
   };
   const prefixed = Object.entries(metrics).map(([name, value]) => [
@@ -84,7 +99,7 @@ export async function evaluationRun<F extends Found>(parts: EvaluationParts<F>):
     value,
   ]);
   const evaluated = { ...found, dataset, metrics: Object.fromEntries(prefixed) as Record<string, number> };
-  return { evaluated, nonFinite: nonFinite.sort((a, b) => a - b) };
+  return { evaluated, nonFinite: all.flatMap((batch) => batch.nonFinite).sort((a, b) => a - b) };
 }
 
 /** A tensor's values, once the device has them. */

@@ -9,6 +9,7 @@ import type { Events } from "./events.ts";
 import type { Loaders } from "./loaders.ts";
 import { lossFunction, type LossFunction } from "./loss.ts";
 import type { ModelUse } from "./model-use.ts";
+import type { Ranks } from "../parallel/ranks.ts";
 
 /** What evaluations are made of. */
 export interface EvaluationsParts<F extends Found> {
@@ -18,6 +19,7 @@ export interface EvaluationsParts<F extends Found> {
   loaders: Loaders;
   events: Events;
   use: ModelUse;
+  ranks: Ranks;
   trainDataset?: Dataset | undefined;
   evalDataset?: Dataset | undefined;
   /** In place of the task's loss and metrics. */
@@ -71,11 +73,13 @@ export class Evaluations<F extends Found> {
   }
 
   async #run(dataset: Dataset, prefix: string): Promise<Evaluated<F>> {
-    const { model, task, loaders, events, evalDataset, computeMetrics } = this.#parts;
+    const { model, task, loaders, events, evalDataset, computeMetrics, ranks } = this.#parts;
     const repeats = events.isRunning && dataset === evalDataset; // the evaluations of a run share their tokens
     const loader = await loaders.evaluation(dataset, { repeats });
     const loss = await this.lossFunction();
-    const { evaluated, nonFinite } = await evaluationRun({ model, task, loader, loss, events, computeMetrics, prefix });
+    const { evaluated, nonFinite } = await evaluationRun({
+      ...{ model, task, loader, loss, events, computeMetrics, prefix, ranks },
+    });
     this.#warnOfNonFinite(nonFinite, dataset);
     return evaluated;
   }

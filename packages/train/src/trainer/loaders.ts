@@ -2,9 +2,10 @@ import { sizesOf } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
-import { DataLoader } from "../data/data-loader.ts";
+import { DataLoader, type DataLoaderOptions } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
+import type { Ranks } from "../parallel/ranks.ts";
 import type { Task, TrainableModel } from "../tasks/task.ts";
 import type { Events } from "./events.ts";
 
@@ -17,6 +18,7 @@ export interface LoaderParts {
   trainDataset?: Dataset | undefined;
   trainIndices?: ArrayLike<number> | undefined;
   events: Events;
+  ranks: Ranks;
 }
 
 /** Makes the batches of a Trainer: to train on, and to evaluate on. */
@@ -25,8 +27,12 @@ export class Loaders {
   /** Tokens that are made ahead, while a run is under way. */
   readonly #tokens = new Map<Dataset, Promise<TokenizedDataset>>();
 
+  /** Rows of a batch in training, of all ranks together. */
+  batchSize: number;
+
   constructor(parts: LoaderParts) {
     this.#parts = parts;
+    this.batchSize = parts.args.perDeviceTrainBatchSize * parts.ranks.size;
   }
 
   /** Tokens per example at most: what was asked for, and no more than model and tokenizer take. */
@@ -40,12 +46,12 @@ export class Loaders {
   get batchesPerEpoch(): number {
     const { trainDataset, trainIndices } = this.#parts;
     if (!trainDataset) throw new GpugradError("Trainer: train() needs a trainDataset.");
-    const { perDeviceTrainBatchSize, dataloaderDropLast } = this.#parts.args;
+    const { dataloaderDropLast } = this.#parts.args;
     const rows = trainIndices?.length ?? trainDataset.length;
-    const batches = (dataloaderDropLast ? Math.floor : Math.ceil)(rows / perDeviceTrainBatchSize);
+    const batches = (dataloaderDropLast ? Math.floor : Math.ceil)(rows / this.batchSize);
     if (batches > 0) return batches;
     throw new GpugradError(
-      `Trainer: an epoch has no batch: ${rows} rows in batches of ${perDeviceTrainBatchSize}` +
+      `Trainer: an epoch has no batch: ${rows} rows in batches of ${this.batchSize}` +
         `${dataloaderDropLast ? ", and the last one is left out if it isn't full" : ""}.`,
     );
   }
@@ -61,12 +67,12 @@ export class Loaders {
     const tokenized = groupByLength || args.dataloaderNumWorkers > 0 ? await this.#tokensOf(trainDataset!) : undefined;
     return new DataLoader(trainDataset!, tokenizer, {
       ...this.#common(tokenized),
-      batchSize: args.perDeviceTrainBatchSize,
+      ...this.#shared(this.batchSize, args.perDeviceTrainBatchSize),
       seed: args.dataSeed ?? args.seed,
       dropLast: args.dataloaderDropLast,
       ...(trainIndices ? { indices: trainIndices } : { shuffle: args.trainSamplingStrategy !== "sequential" }),
       ...(args.shuffleBuffer !== null && { shuffleBuffer: args.shuffleBuffer }),
-      ...(groupByLength && { groupByLength, groupSize: args.perDeviceTrainBatchSize * args.gradientAccumulationSteps }),
+      ...(groupByLength && { groupByLength, groupSize: this.batchSize * args.gradientAccumulationSteps }),
     });
   }
 
@@ -74,7 +80,17 @@ export class Loaders {
   async evaluation(dataset: Dataset, { repeats }: { repeats: boolean }): Promise<DataLoader> {
     const { args, tokenizer, task } = this.#parts;
     const tokenized = repeats && tokenizer.savePretrained && !task.encode ? await this.#tokensOf(dataset) : undefined;
-    return new DataLoader(dataset, tokenizer, { ...this.#common(tokenized), batchSize: args.perDeviceEvalBatchSize });
+    const { perDeviceEvalBatchSize: rows } = args;
+    return new DataLoader(dataset, tokenizer, {
+      ...this.#common(tokenized),
+      ...this.#shared(rows * this.#parts.ranks.size, rows),
+    });
+  }
+
+  /** Batches of this many rows, of which each rank has its share. */
+  #shared(batchSize: number, mostRows: number): Pick<DataLoaderOptions, "batchSize" | "share"> {
+    const { rank, size } = this.#parts.ranks;
+    return { batchSize, ...(size > 1 && { share: { rank, size, mostRows } }) };
   }
 
   #common(tokenized: TokenizedDataset | undefined) {
@@ -91,9 +107,12 @@ export class Loaders {
   async #tokensOf(dataset: Dataset): Promise<TokenizedDataset> {
     const known = this.#tokens.get(dataset);
     if (known) return known;
-    const { args, tokenizer, events } = this.#parts;
+    const { args, tokenizer, events, ranks } = this.#parts;
     const options = { numWorkers: args.dataloaderNumWorkers, maxLength: this.maxLength };
-    const tokens = tokenizeDataset(dataset, tokenizer, options);
+    // Rank 0 makes them, and the others find them where it keeps them.
+    const make = (): Promise<TokenizedDataset> => tokenizeDataset(dataset, tokenizer, options);
+    const first = ranks.isFirst ? make() : undefined;
+    const tokens = ranks.lead("tokenizing", async () => void (await first)).then(() => first ?? make());
     this.#tokens.set(dataset, tokens);
     const { note } = await tokens;
     if (note) await events.warn(note);

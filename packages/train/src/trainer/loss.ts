@@ -42,7 +42,7 @@ export const lossFunction = (
       { dtype: args.fp16 ? "f16" : "f32" },
     ),
   weightOf: (batch) => loss.weightOf?.(batch) ?? batch.rows.length,
-  shareOf: (batch) => task.weightOf?.(batch) ?? loss.weightOf?.(batch) ?? batch.rows.length,
+  shareOf: (batch) => (batch.isSpare ? 0 : (task.weightOf?.(batch) ?? loss.weightOf?.(batch) ?? batch.rows.length)),
   dependsOn() {
     const own = loss.dependsOn?.() ?? (loss.compute ? undefined : "");
     return own === undefined ? undefined : `${args.fp16} ${own}`;
@@ -50,15 +50,32 @@ export const lossFunction = (
   dispose: () => loss.dispose?.(),
 });
 
-/** What part of an update's loss each of its batches has. */
+/** What batches count in the loss of an update. */
+export interface UpdateWeights {
+  /** Of the batches of each rank. */
+  all: readonly (readonly number[])[];
+  rank: number;
+  /** Batches of a rank that together with those of the others are one batch of the arguments. */
+  pieces: number;
+}
+
+/** What part of an update's loss each of this rank's batches has. One batch alone has all of it: none is given. */
 export function sharesOf(
-  batches: readonly Batch[],
-  { gradientAccumulationLoss: how }: TrainingArguments,
-  loss: LossFunction,
+  { all, rank, pieces }: UpdateWeights,
+  { gradientAccumulationLoss: how }: Pick<TrainingArguments, "gradientAccumulationLoss">,
 ): number[] {
-  if (how === "sum") return batches.map(() => 1);
-  if (how === "mean") return batches.map(() => 1 / batches.length);
-  const weights = batches.map((batch) => loss.shareOf(batch));
-  const sum = weights.reduce((a, b) => a + b, 0);
-  return weights.map((weight) => weight / sum);
+  const own = all[rank]!;
+  if (all.length === 1 && own.length === 1) return [];
+  const sum = (weights: readonly number[]): number => weights.reduce((a, b) => a + b, 0);
+  if (how !== "sum" && how !== "mean") {
+    const total = sum(all.flat());
+    return own.map((weight) => weight / total);
+  }
+  const batches = own.length / pieces;
+  return own.map((weight, i) => {
+    const first = i - (i % pieces);
+    const total = sum(all.flatMap((weights) => weights.slice(first, first + pieces)));
+    const part = total > 0 ? weight / total : 1 / (pieces * all.length);
+    return how === "sum" ? part : part * (1 / batches);
+  });
 }

@@ -108,9 +108,9 @@ describe("recorded steps", () => {
   });
 
   const halve: Exchange = (gradients) => scope(() => gradients.forEach((g) => copyInto(g, mul(g, 0.5))));
-  const halveLater: Exchange = async (gradients) => {
+  const halveLater: Exchange = async (gradients, loss) => {
     await gradients[0]!.data(); // as one that goes through the host
-    await halve(gradients);
+    await halve(gradients, loss);
   };
   test.each([
     ["at once", halve],

@@ -1,14 +1,14 @@
 import { device, fromArray, keep, record, scope, type Recording, type Tensor } from "@gpugrad/tensor";
 import type { Arrays, Inputs, NamedArray } from "../data/batch.ts";
 
-/** An update's inputs: its batches, and what share of the loss each has, f32 `[batches]`; one batch alone has all of it. */
+/** An update's inputs: its batches, and what share of the loss each has, f32 `[batches]`; one batch alone may have all of it. */
 export interface UpdateInputs {
   batches: readonly Inputs[];
   shares?: Tensor;
 }
 
-/** Changes gradients in place, between the two halves of an update: what several devices that train together need. */
-export type Exchange = (gradients: readonly Tensor[]) => void | Promise<void>;
+/** Changes gradients and the loss, a scalar, in place, between the two halves of an update: what several devices that train together need. */
+export type Exchange = (gradients: readonly Tensor[], loss: Tensor) => void | Promise<void>;
 
 /** An update in two halves. Neither may do anything that `record()` refuses. */
 export interface UpdateHalves {
@@ -42,7 +42,7 @@ interface Recorded {
   /** The whole update, or where gradients are exchanged its first half. */
   recording: Recording;
   /** What the exchange changes, and the half after it. */
-  second?: { gradients: readonly Tensor[]; recording: Recording };
+  second?: { gradients: readonly Tensor[]; loss: Tensor; recording: Recording };
   /** The tensors of it that are kept. */
   kept: readonly Tensor[];
   result: Tensor;
@@ -68,7 +68,7 @@ export class RecordedSteps {
 
   /**
    * Does an update, and reads its result.
-   * @param shares of the loss, one for each of several batches
+   * @param shares of the loss, one for each batch; none where one batch has all of it
    * @param options.records whether the update may be recorded, and a recording of it replayed
    * @throws what the update's `check` throws
    */
@@ -97,7 +97,7 @@ export class RecordedSteps {
     const all = batches.flatMap((arrays, i) =>
       Object.entries(arrays).map(([name, array]): [string, NamedArray] => [`${i} ${name}`, array]),
     );
-    if (batches.length > 1)
+    if (shares.length > 0)
       all.push(["shares", { data: Float32Array.from(shares), shape: [shares.length], dtype: "f32" }]);
     if (recorded) {
       for (const [name, { data }] of all) recorded.inputs[name]!.write(data);
@@ -110,7 +110,7 @@ export class RecordedSteps {
   /** Sends the half after the exchange, where there is one, and reads the result. */
   #finish({ second, result }: Recorded): Sent {
     if (!second) return { values: result.data() };
-    return afterExchange(this.#update.exchange!(second.gradients), () => {
+    return afterExchange(this.#update.exchange!(second.gradients, second.loss), () => {
       second.recording.replay();
       return result.data();
     });
@@ -118,7 +118,7 @@ export class RecordedSteps {
 
   #call(batches: readonly Arrays[], shares: readonly number[]): Sent {
     const { exchange } = this.#update;
-    const shared = batches.length > 1 ? fromArray(shares, [shares.length]) : undefined;
+    const shared = shares.length > 0 ? fromArray(shares, [shares.length]) : undefined;
     const inputs = { batches, ...(shared && { shares: shared }) };
     const lend = <T>(work: () => T): T => this.#device.pool.lend(work, this.#recorded.size, this.#forget);
     const read = (result: Tensor): Promise<ArrayLike<number>> => {
@@ -133,7 +133,7 @@ export class RecordedSteps {
     }
     const loss = keep(this.#update.gradients(inputs));
     shared?.dispose();
-    return afterExchange(exchange(this.#update.currentGradients()), () => {
+    return afterExchange(exchange(this.#update.currentGradients(), loss), () => {
       const values = read(this.#update.apply(loss));
       loss.dispose();
       return values;
@@ -160,11 +160,12 @@ export class RecordedSteps {
       const first = record(() => this.#update.gradients(given));
       const loss = keep(first.result);
       const gradients = this.#update.currentGradients().map((gradient) => keep(gradient.alias())); // the update forgets its own
-      return afterExchange(exchange(gradients), () => {
+      return afterExchange(exchange(gradients, loss), () => {
         const { recording, result } = record(() => this.#update.apply(loss));
         keep(result);
         const kept = [loss, ...gradients, result];
-        this.#recorded.set(key, { inputs, recording: first.recording, second: { gradients, recording }, kept, result });
+        const second = { gradients, loss, recording };
+        this.#recorded.set(key, { inputs, recording: first.recording, second, kept, result });
         return result.data();
       });
     } catch (error) {

@@ -6,6 +6,7 @@ import type { CheckpointParts } from "./checkpoint-writer.ts";
 import type { Evaluations } from "./evaluations.ts";
 import type { LossFunction } from "./loss.ts";
 import type { ModelUse } from "./model-use.ts";
+import type { Ranks } from "../parallel/ranks.ts";
 import type { Exchange } from "./recorded-steps.ts";
 
 /** What training came to, under the Trainer's names. */
@@ -37,9 +38,13 @@ export interface RunParts extends CheckpointParts {
   optimizer: Optimizer;
   lrScheduler: LrScheduler;
   totalSteps: number;
+  /** Rows of a batch, of all ranks together. */
+  batchSize: number;
   evaluations: Pick<Evaluations<Found>, "evaluate">;
   /** What is under way with the model beside the run. */
   use: ModelUse;
   /** Changes gradients between the halves of an update. */
   exchange?: Exchange | undefined;
+  /** Those that train together, one of which this is. */
+  ranks: Ranks;
 }

@@ -3,6 +3,7 @@ import type { HubCallback, HubCallbackOptions } from "../hub/hub-callback.ts";
 import type { ModelCardOptions } from "../hub/model-card-callback.ts";
 import type { TrackerOptions } from "../trackers/tracker.ts";
 import type { TrainerCallback } from "./callbacks.ts";
+import type { Communicator } from "../parallel/communicator.ts";
 import type { Exchange } from "./recorded-steps.ts";
 
 /** What a Trainer does with the world around it. It is handed in: each platform has its own, and a program may replace any of them. */
@@ -24,6 +25,8 @@ export interface TrainerServices {
     metrics: Readonly<Record<string, number>>,
     options: { combined?: boolean },
   ): Promise<void>;
-  /** Changes the gradients of an update before the optimizer takes them, as several devices that train together need it. Default: nothing. */
+  /** The processes that train together, each with a Trainer of the same model, data and arguments. Default: this one is alone. */
+  readonly communicator?: Communicator;
+  /** Changes the gradients of an update before the optimizer takes them. Default: with a communicator, they are summed over its ranks. */
   readonly exchange?: Exchange;
 }

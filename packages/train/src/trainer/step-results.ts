@@ -8,6 +8,8 @@ import type { StepEvent } from "./callbacks.ts";
 export interface Pending {
   step: number;
   batches: readonly Batch[];
+  /** Rows of all ranks. */
+  rows: number;
   learningRate: number;
   epoch: number;
   tokens: number;
@@ -67,7 +69,7 @@ export class StepResults {
   /** Counts what the device says of an update. @throws where its loss or a gradient is not finite, and that ends the run */
   add(pending: Pending, values: ArrayLike<number>, totalSteps: number): StepEvent {
     const { fp16, onNonFinite, loggingNanInfFilter } = this.#args;
-    const { step, batches, learningRate, epoch, tokens } = pending;
+    const { step, batches, rows, learningRate, epoch, tokens } = pending;
     const [loss, gradNorm, lossScale, foundInf] = Array.from(values) as [number, number, number, number];
     const isFinite = Number.isFinite(loss) && (fp16 || Number.isFinite(gradNorm));
     if (!isFinite && onNonFinite === "stop") {
@@ -85,7 +87,7 @@ export class StepResults {
     this.gradNorm = gradNorm;
     this.learningRate = learningRate;
     this.#tokens += tokens;
-    this.samples += batches.reduce((sum, { rows }) => sum + rows.length, 0);
+    this.samples += rows;
     const { seconds } = this;
     const { skippedSteps } = this.progress;
     return {

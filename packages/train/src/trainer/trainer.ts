@@ -15,7 +15,11 @@ import { argumentsToJson, trainingArguments, type TrainingArguments } from "../a
 import type { RunStore } from "../checkpoint/run-store.ts";
 import type { Batch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { savedBatchSizes } from "../checkpoint/run-files.ts";
 import { modelLike, updates, withMemoryAdvice } from "../diagnostics/memory-advice.ts";
+import { identityOf } from "../parallel/identity.ts";
+import { Ranks } from "../parallel/ranks.ts";
+import { sumOverRanks } from "../parallel/sum-gradients.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
 import { createOptimizer } from "../optim/create-optimizer.ts";
@@ -35,6 +39,7 @@ import { secondsOf } from "./measure-step.ts";
 import { saveModelOrElsewhere, type ModelParts } from "./model-files.ts";
 import { ModelUse } from "./model-use.ts";
 import type { TrainOutput } from "./run-parts.ts";
+import type { Exchange } from "./recorded-steps.ts";
 import type { TrainerServices } from "./services.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainerState } from "./trainer-state.ts";
@@ -61,6 +66,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   readonly args: TrainingArguments;
   readonly #options: TrainerOptions<M, F>;
   readonly #services: TrainerServices;
+  readonly #ranks: Ranks;
   readonly #events: Events;
   readonly #loaders: Loaders;
   readonly #evaluations: Evaluations<F>;
@@ -88,6 +94,8 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     this.#options = options;
     this.#services = { ...services, ...options.services };
     const { args, task } = this;
+    const { communicator } = this.#services;
+    const ranks = (this.#ranks = new Ranks(communicator, args.ddpTimeout));
     const use = (this.#use = ModelUse.of(model));
     const datasets = { ...(trainDataset && { trainDataset }), ...(evalDataset && { evalDataset }) };
     const events = (this.#events = new Events(args, { model, tokenizer, task, ...datasets }));
@@ -96,16 +104,17 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
       ...this.#files,
       task,
       events,
+      ranks,
       ...datasets,
       trainIndices: options.trainIndices,
     }));
     this.#evaluations = new Evaluations({
-      ...{ args, model, task, loaders, events, use, ...datasets },
+      ...{ args, model, task, loaders, events, use, ranks, ...datasets },
       ...(computeLoss && { loss: { compute: computeLoss as unknown as Loss["compute"] } }),
       ...(computeMetrics && { computeMetrics }),
     });
     for (const callback of [...(options.callbacks ?? []), ...this.#reporters()]) events.add(callback);
-    if (args.outputDir !== null && args.pushToHub) {
+    if (args.outputDir !== null && args.pushToHub && ranks.isFirst) {
       this.#hub = this.#services.hub({ args, outputDir: args.outputDir, warn: (warning) => events.warnLater(warning) });
       events.add(this.#hub);
     }
@@ -179,15 +188,22 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     this.#lastCheckpoint = undefined;
     await this.#ready;
     this.#callbackStates ??= callbackStates(this.#events.objects);
-    const output = args.outputDir === null ? undefined : await this.#services.openRun(args.outputDir);
+    const ranks = this.#ranks;
+    if (ranks.size > 1) await ranks.agree(await identityOf({ args, model, datasets: this.#datasets }));
+    let output: RunStore | undefined;
     try {
+      if (args.outputDir !== null)
+        await ranks.lead("opening the output folder", async () => {
+          output = await this.#services.openRun(args.outputDir!);
+        });
       let from: string | undefined;
       const skipped = (path: string, problem: string): Promise<void> =>
         this.#events.warn(`${path} is passed over: ${problem}.`);
       if (resumeFromCheckpoint) {
-        if (!output) throw new GpugradError("Trainer: resumeFromCheckpoint needs an outputDir.");
-        from = await output.find(resumeFromCheckpoint, skipped);
-      } else await output?.begin({ overwrite: args.overwriteOutputDir });
+        if (args.outputDir === null) throw new GpugradError("Trainer: resumeFromCheckpoint needs an outputDir.");
+        from = await ranks.lead("finding the checkpoint", () => output!.find(resumeFromCheckpoint, skipped));
+      } else
+        await ranks.lead("emptying the output folder", () => output?.begin({ overwrite: args.overwriteOutputDir }));
       if (output) await writeJson(output.path, "training_args.json", argumentsToJson(args));
       // Checkpoints of an adapter don't have what it adapts.
       const atStart = from === undefined || PeftModel.of(model) ? await snapshot(model) : undefined;
@@ -198,7 +214,8 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
           device().trim(); // what comes next, such as an evaluation, takes buffers of other sizes
           return result;
         } catch (caught) {
-          if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES) {
+          // The others wait for a rank whose device is lost, and can't go back with it.
+          if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES || ranks.size > 1) {
             const error = caught instanceof OutOfMemoryError ? this.#adviseOn(caught) : caught;
             await this.#events
               .emit("onTrainError", { error })
@@ -224,10 +241,13 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   }
 
   async #trainFrom(from: string | undefined, output: RunStore | undefined): Promise<TrainOutput> {
-    const { args, model, task, totalSteps } = this;
+    const { args, model, task } = this;
+    const ranks = this.#ranks;
     const events = this.#events;
     if (args.freeze.length > 0) freeze(model, args.freeze);
     if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
+    await this.#keepBatchSize(from);
+    const { totalSteps } = this;
     const loader = await this.#loaders.train();
     if (!device().adapter.cpu) await this.#compileAhead(await firstOf(loader.epoch(0)));
     const loss = await this.#evaluations.lossFunction();
@@ -237,7 +257,8 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
       const run = new TrainingRun({
         ...{ ...this.#files, task, loss, loader, output, totalSteps, events },
         ...{ evaluations: this.#evaluations, use: this.#use, signal: this.#stop.signal },
-        exchange: this.#services.exchange,
+        ...{ ranks, batchSize: this.#loaders.batchSize },
+        exchange: this.#services.exchange ?? this.#exchange(),
         optimizer: this.#createOptimizer(model),
         lrScheduler: createScheduler(args, totalSteps),
       });
@@ -253,6 +274,35 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     } finally {
       loss.dispose();
     }
+  }
+
+  /**
+   * A run that continues on another number of ranks keeps its batches, of which each rank then has another share: the order of the data and
+   * the updates are the same.
+   */
+  async #keepBatchSize(from: string | undefined): Promise<void> {
+    const each = this.args.perDeviceTrainBatchSize;
+    const { size } = this.#ranks;
+    const saved = from === undefined ? undefined : await savedBatchSizes(from);
+    const keeps = saved !== undefined && saved.each === each && saved.all !== each * size;
+    this.#loaders.batchSize = keeps ? saved.all : each * size;
+    if (keeps)
+      await this.#events.warn(
+        `batches of ${from} have ${saved.all} rows, and have so on ${size === 1 ? "one rank" : `${size} ranks`} too: ${size === 1 ? "it" : "each of them"} takes ` +
+          `${Math.ceil(saved.all / size)} of them, at most ${each} at once.`,
+      );
+  }
+
+  /** How the gradients of several ranks become one. */
+  #exchange(): Exchange | undefined {
+    const { ddpBucketCapMb, ddpCommHook } = this.args;
+    if (this.#ranks.size === 1) return undefined;
+    return sumOverRanks(this.#ranks, { bucketCapMb: ddpBucketCapMb, half: ddpCommHook === "fp16" });
+  }
+
+  get #datasets(): { trainDataset: Dataset | undefined; evalDataset: Dataset | undefined } {
+    const { trainDataset, evalDataset } = this.#options;
+    return { trainDataset, evalDataset };
   }
 
   #createOptimizer(model: M): Optimizer {
@@ -305,7 +355,8 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     await this.#ready;
     const target = folder ?? this.args.outputDir;
     if (target === null) throw new GpugradError("Trainer: saveModel() needs a folder, or an outputDir.");
-    await this.#use.reading(() => saveModelOrElsewhere(target, this.#files, this.#services));
+    const save = (): Promise<void> => saveModelOrElsewhere(target, this.#files, this.#services);
+    await this.#use.reading(() => this.#ranks.lead("saving the model", save));
     await this.#events.emit("onSaveModel", { folder: target });
     if (folder === undefined) await this.#hub?.push();
   }
@@ -317,6 +368,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
    */
   async pushToHub(commitMessage?: string): Promise<PushResult | undefined> {
     await this.#ready;
+    if (!this.#ranks.isFirst) return undefined;
     if (!this.#hub) throw new GpugradError("Trainer: pushToHub() needs pushToHub: true, and an outputDir.");
     return this.#hub.push(commitMessage);
   }
@@ -332,7 +384,8 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     options: { combined?: boolean } = {},
   ): Promise<void> {
     if (this.args.outputDir === null) throw new GpugradError("Trainer: saveMetrics() needs an outputDir.");
-    await this.#services.saveMetrics(this.args.outputDir, split, metrics, options);
+    const { outputDir } = this.args;
+    await this.#ranks.lead("saving metrics", () => this.#services.saveMetrics(outputDir, split, metrics, options));
   }
 
   /**
@@ -355,6 +408,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   }
 
   #reporters(): TrainerCallback[] {
+    if (!this.#ranks.isFirst) return [];
     const { reportTo, outputDir, runName, hubModelId } = this.args;
     const warn = (warning: string): void => this.#events.warnLater(warning);
     const reporters = reportTo.flatMap(

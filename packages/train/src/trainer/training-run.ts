@@ -1,4 +1,4 @@
-import { defaultGenerator, GpugradError, type GeneratorState } from "@gpugrad/tensor";
+import { defaultGenerator, Generator, GpugradError, type GeneratorState } from "@gpugrad/tensor";
 import { readJson } from "#files";
 import { loadWeights, readResumeState, type Progress, type ResumeState } from "../checkpoint/run-files.ts";
 import type { Batch } from "../data/batch.ts";
@@ -38,12 +38,15 @@ export class TrainingRun implements RunView {
   readonly #steps: RecordedSteps;
   readonly #results: StepResults;
   readonly #checkpoints: CheckpointWriter;
+  readonly #batchesPerUpdate: number;
   readonly #updatesPerEpoch: number;
   readonly #flosPerToken: number;
   readonly #inFlight: Promise<void>[] = [];
   /** Epochs that have ended, and updates that the next one has had. */
   #place = { epochs: 0, updates: 0 };
   #isResumed = false;
+  /** Whether a rank was asked to stop, so that all do. */
+  #allStop = false;
   /** Where the random numbers of the updates are: the run's own, so that nothing else that draws changes them. */
   #generator: GeneratorState;
   /** The point of the run that was saved last. */
@@ -51,7 +54,7 @@ export class TrainingRun implements RunView {
 
   /** The random numbers of its updates begin where the default generator is. */
   constructor(parts: RunParts) {
-    const { model, args, loader, totalSteps } = parts;
+    const { model, args, loader, totalSteps, batchSize } = parts;
     this.#parts = parts;
     this.optimizer = parts.optimizer;
     this.lrScheduler = parts.lrScheduler;
@@ -60,9 +63,14 @@ export class TrainingRun implements RunView {
     this.#steps = new RecordedSteps(this.#update);
     this.#results = new StepResults(args);
     this.#checkpoints = new CheckpointWriter(parts);
-    this.#updatesPerEpoch = Math.ceil(loader.length / args.gradientAccumulationSteps);
+    this.#batchesPerUpdate = args.gradientAccumulationSteps * loader.pieces;
+    this.#updatesPerEpoch = Math.ceil(loader.length / this.#batchesPerUpdate);
     this.#flosPerToken = flosPerToken(model.namedParameters());
-    this.state = startState(args, totalSteps, Math.ceil(totalSteps / this.#updatesPerEpoch));
+    this.state = startState(
+      { ...args, perDeviceTrainBatchSize: batchSize },
+      totalSteps,
+      Math.ceil(totalSteps / this.#updatesPerEpoch),
+    );
   }
 
   /** The newest checkpoint of this run, or the one that it began with. */
@@ -72,7 +80,7 @@ export class TrainingRun implements RunView {
 
   /** Continues where a checkpoint was saved. */
   async resume(folder: string): Promise<void> {
-    const { model, args, output, events } = this.#parts;
+    const { model, args, output, events, ranks } = this.#parts;
     const saved = await readJson(folder, "trainer_state.json");
     const { maxSteps, numTrainEpochs } = this.state;
     const kept = stateFromJson(saved, this.state, `${folder}/trainer_state.json`);
@@ -87,7 +95,8 @@ export class TrainingRun implements RunView {
     this.state = { ...kept, maxSteps, numTrainEpochs, loggingSteps, evalSteps, saveSteps, trainBatchSize };
     const { bestModelCheckpoint: best } = this.state;
     if (best !== null) {
-      this.state.bestModelCheckpoint = (await output?.findBest(best, folder)) ?? null;
+      this.state.bestModelCheckpoint =
+        (await ranks.lead("looking for the best checkpoint", () => output?.findBest(best, folder))) ?? null;
       if (this.state.bestModelCheckpoint === null) await events.warn(`${best}, the best checkpoint so far, is gone.`);
     }
     loadCallbackStates(events.objects, this.state.statefulCallbacks);
@@ -100,7 +109,8 @@ export class TrainingRun implements RunView {
     });
     this.#place = this.#placeOf(this.#results.progress);
     this.#isResumed = true;
-    if (output?.checkpoint(this.state.globalStep) === folder) this.#savedAt = this.#here();
+    const isHere = await ranks.lead("resuming", () => output?.checkpoint(this.state.globalStep) === folder);
+    if (isHere) this.#savedAt = this.#here();
     this.#checkpoints.last = folder;
   }
 
@@ -126,7 +136,7 @@ export class TrainingRun implements RunView {
   }
 
   async #train(): Promise<TrainOutput> {
-    const { model, args, output, signal, use } = this.#parts;
+    const { model, args, use } = this.#parts;
     await use.settled();
     model.train();
     model.zeroGrad();
@@ -135,7 +145,7 @@ export class TrainingRun implements RunView {
     await this.#emit("onTrainBegin");
     if (args.evalOnStart && !this.#isResumed) await this.#evaluate({ isAtStart: true });
     const place = this.#place;
-    while (place.epochs < this.state.numTrainEpochs && !signal.aborted && (place.updates > 0 || !this.#isOver())) {
+    while (place.epochs < this.state.numTrainEpochs && !this.#isStopped && (place.updates > 0 || !this.#isOver())) {
       this.control.shouldEpochStop = false;
       await this.#emit("onEpochBegin");
       if (!(await this.#epoch())) break;
@@ -145,7 +155,8 @@ export class TrainingRun implements RunView {
       await this.#logEvaluateSave();
     }
     await this.#drain();
-    if (signal.aborted && output && !this.#isCompleted() && this.#savedAt !== this.#here()) await this.#save();
+    if (this.#isStopped && args.outputDir !== null && !this.#isCompleted() && this.#savedAt !== this.#here())
+      await this.#save();
     await use.settled();
     return this.#finish();
   }
@@ -162,20 +173,21 @@ export class TrainingRun implements RunView {
 
   /** The updates of an epoch that are left. False if `stop()` ended it before the last of them: then it has not ended. */
   async #epoch(): Promise<boolean> {
-    const { loader, args, signal } = this.#parts;
+    const { loader } = this.#parts;
     const { labelNames = ["labels"] } = this.#parts.task;
     const { epochs, updates } = this.#place;
-    let batchesDone = Math.min(updates * args.gradientAccumulationSteps, loader.length);
+    let batchesDone = Math.min(updates * this.#batchesPerUpdate, loader.length);
     let batches: Batch[] = [];
     if (this.#isOver()) return true;
     for await (const batch of loader.epoch(epochs, { skip: batchesDone })) {
-      if (signal.aborted) return false;
+      if (this.#isStopped) return false;
       if (labelNames.some((name) => !batch.arrays[name])) throw await noLabelError(batch, loader.dataset);
       batches.push(batch);
       batchesDone++;
-      const isFull = batches.length === args.gradientAccumulationSteps || batchesDone === loader.length;
+      const isFull = batches.length === this.#batchesPerUpdate || batchesDone === loader.length;
       if (!isFull) continue;
       await this.#step(batches, epochs + batchesDone / loader.length);
+      if (this.#allStop) return false;
       batches = [];
       if (this.control.shouldEpochStop || this.#isOver()) return true;
     }
@@ -184,21 +196,25 @@ export class TrainingRun implements RunView {
 
   async #step(batches: readonly Batch[], epoch: number): Promise<void> {
     const { state, lrScheduler } = this;
-    const { args, loss, events, use } = this.#parts;
+    const { args, loss, loader, events, use, ranks } = this.#parts;
+    const shared = await this.#share(batches);
+    if (this.#allStop) return;
     await this.#emit("onStepBegin");
     await use.settled();
-    const tokens = batches.reduce((sum, { arrays }) => sum + arrays.input_ids.data.length, 0);
-    const pending: Pending = {
-      step: ++state.globalStep,
-      ...{ batches, epoch, tokens, learningRate: lrScheduler.lr, generator: this.#generator },
-    };
+    const { rows, tokens } = shared;
+    const step = ++state.globalStep;
+    // With several ranks, what is drawn depends on the update and the rank alone: that is all a checkpoint has to know.
+    const generator =
+      ranks.size > 1 ? new Generator(0).setState(this.#generator).fork(`${step} ${ranks.rank}`).state : this.#generator;
+    const pending: Pending = { step, batches, rows, epoch, tokens, learningRate: lrScheduler.lr, generator };
     this.#place.updates++;
     state.epoch = epoch;
     state.totalFlos += tokens * this.#flosPerToken;
     this.optimizer.lr = lrScheduler.lr;
     const records = args.recordSteps && events.innerCallbacks.length === 0 && loss.dependsOn() !== undefined;
     const arrays = batches.map((batch) => batch.arrays);
-    const { values, sent } = this.#drawing(() => this.#steps.run(arrays, sharesOf(batches, args, loss), { records }));
+    const shares = sharesOf({ all: shared.weights, rank: ranks.rank, pieces: loader.pieces }, args);
+    const { values, sent } = this.#drawing(generator, () => this.#steps.run(arrays, shares, { records }));
     const before = this.#inFlight.at(-1);
     const read = Promise.all([values, before]).then(([result]) => this.#takeIn(pending, result));
     read.catch(() => undefined); // it is awaited later
@@ -210,14 +226,35 @@ export class TrainingRun implements RunView {
     await this.#logEvaluateSave();
   }
 
-  /** Does work that draws from the run's own random numbers. */
-  #drawing<T>(work: () => T): T {
+  /** What all ranks have for an update, and whether one of them was asked to stop: then all do. */
+  async #share(batches: readonly Batch[]): Promise<{ weights: number[][]; rows: number; tokens: number }> {
+    const { ranks, loss, signal } = this.#parts;
+    const counted = batches.filter((batch) => !batch.isSpare);
+    const all = await ranks.allGather(`update ${this.state.globalStep + 1}`, {
+      weights: batches.map((batch) => loss.shareOf(batch)),
+      rows: counted.reduce((sum, { rows }) => sum + rows.length, 0),
+      tokens: counted.reduce((sum, { arrays }) => sum + arrays.input_ids.data.length, 0),
+      stops: signal.aborted,
+    });
+    if (ranks.size > 1) this.#allStop = all.some(({ stops }) => stops);
+    const sum = (of: "rows" | "tokens"): number => all.reduce((before, theirs) => before + theirs[of], 0);
+    return { weights: all.map(({ weights }) => weights), rows: sum("rows"), tokens: sum("tokens") };
+  }
+
+  /** Whether it was asked to stop; where several ranks train, before the same update on all of them. */
+  get #isStopped(): boolean {
+    const { ranks, signal } = this.#parts;
+    return ranks.size > 1 ? this.#allStop : signal.aborted;
+  }
+
+  /** Does work that draws from these random numbers, which in a run alone are its own. */
+  #drawing<T>(generator: GeneratorState, work: () => T): T {
     const outside = defaultGenerator.state;
-    defaultGenerator.setState(this.#generator);
+    defaultGenerator.setState(generator);
     try {
       return work();
     } finally {
-      this.#generator = defaultGenerator.state;
+      if (generator === this.#generator) this.#generator = defaultGenerator.state;
       defaultGenerator.setState(outside);
     }
   }
@@ -251,6 +288,7 @@ export class TrainingRun implements RunView {
 
   async #logEvaluateSave(): Promise<void> {
     const { control } = this;
+    await this.#follow();
     if (!control.shouldLog && !control.shouldEvaluate && !control.shouldSave) return;
     await this.#drain();
     const log = control.shouldLog && this.#results.takeLog();
@@ -259,6 +297,12 @@ export class TrainingRun implements RunView {
     if (control.shouldEvaluate) await this.#evaluate();
     if (control.shouldSave) await this.#save();
     control.shouldSave = false;
+  }
+
+  /** What the callbacks of rank 0 want done, all do. */
+  async #follow(): Promise<void> {
+    const { ranks } = this.#parts;
+    if (ranks.size > 1) Object.assign(this.control, await ranks.lead("what to do next", () => ({ ...this.control })));
   }
 
   /** Evaluates. As in Transformers, an evaluation before the first update is neither the best nor does it move the schedule. */
@@ -286,9 +330,16 @@ export class TrainingRun implements RunView {
     return [this.state.globalStep, this.#place.epochs, this.#place.updates].join();
   }
 
+  /** Rank 0 saves, and the others know of it. */
   async #save(): Promise<void> {
     const { state, control } = this;
-    if (!(await this.#checkpoints.save(state, control, () => this.#resumeState()))) return;
+    const { saved, last, best } = await this.#parts.ranks.lead("saving a checkpoint", async () => {
+      const saved = await this.#checkpoints.save(state, control, () => this.#resumeState());
+      return { saved, last: this.#checkpoints.last, best: state.bestModelCheckpoint };
+    });
+    this.#checkpoints.last = last;
+    state.bestModelCheckpoint = best;
+    if (!saved) return;
     this.#savedAt = this.#here();
     await this.#emit("onSave", { checkpoint: this.lastCheckpoint! });
   }
@@ -296,15 +347,17 @@ export class TrainingRun implements RunView {
   /** What resuming needs beside weights and state. */
   async #resumeState(): Promise<ResumeState> {
     const { progress, gradNorm, learningRate } = this.#results;
+    const { args, ranks } = this.#parts;
     return {
       optimizer: this.optimizer.stateDict(),
       scheduler: this.lrScheduler.stateDict(),
       generator: this.#generator,
-      ...(this.#parts.args.fp16 && { scaler: await this.#update.scaler.stateDict() }),
+      ...(args.fp16 && { scaler: await this.#update.scaler.stateDict() }),
       progress: {
         ...progress,
         newest: { gradNorm, learningRate },
         place: { ...this.#place, updatesPerEpoch: this.#updatesPerEpoch },
+        ...(ranks.size > 1 && { perDeviceBatchSize: args.perDeviceTrainBatchSize }),
       },
     };
   }

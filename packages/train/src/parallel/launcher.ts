@@ -16,7 +16,7 @@ const LAUNCHERS = [
 ] as const;
 
 /** What has started this process as one of several; undefined where it is alone. */
-export function launcher(env: NodeJS.ProcessEnv = process.env): Launcher | undefined {
+export function launcher(env: Readonly<Record<string, string | undefined>>): Launcher | undefined {
   for (const one of LAUNCHERS) {
     const [rank, size] = [Number(env[one.rank] ?? NaN), Number(env[one.size] ?? NaN)];
     if (!(size > 1 && rank >= 0)) continue;

@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
-const loaders = ["--import", "tsx", "--import", new URL("../../../scripts/text-loader.mjs", import.meta.url).href];
+const root = fileURLToPath(new URL("..", import.meta.url));
+const loaders = ["--import", "tsx", "--import", new URL("text-loader.mjs", import.meta.url).href];
 
 /** A launcher that is installed here. */
 export interface TestLauncher {
@@ -27,15 +27,17 @@ export interface Ended {
 }
 
 /** Runs a program of the repository in several ranks. */
-export function mpirun(
-  { command, options }: TestLauncher,
-  ranks: number,
-  words: readonly string[],
-  { env = {}, started }: { env?: Record<string, string>; started?: (pid: number) => void } = {},
-): Promise<Ended> {
-  const child = spawn(command, [...options, "-np", String(ranks), process.execPath, ...loaders, ...words], {
+export const mpirun = ({ command, options }: TestLauncher, ranks: number, words: readonly string[]): Promise<Ended> =>
+  ended(command, [...options, "-np", String(ranks), process.execPath, ...loaders, ...words]);
+
+/** Runs a program of the repository. @param started is called with its process */
+export const program = (words: readonly string[], started?: (pid: number) => void): Promise<Ended> =>
+  ended(process.execPath, [...loaders, ...words], started);
+
+function ended(command: string, words: readonly string[], started?: (pid: number) => void): Promise<Ended> {
+  const child = spawn(command, words, {
     cwd: root,
-    env: { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", NODE_OPTIONS: "", ...env },
+    env: { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", NODE_OPTIONS: "" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [stdout, stderr] = ["", ""];
