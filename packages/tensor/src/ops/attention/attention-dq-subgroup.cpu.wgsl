@@ -34,6 +34,7 @@ struct Params {
   middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
+  loads: u32,       // LOADS, likewise
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
@@ -105,6 +106,8 @@ fn main(
 
   var load_q: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so they stay in memory
   var load_dy: array<vec4f, ROWS * VECTORS>;
+  var load_k: array<vec4f, LOADS>;
+  var load_v: array<vec4f, LOADS>;
   for (var n = 0u; n < params.vectors; n++) {
     let i = min(first + LANES * (n / VECTORS) + lane, queries - 1u);
     load_q[n] = rounded(q[q_at + i * params.q_strides.z + n % VECTORS]);
@@ -129,12 +132,13 @@ fn main(
     end = min(end, first + LANES * ROWS + params.after);
   }
   for (var j = start; j < end; j += KEYS) {
-    for (var n = 0u; n < LOADS; n++) {
+    for (var n = 0u; n < params.loads; n++) {
       let share = n * LANES + lane;
       let source = k_at + min(j + share / VECTORS, keys - 1u) * params.k_strides.z + share % VECTORS;
-      key[n] = rounded(k[source]);
-      value[n] = rounded(v[source]);
+      load_k[n] = rounded(k[source]);
+      load_v[n] = rounded(v[source]);
     }
+    for (var n = 0u; n < LOADS; n++) { key[n] = load_k[n]; value[n] = load_v[n]; }
     var key_bits = 1u;
     if (KEY_MASK) { key_bits = mask[mask_at + (j + lane) * params.mask_strides.w]; }
 

@@ -36,6 +36,7 @@ struct Params {
   middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
+  loads: u32,       // LOADS, likewise
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;          // [B, H, Tq, D] or [B, Tq, H, D]
@@ -103,7 +104,9 @@ fn main(
   let k_at = dot(vec2u(at.x, at.y / params.group), params.k_strides.xy);
   let mask_at = dot(at, params.mask_strides.xy);
 
-  var load: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so it stays in memory
+  var load: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so it stays in memory; unrolled, it would compile for seconds
+  var load_k: array<vec4f, LOADS>;        // likewise
+  var load_v: array<vec4f, LOADS>;
   for (var n = 0u; n < params.vectors; n++) {
     let i = min(first + LANES * (n / VECTORS) + lane, queries - 1u);
     load[n] = rounded(q[q_at + i * params.q_strides.z + n % VECTORS]);
@@ -127,12 +130,13 @@ fn main(
     end = min(end, first + LANES * ROWS + params.after);
   }
   for (var j = start; j < end; j += KEYS) {
-    for (var n = 0u; n < LOADS; n++) {
+    for (var n = 0u; n < params.loads; n++) {
       let share = n * LANES + lane;
       let source = k_at + min(j + share / VECTORS, keys - 1u) * params.k_strides.z + share % VECTORS;
-      key[n] = rounded(k[source]);
-      value[n] = rounded(v[source]);
+      load_k[n] = rounded(k[source]);
+      load_v[n] = rounded(v[source]);
     }
+    for (var n = 0u; n < LOADS; n++) { key[n] = load_k[n]; value[n] = load_v[n]; }
     var key_bits = 1u;
     if (KEY_MASK) { key_bits = mask[mask_at + min(j + lane, keys - 1u) * params.mask_strides.w]; }
 

@@ -161,11 +161,10 @@ const rungs = {
       const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache
       const step = headDim % 8 === 0 ? 4 : 8; // the lanes share its loads evenly
       const VECTORS = headDim / 4;
-      const consts =
-        pass === "dkv"
-          ? { VECTORS, KEYS: own, QUERIES: headDim % 16 === 0 ? 2 : step } // two compile faster and run as fast
-          : { VECTORS, ROWS: own, KEYS: step };
-      return { consts, params: { vectors: VECTORS * own }, rows: 8 * own };
+      const shared = pass === "dkv" && headDim % 16 === 0 ? 2 : step; // two queries compile faster and run as fast
+      const consts = pass === "dkv" ? { KEYS: own, QUERIES: shared } : { ROWS: own, KEYS: shared };
+      const params = { vectors: VECTORS * own, ...(pass !== "dkv" && { loads: (shared * VECTORS) / 8 }) };
+      return { consts: { VECTORS, ...consts }, params, rows: 8 * own };
     },
   }),
 } satisfies Record<string, Unnamed<AttentionRung>>;
