@@ -145,15 +145,20 @@ function matrixTile({ subgroupMatrix, subgroupSize }: AdapterInfo, { SUBGROUPS_M
   };
 }
 
-/** Whether a workgroup may have the invocations and the memory that this tuning takes: tiles of A and B, a matrix of each subgroup. */
+/**
+ * Whether a workgroup may have the invocations and the memory that this tuning takes (tiles of A and B, a matrix of each subgroup), and whether
+ * both tiles, and a subgroup's part of each, are whole blocks of two steps of matrices.
+ */
 function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
   const { subgroupMatrix, workgroupInvocations, workgroupBytes } = adapter;
   if (!subgroupMatrix || subgroupMatrix.problem) return false;
   const { INVOCATIONS, rows, cols } = matrixTile(adapter, tuning);
-  const { M, N } = subgroupMatrix;
-  const bytes = 80 * (rows + cols) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
-  const wholeLines = INVOCATIONS % (rows / 4) === 0 && INVOCATIONS % (cols / 4) === 0; // that all invocations copy at once
-  return INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && wholeLines;
+  const { M, N, K } = subgroupMatrix;
+  const matrix = (side: number) => 8 * Math.max(side * (K / 4 + 2), K * (side / 4 + 2)); // bytes, as matmul-subgroup-matrix.wgsl pads them
+  const bytes = 2 * ((rows / M) * matrix(M) + (cols / N) * matrix(N)) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
+  const lines = INVOCATIONS / (K / 2); // that all invocations copy at once
+  const whole = rows % lines === 0 && cols % lines === 0 && (ROWS * M) % (2 * K) === 0 && (COLS * N) % (2 * K) === 0;
+  return INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && whole;
 }
 
 /** Products by matrix units; `halves`: of f16 copies. `code` is for tests, which run the kernel where there are none. */
@@ -196,7 +201,7 @@ export function subgroupMatrix(
         A_TRANSPOSED: Number(a.transposed),
         B_TRANSPOSED: Number(b.transposed),
         ALIGNED: Number(aligned(a, a.transposed ? M : K) && aligned(b, b.transposed ? K : N)),
-        WHOLE: Number(K % 32 === 0),
+        WHOLE: Number(K % (2 * adapter.subgroupMatrix.K) === 0),
       };
       const params = { ...sizesOf(task), ...placesOf(task) };
       const { rows, cols } = matrixTile(adapter, tuning);

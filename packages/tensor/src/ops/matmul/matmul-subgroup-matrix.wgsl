@@ -46,39 +46,56 @@ const COLS = 2u; // and across
 const SUBGROUPS = SUBGROUPS_M * SUBGROUPS_N;
 const TILE_M = SUBGROUPS_M * ROWS * MATRIX_M;
 const TILE_N = SUBGROUPS_N * COLS * MATRIX_N;
-const DEPTH = 32u;
+const DEPTH = 2u * MATRIX_K;
 
-// What lies in workgroup memory: A's lines, then B's, counted in vectors of four, each with two more than it needs, against bank conflicts.
-override A_LENGTH: u32 = select(DEPTH, TILE_M, A_TRANSPOSED) / 4u; // a line goes along k, unless transposed
-override B_LENGTH: u32 = select(TILE_N, DEPTH, B_TRANSPOSED) / 4u;
-override A_STRIDE: u32 = A_LENGTH + 2u;
-override B_STRIDE: u32 = B_LENGTH + 2u;
-override B_BEGIN: u32 = TILE_M * DEPTH / 4u / A_LENGTH * A_STRIDE;
-var<workgroup> tile: array<vec4<f16>, B_BEGIN + TILE_N * DEPTH / 4u / B_LENGTH * B_STRIDE>;
+// A tile is copied in blocks of DEPTH × DEPTH, of which A has one below the other and B one beside the other: as lines of DEPTH elements, block
+// after block. A line goes along k, unless transposed (B: if transposed). In workgroup memory each matrix of a block lies by itself, so
+// that it is loaded from the beginning of an array, and what the compiler then knows of its place needs no check of bounds. Counted in vectors
+// of four, its lines are two longer than they need to be, against bank conflicts.
+const LENGTH = DEPTH / 4u; // vectors in a line
+const LINES = INVOCATIONS / LENGTH; // that all invocations copy at once
+override A_HIGH: u32 = select(MATRIX_M, MATRIX_K, A_TRANSPOSED); // lines of a matrix,
+override B_HIGH: u32 = select(MATRIX_K, MATRIX_N, B_TRANSPOSED);
+override A_WIDE: u32 = select(MATRIX_K, MATRIX_M, A_TRANSPOSED) / 4u; // and its vectors of one
+override B_WIDE: u32 = select(MATRIX_N, MATRIX_K, B_TRANSPOSED) / 4u;
+override A_STRIDE: u32 = A_WIDE + 2u;
+override B_STRIDE: u32 = B_WIDE + 2u;
+const A_SIZE = max(MATRIX_M * (MATRIX_K / 4u + 2u), MATRIX_K * (MATRIX_M / 4u + 2u));
+const B_SIZE = max(MATRIX_N * (MATRIX_K / 4u + 2u), MATRIX_K * (MATRIX_N / 4u + 2u));
+var<workgroup> a_tile: array<array<vec4<f16>, A_SIZE>, TILE_M / MATRIX_M * 2u>;
+var<workgroup> b_tile: array<array<vec4<f16>, B_SIZE>, TILE_N / MATRIX_N * 2u>;
 
-const A_EACH = TILE_M * DEPTH / 4u / INVOCATIONS; // vectors of a tile that an invocation copies,
-const B_EACH = TILE_N * DEPTH / 4u / INVOCATIONS;
-override A_APART: u32 = INVOCATIONS / A_LENGTH;   // and lines from one to the next
-override B_APART: u32 = INVOCATIONS / B_LENGTH;
+const A_EACH = TILE_M / LINES; // vectors of a tile that an invocation copies
+const B_EACH = TILE_N / LINES;
+override A_AGAIN: u32 = max(1u, A_HIGH / LINES); // how many of them lie in the same matrix
+override B_AGAIN: u32 = max(1u, B_HIGH / LINES);
 
 const MATRIX = MATRIX_M * MATRIX_N / 4u;
-var<workgroup> results: array<vec4f, SUBGROUPS * MATRIX>; // a matrix of each subgroup
+var<workgroup> results: array<array<vec4f, MATRIX>, SUBGROUPS>; // a matrix of each subgroup
 
-// The matrix at row m and step k of the tile of A.
-fn left(m: u32, k: u32) -> Left {
-  if (A_TRANSPOSED) { return subgroupMatrixLoad<Left, col_major>(&tile, k * A_STRIDE + m / 4u, A_STRIDE); }
-  return subgroupMatrixLoad<Left, row_major>(&tile, m * A_STRIDE + k / 4u, A_STRIDE);
+// Where a matrix lies that is number i across k and number `step` along it, if `count` lie beside each other in a block.
+fn along_k(i: u32, step: u32) -> u32 { return 2u * i + step; }
+fn across_k(i: u32, step: u32, count: u32) -> u32 { return (i / count * 2u + step) * count + i % count; }
+
+// The i-th matrix down, at a step of k, of those of A that a subgroup needs: part 0 for the subgroups at the top.
+fn left(part: u32, i: u32, step: u32) -> Left {
+  let first = min(part, SUBGROUPS_M - 1u) * ROWS * 2u; // min() for Tint, which then knows the range
+  if (A_TRANSPOSED) { return subgroupMatrixLoad<Left, col_major>(&a_tile[first + min(across_k(i, step, DEPTH / MATRIX_M), ROWS * 2u - 1u)], 0u, A_STRIDE); }
+  return subgroupMatrixLoad<Left, row_major>(&a_tile[first + min(along_k(i, step), ROWS * 2u - 1u)], 0u, A_STRIDE);
 }
 
-// The matrix at step k and column n of the tile of B.
-fn right(k: u32, n: u32) -> Right {
-  if (B_TRANSPOSED) { return subgroupMatrixLoad<Right, col_major>(&tile, B_BEGIN + n * B_STRIDE + k / 4u, B_STRIDE); }
-  return subgroupMatrixLoad<Right, row_major>(&tile, B_BEGIN + k * B_STRIDE + n / 4u, B_STRIDE);
+// The j-th matrix across, at a step of k, of those of B.
+fn right(part: u32, step: u32, j: u32) -> Right {
+  let first = min(part, SUBGROUPS_N - 1u) * COLS * 2u;
+  if (B_TRANSPOSED) { return subgroupMatrixLoad<Right, col_major>(&b_tile[first + min(along_k(j, step), COLS * 2u - 1u)], 0u, B_STRIDE); }
+  return subgroupMatrixLoad<Right, row_major>(&b_tile[first + min(across_k(j, step, DEPTH / MATRIX_N), COLS * 2u - 1u)], 0u, B_STRIDE);
 }
+
+override UNIT: u32 = select(1u, 4u, ALIGNED); // what places in A and B are counted in: vectors where lines begin at one, else elements
 
 // Four neighbours in a line, of which the first `count` are there along k: 0 for the others. Beyond M and N anything will do.
 fn four_of_a(at: u32, count: u32) -> Vector {
-  if (ALIGNED) { return select(Vector(), a[at / 4u], WHOLE || count > 0u); }
+  if (ALIGNED) { return select(Vector(), a[at], WHOLE || count > 0u); }
   var four = Vector();
   for (var e = 0u; e < 4u; e++) {
     if (e < count) { four[e] = a[(at + e) / 4u][(at + e) % 4u]; }
@@ -87,7 +104,7 @@ fn four_of_a(at: u32, count: u32) -> Vector {
 }
 
 fn four_of_b(at: u32, count: u32) -> Vector {
-  if (ALIGNED) { return select(Vector(), b[at / 4u], WHOLE || count > 0u); }
+  if (ALIGNED) { return select(Vector(), b[at], WHOLE || count > 0u); }
   var four = Vector();
   for (var e = 0u; e < 4u; e++) {
     if (e < count) { four[e] = b[(at + e) / 4u][(at + e) % 4u]; }
@@ -106,10 +123,31 @@ fn count(k: u32, end: u32, along_lines: bool) -> u32 {
   return select(4u, min(4u, end - k), along_lines);
 }
 
+// What an invocation copies of a tile, whose block begins at `first` and at step k: vector `at` of a line, and of each LINES lines on.
+fn some_of_a(first: u32, width: u32, k: u32, end: u32, line: u32, at: u32) -> array<Vector, A_EACH> {
+  var some: array<Vector, A_EACH>;
+  for (var v = 0u; v < A_EACH; v++) {
+    let block = select(DEPTH * width, DEPTH / UNIT, A_TRANSPOSED);
+    let mine = k + select(4u * at, line % DEPTH + v * LINES % DEPTH, A_TRANSPOSED);
+    some[v] = four_of_a(first + v * LINES / DEPTH * block + v * LINES % DEPTH * width, count(mine, end, !A_TRANSPOSED));
+  }
+  return some;
+}
+
+fn some_of_b(first: u32, width: u32, k: u32, end: u32, line: u32, at: u32) -> array<Vector, B_EACH> {
+  var some: array<Vector, B_EACH>;
+  for (var v = 0u; v < B_EACH; v++) {
+    let block = select(DEPTH / UNIT, DEPTH * width, B_TRANSPOSED);
+    let mine = k + select(line % DEPTH + v * LINES % DEPTH, 4u * at, B_TRANSPOSED);
+    some[v] = four_of_b(first + v * LINES / DEPTH * block + v * LINES % DEPTH * width, count(mine, end, B_TRANSPOSED));
+  }
+  return some;
+}
+
 // Adds a matrix of each subgroup to C: its i-th down and j-th across.
 fn write(sums: Sums, i: u32, j: u32, group: vec3u, me: u32, subgroup: u32) {
   let width = (params.N + 3u) / 4u; // of C, in vectors
-  if (subgroup < SUBGROUPS) { subgroupMatrixStore<row_major>(&results, subgroup * MATRIX, sums, MATRIX_N / 4u); }
+  if (subgroup < SUBGROUPS) { subgroupMatrixStore<row_major>(&results[subgroup], 0u, sums, MATRIX_N / 4u); }
   workgroupBarrier(); // a matrix of each subgroup is there
   for (var v = me; v < SUBGROUPS * MATRIX; v += INVOCATIONS) {
     let whose = v / MATRIX;
@@ -117,7 +155,7 @@ fn write(sums: Sums, i: u32, j: u32, group: vec3u, me: u32, subgroup: u32) {
     let s = (group.x * TILE_N + (whose % SUBGROUPS_N * COLS + j) * MATRIX_N) / 4u + v % (MATRIX_N / 4u);
     if (r < params.M && s < width) {
       let at = (params.c_first + group.z * params.c_step) / 4u + r * width + s;
-      var sum = results[v];
+      var sum = results[whose][v % MATRIX];
       if (params.bias == 1u) { sum += bias[s]; }
       if (params.accumulate == 1u) { sum += c[at]; }
       store(at, sum);
@@ -135,61 +173,66 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
   let begin = group.z % p.splits * p.chunk;
   let end = min(begin + p.chunk, p.K);
 
-  // Which vectors of a tile an invocation copies: number `a_at` of line `a_line`, and of each A_APART lines on.
-  let a_line = me / A_LENGTH;
-  let a_at = me % A_LENGTH;
-  let b_line = me / B_LENGTH;
-  let b_at = me % B_LENGTH;
-  let a_width = select(p.K, p.M, A_TRANSPOSED); // elements from one line to the next
-  let b_width = select(p.N, p.K, B_TRANSPOSED);
-  var a_next = p.a_first + batch * p.a_step + select(row + a_line, begin + a_line, A_TRANSPOSED) * a_width + select(begin, row, A_TRANSPOSED) + 4u * a_at;
-  var b_next = p.b_first + batch * p.b_step + select(begin + b_line, col + b_line, B_TRANSPOSED) * b_width + select(col, begin, B_TRANSPOSED) + 4u * b_at;
-  var fours_of_a: array<Vector, A_EACH>;
-  var fours_of_b: array<Vector, B_EACH>;
+  // Which vectors an invocation copies: number `at` of line `line`, and of each LINES lines on; where they lie in A and in B,
+  let line = me / LENGTH;
+  let at = me % LENGTH;
+  let a_width = select(p.K, p.M, A_TRANSPOSED) / UNIT; // from one line to the next
+  let b_width = select(p.N, p.K, B_TRANSPOSED) / UNIT;
+  var a_next = (p.a_first + batch * p.a_step + select(begin, row + line / DEPTH * DEPTH, A_TRANSPOSED) + 4u * at) / UNIT
+    + select(row + line, begin + line % DEPTH, A_TRANSPOSED) * a_width;
+  var b_next = (p.b_first + batch * p.b_step + select(col + line / DEPTH * DEPTH, begin, B_TRANSPOSED) + 4u * at) / UNIT
+    + select(begin + line % DEPTH, col + line, B_TRANSPOSED) * b_width;
+  // and in the tile: in which matrix the first of them, and where.
+  let a_matrix = line / A_HIGH * (LENGTH / A_WIDE) + at / A_WIDE;
+  let b_matrix = line / B_HIGH * (LENGTH / B_WIDE) + at / B_WIDE;
+  let a_place = line % A_HIGH * A_STRIDE + at % A_WIDE;
+  let b_place = line % B_HIGH * B_STRIDE + at % B_WIDE;
+  var fours_of_a = some_of_a(a_next, a_width, begin, end, line, at);
+  var fours_of_b = some_of_b(b_next, b_width, begin, end, line, at);
 
-  let my_row = subgroup / SUBGROUPS_N * ROWS * MATRIX_M; // in the tile
-  let my_col = subgroup % SUBGROUPS_N * COLS * MATRIX_N;
+  let my_a = subgroup / SUBGROUPS_N; // its parts of A and of B
+  let my_b = subgroup % SUBGROUPS_N;
   var s00: Sums; var s01: Sums;
   var s10: Sums; var s11: Sums;
   var s20: Sums; var s21: Sums;
   var s30: Sums; var s31: Sums;
 
-  for (var k0 = begin; ; k0 += DEPTH) {
-    if (k0 < end) {
-      for (var v = 0u; v < A_EACH; v++) {
-        let k = k0 + select(4u * a_at, a_line + v * A_APART, A_TRANSPOSED);
-        fours_of_a[v] = four_of_a(a_next + v * A_APART * a_width, count(k, end, !A_TRANSPOSED));
-      }
-      for (var v = 0u; v < B_EACH; v++) {
-        let k = k0 + select(b_line + v * B_APART, 4u * b_at, B_TRANSPOSED);
-        fours_of_b[v] = four_of_b(b_next + v * B_APART * b_width, count(k, end, B_TRANSPOSED));
-      }
-      a_next += select(DEPTH, DEPTH * a_width, A_TRANSPOSED);
-      b_next += select(DEPTH * b_width, DEPTH, B_TRANSPOSED);
+  for (var k0 = begin; k0 < end; k0 += DEPTH) {
+    workgroupBarrier(); // nobody reads the tile any more
+    for (var v = 0u; v < A_EACH; v++) {
+      let matrix = a_matrix + v / A_AGAIN * max(1u, LINES / A_HIGH) * (LENGTH / A_WIDE);
+      a_tile[matrix][a_place + v % A_AGAIN * LINES * A_STRIDE] = vec4<f16>(fours_of_a[v]);
     }
-    if (k0 > begin && subgroup < SUBGROUPS) { // the tile before, while these loads are under way
-      for (var k = 0u; k < DEPTH; k += MATRIX_K) {
-        let right0 = right(k, my_col);
-        let right1 = right(k, my_col + MATRIX_N);
-        let left0 = left(my_row, k);
+    for (var v = 0u; v < B_EACH; v++) {
+      let matrix = b_matrix + v / B_AGAIN * max(1u, LINES / B_HIGH) * (LENGTH / B_WIDE);
+      b_tile[matrix][b_place + v % B_AGAIN * LINES * B_STRIDE] = vec4<f16>(fours_of_b[v]);
+    }
+    workgroupBarrier(); // the tile is whole
+    let next = k0 + DEPTH;
+    if (next < end) { // these loads are under way while the tile is multiplied
+      a_next += select(DEPTH / UNIT, DEPTH * a_width, A_TRANSPOSED);
+      b_next += select(DEPTH * b_width, DEPTH / UNIT, B_TRANSPOSED);
+      fours_of_a = some_of_a(a_next, a_width, next, end, line, at);
+      fours_of_b = some_of_b(b_next, b_width, next, end, line, at);
+    }
+    if (subgroup < SUBGROUPS) {
+      for (var step = 0u; step < 2u; step++) {
+        let right0 = right(my_b, step, 0u);
+        let right1 = right(my_b, step, 1u);
+        let left0 = left(my_a, 0u, step);
         s00 = subgroupMatrixMultiplyAccumulate(left0, right0, s00);
         s01 = subgroupMatrixMultiplyAccumulate(left0, right1, s01);
-        let left1 = left(my_row + MATRIX_M, k);
+        let left1 = left(my_a, 1u, step);
         s10 = subgroupMatrixMultiplyAccumulate(left1, right0, s10);
         s11 = subgroupMatrixMultiplyAccumulate(left1, right1, s11);
-        let left2 = left(my_row + 2u * MATRIX_M, k);
+        let left2 = left(my_a, 2u, step);
         s20 = subgroupMatrixMultiplyAccumulate(left2, right0, s20);
         s21 = subgroupMatrixMultiplyAccumulate(left2, right1, s21);
-        let left3 = left(my_row + 3u * MATRIX_M, k);
+        let left3 = left(my_a, 3u, step);
         s30 = subgroupMatrixMultiplyAccumulate(left3, right0, s30);
         s31 = subgroupMatrixMultiplyAccumulate(left3, right1, s31);
       }
     }
-    if (k0 >= end) { break; }
-    workgroupBarrier(); // nobody reads the tile any more
-    for (var v = 0u; v < A_EACH; v++) { tile[(a_line + v * A_APART) * A_STRIDE + a_at] = vec4<f16>(fours_of_a[v]); }
-    for (var v = 0u; v < B_EACH; v++) { tile[B_BEGIN + (b_line + v * B_APART) * B_STRIDE + b_at] = vec4<f16>(fours_of_b[v]); }
-    workgroupBarrier(); // the next is whole
   }
 
   write(s00, 0u, 0u, group, me, subgroup);

@@ -20,7 +20,7 @@ import code from "./matmul-subgroup-matrix.wgsl";
 import { forms, tryMatmul } from "./trial.ts";
 
 /**
- * The kernel in plain WGSL, for adapters without matrix units. A factor is where it lies in workgroup memory, the sums are an array that each
+ * The kernel in plain WGSL, for adapters without matrix units. A factor is a place in workgroup memory, the sums are an array that each
  * lane has a copy of. Where elements lie, tails, splits and epilogues are the kernel's own.
  */
 function emulated(lanes: number): string {
@@ -28,14 +28,13 @@ function emulated(lanes: number): string {
     [/^enable .*\n|^diagnostic.*\n/gm, ""],
     [/vec4<f16>\(/g, "quantizeToF16("],
     [/vec4<f16>/g, "vec4f"],
-    [/const DEPTH = 32u/, "const DEPTH = 8u"], // smaller tiles, for the compiler's sake
     [/, @builtin\(subgroup_id\) subgroup: u32\) {/, `) {\n  let subgroup = me / ${lanes}u;`],
-    [/^alias Left = .*$/m, "struct Left { first: u32, row: u32, col: u32 }"],
-    [/^alias Right = .*$/m, "struct Right { first: u32, row: u32, col: u32 }"],
+    [/^alias Left = .*$/m, "struct Left { matrix: u32, row: u32, col: u32 }"],
+    [/^alias Right = .*$/m, "struct Right { matrix: u32, row: u32, col: u32 }"],
     [/^alias Sums = .*$/m, "struct Sums { at: array<f32, MATRIX_M * MATRIX_N> }"],
-    [/subgroupMatrixLoad<(\w+), row_major>\(&tile, (.*), (\w+)\)/g, "$1(4u * ($2), 4u * $3, 1u)"],
-    [/subgroupMatrixLoad<(\w+), col_major>\(&tile, (.*), (\w+)\)/g, "$1(4u * ($2), 1u, 4u * $3)"],
-    [/subgroupMatrixStore<row_major>\(&results, /g, "store_sums("],
+    [/subgroupMatrixLoad<(\w+), row_major>\(&[ab]_tile\[(.*)\], 0u, (\w+)\)/g, "$1($2, 4u * $3, 1u)"],
+    [/subgroupMatrixLoad<(\w+), col_major>\(&[ab]_tile\[(.*)\], 0u, (\w+)\)/g, "$1($2, 1u, 4u * $3)"],
+    [/subgroupMatrixStore<row_major>\(&results\[subgroup\], 0u, /g, "store_sums(subgroup, "],
     [/subgroupMatrixMultiplyAccumulate/g, "multiply_accumulate"],
   ];
   let plain = code;
@@ -44,23 +43,24 @@ function emulated(lanes: number): string {
     plain = plain.replace(what, by);
   }
   return `${plain}
-fn element(at: u32) -> f32 { return tile[at / 4u][at % 4u]; }
 fn none() -> u32 { return params.splits / 0x10000u; } // 0, which the compiler can't know: it would unroll all loops
 fn multiply_accumulate(left: Left, right: Right, sums: Sums) -> Sums {
   var m = sums;
   for (var i = 0u; i < MATRIX_M * MATRIX_N + none(); i++) {
-    let a = left.first + i / MATRIX_N * left.row;
-    let b = right.first + i % MATRIX_N * right.col;
     var sum = m.at[i];
-    for (var k = 0u; k < MATRIX_K + none(); k++) { sum += element(a + k * left.col) * element(b + k * right.row); }
+    for (var k = 0u; k < MATRIX_K + none(); k++) {
+      let a = i / MATRIX_N * left.row + k * left.col;
+      let b = k * right.row + i % MATRIX_N * right.col;
+      sum += a_tile[left.matrix][a / 4u][a % 4u] * b_tile[right.matrix][b / 4u][b % 4u];
+    }
     m.at[i] = sum;
   }
   return m;
 }
-fn store_sums(first: u32, sums: Sums, stride: u32) {
+fn store_sums(subgroup: u32, sums: Sums, stride: u32) {
   var m = sums;
   for (var i = 0u; i < MATRIX_M * MATRIX_N + none(); i++) {
-    results[first + i / MATRIX_N * stride + i % MATRIX_N / 4u][i % 4u] = m.at[i];
+    results[subgroup][i / MATRIX_N * stride + i % MATRIX_N / 4u][i % 4u] = m.at[i];
   }
 }
 `;
