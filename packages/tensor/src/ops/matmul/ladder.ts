@@ -155,7 +155,8 @@ function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
   const { INVOCATIONS, rows, cols } = matrixTile(adapter, tuning);
   const { M, N, K } = subgroupMatrix;
   const matrix = (side: number) => 8 * Math.max(side * (K / 4 + 2), K * (side / 4 + 2)); // bytes, as matmul-subgroup-matrix.wgsl pads them
-  const bytes = 2 * ((rows / M) * matrix(M) + (cols / N) * matrix(N)) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
+  const bytes =
+    2 * ((rows / M) * matrix(M) + (cols / N) * matrix(N)) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
   const lines = INVOCATIONS / (K / 2); // that all invocations copy at once
   const whole = rows % lines === 0 && cols % lines === 0 && (ROWS * M) % (2 * K) === 0 && (COLS * N) % (2 * K) === 0;
   return INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && whole;
