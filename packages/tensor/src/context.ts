@@ -6,6 +6,13 @@ interface Frame<T> {
   open: boolean;
 }
 
+/** A value that is in force only where it is asked for: see {@link Context.open}. */
+export interface OpenContext {
+  readonly isOpen: boolean;
+  run<R>(work: () => R): R;
+  close(): void;
+}
+
 /** What happens when the work that `value` was in force for ends, with `outer` around it; without a result when it threw. */
 type Leave<T> = (value: T, outer: T | undefined, asynchronous: boolean, result?: unknown) => void;
 
@@ -54,6 +61,20 @@ export class Context<T> {
     ) as R;
   }
 
+  /**
+   * A value that is in force in what `run` is given, up to its first await, until `close`: however many works overlap, in a browser too.
+   */
+  open(value: T): OpenContext {
+    const frame = this.#begin(value);
+    return {
+      get isOpen() {
+        return frame.open;
+      },
+      run: (work) => this.#inForce(frame, work),
+      close: () => this.#end(frame, false),
+    };
+  }
+
   /** Runs work that is not asynchronous: cheaper. */
   runNow<R>(value: T, work: () => R): R {
     const frame = this.#begin(value);
@@ -67,13 +88,19 @@ export class Context<T> {
   }
 
   #enter<R>(frame: Frame<T>, work: () => R): R {
+    try {
+      return this.#inForce(frame, work);
+    } catch (error) {
+      this.#end(frame, false);
+      throw error;
+    }
+  }
+
+  #inForce<R>(frame: Frame<T>, work: () => R): R {
     const before = this.#running;
     this.#running = frame;
     try {
       return work();
-    } catch (error) {
-      this.#end(frame, false);
-      throw error;
     } finally {
       this.#running = before;
     }

@@ -23,7 +23,7 @@ export { compileAhead, dryRun, type DryRun } from "./dry-run.ts";
 export { type PipelineSource } from "./runtime/pipelines.ts";
 export { profile, traceDispatches } from "./runtime/profile.ts";
 export type { DispatchTime, DispatchWork, KernelTime } from "./runtime/timestamps.ts";
-export { keep, scope } from "./scope.ts";
+export { keep, scope, Scope } from "./scope.ts";
 export { broadcastShapes, resolveDim, sameShape, showShape, sizeOf, type Shape } from "./shape.ts";
 export { visible } from "./terminal.ts";
 export { memory, memoryByOwner, resetPeakMemory, type MemoryReport, type OwnedMemory } from "./storage.ts";

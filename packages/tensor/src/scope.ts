@@ -1,11 +1,10 @@
 import { argumentCheck, checked } from "./arguments.ts";
-import { Context } from "./context.ts";
+import { Context, type OpenContext } from "./context.ts";
+import { check } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 import { isTensor } from "./values.ts";
 
-type Scope = Set<Tensor>;
-
-const scopes = new Context<Scope>(endScope);
+const scopes = new Context<Set<Tensor>>(endScope);
 type Home = { [method in "add" | "delete"]: (tensor: Tensor) => unknown };
 
 const home = new WeakMap<Tensor, Home>();
@@ -66,15 +65,58 @@ export const keep = checked(
 );
 
 const checkScope = argumentCheck("scope", { work: "function" });
+const checkRun = argumentCheck("Scope.run", { work: "function" });
+
+/**
+ * A scope that is held by hand, for works that overlap: see {@link scope}. What is made in {@link run} belongs to it, whatever else runs
+ * meanwhile, and lives until it is disposed.
+ */
+export class Scope {
+  readonly #context: OpenContext = scopes.open(new Set());
+
+  /**
+   * Runs `work`, and returns its result. What it makes up to its first `await` belongs to this scope: give each part between two awaits to
+   * a `run` of its own.
+   * @throws after the scope was disposed
+   */
+  run<T>(work: () => T): T {
+    checkRun([work]);
+    check(this.#context.isOpen, "Scope.run: the scope was disposed. Make another by scope().");
+    return this.#context.run(work);
+  }
+
+  /** Disposes every tensor made in {@link run}, but those that were kept. */
+  dispose(): void {
+    if (this.#context.isOpen) this.#context.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
 
 /**
  * Runs `work` and disposes every tensor made in it, but those it returns (in arrays and plain objects too), which move to the
  * scope around it, and those that were kept. Also when `work` throws. Asynchronous work may be scoped as well: what it awaits belongs to
- * it. Scopes that run at the same time have each their own tensors in Node, but not in a browser: await one before the next begins.
+ * it. Scopes that run at the same time have each their own tensors in Node, but not in a browser: await one before the next begins, or
+ * hold a scope by hand.
+ *
+ * Without `work` it gives such a {@link Scope}:
+ *
+ * ```ts
+ * button.onclick = async () => {
+ *   using s = scope(); // disposed at the end of the block
+ *   const y = s.run(() => model.forward(x).softmax());
+ *   show(await y.data()); // a training loop may run meanwhile
+ * };
+ * ```
  */
-export function scope<T>(work: () => T): T {
-  checkScope([work]);
-  return scopes.run(new Set(), work);
+export function scope(): Scope;
+export function scope<T>(work: () => T): T;
+export function scope<T>(...args: [work?: () => T]): T | Scope {
+  if (args.length === 0) return new Scope();
+  checkScope(args);
+  return scopes.run(new Set(), args[0]!);
 }
 
 /** A {@link scope} for work that is not asynchronous: cheaper. */
@@ -82,10 +124,10 @@ export const scopeNow = <T>(work: () => T): T => scopes.runNow(new Set(), work);
 
 const OVERLAP =
   " It was made while an asynchronous scope was open, and disposed when that scope ended. In a browser, works that run at the same time " +
-  "take each other's tensors into their scopes: await one before the next begins, or keep() and dispose() what they make.";
+  "take each other's tensors into their scopes: await one before the next begins, or hold a scope by hand: using s = scope(); s.run(…).";
 
 /** The end of a scope: what it does not return is disposed, the rest moves to the scope around it. */
-function endScope(scope: Scope, outer: Scope | undefined, asynchronous: boolean, result?: unknown): void {
+function endScope(scope: Set<Tensor>, outer: Set<Tensor> | undefined, asynchronous: boolean, result?: unknown): void {
   const kept = new Set<Tensor>();
   forEachTensor(result, (tensor) => kept.add(tensor));
   for (const tensor of scope) {
