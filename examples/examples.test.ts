@@ -30,6 +30,16 @@ test("the README's example learns exclusive or, and is the one in the README", (
   expect(readFileSync(join(root, "README.md"), "utf8")).toContain(program.join("\n").trim());
 });
 
+test("the guide's op of one's own is right, and learns; the guide's pieces are the program", () => {
+  const { code, stdout, stderr } = run("examples/own-op.ts", []);
+  expect(code, stderr).toBe(0);
+  expect(Number(/^loss ([\d.]+)$/.exec(stdout.trim())![1])).toBeLessThan(0.01); // 0.5 at first
+  const guide = readFileSync(join(root, "docs/your-own-op.md"), "utf8");
+  const pieces = [...guide.matchAll(/^```ts\n([^]*?)^```/gm)].map(([, piece]) => piece!);
+  const [, ...program] = readFileSync(join(root, "examples/own-op.ts"), "utf8").split("\n");
+  expect(pieces.join("\n")).toBe(program.join("\n"));
+});
+
 /** That a program is short, and imports packages by their names alone. */
 function expectFromOutside(file: string): void {
   const program = readFileSync(join(root, file), "utf8");

@@ -77,6 +77,8 @@ try {
   rmSync(scratch, { recursive: true });
 }
 
+if (basename(folder) === "tensor") cpSync(join(root, "docs/your-own-op.md"), join(dist, "your-own-op.md"));
+
 for (const path of readdirSync(dist, { recursive: true })) {
   if (!path.endsWith(".d.ts")) continue;
   const file = join(dist, path);

@@ -35,6 +35,17 @@ const leaf = (values: number[], shape = [values.length]): Tensor =>
 const read = async (t: Tensor): Promise<number[]> => Array.from(await t.data());
 
 describe("backward", () => {
+  test("a gradient under a name that no input has is refused, rather than lost", () => {
+    const twist = defineOp("twist", {
+      forward: (x: Tensor) => ({ output: x.clone(), inputs: { x }, saved: {} }),
+      backward: (_, dy) => ({ dx: dy }) as never,
+    });
+    scope(() => {
+      const loss = sum(twist(leaf([1, 2])));
+      expect(() => loss.backward()).toThrow("backward: twist backward: it gives a gradient for dx; the inputs are x.");
+    });
+  });
+
   test("chain rule through shared values, by hand", async () => {
     // y = Σ (a·b + a)², dy/da = 2(ab + a)(b + 1), dy/db = 2(ab + a)·a
     const a = leaf([1, 2, -3]);

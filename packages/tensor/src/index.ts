@@ -32,7 +32,7 @@ export { leaks, Tensor, undisposed, type GradNode, type NestedArray } from "./te
 export { emptyChecked as empty, fromArray, fromBytes, tensor } from "./factories.ts";
 export { copyInto } from "./in-place.ts";
 
-// For ops of one's own: see docs/adding-an-op.md.
+// For ops of one's own: see docs/your-own-op.md and docs/adding-an-op.md.
 export { defineOp } from "./define-op.ts";
 export { notDifferentiable } from "./op.ts";
 export { kernel, specialize, type Kernel, type Params } from "./runtime/kernel.ts";

@@ -1,10 +1,11 @@
 import { argumentCheck, type Takes } from "./arguments.ts";
-import { blamed, GpugradError } from "./errors.ts";
+import { blamed, check, GpugradError } from "./errors.ts";
 import { hooks, type Backward, type NotDifferentiable } from "./recorder.ts";
 import { scopeNow } from "./scope.ts";
 import { provenance } from "./provenance.ts";
 import { Tensor } from "./tensor.ts";
 import { numerics } from "./debug.ts";
+import { showValue } from "./values.ts";
 
 type Inputs = Record<string, Tensor | undefined>;
 
@@ -64,12 +65,22 @@ export function defineStorageOp<
   S,
   O extends Tensor | readonly Tensor[],
 >(name: string, definition: Definition<A, I, S, O>): Op<A, I, S, O> {
+  checkDefinition([name, definition]);
+  check(
+    typeof definition.backward === "function" || isWhy(definition.backward),
+    () =>
+      `defineOp: backward of ${name} is ${showValue(definition.backward)}; it is a function, or notDifferentiable("why").`,
+  );
   const checkArguments = definition.takes && argumentCheck(name, definition.takes);
   const call = (...args: A): O => {
     checkArguments?.(args);
     return scopeNow(() => {
       const { output, inputs, saved } = inside(name, () => definition.forward(...args));
-      const first = output instanceof Tensor ? output : output[0]!;
+      const first = output instanceof Tensor ? output : output?.[0];
+      check(
+        first instanceof Tensor && inputs,
+        () => `${name}: forward gives { output, inputs, saved }, and output is a tensor or a list of them.`,
+      );
       if (depth === 0 && hooks.recorder && Object.values(inputs).some((input) => input?.requiresGrad)) {
         hooks.recorder.record({
           op: name,
@@ -85,6 +96,13 @@ export function defineStorageOp<
   };
   return Object.assign(call, { opName: name, definition });
 }
+
+const isWhy = (backward: unknown): boolean => typeof backward === "object" && backward !== null && "why" in backward;
+
+const checkDefinition = argumentCheck("defineOp", {
+  name: "string",
+  definition: { takes: "object?", forward: "function", backward: "any" },
+});
 
 /** How many forwards are running: an op called by another op's forward is a part of it, and not recorded. */
 let depth = 0;

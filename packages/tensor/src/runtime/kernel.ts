@@ -1,4 +1,7 @@
+import { argumentCheck } from "../arguments.ts";
+import { didYouMean } from "../did-you-mean.ts";
 import { check, GpugradError } from "../errors.ts";
+import { showValue } from "../values.ts";
 
 /**
  * A WGSL file and what `run()` needs to know of it, read off its own declarations, so that host code uses the kernel's
@@ -41,11 +44,14 @@ const MAX_STORAGE_BUFFERS = 8;
 
 const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage(?:\s*,\s*(\w+))?|uniform)>\s*(\w+)\s*:\s*([^;]*);/g;
 
+const checkKernel = argumentCheck("kernel", { file: "string", code: "string", buffers: "size" });
+
 /**
  * Reads a kernel's declarations. Comments are taken out first, so they may hold anything.
  * @param buffers how many storage buffers it may have: more than WebGPU promises only where the adapter is asked first
  */
 export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS): Kernel {
+  checkKernel([file, code, buffers]);
   const source = code.replace(/\/\/.*$/gm, "");
   const aliases = new Map(
     [...source.matchAll(/\balias\s+(\w+)\s*=\s*([^;]+);/g)].map(([, name, type]) => [name!, type!]),
@@ -54,6 +60,12 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     const kind = space === "uniform" ? "uniform" : access === "read_write" ? "storage" : "read-only-storage";
     return { index: Number(index), name: name!, kind, element: elementOf(type!, aliases) };
   });
+  const declared = source.match(/@binding\b/g)?.length ?? 0;
+  check(
+    bindings.length === declared,
+    `${file}: ${declared} bindings are declared, but ${bindings.length} can be read. Write them as ` +
+      "`@group(0) @binding(0) var<storage, read> x: array<f32>;`, all of group 0.",
+  );
   const storage = bindings.filter((b) => b.kind !== "uniform");
   check(
     storage.length <= buffers,
@@ -68,6 +80,12 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     ]),
   );
   const { fields, bytes } = uniformLayout(file, /struct\s+Params\s*{([^}]*)}/.exec(source)?.[1] ?? "");
+  const uniforms = bindings.length - storage.length;
+  check(
+    uniforms === 0 || (uniforms === 1 && fields.length > 0),
+    `${file}: ${uniforms} uniforms, of which ${fields.length > 0 ? "one may be" : "none is"} a struct Params with fields. ` +
+      "A kernel's numbers are the fields of one: `struct Params { count: u32 }`, `var<uniform> params: Params;`.",
+  );
   return {
     file,
     code,
@@ -131,21 +149,29 @@ export type Params = Record<string, number | readonly number[]>;
 export function packParams(kernel: Kernel, params: Params, view: DataView, base: number): void {
   for (const { name, scalar, offset, count } of kernel.params) {
     const value = params[name];
-    if (typeof value === "number" && count === 1) {
-      setScalar(view, scalar, base + offset, value);
-    } else if (typeof value === "object" && value.length === count) {
-      for (let i = 0; i < count; i++) setScalar(view, scalar, base + offset + 4 * i, value[i]!);
-    } else {
-      const given = value === undefined ? "missing" : typeof value === "number" ? "one" : `${value.length} numbers`;
-      throw new GpugradError(`${kernel.file}: Params.${name} takes ${count} number(s), but is ${given}.`);
+    const only = count === 1 && typeof value === "number";
+    if (!only && (value as readonly number[] | null | undefined)?.length !== count)
+      refuseParam(kernel, name, value, count);
+    for (let i = 0; i < count; i++) {
+      const number = only ? value : (value as readonly number[])[i]!;
+      if (typeof number !== "number" || (scalar !== "f32" && !Number.isFinite(number)))
+        refuseParam(kernel, name, value, count, scalar);
+      setScalar(view, scalar, base + offset + 4 * i, number);
     }
   }
   for (const name in params) {
+    const known = kernel.params.map((field) => field.name);
     check(
-      kernel.params.some((f) => f.name === name),
-      () => `${kernel.file}: Params has no field ${name}.`,
+      known.includes(name),
+      () => `${kernel.file}: Params has no field ${name}.${didYouMean(name, known)} It has ${known.join(", ")}.`,
     );
   }
+}
+
+function refuseParam(kernel: Kernel, name: string, value: unknown, count: number, scalar = ""): never {
+  const takes = `${count === 1 ? "a number" : `a list of ${count} numbers`}${scalar && ` for ${scalar}`}`;
+  const given = value === undefined ? "is missing" : `is ${showValue(value)}`;
+  throw new GpugradError(`${kernel.file}: Params.${name} ${given}; it takes ${takes}.`);
 }
 
 /** Writes a number in the layout of the device. */

@@ -1,5 +1,6 @@
 import { check, GpugradError } from "../errors.ts";
 import type { DeviceArray } from "../storage.ts";
+import { isTensor, showValue } from "../values.ts";
 import { device } from "./init.ts";
 import type { Kernel, Params } from "./kernel.ts";
 import type { PooledBuffer } from "./pool.ts";
@@ -29,7 +30,11 @@ export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params
   for (const { kind, name, element } of kernel.bindings) {
     if (kind === "uniform") continue;
     const tensor = tensors[name];
-    check(tensor, () => `${kernel.file}: no tensor given for binding ${name}.`);
+    check(isTensor(tensor), () =>
+      tensor === undefined
+        ? `${kernel.file}: no tensor given for binding ${name}.`
+        : `${kernel.file}: binding ${name} is given ${showValue(tensor)}, not a tensor.`,
+    );
     check(
       tensor.storage.device === current,
       () => `${kernel.file}: ${name} is ${tensor.toString()} of a device that was destroyed. Make it again.`,
@@ -43,10 +48,11 @@ export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params
     buffers.push(tensor.buffer);
   }
   const given = Object.keys(tensors);
-  check(
-    given.length === buffers.length,
-    () => `${kernel.file}: tensors ${given.join(", ")} given for ${buffers.length} bindings.`,
-  );
+  check(given.length === buffers.length, () => {
+    const names = kernel.bindings.filter(({ kind }) => kind !== "uniform").map(({ name }) => name);
+    const unknown = given.filter((name) => !names.includes(name));
+    return `${kernel.file}: there is no binding ${unknown.join(", ")}; there are ${names.join(", ")}.`;
+  });
   for (const { kind, name } of kernel.bindings) {
     if (kind !== "storage") continue;
     const written = tensors[name]!.buffer;
@@ -56,6 +62,7 @@ export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params
       `${kernel.file}: ${name} is written, so it can't share the memory of ${other}. Pass a clone().`,
     );
   }
+  checkLaunch(kernel, launch);
   const pipeline = pipelines.get(kernel, launch.overrides ?? NONE);
   let groups: readonly [number, number, number];
   if ("threads" in launch) {
@@ -72,6 +79,26 @@ export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params
   }
   if (groups[0] * groups[1] * groups[2] === 0) return; // nothing to compute: a tensor of size zero
   queue.dispatch(kernel, pipeline, buffers, params, groups);
+}
+
+const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
+
+/** @throws unless it says how much to start, once, in whole numbers */
+function checkLaunch({ file }: Kernel, launch: unknown): void {
+  const { threads, workgroups } = (typeof launch === "object" && launch !== null ? launch : {}) as Record<
+    string,
+    unknown
+  >;
+  const fits =
+    threads === undefined
+      ? isCount(workgroups) || (Array.isArray(workgroups) && workgroups.length > 1 && workgroups.every(isCount))
+      : workgroups === undefined && isCount(threads);
+  check(
+    fits,
+    () =>
+      `${file}: the launch is ${showValue(launch)}${threads === undefined ? "" : ` with threads ${showValue(threads)}`}. ` +
+      "It is { threads: n }, or { workgroups: n } or [x, y, z].",
+  );
 }
 
 function fold(workgroups: number): [number, number, number] {

@@ -65,11 +65,40 @@ describe("a kernel's own declarations", () => {
   test("a name too few or too many is an error", () => {
     const x = tensor([1, 2]);
     expect(() => run(parsed, {}, params, { threads: 2 })).toThrow(/test\/add.wgsl: no tensor given for binding x/);
-    expect(() => run(parsed, { x, y: x }, params, { threads: 2 })).toThrow(/tensors x, y given for 1 bindings/);
-    expect(() => run(parsed, { x }, { ...params, step: [1, 2] }, { threads: 2 })).toThrow(/Params.step takes 1 number\(s\), but is 2 numbers/); // prettier-ignore
+    expect(() => run(parsed, { x, y: x }, params, { threads: 2 })).toThrow(
+      "test/add.wgsl: there is no binding y; there are x.",
+    );
+    expect(() => run(parsed, { x }, { ...params, step: [1, 2] }, { threads: 2 })).toThrow("Params.step is [1, 2]; it takes a number."); // prettier-ignore
     const { step: _, ...without } = params;
-    expect(() => run(parsed, { x }, without as never, { threads: 2 })).toThrow(/Params.step takes 1 number\(s\), but is missing/); // prettier-ignore
-    expect(() => run(parsed, { x }, { ...params, stop: 1 }, { threads: 2 })).toThrow(/Params has no field stop/);
+    expect(() => run(parsed, { x }, without as never, { threads: 2 })).toThrow("Params.step is missing; it takes a number."); // prettier-ignore
+    expect(() => run(parsed, { x }, { ...params, stop: 1 }, { threads: 2 })).toThrow(
+      "Params has no field stop. Did you mean step?",
+    );
+  });
+
+  test("what is neither a tensor, a number nor a launch is refused by name, and the device stays usable", async () => {
+    const x = tensor([1, 2]);
+    const call = (tensors: unknown, given: unknown, launch?: unknown) => () => run(parsed, tensors as never, given as never, launch as never); // prettier-ignore
+    expect(call({ x: [1, 2] }, params, { threads: 2 })).toThrow("test/add.wgsl: binding x is given [1, 2], not a tensor.");
+    expect(call({ x }, { ...params, count: NaN }, { threads: 2 })).toThrow("Params.count is NaN; it takes a number for u32.");
+    expect(call({ x }, { ...params, count: "2" }, { threads: 2 })).toThrow('Params.count is "2"; it takes a number for u32.');
+    for (const launch of [undefined, 2, { thread: 2 }, { threads: NaN }, { threads: -1 }, { workgroups: [1] }, { threads: 1, workgroups: 1 }])
+      expect(call({ x }, params, launch)).toThrow(/^test\/add.wgsl: the launch is .* It is \{ threads: n \}, or \{ workgroups: n \}/);
+    expect(() => kernel("test/a.wgsl", undefined as never)).toThrow("kernel: code is missing; it has to be a string.");
+    const elsewhere = source().replace("@group(0) @binding(0)", "@group(1) @binding(0)");
+    expect(() => kernel("test/a.wgsl", elsewhere)).toThrow("test/a.wgsl: 2 bindings are declared, but 1 can be read.");
+    expect(() => kernel("test/a.wgsl", source().replaceAll("Params", "Sizes"))).toThrow("test/a.wgsl: 1 uniforms, of which none is a struct Params");
+    expect(await x.toArray()).toEqual([1, 2]);
+  }); // prettier-ignore
+
+  test("what an op is made of, and what its forward gives, is checked", () => {
+    const op = (definition: unknown) => defineOp("twist", definition as never) as (x: Tensor) => Tensor;
+    expect(() => op({ forward: () => 1 })).toThrow("defineOp: backward of twist is undefined; it is a function");
+    expect(() => op({ forward: 1, backward: () => ({}) })).toThrow("defineOp: forward is 1, not a function.");
+    expect(() => op({ forward: () => 1, backward: 1 })).toThrow("defineOp: backward of twist is 1; it is a function");
+    expect(() => op({ forward: (x: Tensor) => x.clone(), backward: () => ({}) })(tensor([1]))).toThrow(
+      "twist: forward gives { output, inputs, saved }",
+    );
   });
 
   test("a tensor of another dtype than the kernel declares is refused; u32 takes any bits", async () => {
