@@ -11,6 +11,7 @@ import { caveats, compare } from "./compare.ts";
 import { measure, messageOf, type Row } from "./harness.ts";
 import { page } from "./html.ts";
 import { better, measureLimits, withShares, type Limits } from "./limits.ts";
+import { thisMachine } from "./machine.ts";
 import { toRegExp } from "./options.ts";
 import { load, recordOf, save, type Run } from "./record.ts";
 import { changesReport, report } from "./report.ts";
@@ -90,7 +91,7 @@ async function bench(options: Options): Promise<number> {
       `bench: other programs are at work here (load ${load1.toFixed(1)} on ${cpus().length} cores): expect longer times.`,
     );
   }
-  const record = recordOf(["pnpm bench", ...process.argv.slice(2)].join(" "), await measureLimits());
+  const record = recordOf(["pnpm bench", ...process.argv.slice(2)].join(" "), await measureLimits(thisMachine));
   await destroy();
   for (const job of jobs) {
     note(`bench: ${job.name}`);
@@ -99,7 +100,7 @@ async function bench(options: Options): Promise<number> {
     await destroy();
   }
   await init();
-  record.limits = better(record.limits, await measureLimits());
+  record.limits = better(record.limits, await measureLimits(thisMachine));
   await destroy();
   record.rows = record.rows.map((row) => withShares(row, record.limits));
   return finish(record, before, options);

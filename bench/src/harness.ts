@@ -35,6 +35,8 @@ export interface Row {
   /** What recording a run took in JavaScript, in µs for each dispatch: of the `host` cases. */
   us_per_dispatch?: number;
   adapter: string;
+  /** The largest error against float64: of an element, or for a gradient as a share of its norm. */
+  off?: number;
   error?: string;
 }
 
@@ -125,7 +127,8 @@ async function prepare(
     const firstMs = performance.now() - start;
     Object.assign(row, { dispatches, submits });
     row.kernel = kernels.length <= 4 ? kernels.join(", ") : `${kernels.length} kernels`;
-    await workload.verify(result);
+    const off = await workload.verify(result);
+    if (off !== undefined) row.off = off;
     return { row, sampler: await warmUp((i) => workload.run(i), { sets, clock: row.clock }), firstMs };
   } catch (error) {
     return { row: { ...row, error: messageOf(error) }, firstMs: 0 };

@@ -1,6 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { device, empty, kernel, profile, run, scope, specialize, type Kernel } from "@gpugrad/tensor";
-import { blasFlops } from "./blas.ts";
 import { time, type Conditions, type Row } from "./harness.ts";
 import copyCode from "./copy.wgsl";
 import multiplyAddF16Code from "./multiply-add-f16.wgsl";
@@ -42,8 +40,16 @@ export function withShares(row: Row, limits: Limits): Row {
   return { ...row, of_limit, ...(blas && { of_blas: (1e9 * row.gflops) / limits.blas! }) };
 }
 
+/** What this program can say of the machine, beside what WebGPU says of the adapter. */
+export interface Machine {
+  /** Bytes of the CPU's largest cache. */
+  cpuCacheBytes(): number;
+  /** f32 operations per second that a library for CPUs reaches, where there is one. */
+  blasFlops?(): number | undefined;
+}
+
 /** Measures them: in the same run as the cases, because CPUs and GPUs change their pace. */
-export function measureLimits(): Promise<Limits> {
+export function measureLimits(machine: Machine): Promise<Limits> {
   return scope(async () => {
     const { cpu, features, subgroupSize, subgroupMatrix: units } = device().adapter;
     const x = empty([COPY_BYTES / 4]);
@@ -69,13 +75,13 @@ export function measureLimits(): Promise<Limits> {
       const products = 8 * ROUNDS * 4 * workgroups;
       matrix = await flopsOf(() => run(code, { y }, { rounds: ROUNDS }, { workgroups }), 2 * M * N * K * products);
     }
-    const blas = cpu ? blasFlops() : undefined;
+    const blas = cpu ? machine.blasFlops?.() : undefined;
     return {
       f32,
       f16: Math.max(f32, f16, matrix),
       bytes: (2 * COPY_BYTES * 1000) / (clock === "device" ? (await time(copyOnce, { clock })).best : copy.best),
       ...(blas && { blas }),
-      cacheBytes: cpu ? lastLevelCache() : 128 * 2 ** 20,
+      cacheBytes: cpu ? machine.cpuCacheBytes() : 128 * 2 ** 20,
       clock,
     };
   });
@@ -90,19 +96,4 @@ async function timestampsArePlausible(work: () => void, wallMs: number): Promise
   });
   const ms = kernels.reduce((total, kernel) => total + kernel.ms, 0) / repeats;
   return ms > 0.5 * wallMs && ms < 1.1 * wallMs;
-}
-
-/** Bytes of the CPU's largest cache, as Linux reports it; 64 MiB elsewhere. */
-function lastLevelCache(): number {
-  const folder = "/sys/devices/system/cpu/cpu0/cache";
-  try {
-    const caches = readdirSync(folder).filter((name) => name.startsWith("index"));
-    const sizes = caches.map((name) => {
-      const [, digits, unit] = /^(\d+)([KM]?)/.exec(readFileSync(`${folder}/${name}/size`, "utf8"))!;
-      return Number(digits) * { "": 1, K: 2 ** 10, M: 2 ** 20 }[unit as "" | "K" | "M"];
-    });
-    return Math.max(...sizes);
-  } catch {
-    return 64 * 2 ** 20;
-  }
 }

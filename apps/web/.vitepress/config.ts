@@ -13,17 +13,20 @@ const { homepage } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as 
 const pages = { docs: "docs/:path(.*)", own: "apps/web/pages/:path(.*)" };
 const isPage = (path: string) => /^(docs|apps\/web\/pages)\//.test(path) && /\.md$/.test(path);
 
-/** Where a link of a page leads that is not to a page: into the repository. */
+/** Where a link of a page leads: to another page by its address, and to what is none into the repository. */
 function repositoryLinks(md: MarkdownRenderer): void {
   md.core.ruler.push("repository-links", ({ tokens, env }) => {
-    const { relativePath, filePath = relativePath } = env as { relativePath: string; filePath?: string };
+    const { path: page, realPath = page } = env as { path?: string; realPath?: string }; // `path` is where a rewrite puts it
+    if (realPath === undefined) return; // a title alone
+    const filePath = posix.relative(root, realPath);
     for (const { children } of tokens)
       for (const token of children ?? []) {
         const href = token.type === "link_open" ? token.attrGet("href") : undefined;
         if (!href || /^([a-z]+:|#|\/)/.test(href)) continue;
         const [path = "", hash = ""] = href.split(/(?=#)/);
         const target = posix.join(posix.dirname(filePath), path);
-        if (!isPage(target)) token.attrSet("href", `${homepage}/blob/main/${target}${hash}`);
+        const address = target.replace(/^(docs|apps\/web\/pages)\//, "/").replace(/(^|\/)README\.md$/, "$1index.md");
+        token.attrSet("href", `${isPage(target) ? address : `${homepage}/blob/main/${target}`}${hash}`);
       }
   });
 }
@@ -50,6 +53,16 @@ const kernels = [
     text: op === "gelu" ? "GELU" : `${op[0]!.toUpperCase()}${op.slice(1).replace("-", " ")}`,
     link: `/kernels/${op}`,
   })),
+];
+const explorers = [
+  { text: "Matmul", link: "/explore/matmul" },
+  { text: "Softmax", link: "/explore/softmax" },
+  { text: "Layer norm", link: "/explore/layer-norm" },
+  { text: "GELU", link: "/explore/gelu" },
+  { text: "Attention", link: "/explore/attention" },
+  { text: "Cross-entropy", link: "/explore/cross-entropy" },
+  { text: "Embedding", link: "/explore/embedding" },
+  { text: "AdamW", link: "/explore/adamw" },
 ];
 const inside = [
   { text: "Where to start reading", link: "/reading-order" },
@@ -116,6 +129,7 @@ export default defineConfig({
         items: course.map(({ page, title }) => ({ text: title, link: `/learn/${page}` })),
       },
       { text: "Kernels", items: kernels },
+      { text: "On your machine", items: explorers },
       { text: "Guide", items: guide },
       { text: "Inside", items: inside },
     ],

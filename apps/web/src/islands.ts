@@ -5,6 +5,7 @@ export interface Island {
 
 export const islands: Record<string, () => Promise<Island>> = {
   course: () => import("./learn/course.ts"),
+  explore: () => import("./explore/explore-island.ts"),
   learn: () => import("./learn/learn.ts"),
   "online-softmax": () => import("./step/online-island.ts"),
   owners: () => import("./step/owners-island.ts"),

@@ -1,6 +1,7 @@
 import { createHighlighterCore, type HighlighterCore } from "shiki/core";
 import { createJavaScriptRegexEngine } from "shiki/engine/javascript";
 import { h } from "./dom.ts";
+import "./wgsl.css";
 
 let highlighter: Promise<HighlighterCore> | undefined;
 

@@ -1,6 +1,7 @@
 // The site as built, in a real browser: every page opens without an error, and what computes computes.
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testExplorers } from "./explore.ts";
 import { chromiumPath, openSite, type OpenSite } from "./open-site.ts";
 import { testSteppers } from "./step.ts";
 
@@ -64,6 +65,7 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
   });
 
   testSteppers(() => site);
+  testExplorers(() => site);
 
   test("every page opens without an error, at 390 pixels too, and nothing is wider than the screen", async () => {
     const { page, errors } = await site.open("index.html", { viewport: { width: 390, height: 800 } });

@@ -29,6 +29,15 @@ export function testSteppers(site: () => OpenSite): void {
     await page.close();
   });
 
+  test("pages of docs/ link to the sources in the repository, and to the pages that step and time", async () => {
+    const { page } = await site().open("kernels/attention.html");
+    const links = await page.locator(".vp-doc a").evaluateAll((all) => all.map((a) => a.getAttribute("href") ?? ""));
+    expect(links).toContain("https://github.com/gpugrad/gpugrad/blob/main/packages/tensor/src/ops/attention/choose.ts");
+    expect(links).toContain("/sub/path/step/attention.html");
+    expect(links).toContain("/sub/path/explore/attention.html");
+    await page.close();
+  });
+
   test("attention stepped: shrinking sums, padding, and gradients with and without owners", async () => {
     const { page, errors } = await site().open("step/attention.html");
     const online = page.locator("[data-island=online-softmax]");

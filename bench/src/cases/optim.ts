@@ -45,7 +45,7 @@ function* endsOf(size: number): Iterable<number> {
 }
 
 /** Clipping by the norm and a step of AdamW, without forward and backward. */
-function stepOf(name: string, shapes: Shape[], gpuOnly = false): BenchCase {
+export function stepOf(name: string, shapes: Shape[], gpuOnly = false): BenchCase {
   const sizes = shapes.map(sizeOf);
   const count = sizes.reduce((total, size) => total + size, 0);
   return {

@@ -91,7 +91,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
             : `Key ${step} is not larger than m: exp(${`${scores[step - 1]}`.replace("-", "−")} − m) = ${rounded(terms.at(-1)!)} is added, and nothing shrinks.`;
     const want = softmaxMean(scores.slice(0, step), VALUES);
     const right = Math.abs(o / l - want) < 1e-9;
-    result.className = `verdict ${step === 0 ? "" : right ? "good" : "bad"}`;
+    result.className = `verdict ${step === 0 ? "" : right ? "right" : "wrong"}`;
     result.textContent =
       step === 0
         ? ""

@@ -90,7 +90,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       ),
       h(
         "p",
-        { className: `verdict ${wrong.some(Boolean) ? "bad" : differs.some(Boolean) ? "warn" : "good"}` },
+        { className: `verdict ${wrong.some(Boolean) ? "wrong" : differs.some(Boolean) ? "warn" : "right"}` },
         wrong.some(Boolean)
           ? `${wrong.filter(Boolean).length} of ${exact.length} sums are wrong.`
           : differs.some(Boolean)

@@ -181,7 +181,7 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
     if (current !== undefined) scrollTo(lines[current]!);
     what.replaceChildren(...sayStep(now));
     const finished = position === steps.length;
-    verdict.className = `verdict ${wrong.length ? "bad" : finished ? "good" : ""}`;
+    verdict.className = `verdict ${wrong.length ? "wrong" : finished ? "right" : ""}`;
     verdict.textContent = wrong.length
       ? `${wrong.length} of ${written.size} elements of ${expected.memory} are wrong, by the formula in float64.`
       : finished

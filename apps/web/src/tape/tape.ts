@@ -8,8 +8,9 @@ import { recordTape, type TapeRow, type Values } from "./record.ts";
 const ROW = 34;
 const LANE = 11;
 
-/** The page `/tape`: code to edit, the tape that it records, and backward one step at a time. */
-export function mount(root: HTMLElement): () => void {
+/** Code to edit, the tape that it records, and backward one step at a time. `example`: the name of what to begin with. */
+export function mount(root: HTMLElement, example: unknown): () => void {
+  const first = typeof example === "string" ? example : Object.keys(TAPE_EXAMPLES)[0]!;
   let rows: TapeRow[] = [];
   /** How many gradients have arrived; the drawing shows those. */
   let step = 0;
@@ -19,13 +20,13 @@ export function mount(root: HTMLElement): () => void {
     className: "code",
     spellcheck: false,
     rows: 12,
-    value: Object.values(TAPE_EXAMPLES)[0]!,
+    value: TAPE_EXAMPLES[first]!,
     attrs: { "aria-label": "Code that returns a loss" },
   });
   const choose = h(
     "select",
     { onchange: () => ((editor.value = TAPE_EXAMPLES[choose.value]!), run()), attrs: { "aria-label": "Example" } },
-    Object.keys(TAPE_EXAMPLES).map((name) => h("option", {}, name)),
+    Object.keys(TAPE_EXAMPLES).map((name) => h("option", { selected: name === first }, name)),
   );
   const status = h("p", { className: "status", attrs: { role: "status" } });
   const list = h("ol", { className: "tape-rows" });

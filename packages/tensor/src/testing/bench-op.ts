@@ -29,8 +29,8 @@ export interface BenchCase {
 export interface Workload {
   /** Does the work once, on a set of inputs (counted on from 0 beyond the last): records it, and gives the results. */
   run(set: number): Tensor | readonly Tensor[];
-  /** Compares results with float64. @throws when they are wrong */
-  verify(result: Tensor | readonly Tensor[]): Promise<void>;
+  /** Compares results with float64, and gives the largest error where that is known. @throws when they are wrong */
+  verify(result: Tensor | readonly Tensor[]): Promise<number | void>;
 }
 
 /** Another way to compute what the op does: with a rung of a ladder, or by other ops. */
@@ -125,7 +125,7 @@ export function benchOp(name: string, spec: OpBench): BenchCase {
           const got = await (result as Tensor).data();
           const { arrays, rows, count } = slicesOf(spec, values);
           const want = reference(...arrays).data;
-          expectClose(rows ? slicesFrom(got, rows, count) : got, want, spec.tolerance);
+          return expectClose(rows ? slicesFrom(got, rows, count) : got, want, spec.tolerance);
         },
       };
     },
@@ -208,6 +208,7 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
           }
           const dy = rows ? slicesFrom(weights, rows, count) : weights;
           const got = gradients(made[0]!, fromArray(masked, resultShape));
+          let largest = 0;
           for (const [g, gradient] of got.entries()) {
             const input = made[0]!.at[g]!;
             const direction = uniform(sizeOf(shapes[input]!), 300 + input).map(Math.sign);
@@ -229,7 +230,9 @@ export function benchBackward(name: string, spec: BackwardBench): BenchCase {
                 `wrong result: the gradient of input ${input} along a direction is ${slope}, not ${want} (its norm is ${Math.sqrt(square)})`,
               );
             }
+            largest = Math.max(largest, Math.abs(slope - want) / Math.sqrt(square || 1));
           }
+          return largest;
         },
       };
     },
@@ -278,16 +281,19 @@ export function uniform(count: number, seed: number, scale = 1): Float32Array {
 export const uniformInts = (count: number, seed: number, below: number): Int32Array =>
   Int32Array.from(uniform(count, seed), (v) => Math.floor(((v + 1) / 2) * below));
 
-/** @throws when |got − want| > atol + rtol · |want| for an element, NaN included: says where, and by how much. */
+/** The largest |got − want|. @throws when it is more than atol + rtol · |want| for an element, NaN included: says where, and by how much. */
 export function expectClose(
   got: ArrayLike<number>,
   want: ArrayLike<number>,
   { rtol = 1e-4, atol = 1e-4 }: Tolerance = {},
-): void {
+): number {
+  let largest = 0;
   if (got.length !== want.length) throw new Error(`wrong result: ${got.length} elements, not ${want.length}`);
   for (let i = 0; i < want.length; i++) {
     if (!(Math.abs(got[i]! - want[i]!) <= atol + rtol * Math.abs(want[i]!))) {
       throw new Error(`wrong result: element ${i} is ${got[i]}, not ${want[i]}`);
     }
+    largest = Math.max(largest, Math.abs(got[i]! - want[i]!));
   }
+  return largest;
 }

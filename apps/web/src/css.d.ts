@@ -1,2 +1,0 @@
-/** Styles come with the module that needs them. */
-declare module "*.css";

@@ -1,0 +1,118 @@
+// The explorer's worker: a device of its own, so that nothing that is tried here is lost by the page, and the page stays awake meanwhile.
+import { device, init, kernel, scope, type Kernel } from "@gpugrad/tensor";
+import { measure } from "../../../../bench/src/harness.ts";
+import { measureLimits, withShares } from "../../../../bench/src/limits.ts";
+import type { BenchCase } from "../../../../packages/tensor/src/testing/bench-op.ts";
+import { CASES } from "./cases.ts";
+import type { Answers, Ask, CompileError, Job, RungInfo, Source } from "./protocol.ts";
+import { withSettings } from "./source.ts";
+
+type Get = ReturnType<typeof device>["pipelines"]["get"];
+
+/** Does `work` with another way to get pipelines. */
+async function withPipelines<T>(get: (original: Get) => Get, work: () => Promise<T>): Promise<T> {
+  const { pipelines } = device();
+  const original = pipelines.get.bind(pipelines);
+  pipelines.get = get(original);
+  try {
+    return await work();
+  } finally {
+    pipelines.get = original;
+  }
+}
+
+const caseOf = ({ op, pass, sizes }: Job): BenchCase => CASES[op][pass]!(sizes);
+
+/** A kernel's source with the values that it runs with. */
+const sourceOf = ({ file, code }: Kernel, overrides: Record<string, number>): Source => ({
+  ...{ file, code: withSettings(code, overrides) },
+});
+
+/** What is offered of an op that has no ladder. */
+const AS_CHOSEN: NonNullable<BenchCase["rungs"]>[number] = {
+  name: "as chosen",
+  idea: "what the op takes on this adapter at these sizes",
+};
+
+/** The rungs, and the kernels that each dispatches. Running them is what tells. */
+async function describe(job: Job): Promise<RungInfo[]> {
+  const benchCase = caseOf(job);
+  const infos: RungInfo[] = [];
+  const ladder = benchCase.rungs?.length ? [...benchCase.rungs.entries()] : ([[undefined, AS_CHOSEN]] as const);
+  for (const [rung, { name, idea, suits }] of ladder) {
+    if (suits && !suits()) {
+      infos.push({ rung, name, idea, missing: "not offered on this adapter, or not for these sizes", sources: [] });
+      continue;
+    }
+    const sources = new Map<string, Source>();
+    await scope(async () => {
+      const workload = benchCase.prepare(1, rung);
+      await withPipelines(
+        (original) => (code, overrides) => {
+          if (!sources.has(code.file)) sources.set(code.file, sourceOf(code, overrides));
+          return original(code, overrides);
+        },
+        async () => void workload.run(0),
+      );
+      await device().finish();
+    });
+    infos.push({ rung, name, idea, sources: [...sources.values()] });
+  }
+  return infos;
+}
+
+/** What the compiler says of a source, without using it. */
+async function compileErrors({ file, code }: Source): Promise<CompileError[]> {
+  const { gpu } = device();
+  gpu.pushErrorScope("validation");
+  const module = gpu.createShaderModule({ label: file, code });
+  const { messages } = await module.getCompilationInfo();
+  await gpu.popErrorScope();
+  const errors = messages.filter(({ type }) => type === "error").map(({ lineNum, message }) => ({ line: lineNum, text: message })); // prettier-ignore
+  if (errors.length > 0) return errors;
+  gpu.pushErrorScope("validation"); // what only shows with overrides in force: a workgroup that is too large, say
+  gpu.createComputePipeline({ layout: "auto", compute: { module } });
+  const error = await gpu.popErrorScope();
+  return error ? [{ line: 0, text: error.message.split("\n")[0]! }] : [];
+}
+
+async function measureRung({
+  job,
+  rung,
+  reach,
+  edited,
+}: Extract<Ask, { type: "measure" }>): Promise<Answers["measure"]> {
+  const errors = edited ? await compileErrors(edited) : [];
+  if (errors.length > 0) return { errors };
+  const own = edited && kernel(edited.file, edited.code);
+  const [row] = await withPipelines(
+    (original) => (code, overrides) => (own && code.file === own.file ? original(own, {}) : original(code, overrides)),
+    () => measure(job.op, caseOf(job), reach, [rung]),
+  );
+  return { row: withShares(row!, reach), errors };
+}
+
+async function answer(ask: Ask): Promise<Answers[Ask["type"]]> {
+  await init();
+  switch (ask.type) {
+    case "open": {
+      const { description, cpu, workgroupBytes, workgroupInvocations, subgroupSize } = device().adapter;
+      return { description, cpu, workgroupBytes, workgroupInvocations, subgroupSize };
+    }
+    case "describe":
+      return describe(ask.job);
+    case "limits": {
+      const { f32, f16, bytes, cacheBytes, clock } = await measureLimits({ cpuCacheBytes: () => 8 * 2 ** 20 });
+      return { f32, f16, bytes, cacheBytes, clock };
+    }
+    case "measure":
+      return measureRung(ask);
+  }
+}
+
+self.onmessage = ({ data: { id, ask } }: MessageEvent<{ id: number; ask: Ask }>) => {
+  answer(ask).then(
+    (result) => self.postMessage({ id, result }),
+    (error: Error) => self.postMessage({ id, error: error.message }),
+  );
+};
