@@ -7,11 +7,9 @@ import { noGrad } from "@gpugrad/autograd";
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
 import { keepInFewerBits } from "@gpugrad/nn";
 import { destroy, device, init, manualSeed, memory, scope } from "@gpugrad/tensor";
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { least, openPython, timed, type Times } from "./peers/python.ts";
 
-type Times = readonly [wall: number, cpu: number];
 /** Runs one sentence of so many tokens. */
 type Run = (tokens: number) => Promise<Times>;
 
@@ -30,48 +28,34 @@ function ours(kind: "f32" | "f16" | "int8"): Run {
   const model = BertForSequenceClassification.fromConfig(new BertConfig()).eval();
   if (kind !== "f32") keepInFewerBits(model, kind);
   console.log(`gpugrad ${kind}: ${Math.round((memory().bytes - before) / 1e6)} MB of weights`);
-  return async (tokens) => {
+  return (tokens) => {
     const data = Int32Array.from({ length: tokens }, (_, i) => (i * 7919) % 30000);
-    const [start, used] = [performance.now(), process.cpuUsage()];
-    const { read } = scope(() => ({
-      read: noGrad(() => model.forward({ input_ids: { data, shape: [1, tokens] } }).logits).data(),
-    }));
-    await read;
-    const { user, system } = process.cpuUsage(used);
-    return [performance.now() - start, (user + system) / 1000];
+    return timed(() => {
+      const { read } = scope(() => ({
+        read: noGrad(() => model.forward({ input_ids: { data, shape: [1, tokens] } }).logits).data(),
+      }));
+      return read;
+    });
   };
 }
 
-async function python(command: string): Promise<{ peers: Record<string, Run>; end: () => void }> {
-  const child = spawn(command, ["bench/peers/latency.py"], { stdio: ["pipe", "pipe", "inherit"] });
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const next = async (): Promise<string> => ((await lines.next()) as IteratorYieldResult<string>).value;
-  const names = (await next()).split(" ");
-  const run =
-    (name: string): Run =>
-    async (tokens) => {
-      child.stdin.write(`${name} ${tokens}\n`);
-      const [wall, cpu] = (await next()).split(" ").map(Number);
-      return [wall!, cpu!];
-    };
-  return { peers: Object.fromEntries(names.map((name) => [name, run(name)])), end: () => child.stdin.end() };
-}
-
 await init();
-const others = values.python === undefined ? undefined : await python(values.python);
-const runs: Record<string, Run> = { f32: ours("f32"), f16: ours("f16"), int8: ours("int8"), ...others?.peers };
+const others = values.python === undefined ? undefined : await openPython(values.python, "bench/peers/latency.py");
+const theirs = others?.names.map((name) => [name, (tokens: number) => others.run(name, tokens)] as const) ?? [];
+const runs: Record<string, Run> = {
+  ...{ f32: ours("f32"), f16: ours("f16"), int8: ours("int8") },
+  ...Object.fromEntries(theirs),
+};
 console.log(
   `${device().adapter.description}; least of ${values.rounds} rounds, ms of wall clock (and of processor time)\n`,
 );
 console.log(`| tokens | ${Object.keys(runs).join(" | ")} |\n| ---: |${" ---: |".repeat(Object.keys(runs).length)}`);
 for (const tokens of lengths) {
-  const best = new Map<string, [number, number]>();
+  const best = new Map<string, Times>();
   for (const run of Object.values(runs)) await run(tokens); // compiles
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [name, run] of Object.entries(runs)) {
-      const [wall, cpu] = await run(tokens);
-      const [leastWall, leastCpu] = best.get(name) ?? [Infinity, Infinity];
-      best.set(name, [Math.min(leastWall, wall), Math.min(leastCpu, cpu)]);
+      best.set(name, least(await run(tokens), best.get(name) ?? [Infinity, Infinity]));
     }
   }
   const cells = [...best.values()].map(([wall, cpu]) => `${wall.toFixed(0)} (${cpu.toFixed(0)})`);

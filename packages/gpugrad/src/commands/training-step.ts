@@ -1,5 +1,5 @@
 import { AutoConfig, AutoModelForSequenceClassification, BertConfig, sizesOf, type Heads } from "@gpugrad/bert";
-import { autocast, manualSeed, scope } from "@gpugrad/tensor";
+import { autocast, fromArray, keep, manualSeed, scope, type Tensor } from "@gpugrad/tensor";
 import { AdamW, GradScaler, noDecayGroups, padTokens, taskFor } from "@gpugrad/train";
 
 export type Classifier = Heads["sequenceClassification"];
@@ -39,7 +39,7 @@ export interface StepSizes {
   fp16?: true;
 }
 
-/** A training step as the Trainer takes it, to be called again and again. What the host does in it is passed to `span`, by name. */
+/** A training step as the Trainer takes it, to be called again and again, or recorded. What the host does in it is passed to `span`, by name. */
 export function trainingStep(
   model: Classifier,
   { batchSize, seqLength, fp16 }: StepSizes,
@@ -50,7 +50,11 @@ export function trainingStep(
     ...{ label: 0, labels: [] }, // of these, the task takes what it learns
     input_ids: Int32Array.from({ length: seqLength }, (_, t) => ((b * seqLength + t) * 7919) % vocab_size),
   }));
-  const batch = taskFor(model, undefined).collate(rows, (tokens) => padTokens(tokens, {}));
+  const arrays = taskFor(model, undefined).collate(rows, (tokens) => padTokens(tokens, {}));
+  const placed = Object.entries(arrays).map(
+    ([name, { data, shape, dtype }]) => [name, keep(fromArray(data, shape, dtype))] as const,
+  );
+  const batch = Object.fromEntries(placed) as Record<string, Tensor> & { input_ids: Tensor };
   const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
   const scaler = new GradScaler({ enabled: fp16 === true });
   model.train();
