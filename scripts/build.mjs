@@ -1,53 +1,17 @@
-// Builds the package in the current folder into its dist/, as `pnpm pack` publishes it: one JavaScript file for each
-// entry of package.json's publishConfig, with shared code in chunks and texts inside, and the type declarations.
+// Builds the package in the current folder into its dist/, as `pnpm pack` publishes it: its modules (build-code.mjs) and their type
+// declarations.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { build } from "esbuild";
+import { buildCode, entriesOf } from "./build-code.mjs";
 import { root } from "./setup.mjs";
 
 const folder = process.cwd();
 const source = join(folder, "src");
 const dist = join(folder, "dist");
-const { exports, imports = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8")).publishConfig;
 
 rmSync(dist, { recursive: true, force: true });
-
-/** dist/NAME.js is made from NAME.ts, wherever that is in src/. */
-const sources = readdirSync(source, { recursive: true });
-const outputs = JSON.stringify({ exports, imports, bin }).matchAll(/\.\/dist\/([\w.-]+)\.js/g);
-const entries = Object.fromEntries(
-  Array.from(outputs, ([, name]) => {
-    const file = sources.find((path) => basename(path) === `${name}.ts`);
-    if (!file) throw new Error(`build: package.json publishes dist/${name}.js, but src/ has no ${name}.ts`);
-    return [name, join(source, file)];
-  }),
-);
-
-/** `import style from "./page.css?raw"` gives the file's text, as in Vite and in text-loader.mjs. */
-const rawText = {
-  name: "raw-text",
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /./ }, ({ path, suffix }) =>
-      suffix === "?raw" ? { contents: readFileSync(path, "utf8"), loader: "text" } : undefined,
-    ),
-};
-
-await build({
-  entryPoints: entries,
-  outdir: dist,
-  bundle: true,
-  splitting: true, // an error class must be the same one in index.js and hub.node.js
-  format: "esm",
-  target: "es2022",
-  platform: "neutral",
-  packages: "external",
-  external: Object.keys(imports), // the condition that picks the file is the user's: Node or a browser
-  loader: { ".wgsl": "text" },
-  plugins: [rawText],
-  sourcemap: true,
-  logLevel: "warning",
-});
+await buildCode(folder, dist);
 
 // Other packages' sources come along in tsc's output: theirs is thrown away.
 const scratch = mkdtempSync(join(root, "node_modules", ".declarations-"));
@@ -65,7 +29,7 @@ try {
         rootDir: root,
         outDir: join(scratch, "out"),
       },
-      files: [...Object.values(entries), join(root, "packages/tensor/src/wgsl.d.ts")],
+      files: [...entriesOf(folder), join(root, "packages/tensor/src/wgsl.d.ts")],
       include: [],
     }),
   );

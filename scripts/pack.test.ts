@@ -1,5 +1,5 @@
 // What is published works outside of this repository: the packed tarballs, installed with npm in an empty folder, run in
-// Node, type-check, and build for a browser with Vite.
+// Node, type-check, and build for a browser with Vite. Without `webgpu` they are small, and say what is missing.
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,19 +14,35 @@ const packages = ["tensor", "autograd", "nn", "bert", "train", "mpi", "gpugrad"]
 const project = mkdtempSync(join(tmpdir(), "gpugrad-pack-"));
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
+const packed = join(project, "tarballs");
+const tarballs = () => readdirSync(packed).map((file) => join(packed, file));
 const write = (file: string, text: string) => writeFileSync(join(project, file), text);
 const tool = (path: string, ...args: string[]) =>
   run(process.execPath, [join(root, "node_modules", path), ...args], { cwd: project });
 
 beforeAll(async () => {
-  const tarballs = join(project, "tarballs");
-  mkdirSync(tarballs);
+  mkdirSync(packed);
   const pack = (name: string) =>
-    run("npx", ["-y", "pnpm@10", "pack", "--pack-destination", tarballs], { cwd: join(root, "packages", name) });
+    run("npx", ["-y", "pnpm@10", "pack", "--pack-destination", packed], { cwd: join(root, "packages", name) });
   await Promise.all(packages.map(pack));
   write("package.json", JSON.stringify({ name: "outside", private: true, type: "module" }));
-  const files = readdirSync(tarballs).map((file) => `./tarballs/${file}`);
-  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...files], { cwd: project });
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...tarballs()], { cwd: project });
+});
+
+test("a browser's install is small; in Node, it says what is missing", async () => {
+  const page = mkdtempSync(join(tmpdir(), "gpugrad-page-"));
+  try {
+    const files = tarballs().filter((file) => /-(tensor|autograd|nn)-/.test(file));
+    writeFileSync(join(page, "package.json"), JSON.stringify({ name: "page", private: true, type: "module" }));
+    await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...files], { cwd: page });
+    const { stdout } = await run("du", ["-sk", "node_modules"], { cwd: page });
+    expect(parseInt(stdout)).toBeLessThan(5000);
+    writeFileSync(join(page, "program.mjs"), `import { init } from "@gpugrad/tensor"; await init();`);
+    const failed = run(process.execPath, ["program.mjs"], { cwd: page });
+    await expect(failed).rejects.toThrow(/the package webgpu \(Dawn\) is not installed. Run: npm install webgpu/);
+  } finally {
+    rmSync(page, { recursive: true });
+  }
 });
 
 test("a program runs in Node and ends by itself", async () => {

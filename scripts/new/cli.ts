@@ -7,7 +7,7 @@ import { homes, makeRoom, type Kind } from "./make.ts";
 const next: Record<Kind, string[]> = {
   op: [
     "Put your formula into the reference, then into the kernels and the op: docs/adding-an-op.md.",
-    "Export it from packages/tensor/src/index.ts, and name it in docs/reading-order.md and scripts/xray/calls.ts.",
+    "Export it from packages/tensor/src/functional.ts, and name it in docs/reading-order.md and scripts/xray/calls.ts.",
   ],
   model: [
     "Give parts the names that the checkpoint has, and what they compute: docs/decisions/families.md.",

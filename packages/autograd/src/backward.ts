@@ -1,6 +1,7 @@
 import {
   add,
   checked,
+  clone,
   numerics,
   GpugradError,
   hooks,
@@ -132,7 +133,7 @@ function addToLeaf(leaf: Tensor, gradient: Tensor): void {
   else if (!hooked.storage.shared) leaf.grad = hooked;
   else {
     // Optimizers and clipping change gradients in place: each leaf needs memory of its own.
-    leaf.grad = keep(hooked.clone());
+    leaf.grad = keep(clone(hooked));
     hooked.dispose();
   }
   leaf.grad.storage.owner = "gradients";
@@ -209,7 +210,7 @@ export const hasHooks = (leaf: Tensor): boolean => (leafHooks.get(leaf)?.size ??
 export const retainGrad = checked("retainGrad", { tensor: "tensor" }, (tensor: Tensor): void => {
   registerHook(tensor, (gradient) => {
     tensor.grad?.dispose();
-    tensor.grad = keep(gradient.clone());
+    tensor.grad = keep(clone(gradient));
   });
 });
 

@@ -103,6 +103,7 @@ export { AutoTokenizer, bertTokenizer } from "./tokenizer/auto-tokenizer.ts";
 export { padRows, type PaddedBatch, type Padder, type PadRowsOptions } from "./tokenizer/padding.ts";
 export { Encoding, type EncodeBatchOptions, type EncodeOptions } from "./tokenizer/encoding.ts";
 export type { TokenizerInput } from "./tokenizer/pipeline.ts";
+export { loadTranslator } from "#oniguruma";
 export { Tokenizer } from "./tokenizer/tokenizer.ts";
 export { trainTokenizer, type TrainTokenizerOptions } from "./tokenizer/training/train-tokenizer.ts";
 export { truncationSides, type TruncationSide, type TruncationStrategy } from "./tokenizer/truncation.ts";

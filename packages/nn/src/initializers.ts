@@ -18,6 +18,7 @@ import {
   neg,
   rand,
   randn,
+  reshape,
   showShape,
   sqrt,
   sub,
@@ -65,7 +66,7 @@ export const truncatedNormal = checked(
       const scale = std * Math.SQRT2;
       const [from, to] = [low, high].map((bound) => erf(fromArray([(bound - mean) / scale], [1])));
       const places = add(mul(rand([parameter.size]), sub(to!, from!)), from!);
-      return clamp(add(mul(erfinv(places), scale), mean), { min: low, max: high }).reshape(parameter.shape);
+      return reshape(clamp(add(mul(erfinv(places), scale), mean), { min: low, max: high }), parameter.shape);
     });
   },
 );

@@ -1,5 +1,5 @@
 import "@gpugrad/autograd"; // what parameters take part in is recorded
-import { check, checked, copyInto, empty, fill, keep, scope, type Shape, type Tensor } from "@gpugrad/tensor";
+import { cast, check, checked, copyInto, empty, fill, keep, scope, type Shape, type Tensor } from "@gpugrad/tensor";
 
 /** Gives a parameter, in place, the values that it begins with: see `initializers`. */
 export type Initializer = (parameter: Tensor) => void;
@@ -84,6 +84,6 @@ export const initialize = (parameter: Tensor): void => initializers.get(paramete
 export function setValue(parameter: Tensor, valueOf: () => Tensor): void {
   scope(() => {
     const value = valueOf().detach();
-    copyInto(parameter, value.dtype === parameter.dtype ? value : value.to(parameter.dtype));
+    copyInto(parameter, value.dtype === parameter.dtype ? value : cast(value, parameter.dtype));
   });
 }

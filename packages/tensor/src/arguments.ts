@@ -203,6 +203,7 @@ function passes(check: Check, value: unknown): boolean {
 }
 
 /** Makes the check of a function's arguments: to be called with all of them. */
+/* @__NO_SIDE_EFFECTS__ */
 export function argumentCheck(owner: string, takes: Takes): (args: readonly unknown[]) => void {
   const names = Object.keys(takes);
   const checks = names.map((name) => checkOf(owner, name, takes[name]!));
@@ -230,6 +231,7 @@ export const checkOptions = (owner: string, options: unknown, takes: Takes): voi
  * `work` with its arguments checked: `checked("stack", { tensors: "tensors", options: { dim: "dim?" } }, (tensors, { dim = 0 } = {}) => …)`.
  * Errors of what it calls begin with its name, too, unless it calls a function of the user's.
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function checked<F extends (...args: never[]) => unknown>(owner: string, takes: Takes, work: F): F {
   const check = argumentCheck(owner, takes);
   const callsBack = Object.values(takes).includes("function");

@@ -10,6 +10,7 @@ type Inputs = Record<string, Tensor | undefined>;
  * Makes an op (see `op.ts`) that computes in f32 whatever floats it is given: arguments of sixteen bits are widened first, by a
  * recorded cast, so that their gradients come back too.
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineOp<A extends readonly unknown[], I extends Inputs, S, O extends Tensor | readonly Tensor[]>(
   name: string,
   definition: Definition<A, I, S, O>,

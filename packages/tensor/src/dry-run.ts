@@ -4,6 +4,7 @@ import { check } from "./errors.ts";
 import { defaultGenerator } from "./random.ts";
 import type { AdapterInfo } from "./runtime/adapter.ts";
 import { device, withDevice } from "./runtime/init.ts";
+import { nullGpu } from "./runtime/null-gpu.ts";
 import type { PipelineSource } from "./runtime/pipelines.ts";
 import { workOf, type DispatchWork } from "./runtime/timestamps.ts";
 import { memory } from "./storage.ts";
@@ -34,7 +35,7 @@ export const dryRun = checked(
   "dryRun",
   { work: "function", options: { memoryLimit: "number?", adapter: "object?" } },
   <T>(work: () => T, options: { memoryLimit?: number; adapter?: Partial<AdapterInfo> } = {}): DryRun<T> => {
-    const twin = device().imitation(options.memoryLimit ?? Infinity, options.adapter);
+    const twin = device().imitation(nullGpu(device().gpu), options.memoryLimit ?? Infinity, options.adapter);
     const dispatches: DispatchWork[] = [];
     const dispatch = twin.queue.dispatch.bind(twin.queue);
     twin.queue.dispatch = (kernel, pipeline, buffers, params, workgroups) => {

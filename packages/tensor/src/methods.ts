@@ -4,7 +4,6 @@
  */
 import { argumentCheck, checked } from "./arguments.ts";
 import type { DType } from "./dtype.ts";
-import { GpugradError } from "./errors.ts";
 import { cast } from "./ops/cast/cast.ts";
 import { clone } from "./ops/clone/clone.ts";
 import type { Operand } from "./ops/elementwise/apply.ts";
@@ -40,7 +39,6 @@ import { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";
 import { select, slice, split, type Slice } from "./ops/shape/slice.ts";
 import { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
 import type { Shape } from "./shape.ts";
-import { hooks } from "./recorder.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Ops whose first argument becomes `this`. */
@@ -110,13 +108,6 @@ declare module "./tensor.ts" {
     matmul(b: Tensor, options?: MatmulOptions): Tensor;
     /** The tensor in another dtype: see `cast`. */
     to(dtype: DType): Tensor;
-    /** The same memory without the tape: no gradient goes back through it. */
-    detach(): Tensor;
-    /**
-     * Adds d this / d leaf to the `.grad` of every leaf behind it: see `backward` of @gpugrad/autograd.
-     * @throws when @gpugrad/autograd was not imported
-     */
-    backward(options?: { gradient?: Tensor; retainGraph?: boolean }): void;
   }
 }
 
@@ -129,34 +120,9 @@ for (const [name, op] of Object.entries(ops)) {
   });
 }
 
-/** JavaScript's operators know no tensors: `x + 1` would be text, and `x * 2` NaN. `${x}` is text that is wanted. */
-Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
-  value(this: Tensor, hint: string) {
-    if (hint === "string") return this.toString();
-    throw new GpugradError(
-      `JavaScript's operators don't compute with tensors (${this.toString()}): write add(x, y), x.mul(2), x.lt(y); in a text, \${x}.`,
-    );
-  },
-});
-
 const checkTo = argumentCheck("to", { dtype: "dtype" });
 
 Tensor.prototype.to = function (...args) {
   checkTo(args);
   return cast(this, args[0]);
-};
-
-Tensor.prototype.detach = function () {
-  return this.alias();
-};
-
-const checkBackward = argumentCheck("backward", { options: { gradient: "tensor?", retainGraph: "boolean?" } });
-
-Tensor.prototype.backward = function (...args) {
-  checkBackward(args);
-  const [options = {}] = args;
-  if (!hooks.recorder) {
-    throw new GpugradError('backward: nothing was recorded. Import "@gpugrad/autograd" before computing.');
-  }
-  hooks.recorder.backward(this, options);
 };

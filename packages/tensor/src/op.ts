@@ -51,7 +51,7 @@ export function backwardOf<A extends readonly unknown[], I extends Inputs, S, O 
 }
 
 /** For an op without a gradient: recording it throws, with the reason. */
-export const notDifferentiable = (why: string): NotDifferentiable => ({ why });
+export const notDifferentiable = /* @__NO_SIDE_EFFECTS__ */ (why: string): NotDifferentiable => ({ why });
 
 /**
  * Makes an op of its forward and backward. A call runs forward in a scope of its own, names what it makes after the op, and
@@ -59,6 +59,7 @@ export const notDifferentiable = (why: string): NotDifferentiable => ({ why });
  *
  * Sixteen-bit tensors are for storage: `defineOp` in `define-op.ts` widens them to f32 first. This is the layer below.
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function defineStorageOp<
   A extends readonly unknown[],
   I extends Inputs,

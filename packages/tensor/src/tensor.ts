@@ -3,6 +3,7 @@ import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isFloat, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
+import { hooks } from "./recorder.ts";
 import { device } from "./runtime/init.ts";
 import { kernel } from "./runtime/kernel.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
@@ -112,6 +113,22 @@ export class Tensor implements DeviceArray {
   /** Another tensor over the same memory, in a shape of the same size. Not recorded by autograd: see `reshape`. */
   alias(shape: Shape = this.shape): Tensor {
     return new Tensor(this.storage.retain(), shape, this.dtype);
+  }
+
+  /** The same memory without the tape: no gradient goes back through it. */
+  detach(): Tensor {
+    return this.alias();
+  }
+
+  /**
+   * Adds d this / d leaf to the `.grad` of every leaf behind it: see `backward` of @gpugrad/autograd.
+   * @throws when @gpugrad/autograd was not imported
+   */
+  backward(...args: [options?: { gradient?: Tensor; retainGraph?: boolean }]): void {
+    checkBackward(args);
+    if (!hooks.recorder)
+      throw new GpugradError('backward: nothing was recorded. Import "@gpugrad/autograd" before computing.');
+    hooks.recorder.backward(this, args[0] ?? {});
   }
 
   /**
@@ -249,8 +266,19 @@ export class Tensor implements DeviceArray {
   }
 }
 
+/** JavaScript's operators know no tensors: `x + 1` would be text, and `x * 2` NaN. `${x}` is text that is wanted. */
+Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
+  value(this: Tensor, hint: string) {
+    if (hint === "string") return this.toString();
+    throw new GpugradError(
+      `JavaScript's operators don't compute with tensors (${this.toString()}): write add(x, y), x.mul(2), x.lt(y); in a text, \${x}.`,
+    );
+  },
+});
+
 const writeBitsKernel = kernel("write-bits.wgsl", writeBitsCode);
 
+const checkBackward = argumentCheck("backward", { options: { gradient: "tensor?", retainGraph: "boolean?" } });
 const checkWrite = argumentCheck("write", { values: "values" });
 const checkWriteBytes = argumentCheck("writeBytes", { bytes: "bytes", offset: "number?" });
 const checkRestore = argumentCheck("restore", { bytes: "bytes" });

@@ -2,6 +2,7 @@ import { Dropout, initializers, Linear, Module, parameter, setValue, type Fusion
 import {
   add,
   check,
+  clone,
   copyInto,
   div,
   keep,
@@ -146,7 +147,7 @@ export class LoraLinear extends Module {
     if (this.#original || adapters.length === 0) return;
     const { weight } = this.base_layer;
     this.#original = keep(
-      scope(() => weight.detach().clone()),
+      scope(() => clone(weight.detach())),
       "adapters",
     );
     for (const name of adapters) setValue(weight, () => noGrad(() => this.#merged(name)));

@@ -1,5 +1,5 @@
 import { setValue, type Folder, type Linear } from "@gpugrad/nn";
-import { check, keep, scope, type Tensor } from "@gpugrad/tensor";
+import { check, clone, keep, scope, type Tensor } from "@gpugrad/tensor";
 import { noGrad } from "@gpugrad/autograd";
 import { openByName, type HubOptions } from "../opener.ts";
 import type { PreTrainedModel } from "../models/pretrained.ts";
@@ -352,7 +352,7 @@ export function getPeftModel<M extends PreTrainedModel>(
 /** A copy that lives until it is disposed. */
 const copyOf = (x: Tensor): Tensor =>
   keep(
-    scope(() => x.detach().clone()),
+    scope(() => clone(x.detach())),
     "adapters",
   );
 const escaped = (name: string): string => name.replaceAll(".", "\\.");

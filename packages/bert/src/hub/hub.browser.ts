@@ -1,11 +1,9 @@
 import { byteSource, type ByteSource, type Folder } from "@gpugrad/nn";
 import { GpugradError } from "@gpugrad/tensor";
-import { cacheStorageStore } from "./cache-storage.ts";
 import { HubError } from "./errors.ts";
 import { chunksOf } from "./fetch.ts";
 import type * as node from "./hub.node.ts";
 import { encodePath, endpointOf } from "./names.ts";
-import { hubRepo } from "./repository.ts";
 import type { HubRepo } from "./settings.ts";
 
 const noFileSystem = (what: string) => (): never => {
@@ -21,8 +19,12 @@ export const notForTheHub: typeof node.notForTheHub = noFileSystem("notForTheHub
 export const pushToHub: typeof node.pushToHub = noFileSystem("pushToHub");
 export const progressOnStderr: typeof node.progressOnStderr = noFileSystem("progressOnStderr");
 
-/** A repository whose files are kept in the browser's Cache Storage. */
-function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {
+/** A repository whose files are kept in the browser's Cache Storage. Pages that open addresses alone never load what it takes. */
+async function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...options }: HubRepo) {
+  const [{ hubRepo }, { cacheStorageStore }] = await Promise.all([
+    import("./repository.ts"),
+    import("./cache-storage.ts"),
+  ]);
   const endpoint = endpointOf(options.endpoint ?? "https://huggingface.co");
   const { offline = globalThis.navigator?.onLine === false, token, onProgress = () => undefined } = options;
   const settings = { repo, type, revision, retryMs, endpoint, offline, onProgress };
@@ -32,22 +34,22 @@ function openRepo({ repo, type = "model", revision = "main", retryMs = 500, ...o
   );
 }
 
-export const listHubFiles: typeof node.listHubFiles = (repo) => openRepo(repo).list();
+export const listHubFiles: typeof node.listHubFiles = async (repo) => (await openRepo(repo)).list();
 
-export const clearOldCommits: typeof node.clearOldCommits = (repo) => openRepo(repo).clearOld();
+export const clearOldCommits: typeof node.clearOldCommits = async (repo) => (await openRepo(repo)).clearOld();
 
 /**
  * A repository of the Hub, or the folder at an address (`/models/mine`, `https://…`). Files of a repository are all of the
  * commit that the revision means when the first is opened; they are kept in the browser's Cache Storage, where that
  * exists, by their hash.
  */
-export const openFolder: typeof node.openFolder = (idOrFolder, options = {}) => {
+export const openFolder: typeof node.openFolder = async (idOrFolder, options = {}) => {
   if (/^(https?:)?\/|^\.\.?\//.test(idOrFolder)) {
     const base = idOrFolder.replace(/\/+$/, "");
-    return Promise.resolve({ name: idOrFolder, open: (file) => openAddress(`${base}/${file}`) });
+    return { name: idOrFolder, open: (file) => openAddress(`${base}/${file}`) };
   }
   const { token, onProgress } = options;
-  const hub = openRepo({ ...options, repo: idOrFolder });
+  const hub = await openRepo({ ...options, repo: idOrFolder });
   const folder: Folder = {
     name: idOrFolder,
     async open(file) {
@@ -61,7 +63,7 @@ export const openFolder: typeof node.openFolder = (idOrFolder, options = {}) => 
       return openAddress(url, token ? { Authorization: `Bearer ${token}` } : {}, report);
     },
   };
-  return Promise.resolve(folder);
+  return folder;
 };
 
 /** A file at an address; undefined where there is none. */

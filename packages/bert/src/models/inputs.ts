@@ -1,4 +1,4 @@
-import { check, fromArray, reshape, Tensor, zeros, type NestedArray } from "@gpugrad/tensor";
+import { cast, check, fromArray, reshape, Tensor, zeros, type NestedArray } from "@gpugrad/tensor";
 import { sizesOf, type PretrainedConfig } from "./pretrained-config.ts";
 
 /** Ids, masks or labels: nested arrays, a flat typed array with its shape, or a tensor that is on the device already. */
@@ -85,7 +85,7 @@ function maskToDevice(attention_mask: ArrayInput, [B, T]: [number, number]): Ten
     tensor.size === B * T,
     () => `attention_mask: shape [${tensor.shape.join(",")}], but input_ids is [${B},${T}].`,
   );
-  if (!values) return reshape(tensor.dtype === "bool" ? tensor : tensor.to("bool"), [B, 1, 1, T]);
+  if (!values) return reshape(tensor.dtype === "bool" ? tensor : cast(tensor, "bool"), [B, 1, 1, T]);
   // Without padding there is nothing to mask, and attention is faster.
   if (Array.prototype.every.call(values, (v) => v === 1)) return undefined;
   return fromArray(values, [B, 1, 1, T], "bool");

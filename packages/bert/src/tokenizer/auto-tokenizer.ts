@@ -1,8 +1,10 @@
 import { isObject, readJson, readText, type Folder, type Json } from "@gpugrad/nn";
 import { check } from "@gpugrad/tensor";
+import { loadTranslator } from "#oniguruma";
 import { overBase } from "../adapters/base-folder.ts";
 import { openByName, type HubOptions } from "../opener.ts";
 import { contentOf, specialTokens } from "./tokenizer-json.ts";
+import { hasExpressions } from "./regular-expression.ts";
 import { Tokenizer } from "./tokenizer.ts";
 import { bertOfVocabulary, robertaOfFiles } from "./vocabulary-files.ts";
 
@@ -27,6 +29,7 @@ export const AutoTokenizer = {
     const folder = await openByName(idOrFolder, options);
     const json = await readJson(folder, "tokenizer.json");
     const config = await readConfig(folder, json);
+    if (hasExpressions(json)) await loadTranslator();
     try {
       if (json) return new Tokenizer(json, config);
       const vocabulary = await readText(folder, "vocab.txt");

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import * as browser from "./oniguruma.browser.ts";
+import { hasExpressions } from "./regular-expression.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 const tokens = ["<unk>", "a", "b", " ", "c", "!", "'", "s", "ab", " c", "1", " ab"];
@@ -78,6 +80,14 @@ describe("a pipeline with expressions of the file", () => {
       );
     },
   );
+
+  it("is translated in a browser once the translator is loaded, which a tokenizer with expressions asks for", async () => {
+    expect(() => browser.toRegExp("a")).toThrow(/await loadTranslator\(\) before new Tokenizer\(\)/);
+    await browser.loadTranslator();
+    expect("baab".replace(browser.toRegExp(String.raw`(?<as>a)+`), "c")).toBe("bcb");
+    expect(hasExpressions({ pre_tokenizer: { pretokenizers: [split(" ")] } })).toBe(true);
+    expect(hasExpressions({ normalizer: null, model: { vocab: { Regex: 0 }, merges: [] } })).toBe(false);
+  });
 
   it("stops one in the normalizer and in the decoder", () => {
     const replace = { type: "Replace", pattern: { Regex: "(a+)+$" }, content: "" };

@@ -1,5 +1,5 @@
 import { GpugradError } from "@gpugrad/tensor";
-import { toRegExp } from "oniguruma-to-es";
+import { toRegExp } from "#oniguruma";
 import { withinTime } from "#time-limit";
 
 /** Start and end of each match, one pair after the other. */
@@ -28,12 +28,19 @@ const wordExpressions = new Set([
 /** What normalizers of DeBERTa and T5 look for: never one space alone. */
 const spaceExpressions = new Set([String.raw`\s{2,}|[\n\r\t]`, " {2,}"]);
 
+/** Whether a tokenizer.json, or a part of it, has an expression to be translated. */
+export const hasExpressions = (json: unknown): boolean =>
+  typeof json === "object" &&
+  json !== null &&
+  ("Regex" in json ||
+    Object.entries(json).some(([key, value]) => key !== "vocab" && key !== "merges" && hasExpressions(value)));
+
 /** An expression in the syntax of Oniguruma, which the Rust tokenizers use. @throws {@link GpugradError} where it can't be read */
 export function compileExpression(source: string, where: string): Pattern {
   try {
     const splitsWords = wordExpressions.has(source);
     return {
-      find: finder(toRegExp(source, { global: true })),
+      find: finder(toRegExp(source)),
       isSafe: splitsWords || spaceExpressions.has(source),
       splitsWords,
     };

@@ -1,4 +1,4 @@
-import { check, device, keep, linearInt8, quantizeInt8, scope, type Tensor } from "@gpugrad/tensor";
+import { cast, check, device, keep, linearInt8, quantizeInt8, scope, type Tensor } from "@gpugrad/tensor";
 import { Module } from "../module.ts";
 import { constant } from "../parameter.ts";
 import { Linear, type Fusion } from "./linear.ts";
@@ -54,7 +54,7 @@ export function keepInFewerBits(model: Module, bits: "f16" | "int8"): number {
     const [outs, ins] = weight.shape as [number, number];
     if (weight.dtype !== "f32" || outs < FEWEST_OUTPUTS || ins % 4 !== 0 || uses.get(weight)! > 1) continue;
     scope(() => {
-      const halves = (): Tensor => keep(weight.detach().to("f16"), "parameters");
+      const halves = (): Tensor => keep(cast(weight.detach(), "f16"), "parameters");
       const tied = { ...(bias && { bias }) };
       const other = bits === "int8" ? new Int8Linear(layer) : new Linear(ins, outs, bias !== undefined, { weight: halves(), ...tied }); // prettier-ignore
       model.replace(path, other);

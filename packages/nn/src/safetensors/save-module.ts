@@ -1,4 +1,14 @@
-import { argumentCheck, check, copyInto, fromBytes, scope, showValue, type DType, type Tensor } from "@gpugrad/tensor";
+import {
+  argumentCheck,
+  cast,
+  check,
+  copyInto,
+  fromBytes,
+  scope,
+  showValue,
+  type DType,
+  type Tensor,
+} from "@gpugrad/tensor";
 import type { ByteSource } from "../files/folder.ts";
 import { Module } from "../module.ts";
 import { matchState, type LoadResult } from "../state.ts";
@@ -75,6 +85,6 @@ export function writeParameter(parameter: Tensor, { dtype, bytes, shape }: Tenso
   else
     scope(() => {
       const widened = fromBytes(new Uint8Array(toFloat32(dtype, bytes).buffer), shape, "f32");
-      copyInto(parameter, widened.to(parameter.dtype));
+      copyInto(parameter, cast(widened, parameter.dtype));
     });
 }

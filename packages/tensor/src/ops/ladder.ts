@@ -36,6 +36,7 @@ export type Unnamed<R extends Rung> = Omit<R, "name">;
 let taken: Set<string> | undefined;
 
 /** A room's rungs. One that an adapter's `leftOut` names never suits. */
+/* @__NO_SIDE_EFFECTS__ */
 export function ladder<R extends Rung, Name extends string>(
   room: string,
   rungs: Record<Name, Unnamed<R>>,

@@ -62,7 +62,7 @@ describe("devices beside the one at hand", () => {
 
   test("one that computes nothing stands in while some work runs, also when that throws", async () => {
     const home = await init();
-    const twin = home.imitation(1000);
+    const twin = home.imitation(nullGpu(home.gpu), 1000);
     expect([twin.memoryLimit, twin.adapter === home.adapter, twin.tuning === home.tuning]).toEqual([1000, true, true]);
     expect(withDevice(twin, () => device() === twin)).toBe(true);
     expect(() => withDevice(twin, () => { throw new Error("from within"); })).toThrow("from within"); // prettier-ignore

@@ -3,7 +3,6 @@ import { check, DeviceError, DeviceLostError, OutOfMemoryError } from "../errors
 import { adapterInfo, SUBGROUP_MATRIX, type AdapterInfo } from "./adapter.ts";
 import { refuseFailed } from "./compilation.ts";
 import { Pipelines } from "./pipelines.ts";
-import { nullGpu } from "./null-gpu.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
 import { INPUTS_BEFORE, Queue } from "./queue.ts";
@@ -81,11 +80,11 @@ export class Device {
     return new Device(choice, gpu, memoryLimit);
   }
 
-  /** A device on which the same kernels would be chosen, and which computes nothing: for `dryRun`. */
-  imitation(memoryLimit: number, adapter?: Partial<AdapterInfo>): Device {
+  /** A device on which the same kernels would be chosen, over a `gpu` that computes nothing: for `dryRun`. */
+  imitation(gpu: GPUDevice, memoryLimit: number, adapter?: Partial<AdapterInfo>): Device {
     const choice = { ...this.#choice, release: () => undefined };
     return Object.assign(
-      new Device(choice, nullGpu(this.gpu), memoryLimit, adapter ? { ...this.adapter, ...adapter } : this.adapter),
+      new Device(choice, gpu, memoryLimit, adapter ? { ...this.adapter, ...adapter } : this.adapter),
       { tuning: this.tuning },
     );
   }

@@ -50,6 +50,7 @@ const checkKernel = argumentCheck("kernel", { file: "string", code: "string", bu
  * Reads a kernel's declarations. Comments are taken out first, so they may hold anything.
  * @param buffers how many storage buffers it may have: more than WebGPU promises only where the adapter is asked first
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS): Kernel {
   checkKernel([file, code, buffers]);
   const source = code.replace(/\/\/.*$/gm, "");

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { tmpdir } from "node:os";
-import { create, globals } from "webgpu";
+import type * as webgpu from "webgpu";
 import { throttleDawnPolls } from "./dawn-polls.ts";
+import * as browser from "./platform.browser.ts";
 import type { AdapterChoice, AdapterSource, ContextVariable } from "./platform.ts";
 import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
@@ -29,6 +30,16 @@ const toggles = [
   "disable-dawn-features=timestamp_quantization",
 ];
 
+/** The package `webgpu`, which is Dawn for Node: an optional peer dependency, since browsers and Deno have WebGPU of their own. */
+const dawn = async (): Promise<typeof webgpu | undefined> => {
+  try {
+    return await import("webgpu");
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    return undefined;
+  }
+};
+
 const searchOrder = ["hardware", "lavapipe", "swiftshader"] as const;
 
 /**
@@ -36,10 +47,19 @@ const searchOrder = ["hardware", "lavapipe", "swiftshader"] as const;
  * of an adapter's name); without it a GPU, else Mesa's lavapipe, else SwiftShader, which is fetched from npm into the
  * cache folder. Nothing on the system is changed.
  *
+ * Where the package `webgpu` is not installed, but the runtime has WebGPU of its own, as Deno: that one's adapter.
+ *
  * @throws if there is none, with all that was tried and the commands that fix it.
  */
 export async function requestAdapter(): Promise<AdapterChoice> {
-  Object.assign(globalThis, globals); // GPUBufferUsage and its like
+  const installed = await dawn();
+  if (!installed) {
+    if ((globalThis.navigator as Partial<Navigator> | undefined)?.gpu) return browser.requestAdapter();
+    throw new Error(
+      "requestAdapter: Node has no WebGPU of its own, and the package webgpu (Dawn) is not installed. Run: npm install webgpu",
+    );
+  }
+  Object.assign(globalThis, installed.globals); // GPUBufferUsage and its like
   process.env["XDG_RUNTIME_DIR"] ??= tmpdir(); // Mesa complains on stderr without it
   throttleDawnPolls();
 
@@ -135,6 +155,7 @@ function kindOf({ adapter: { info } }: Found): (typeof searchOrder)[number] {
 }
 
 async function open(...options: string[]): Promise<Found | undefined> {
+  const { create } = await import("webgpu");
   const gpu = create([...toggles, ...options]);
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   return adapter ? { gpu, adapter } : undefined;

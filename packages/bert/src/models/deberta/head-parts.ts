@@ -1,5 +1,5 @@
 import { activation, Dropout, initializers, LayerNorm, Linear, Module, parameter } from "@gpugrad/nn";
-import { linear, logSoftmax, mean, mul, neg, select, sum, Tensor } from "@gpugrad/tensor";
+import { cast, linear, logSoftmax, mean, mul, neg, select, sum, Tensor } from "@gpugrad/tensor";
 import { classified } from "../heads/sequence-classification.ts";
 import { arrayOf, toDevice, type ArrayInput } from "../inputs.ts";
 import type { HeadOutput, States } from "../outputs.ts";
@@ -39,7 +39,7 @@ export function classifiedText<S extends States>(
   if (labels !== undefined && config.problem_type === null && config.num_labels > 1) {
     const { shape } = labels instanceof Tensor ? labels : arrayOf("labels", labels);
     if (shape.length === 2 && shape[1]! > 1) {
-      const targets = labels instanceof Tensor ? labels.to("f32") : toDevice("labels", labels, "f32").tensor;
+      const targets = labels instanceof Tensor ? cast(labels, "f32") : toDevice("labels", labels, "f32").tensor;
       const loss = neg(mean(sum(mul(logSoftmax(logits), targets), { dim: 1 })));
       return { logits, loss, ...states };
     }

@@ -33,6 +33,7 @@ const tablesOf = (positions: Positions | undefined): Record<string, Tensor> =>
     : {};
 
 /** Defines the op with y alone, or with [y, lse]. */
+/* @__NO_SIDE_EFFECTS__ */
 function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y: Tensor, stats: Tensor) => O) {
   return defineOp(name, {
     forward(

@@ -124,6 +124,7 @@ function checkWeight(
 
 const takesOf = (options: Takes): Takes => ({ x: "tensor", weight: "tensor", bias: "tensor?", options });
 
+/* @__NO_SIDE_EFFECTS__ */
 function defineConv(owner: string, dims: 1 | 2) {
   return defineOp(owner, {
     takes: takesOf({ stride: perDimTakes, padding: "any", dilation: perDimTakes, groups: "index?" }),
@@ -169,6 +170,7 @@ function defineConv(owner: string, dims: 1 | 2) {
   });
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function defineTransposed(owner: string, dims: 1 | 2) {
   return defineOp(owner, {
     takes: takesOf({

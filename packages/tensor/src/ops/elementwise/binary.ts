@@ -62,6 +62,7 @@ const operands = { a: "operand", b: "operand" } as const;
 type BinaryOp = Op<[a: Operand, b: Operand], { a: Tensor | undefined; b: Tensor | undefined }, Kept, Tensor>;
 
 /** An op that saves what `saves` lists, and makes the gradients of it; where an operand was broadcast, they are summed. */
+/* @__NO_SIDE_EFFECTS__ */
 function define(op: BinaryFunction, saves: readonly (keyof Saved)[], da: Gradient, db: Gradient): BinaryOp {
   return defineOp(op, {
     takes: operands,
@@ -173,6 +174,7 @@ export const remainder = defineRemainder("remainder");
 export const fmod = defineRemainder("fmod");
 
 /** An op whose result is true or false, constant in its operands. */
+/* @__NO_SIDE_EFFECTS__ */
 function defineComparison(op: BinaryFunction) {
   return defineOp(op === "logical_and" ? "logicalAnd" : op === "logical_or" ? "logicalOr" : op, {
     takes: operands,

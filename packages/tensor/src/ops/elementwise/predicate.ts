@@ -10,6 +10,7 @@ import code from "./predicate.wgsl";
 const predicateKernel = kernel("ops/elementwise/predicate.wgsl", code);
 
 /** @param name of one of the questions of predicate.wgsl */
+/* @__NO_SIDE_EFFECTS__ */
 function define(name: "isnan" | "isinf" | "isfinite" | "logical_not") {
   return defineOp(name === "logical_not" ? "logicalNot" : name, {
     takes: { x: "tensor" },

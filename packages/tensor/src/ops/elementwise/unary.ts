@@ -23,6 +23,7 @@ function forward(fn: UnaryFunction, x: Tensor, ofWhole?: Whole): Tensor {
 }
 
 /** f with its derivative in unary-backward.wgsl, which takes it `from` x or from y. */
+/* @__NO_SIDE_EFFECTS__ */
 function define(fn: UnaryFunction, from: "x" | "y", ofWhole?: Whole) {
   return defineOp(fn, {
     takes: { x: "tensor" },
@@ -35,6 +36,7 @@ function define(fn: UnaryFunction, from: "x" | "y", ofWhole?: Whole) {
 }
 
 /** f whose derivative is made of other functions of x. */
+/* @__NO_SIDE_EFFECTS__ */
 function defineBy(fn: UnaryFunction, dx: (dy: Tensor, x: Tensor) => Tensor, ofWhole?: Whole) {
   return defineOp(fn, {
     takes: { x: "tensor" },

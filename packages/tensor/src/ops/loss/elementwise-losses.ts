@@ -46,6 +46,7 @@ function elementwiseLoss(
 }
 
 /** A loss of the difference x − target: its gradients are equal and opposite. */
+/* @__NO_SIDE_EFFECTS__ */
 function differenceLoss(name: string, LOSS: number, own: Takes = {}) {
   return defineOp(name, {
     takes: { x: "tensor", target: "tensor", options: { reduction: reductions, ...own } },

@@ -144,6 +144,7 @@ export interface PooledAndIndices {
 const maxTakes: Takes = { stride: perDimTakes, padding: perDimTakes, dilation: perDimTakes, ceilMode: "boolean?" };
 
 /** Pooling under the name `owner`; `result` says what it gives of the largest elements and their places. */
+/* @__NO_SIDE_EFFECTS__ */
 function maxPool<R>(owner: string, dims: 1 | 2, result: (output: Tensor, indices: Tensor) => R) {
   const op = defineMax(owner, dims);
   return checked(
@@ -157,6 +158,7 @@ function maxPool<R>(owner: string, dims: 1 | 2, result: (output: Tensor, indices
 const onlyLargest = (output: Tensor): Tensor => output;
 const withIndices = (output: Tensor, indices: Tensor): PooledAndIndices => ({ output, indices });
 
+/* @__NO_SIDE_EFFECTS__ */
 function adaptiveMaxPool<R>(owner: string, result: (output: Tensor, indices: Tensor) => R) {
   const op = defineMax(owner, 2);
   return checked(owner, adaptiveTakes, (x: Tensor, outputSize: number | readonly (number | null)[]): R =>
@@ -164,6 +166,7 @@ function adaptiveMaxPool<R>(owner: string, result: (output: Tensor, indices: Ten
   );
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function avgPool(owner: string, dims: 1 | 2) {
   const op = defineMean(owner, dims);
   return checked(

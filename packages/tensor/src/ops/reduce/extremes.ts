@@ -31,6 +31,7 @@ function checkNotEmpty(op: string, x: Tensor, count: number): void {
   );
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function defineExtreme(op: "amax" | "amin") {
   return defineOp(op, {
     takes: reduceTakes,
@@ -82,6 +83,7 @@ function indexOfExtreme(SMALLEST: boolean, x: Tensor, { outer, n, inner }: Lines
   }
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function defineArg(op: "argmax" | "argmin") {
   return defineOp(op, {
     takes: oneDimTakes,
@@ -104,6 +106,7 @@ export const argmax = defineArg("argmax");
 export const argmin = defineArg("argmin");
 
 /** Values and indices along one dimension; exported for tests, users call {@link max} and {@link min}. */
+/* @__NO_SIDE_EFFECTS__ */
 function defineAlong(op: "max" | "min") {
   return defineOp(op, {
     forward(x: Tensor, options: OneDimOptions) {

@@ -19,6 +19,7 @@ export function linesAlong(op: string, shape: Shape, dim: number): Lines {
 const compute = (task: SoftmaxTask): void => choose(task).compute(task);
 
 /** softmax and log-softmax differ by one override; both save only y, from which dx follows without x. */
+/* @__NO_SIDE_EFFECTS__ */
 function define(name: string, log: boolean) {
   return defineOp(name, {
     takes: { x: "tensor", options: { dim: "dim?" } },

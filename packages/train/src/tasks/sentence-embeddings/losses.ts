@@ -1,6 +1,6 @@
 /** Losses of sentence embeddings, with the definitions and numbers of sentence-transformers. Columns are embeddings [B, C]. */
 import {
-  abs, add, checkOptions, concat, cosineSimilarity, crossEntropy, cumsum, flatten, GpugradError, logsumexp, lt, matmul, mean, mseLoss, mul, ones, relu,
+  abs, add, cast, checkOptions, concat, cosineSimilarity, crossEntropy, cumsum, flatten, GpugradError, logsumexp, lt, matmul, mean, mseLoss, mul, ones, relu,
   reshape, sqrt, square, sub, sum, where, zeros, type Tensor,
 } from "@gpugrad/tensor"; // prettier-ignore
 import { normalizeVectors } from "@gpugrad/bert";
@@ -24,7 +24,7 @@ export function multipleNegativesRankingLoss(columns: readonly Tensor[], options
   const [anchors, ...candidates] = columnsOf("multipleNegativesRankingLoss", columns, 2);
   const place = similarity === "cosine" ? normalizeVectors : (x: Tensor): Tensor => x;
   const rows = anchors!.shape[0]!;
-  const own = sub(cumsum(ones([rows]), { dim: 0 }), 1).to("i32"); // 0, 1, …, made on the device: arange can't be recorded
+  const own = cast(sub(cumsum(ones([rows]), { dim: 0 }), 1), "i32"); // 0, 1, …, made on the device: arange can't be recorded
   const against = (from: Tensor, to: Tensor): Tensor => crossEntropy(mul(matmul(from, to, { transposeB: true }), scale), own); // prettier-ignore
   const all = place(candidates.length === 1 ? candidates[0]! : concat(candidates, { dim: 0 }));
   const forth = against(place(anchors!), all);
