@@ -46,7 +46,9 @@ if (basename(folder) === "tensor") cpSync(join(root, "docs/your-own-op.md"), joi
 for (const path of readdirSync(dist, { recursive: true })) {
   if (!path.endsWith(".d.ts")) continue;
   const file = join(dist, path);
-  const text = readFileSync(file, "utf8").replace(/(["'])(\.{1,2}\/[^"']*)\.ts\1/g, "$1$2.js$1");
+  const text = readFileSync(file, "utf8")
+    .replace(/(["'])(\.{1,2}\/[^"']*)\.ts\1/g, "$1$2.js$1")
+    .replace(/\b__\d+(?=\??:)/g, "options"); // what tsc calls an argument that is taken apart where it is named
   // Users see GPUDevice and its like without naming @webgpu/types in their tsconfig.
   writeFileSync(file, /\bGPU[A-Z]/.test(text) ? `/// <reference types="@webgpu/types" />\n${text}` : text);
 }

@@ -121,6 +121,15 @@ test("the command line runs", async () => {
   expect(JSON.parse(stdout)).toMatchObject({ ok: true });
 });
 
+test("declarations keep the names of arguments, and the guide to one's own op is there", () => {
+  const dist = join(project, "node_modules/@gpugrad/tensor/dist");
+  const declarations = readdirSync(dist, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".d.ts"),
+  );
+  expect(declarations.filter((file) => /\b__\d+\??:/.test(readFileSync(join(dist, file), "utf8")))).toEqual([]);
+  expect(readFileSync(join(dist, "your-own-op.md"), "utf8")).toContain("defineOp(");
+});
+
 test("the types check where neither DOM nor Node types are loaded", async () => {
   write(
     "program.ts",

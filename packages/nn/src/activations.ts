@@ -59,6 +59,7 @@ const activations = {
 
 /** An activation without parameters, by the name that Transformers gives it. */
 export type Activation = keyof typeof activations;
+/** The names that {@link activation} knows. */
 export const activationNames = Object.keys(activations) as Activation[];
 
 /** The activation called `name`. @throws {@link GpugradError} with the list when there is none */

@@ -71,6 +71,7 @@ export abstract class Module {
     for (const [name, value] of Object.entries(this)) if (value instanceof Tensor) yield [name, value];
   }
 
+  /** All parameters, each once: see {@link namedParameters}. */
   parameters(): Tensor[] {
     return Array.from(this.namedParameters(), ([, parameter]) => parameter);
   }

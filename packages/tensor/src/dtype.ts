@@ -60,6 +60,7 @@ export function f16Bits(value: number): number {
   return sign | (whole + (rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? 1 : 0));
 }
 
+/** The number that bits of float16 are. */
 export function f16Value(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >>> 10) & 31;
@@ -76,6 +77,7 @@ export function bf16Bits(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
+/** The number that bits of bfloat16 are. */
 export function bf16Value(bits: number): number {
   scratch.setUint32(0, (bits << 16) >>> 0);
   return scratch.getFloat32(0);

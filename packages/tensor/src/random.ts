@@ -96,6 +96,7 @@ export class Generator {
     return { key: this.#key, stream: this.#stream, blocks: this.#blocks };
   }
 
+  /** Goes back to where {@link state} was read. */
   setState({ key, stream, blocks }: GeneratorState): this {
     this.#key = [key[0], key[1]];
     this.#stream = [stream[0], stream[1]];

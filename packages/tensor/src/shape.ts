@@ -9,6 +9,7 @@ export const sizeOf = (shape: Shape): number => shape.reduce((product, n) => pro
 /** `[8,128,768]`: how messages show shapes. */
 export const showShape = (shape: Shape): string => `[${shape.join(",")}]`;
 
+/** Whether two shapes are equal. */
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i]);
 
 /** Steps between neighbours of each dimension, in elements. */

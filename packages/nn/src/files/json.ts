@@ -24,6 +24,7 @@ export function decodeText(bytes: Uint8Array, what: string): string {
 /** A JSON object: its keys may be anything, `__proto__` included. */
 export type Json = Record<string, unknown>;
 
+/** Whether a value of JSON is an object, rather than a list or null. */
 export const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

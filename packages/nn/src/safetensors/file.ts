@@ -24,12 +24,15 @@ export interface SafetensorsReader {
   readonly name: string;
   /** The header's `__metadata__`, `{ format: "pt" }` in files that Transformers writes. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Names of all tensors. */
   keys(): string[];
+  /** Whether there is a tensor of this name. */
   has(key: string): boolean;
-  /** @throws {@link GpugradError} when there is no such key. */
+  /** Dtype and shape of a tensor. @throws {@link GpugradError} when there is no such key. */
   info(key: string): TensorInfo;
   /** Reads one tensor; nothing of it is kept. @throws {@link GpugradError} when there is no such key. */
   read(key: string): Promise<TensorBytes>;
+  /** Closes the file; it can't be read afterwards. */
   close(): Promise<void>;
 }
 
