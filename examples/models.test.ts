@@ -35,6 +35,10 @@ test("a GPT learns a text, and continues it in its words", () => {
   expect(words.filter((word) => known.has(word)).length).toBeGreaterThan(0.7 * words.length);
 });
 
+test("a recurrent net remembers two numbers, and adds them", () => {
+  expect(Number(/^error ([\d.]+)$/.exec(run("adding"))?.[1])).toBeLessThan(0.02); // 0.167 without memory
+});
+
 test("a policy finds the arm that pays best", () => {
   const shares = run("bandit").split(" ").map(Number);
   expect(shares.indexOf(Math.max(...shares))).toBe(2);
