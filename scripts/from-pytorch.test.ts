@@ -20,8 +20,7 @@ const entries = ops
     [
       ...line
         .split(" | ")
-        .slice(1)
-        .join(" | ")
+        .at(-1)!
         .matchAll(/`([^`]*\([^`]*)`/g),
     ].map(([, code]) => code!),
   );
