@@ -23,6 +23,7 @@ function exportsOf(index: string): { name: string; file: string }[] {
   return sourceOf(index).statements.flatMap((statement) => {
     if (!ts.isExportDeclaration(statement) || statement.isTypeOnly) return [];
     const from = (statement.moduleSpecifier as ts.StringLiteral | undefined)?.text;
+    if (from?.startsWith(".") && !statement.exportClause) return exportsOf(join(dirname(index), from)); // export *
     if (!from?.startsWith(".") || !statement.exportClause || !ts.isNamedExports(statement.exportClause)) return [];
     return statement.exportClause.elements
       .filter((element) => !element.isTypeOnly)
