@@ -90,7 +90,10 @@ export default defineConfig({
   cacheDir: "./node_modules/.vitepress",
   cleanUrls: false, // any static host serves page.html
   lastUpdated: false,
-  markdown: { config: repositoryLinks },
+  markdown: {
+    config: repositoryLinks,
+    theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
+  },
   vite: {
     plugins: [wgsl],
     // Pages of docs/ become Vue components, and are no part of this package.

@@ -12,5 +12,6 @@ export const islands: Record<string, () => Promise<Island>> = {
   "step-attention": () => import("./step/attention-island.ts"),
   "step-matmul": () => import("./step/matmul-island.ts"),
   play: () => import("./play/play.ts"),
+  recorded: () => import("./play/recorded.ts"),
   tape: () => import("./tape/tape.ts"),
 };

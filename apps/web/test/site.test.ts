@@ -1,5 +1,10 @@
 // The site as built, in a real browser: every page opens without an error, and what computes computes.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import axe from "axe-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { testExplorers } from "./explore.ts";
 import { chromiumPath, openSite, type OpenSite } from "./open-site.ts";
@@ -67,6 +72,25 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
   testSteppers(() => site);
   testExplorers(() => site);
 
+  test("the recorded run plays without a GPU", async () => {
+    const { page, errors } = await site.open("no-webgpu.html", { reducedMotion: "reduce" });
+    await page.locator(".status", { hasText: "Finished at update 750." }).waitFor();
+    expect(await page.locator(".play-confusion td.right").count()).toBe(2);
+    expect(await page.locator(".play-score").innerText()).toMatch(/^(positive|negative) \d/);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("the landing page takes at most 150 kB, packed", () => {
+    const html = readFileSync(join(site.folder, "index.html"), "utf8");
+    const files = [...html.matchAll(/<(?:link rel="(?:modulepreload|preload|stylesheet)[^>]*?href|script[^>]*?src)="\/sub\/path\/([^"]+)"/g)]; // prettier-ignore
+    expect(files.length).toBeGreaterThan(2);
+    const packed = [html, ...files.map(([, file]) => readFileSync(join(site.folder, file!)))].map(
+      (content) => gzipSync(content).length,
+    );
+    expect(packed.reduce((a, b) => a + b)).toBeLessThan(150_000);
+  });
+
   test("every page opens without an error, at 390 pixels too, and nothing is wider than the screen", async () => {
     const { page, errors } = await site.open("index.html", { viewport: { width: 390, height: 800 } });
     const wide: string[] = [];
@@ -78,4 +102,45 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
     expect({ errors, wide }).toEqual({ errors: [], wide: [] });
     await page.close();
   });
+
+  // Pages that are Markdown alone are all made of the same parts: two stand for them.
+  test.each(["light", "dark"] as const)(
+    "pages that compute, and pages of text, are accessible when %s",
+    async (colorScheme) => {
+      const { page } = await site.open("index.html", { colorScheme });
+      const own = readdirSync(fileURLToPath(new URL("../pages/", import.meta.url)), {
+        recursive: true,
+        encoding: "utf8",
+      });
+      const pages = own
+        .filter((path) => path.endsWith(".md"))
+        .map((path) => path.replace(/\.md$/, ".html"))
+        .sort();
+      const found: string[] = [];
+      for (const path of [...pages, "training.html", "kernels/softmax.html"]) {
+        await page.goto(new URL(path, page.url().replace(/(\/sub\/path\/).*/, "$1")).href);
+        found.push(...(await findings(page, path)));
+      }
+      expect(found).toEqual([]);
+      await page.close();
+    },
+  );
 });
+
+/** What axe finds on a page that is serious: which rule, and where first. */
+async function findings(page: Page, path: string): Promise<string[]> {
+  const island = page.locator(".island").first();
+  if ((await island.count()) > 0) {
+    await island.locator("> *").first().waitFor({ state: "attached" });
+    await page.waitForLoadState("networkidle"); // what it loads is shown, too
+  }
+  await page.evaluate(axe.source);
+  return page.evaluate(async (path) => {
+    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run({
+      resultTypes: ["violations"],
+    });
+    return violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${path}: ${id}: ${nodes.length} times, ${nodes[0]!.html.slice(0, 120)}`);
+  }, path);
+}

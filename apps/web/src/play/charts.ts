@@ -96,7 +96,7 @@ export function chart(options: ChartOptions, run: Curves, others: readonly Curve
       ),
     );
   const last = lines.flatMap(({ of }) => of(run)).reduce((most, { step }) => Math.max(most, step), 1);
-  return Plot.plot({
+  const drawing = Plot.plot({
     ...{ width, height: 170, marginLeft: 40, marginBottom: 26, marginTop: 16, marginRight: 10 },
     style: { fontSize: "11px", background: "none", color: "var(--vp-c-text-2)", overflow: "visible" },
     ariaLabel: `${label} over ${last} updates`,
@@ -104,11 +104,17 @@ export function chart(options: ChartOptions, run: Curves, others: readonly Curve
     y: {
       ...{ label: null, grid: true, ticks: 4, nice: true, ...(domain && { domain }) },
       ...(label === "Accuracy" && { tickFormat: "%" }),
-      ...(label === "Learning rate" && { tickFormat: "~e", zero: true }),
+      ...(label === "Learning rate" && {
+        tickFormat: (rate: number) => (rate === 0 ? "0" : rate.toExponential()),
+        zero: true,
+      }),
       ...(label === "Loss" && { zero: true }),
     },
     marks,
   });
+  drawing.setAttribute("role", "img"); // then the labels that Plot gives its groups are nobody's
+  for (const group of drawing.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
+  return drawing;
 }
 
 const thinned = <T>(data: readonly T[]): T[] => {

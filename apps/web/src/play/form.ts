@@ -48,7 +48,13 @@ export class Form {
       ? h("select", { id, onchange: set, title: help, attrs: described }, choices.map((choice) => h("option", {}, choice)))
       : h("input", { id, oninput: set, title: help, autocomplete: "off", spellcheck: false, attrs: { ...described, inputmode: typeof FIELDS[name].default === "number" ? "decimal" : "text" } }); // prettier-ignore
     const problem = h("span", { id: `${id}-problem`, className: "play-problem" });
-    const row = h("div", { className: "play-field" }, h("label", { htmlFor: id, title: help }, name), input, problem);
+    const row = h(
+      "div",
+      { className: "play-field" },
+      h("label", { htmlFor: id, title: help }, breakable(name)),
+      input,
+      problem,
+    );
     this.#fields.set(name, { row, input, problem });
     return row;
   }
@@ -91,6 +97,10 @@ export class Form {
     }
   }
 }
+
+/** A name that may go on in the next line after each of its parts. */
+const breakable = (name: string): (string | HTMLElement)[] =>
+  name.split("_").flatMap((part, i) => (i === 0 ? [part] : ["_", h("wbr"), part]));
 
 /** The files that were dropped; of a folder, those that lie in it. */
 async function filesOf(transfer: DataTransfer): Promise<File[]> {

@@ -4,6 +4,7 @@ import { withoutGpu } from "../without-gpu.ts";
 import type { PlayAnswer, PlayRequest, RunRecord } from "./events.ts";
 import { download, writeInto, zipped } from "./export.ts";
 import { Form } from "./form.ts";
+import { recording } from "./recording.ts";
 import { RunView } from "./run-view.ts";
 import { RunsTable } from "./runs-table.ts";
 import { fromHash, toHash } from "./settings.ts";
@@ -15,6 +16,9 @@ export function mount(root: HTMLElement): () => void {
   const view = new RunView();
   let runs: RunRecord[] = [];
   let busy: string | undefined;
+  /** Whether what is shown is no run of this browser. */
+  let isRecorded = false;
+  const own = (): RunRecord | undefined => (isRecorded ? undefined : view.run);
   let target: FileSystemDirectoryHandle | undefined;
 
   const form = new Form(fromHash(location.hash), () => {
@@ -29,7 +33,10 @@ export function mount(root: HTMLElement): () => void {
     h("button", { type: "button", className, onclick }, text);
   const start = button("Train", () => begin(nextId(runs)), "primary");
   const pause = button("Pause", () => stop("paused"));
-  const resume = button("Resume", () => view.run && continueRun(view.run));
+  const resume = button("Resume", () => {
+    const run = own();
+    if (run) continueRun(run);
+  });
   const stopButton = button("Stop", () => stop("stopped"));
   const copy = button("Copy link", () => {
     share();
@@ -43,7 +50,7 @@ export function mount(root: HTMLElement): () => void {
     onchange: () => {
       form.settings.sentence = sentence.value;
       share();
-      if (view.run) ask({ type: "look", sentence: sentence.value });
+      if (own()) ask({ type: "look", sentence: sentence.value });
     },
   });
   const table = new RunsTable({
@@ -56,7 +63,7 @@ export function mount(root: HTMLElement): () => void {
     save: (run, how) => void save(run, how),
     compare: (chosen) => {
       view.others = chosen
-        .filter(({ id }) => id !== view.run?.id)
+        .filter(({ id }) => id !== own()?.id)
         .map(({ id, steps, evaluations }) => ({ name: id, steps, evaluations }));
       view.draw();
     },
@@ -121,6 +128,7 @@ export function mount(root: HTMLElement): () => void {
   }
 
   function showRun(run: RunRecord): void {
+    isRecorded = false;
     view.show({ type: "begin", run, device: "", rows: [0, 0] });
     form.settings = { ...run.settings };
     sentence.value = run.settings.sentence;
@@ -129,6 +137,17 @@ export function mount(root: HTMLElement): () => void {
     say(`${run.id}, as it was kept at update ${run.step}.`);
     view.draw();
     update();
+  }
+
+  /** What a run looks like, for who has none yet. */
+  async function showRecording(): Promise<void> {
+    const events = await recording();
+    if (view.run || busy !== undefined) return;
+    for (const event of events) view.show(event);
+    isRecorded = true;
+    view.draw();
+    update();
+    say("Below is a run that was recorded. Press Train for your own.");
   }
 
   function say(text: string): void {
@@ -141,7 +160,7 @@ export function mount(root: HTMLElement): () => void {
     const isBusy = busy !== undefined;
     start.disabled = isBusy || form.problems.length > 0;
     pause.disabled = stopButton.disabled = !isBusy;
-    const { run } = view;
+    const run = own();
     const canResume = !isBusy && run !== undefined && run.step < run.totalSteps && run.status !== "failed";
     resume.hidden = !canResume;
     pause.hidden = canResume;
@@ -154,9 +173,11 @@ export function mount(root: HTMLElement): () => void {
       // After a reload, a run that had not ended is shown, ready to go on.
       const [newest] = runs;
       if (!view.run && busy === undefined && newest && newest.step < newest.totalSteps) showRun(newest);
+      if (!view.run && busy === undefined && !newest) void showRecording();
     } else if (data.type === "exported")
       void saveFiles(data.id, data.files).catch((error: Error) => say(error.message));
     else {
+      if (data.type === "begin") isRecorded = false;
       view.show(data);
       if (data.type === "end" || data.type === "failed") busy = undefined;
       if (data.type === "failed") showFailure(data.message);

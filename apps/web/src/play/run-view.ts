@@ -42,6 +42,7 @@ export class RunView {
       case "begin": {
         this.run = { ...event.run, steps: [...event.run.steps], evaluations: [...event.run.evaluations] };
         this.#device = event.device;
+        this.#owners = {};
         const looks = [event.run.first, event.run.last].filter((look) => look !== undefined);
         this.sentence.begin(event.run.labels, event.run.first === event.run.last ? looks.slice(0, 1) : looks);
         const [train, evaluated] = event.rows;
@@ -174,7 +175,7 @@ export class RunView {
                   "td",
                   {
                     className: i === j ? "right" : "wrong",
-                    style: `--share: ${Math.round((70 * count) / totals[i]!)}%`,
+                    style: `--share: ${Math.round((45 * count) / totals[i]!)}%`,
                   },
                   count,
                 ),

@@ -110,7 +110,7 @@ export class SentenceView {
           {},
           tokens.map((token, i) => {
             const value = attributions[i]!;
-            const share = Math.round(85 * Math.min(1, Math.abs(value) / largest));
+            const share = Math.round(45 * Math.min(1, Math.abs(value) / largest));
             const color = value < 0 ? "var(--play-orange)" : "var(--play-blue)";
             return h(
               "span",
