@@ -11,21 +11,22 @@ import {
   specialize,
   Tensor,
   zeros,
+  type Kernel,
 } from "@gpugrad/tensor";
 import factorCode from "./clip-factor.wgsl";
 import valueCode from "./clip-value.wgsl";
-import smallCode from "./norm-partials-small.wgsl";
+import sixCode from "./norm-partials-six.wgsl";
 import partialsCode from "./norm-partials.wgsl";
 import { SMALL, vectorsOf, type GradientFactor } from "./optimizer.ts";
 import scaleCode from "./scale.wgsl";
 
 const partialsKernel = kernel("train/optim/norm-partials.wgsl", partialsCode);
-const smallKernel = kernel("train/optim/norm-partials-small.wgsl", smallCode);
+const sixKernel = kernel("train/optim/norm-partials-six.wgsl", sixCode);
 const factorKernel = kernel("train/optim/clip-factor.wgsl", factorCode);
 const scaleKernel = kernel("train/optim/scale.wgsl", scaleCode);
 const valueKernel = kernel("train/optim/clip-value.wgsl", valueCode);
 
-/** Elements per workgroup of norm-partials.wgsl. */
+/** Elements of a large gradient that a workgroup takes. */
 const CHUNK = 8192;
 
 const checkClipFactor = argumentCheck("clipFactor", {
@@ -114,33 +115,30 @@ export function factorOf(
   return scope(() => {
     const large = gradients.filter((g) => g.size > SMALL);
     const small = gradients.filter((g) => g.size > 0 && g.size <= SMALL);
-    const chunks = large.map((g) => Math.ceil(g.size / CHUNK));
-    const count = chunks.reduce((a, b) => a + b, small.length);
+    const partialsOf = (g: Tensor): number => Math.ceil(g.size / (g.size > SMALL ? CHUNK : SMALL));
+    const count = gradients.reduce((sum, g) => sum + partialsOf(g), 0);
     const partials = empty([Math.max(1, count), 2]);
-    // A GPU keeps more loads under way.
-    const largeKernel = device().adapter.cpu ? partialsKernel : specialize(partialsKernel, { LANES: "256u" });
     let first = 0;
-    large.forEach((g, i) => {
-      run(
-        largeKernel,
-        { g, scale, partials },
-        { count: g.size, first },
-        { workgroups: chunks[i]!, overrides: { NORM } },
-      );
-      first += chunks[i]!;
-    });
-    for (let i = 0; i < small.length; i += 6) {
-      const six = small.slice(i, i + 6);
+    const takeSix = (six: readonly Tensor[], from: Kernel): void => {
       const [g0, g1 = g0, g2 = g0, g3 = g0, g4 = g0, g5 = g0] = six as [Tensor, ...Tensor[]];
+      let workgroups = 0;
+      const until = Array.from({ length: 8 }, (_, j) => (workgroups += six[j] ? partialsOf(six[j]) : 0));
       const counts = Array.from({ length: 8 }, (_, j) => six[j]?.size ?? 0);
-      run(
-        smallKernel,
-        { g0, g1, g2, g3, g4, g5, scale, partials },
-        { counts, first },
-        { workgroups: six.length, overrides: { NORM } },
-      );
-      first += six.length;
+      const overrides = { NORM, CHUNK: (g0.size > SMALL ? CHUNK : SMALL) / 4 };
+      run(from, { g0, g1, g2, g3, g4, g5, scale, partials }, { counts, until, first }, { workgroups, overrides });
+      first += workgroups;
+    };
+    if (device().adapter.cpu) {
+      for (const g of large) {
+        const workgroups = partialsOf(g);
+        run(partialsKernel, { g, scale, partials }, { count: g.size, first }, { workgroups, overrides: { NORM } });
+        first += workgroups;
+      }
+    } else {
+      const wide = specialize(sixKernel, { LANES: "256u" }); // a GPU keeps more loads under way
+      for (let i = 0; i < large.length; i += 6) takeSix(large.slice(i, i + 6), wide);
     }
+    for (let i = 0; i < small.length; i += 6) takeSix(small.slice(i, i + 6), sixKernel);
     const norm = empty([]);
     const factor = empty([4]);
     run(

@@ -8,7 +8,7 @@ import {
   toFloat32,
   type ModelInputs,
 } from "@gpugrad/bert";
-import { destroy, fromArray, init, mul, undisposed, record, scope, sum, type Tensor } from "@gpugrad/tensor";
+import { destroy, device, fromArray, init, mul, undisposed, record, scope, sum, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { getScheduler } from "../schedule/get-scheduler.ts";
 import { Adam, AdamW } from "./adamw.ts";
@@ -219,6 +219,33 @@ describe("clipping", () => {
       optimizer.dispose();
       never.dispose();
     });
+  });
+
+  scopedTest("on a GPU six gradients share a dispatch, large ones too", async () => {
+    const sizes = [16_385, 40_003, 24_576, 3, 100_000, 16_384, 17_000, 65_536, 20_001, 257];
+    const { adapter } = device();
+    const gradients = sizes.map((n, k) => noise(n, 40 + k));
+    const parameters = sizes.map((n, k) => parameter(new Array<number>(n).fill(0), gradients[k]!));
+    const squares = gradients.flat().reduce((sum, g) => sum + g * g, 0);
+    const largest = gradients.flat().reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+    Object.assign(adapter, { cpu: false });
+    try {
+      const before = device().queue.dispatched;
+      const { norm } = clipFactor(parameters, 1);
+      expect(device().queue.dispatched - before).toBe(5); // the scale, seven large ones, three small ones, the factor
+      await close(norm, [Math.sqrt(squares)]);
+      await close(clipFactor(parameters, 1, { normType: Infinity }).norm, [largest]);
+      // Each element counts once: the first and the last of each gradient, by itself.
+      for (const [k, n] of sizes.entries()) {
+        for (const at of [0, n - 1]) {
+          const only = parameters.map((p, i) => (p.grad!.write(new Float32Array(sizes[i]!)), p));
+          only[k]!.grad!.write(Float32Array.from({ length: n }, (_, i) => (i === at ? -3 : 0)));
+          expect(await clipFactor(only, 1, { normType: 1 }).norm.item()).toBe(3);
+        }
+      }
+    } finally {
+      Object.assign(adapter, { cpu: true });
+    }
   });
 
   test("no gradient at all: norm 0", async () => {
