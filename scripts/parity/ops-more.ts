@@ -302,6 +302,8 @@ const more: Record<string, Call> = {
     g.nllLoss(t["x"]!, t["target"]!, { ...given({ reduction, ignoreIndex: ignore_index }), weight: t["weight"] }),
   gaussian_nll: (t, { full, eps, reduction }) =>
     g.gaussianNllLoss(t["x"]!, t["target"]!, t["var"]!, given({ full, eps, reduction })),
+  solve_triangular: (t, { upper, unitriangular }) =>
+    g.solveTriangular(t["a"]!, t["b"]!, { upper: upper as boolean, ...given({ unitriangular }) }),
   cdist: (t, { p }) => g.cdist(t["a"]!, t["b"]!, given({ p })),
   kl_div: calls["kl_div"]!,
   triangular: (_t, { upper, offset, shape }) => {

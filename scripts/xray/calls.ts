@@ -110,6 +110,12 @@ export const rooms: Record<string, () => void> = {
     both([[8, 64], [64]], (a, b) => gg.logaddexp(a, b)); // prettier-ignore
   },
 
+  linalg() {
+    for (const upper of [true, false])
+      for (const unitriangular of [true, false])
+        both([[16, 16], [16, 4]], (a, b) => gg.solveTriangular(a, b, { upper, unitriangular })); // prettier-ignore
+  },
+
   shape() {
     both([[16, 16]], (x) => gg.diagonal(x));
     both([[16]], (x) => gg.diag(x));

@@ -207,6 +207,7 @@ export {
   selu,
   softplus,
 } from "./ops/activation/activation.ts";
+export { solveTriangular, type SolveTriangularOptions } from "./ops/linalg/solve-triangular.ts";
 export { glu, hardtanh, logaddexp } from "./ops/activation/gated.ts";
 export { all, any } from "./ops/reduce/any-all.ts";
 export { cumprod, logcumsumexp } from "./ops/reduce/cumprod.ts";
