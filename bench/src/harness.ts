@@ -53,6 +53,8 @@ export interface Conditions {
   clock: Row["clock"];
   /** The last-level cache, or what stands for it. */
   cacheBytes: number;
+  /** How long to take samples of each candidate, in ms; 700 unless said otherwise. */
+  budget?: number;
 }
 
 /**
@@ -69,7 +71,10 @@ export function measure(
     const candidates: Candidate[] = [];
     for (const rung of rungs) candidates.push(await prepare(room, benchCase, conditions, rung));
     try {
-      await takeTurns(candidates.flatMap(({ sampler }) => sampler ?? []));
+      await takeTurns(
+        candidates.flatMap(({ sampler }) => sampler ?? []),
+        conditions.budget,
+      );
     } catch (error) {
       return candidates.map(({ row }) => ({ ...row, error: messageOf(error) }));
     }
@@ -99,7 +104,7 @@ interface Candidate {
 async function prepare(
   room: string,
   benchCase: BenchCase,
-  { clock, cacheBytes }: Conditions,
+  { clock, cacheBytes, budget }: Conditions,
   rung: number | undefined,
 ): Promise<Candidate> {
   const { name, flops, bytes, wall, arithmetic = "f32" } = benchCase;
@@ -129,7 +134,11 @@ async function prepare(
     row.kernel = kernels.length <= 4 ? kernels.join(", ") : `${kernels.length} kernels`;
     const off = await workload.verify(result);
     if (off !== undefined) row.off = off;
-    return { row, sampler: await warmUp((i) => workload.run(i), { sets, clock: row.clock }), firstMs };
+    return {
+      row,
+      sampler: await warmUp((i) => workload.run(i), { sets, clock: row.clock, ...(budget && { budget }) }),
+      firstMs,
+    };
   } catch (error) {
     return { row: { ...row, error: messageOf(error) }, firstMs: 0 };
   }
@@ -143,6 +152,8 @@ export interface TimeOptions {
   /** How many sets of inputs there are: as many results live at a time, so that outputs too come from afar. */
   sets?: number;
   clock?: Row["clock"];
+  /** See {@link Conditions}. */
+  budget?: number;
 }
 
 /** Times of `work(i)` in milliseconds, after a warm-up; i counts up. What `work` returns is disposed later. */
@@ -161,8 +172,8 @@ interface Sampler {
   take(): Promise<void>;
 }
 
-async function takeTurns(samplers: readonly Sampler[]): Promise<void> {
-  const budget = BUDGET_MS * samplers.length;
+async function takeTurns(samplers: readonly Sampler[], each = BUDGET_MS): Promise<void> {
+  const budget = each * samplers.length;
   const start = performance.now();
   for (let round = 0; round < MAX_SAMPLES; round++) {
     const elapsed = performance.now() - start;
@@ -173,7 +184,7 @@ async function takeTurns(samplers: readonly Sampler[]): Promise<void> {
 }
 
 /** Runs `work` with each set of inputs, and finds out how many runs make a sample. */
-async function warmUp(work: Work, { sets = 1, clock = "wall" }: TimeOptions): Promise<Sampler> {
+async function warmUp(work: Work, { sets = 1, clock = "wall", budget = BUDGET_MS }: TimeOptions): Promise<Sampler> {
   const results = new Array<ReturnType<Work>>(sets);
   let runs = 0;
   const once = (): void => {
@@ -196,7 +207,7 @@ async function warmUp(work: Work, { sets = 1, clock = "wall" }: TimeOptions): Pr
     return (performance.now() - start) / repeats;
   };
   const start = performance.now();
-  for (let i = 0; i < sets && performance.now() - start < BUDGET_MS; i++) await sample(1);
+  for (let i = 0; i < sets && performance.now() - start < budget; i++) await sample(1);
   // An idle GPU takes a while to raise its clocks, by a factor of five on an H200.
   while (!device().adapter.cpu && performance.now() - start < WARM_UP_MS) await sample(8);
   const repeats = Math.max(1, Math.ceil(MIN_SAMPLE_MS / (await sample(1))));

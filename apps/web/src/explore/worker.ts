@@ -28,6 +28,9 @@ const sourceOf = ({ file, code }: Kernel, overrides: Record<string, number>): So
   ...{ file, code: withSettings(code, overrides) },
 });
 
+/** Samples of each rung, in ms: somebody is waiting. */
+const BUDGET_MS = 250;
+
 /** What is offered of an op that has no ladder. */
 const AS_CHOSEN: NonNullable<BenchCase["rungs"]>[number] = {
   name: "as chosen",
@@ -87,7 +90,7 @@ async function measureRung({
   const own = edited && kernel(edited.file, edited.code);
   const [row] = await withPipelines(
     (original) => (code, overrides) => (own && code.file === own.file ? original(own, {}) : original(code, overrides)),
-    () => measure(job.op, caseOf(job), reach, [rung]),
+    () => measure(job.op, caseOf(job), { ...reach, budget: BUDGET_MS }, [rung]),
   );
   return { row: withShares(row!, reach), errors };
 }

@@ -51,7 +51,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       h("label", {}, "which one ", pick),
     ),
     say,
-    h("div", { className: "step-columns" }, h("figure", { className: "memory" }, h("figcaption", {}, h("b", {}, "ds"), ` [${QUERIES} queries, ${KEYS} keys], never written to memory`), matrix), runs), // prettier-ignore
+    h("div", { className: "owner-columns" }, h("figure", { className: "memory" }, h("figcaption", {}, h("b", {}, "ds"), ` [${QUERIES} queries, ${KEYS} keys], never written to memory`), matrix), runs), // prettier-ignore
   );
 
   function draw(): void {

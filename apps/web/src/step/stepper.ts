@@ -146,7 +146,8 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
         const index = Math.floor(n / cols) * pitch + (n % cols);
         const access = touched.get(index);
         const value = data[index]!;
-        cell.textContent = shown(value);
+        const elsewhere = name === expected.memory && !written.has(index) && Number.isNaN(expected.data[index]);
+        cell.textContent = elsewhere ? "" : shown(value);
         cell.title = `${name}[${Math.floor(n / cols)}, ${n % cols}] = ${value}${space === "registers" ? "" : `; read ${counts[index]} times`}`;
         cell.style.setProperty("--heat", `${Math.min(1, Math.abs(value) / largest)}`);
         cell.style.setProperty("--bank", `${index % banks}`);
@@ -156,7 +157,7 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
           !access && fetched.has(Math.floor(index / line)) && "fetched",
           changed.has(index) && "changed",
           name === expected.memory && wrong.includes(index) && "wrong",
-          name === expected.memory && !written.has(index) && Number.isNaN(expected.data[index]) && "other",
+          elsewhere && "other",
         ]
           .filter(Boolean)
           .join(" ");
@@ -191,7 +192,7 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
 
   /** Into view within the code alone: the page stays where it is. */
   function scrollTo(line: HTMLElement): void {
-    const top = line.offsetTop - code.offsetTop;
+    const top = line.offsetTop;
     if (top < code.scrollTop + 20 || top > code.scrollTop + code.clientHeight - 40)
       code.scrollTop = top - code.clientHeight / 3;
   }
