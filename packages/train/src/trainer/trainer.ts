@@ -249,7 +249,7 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     await this.#keepBatchSize(from);
     const { totalSteps } = this;
     const loader = await this.#loaders.train();
-    if (!device().adapter.cpu) await this.#compileAhead(await firstOf(loader.epoch(0)));
+    if (!device().adapter.cpu) await this.#compileAhead(loader.epoch(0));
     const loss = await this.#evaluations.lossFunction();
     if (from === undefined) loadCallbackStates(events.objects, this.#callbackStates!);
     try {
@@ -310,13 +310,15 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
   }
 
   /** A GPU's driver compiles for seconds, one kernel after the other as an update asks for them; here side by side. A CPU's compiles when a kernel runs. */
-  async #compileAhead({ arrays }: Batch): Promise<void> {
-    const { shape } = arrays.input_ids;
+  async #compileAhead(batches: AsyncIterable<Batch>): Promise<void> {
     const optimizerFor = (twin: TrainableModel): Optimizer => createOptimizer(twin, this.args);
-    // What is wrong with an update is reported by the update.
-    await compileAhead(() =>
-      updates({ ...this.#shape(), batchSize: shape[0]!, length: shape.at(-1)!, optimizerFor }),
-    ).catch(() => undefined);
+    try {
+      const { shape } = (await firstOf(batches)).arrays.input_ids;
+      const [batchSize, length] = [shape[0]!, shape.at(-1)!];
+      await compileAhead(() => updates({ ...this.#shape(), batchSize, length, optimizerFor }));
+    } catch {
+      // What is wrong with a batch or an update is reported by the run.
+    }
   }
 
   /** An update of this run, for dry runs of it. */
