@@ -306,6 +306,16 @@ export const rooms: Record<string, () => void> = {
         }
       });
     }
+    const matrices = ladders.attention.rungs.subgroupMatrix;
+    for (const headDim of HEAD_DIMS.filter((headDim) =>
+      matrices.suits(gg.device().adapter, { headDim, precision: "f16" }),
+    )) {
+      const shape = [2, 3, 40, headDim];
+      for (const options of headDim === 64 ? every : [most])
+        gg.withRung("attention", "subgroupMatrix", () =>
+          gg.autocast(() => both([shape, shape, shape], (q, k, v) => gg.scaledDotProductAttention(q, k, v, options))),
+        );
+    }
     const window: gg.AttentionOptions = { window: 8, enableGqa: true };
     both([[2, 4, 40, 64], [2, 2, 40, 64], [2, 2, 40, 64]], (q, k, v) => gg.scaledDotProductAttention(q, k, v, window)); // prettier-ignore
     for (const T of [40, 64]) {

@@ -5,8 +5,8 @@ import { attentionLadder, type AttentionRung, type AttentionSizes } from "./ladd
 
 /** Which rung for which device and head dimension, by rule: the first that suits. */
 export function chooseAttention(adapter: AdapterInfo, sizes: AttentionSizes): AttentionRung {
-  const { subgroup, registers, tiled } = attentionLadder.rungs;
-  const order = adapter.cpu ? [subgroup, registers] : [tiled];
+  const { subgroup, registers, tiled, subgroupMatrix } = attentionLadder.rungs;
+  const order = adapter.cpu ? [subgroup, registers] : [subgroupMatrix, tiled];
   return firstThatSuits(attentionLadder, order, adapter, sizes);
 }
 

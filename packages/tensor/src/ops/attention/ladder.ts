@@ -1,3 +1,5 @@
+import { check } from "../../errors.ts";
+import type { AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
 import { kernel, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
@@ -7,15 +9,18 @@ import { ladder, type Rung, type Unnamed } from "../ladder.ts";
 import dkvNaiveCode from "./attention-dkv-naive.wgsl";
 import dkvSubgroupCode from "./attention-dkv-subgroup.cpu.wgsl";
 import dkvRegistersCode from "./attention-dkv-registers.cpu.wgsl";
+import dkvSubgroupMatrixCode from "./attention-dkv-subgroup-matrix.wgsl";
 import dkvTiledCode from "./attention-dkv-tiled.wgsl";
 import dqNaiveCode from "./attention-dq-naive.wgsl";
 import dqSubgroupCode from "./attention-dq-subgroup.cpu.wgsl";
 import dqRegistersCode from "./attention-dq-registers.cpu.wgsl";
+import dqSubgroupMatrixCode from "./attention-dq-subgroup-matrix.wgsl";
 import dqTiledCode from "./attention-dq-tiled.wgsl";
 import naiveCode from "./attention-naive.wgsl";
 import onlineCode from "./attention-online.wgsl";
 import registersCode from "./attention-registers.cpu.wgsl";
 import subgroupCode from "./attention-subgroup.cpu.wgsl";
+import subgroupMatrixCode from "./attention-subgroup-matrix.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
 import { dropping, paramsOf, positioned, type Plan } from "./plan.ts";
 
@@ -33,7 +38,7 @@ interface Tuning {
 }
 
 /** What a choice of kernels depends on. */
-export type AttentionSizes = Pick<Plan, "headDim">;
+export type AttentionSizes = Pick<Plan, "headDim"> & Partial<Pick<Plan, "precision">>;
 
 /** One of the three passes of a call, over `tokens` rows of each head. */
 export interface AttentionTask extends Plan {
@@ -93,6 +98,29 @@ const plain = {
   tuning: (_pass, headDim) => ({ params: { head_dim: headDim }, rows: 64 }),
 } satisfies Partial<Passes>;
 
+/** Subgroups of a workgroup, as the kernels for matrix units have them. */
+const SUBGROUPS = 4;
+
+/** Whether a GPU's matrices are square and divide a head, and what dk and dv take of workgroup memory, which is most, is there. */
+function matricesFit(adapter: AdapterInfo, headDim: number): boolean {
+  const { subgroupMatrix, subgroupSize, workgroupInvocations, workgroupBytes } = adapter;
+  if (!subgroupMatrix || subgroupMatrix.problem) return false;
+  const { M, N, K } = subgroupMatrix;
+  const invocations = SUBGROUPS * subgroupSize[1];
+  const [rows, tile] = [SUBGROUPS * M, 2 * M];
+  const bytes = 2 * (rows + tile) * (2 * headDim + 16) + 2 * tile * (4 * rows + 32);
+  const shares = (rows / 4) % (invocations / tile) === 0 && (tile / 4) % (invocations / rows) === 0; // of a line of scores
+  return (
+    M === N &&
+    N === K &&
+    headDim % M === 0 &&
+    headDim <= 4 * M &&
+    shares &&
+    invocations <= workgroupInvocations &&
+    bytes <= workgroupBytes
+  );
+}
+
 /** The same result from ever fewer reads. */
 const rungs = {
   naive: rungOf({
@@ -128,6 +156,25 @@ const rungs = {
       const RUNS = small || (pass === "dkv" && headDim > 64) ? 1 : 2; // its two sums fill the registers
       const consts = { VECTORS, OWN: ceilDiv(VECTORS, 8), DEPTH, RUNS };
       return { consts, overrides: { UNROLL: cpu ? 0 : 1 }, params: { one: 1 }, rows: 64 };
+    },
+  }),
+  // For GPUs with matrix units, in mixed precision.
+  subgroupMatrix: rungOf({
+    kernel: "attention-subgroup-matrix",
+    idea: "matrix units multiply, and the sums stay in them",
+    kernels: {
+      forward: kernel("ops/attention/attention-subgroup-matrix.wgsl", subgroupMatrixCode),
+      dq: kernel("ops/attention/attention-dq-subgroup-matrix.wgsl", dqSubgroupMatrixCode),
+      dkv: kernel("ops/attention/attention-dkv-subgroup-matrix.wgsl", dkvSubgroupMatrixCode),
+    },
+    suits: (adapter, { headDim, precision }) => precision === "f16" && matricesFit(adapter, headDim),
+    width: 4,
+    tuning(_pass, headDim) {
+      const { subgroupMatrix, subgroupSize } = device().adapter;
+      check(subgroupMatrix, "attention-subgroup-matrix: this adapter offers no subgroup matrices of f16.");
+      const MATRIX = subgroupMatrix.M;
+      const consts = { MATRIX, INVOCATIONS: SUBGROUPS * subgroupSize[1], VECTORS: headDim / 4 };
+      return { consts, rows: SUBGROUPS * MATRIX };
     },
   }),
   // For CPUs without fast subgroups.

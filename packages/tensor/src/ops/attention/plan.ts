@@ -33,7 +33,7 @@ export interface AttentionOptions {
   /** Order of the dimensions of q, k, v and the result: heads before tokens, or tokens before heads. */
   layout?: "BHTD" | "BTHD";
   /** The kernel for this call, forward and backward, rather than the one that suits the device: a rung of the room's ladder. */
-  variant?: "naive" | "online" | "subgroup" | "registers" | "tiled";
+  variant?: "naive" | "online" | "subgroup" | "registers" | "tiled" | "subgroupMatrix";
 }
 
 /** Scores of relative positions that kernels add to those of queries and keys: those of `relativeBias`, which would write them. */
@@ -115,11 +115,14 @@ export function plan(
   const strides = (T: number, heads = H): number[] =>
     layout === "BHTD" ? [heads * T * D, T * D, D, T] : [T * heads * D, D, heads * D, T];
   const maskStrides = mask ? broadcastStrides(mask.shape, full) : [0, 0, 0, 0];
+  const precision = computeType();
   const masking = !mask ? 0 : mask.dtype === "bool" ? 1 : 2;
   return {
     full,
     layout,
     headDim: D,
+    /** What the factors of products are rounded to. */
+    precision,
     batchHeads: B * H,
     qStrides: strides(Tq),
     kStrides: strides(Tk, keyHeads),
@@ -146,7 +149,7 @@ export function plan(
         WITH_ROWS: Number(!!positions.rows),
         WITH_COLUMNS: Number(!!positions.columns),
       }),
-      F16: computeType() === "f16" ? 1 : 0,
+      F16: precision === "f16" ? 1 : 0,
     },
     dropout: {
       ...(dropoutP > 0
