@@ -205,12 +205,14 @@ fn main(
       if (subgroup < SUBGROUPS) { key_products(false, subgroup); }
       workgroupBarrier(); // s is there
       var p: array<vec4f, FOURS>;
-      for (var n = 0u; n < FOURS && i < queries; n++) { // what a mask has beyond the last may be NaN
+      for (var n = 0u; n < FOURS; n++) {
         let four = n * EACH + me % EACH;
         let j = first + 4u * four;
-        let bits = mask_bits(mask_at, i, j);
-        let score = scores[row / MATRIX][row % MATRIX * SCORE_LINE + four] * params.scale + bias(bits);
-        p[n] = select(vec4f(), exp_negative(at_most_zero(score - saved.x)), sees(i, j, bits)) * saved.y; // 1 / l may be NaN
+        if (i < queries) { // what a mask has beyond the last may be NaN
+          let bits = mask_bits(mask_at, i, j);
+          let score = scores[row / MATRIX][row % MATRIX * SCORE_LINE + four] * params.scale + bias(bits);
+          p[n] = select(vec4f(), exp_negative(at_most_zero(score - saved.x)), sees(i, j, bits)) * saved.y; // 1 / l may be NaN
+        }
       }
       workgroupBarrier(); // s has been read
       if (subgroup < SUBGROUPS) { key_products(true, subgroup); }
