@@ -1,4 +1,5 @@
 import { writeLeftOut } from "#platform";
+export { adapterNames } from "#platform";
 import { benches as attention } from "./ops/attention/attention.bench.ts";
 import { benches as dropout } from "./ops/dropout/dropout.bench.ts";
 import { benches as binary } from "./ops/elementwise/binary.bench.ts";

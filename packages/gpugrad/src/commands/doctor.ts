@@ -3,10 +3,11 @@ import { existsSync, readdirSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { basename, join } from "node:path";
 import { destroy, init, softmax, tensor, type Device } from "@gpugrad/tensor";
-import { findWrongKernels, keepLeftOut, type KernelCheck } from "@gpugrad/tensor/checks";
+import { adapterNames, findWrongKernels, keepLeftOut, type KernelCheck } from "@gpugrad/tensor/checks";
 import { Command } from "commander";
 import { installLavapipe, lavapipeCommands, osRelease } from "./doctor-fix.ts";
 import { writeOutput } from "../output.ts";
+import { cardsHere } from "../ranks/gpus.ts";
 import { runCommand } from "../run-command.ts";
 
 /** One thing that the doctor looked at. */
@@ -32,6 +33,7 @@ interface Report {
 interface Options {
   fix?: true;
   deep?: true;
+  adapters?: true;
   json?: true;
 }
 
@@ -46,6 +48,10 @@ export function doctor(args: string[]): Promise<number> {
     .option(
       "--deep",
       "compare every op with float64 at the sizes of BERT, and name the kernels that compute wrongly here",
+    )
+    .option(
+      "--adapters",
+      "list the adapters that WebGPU offers, and the GPUs of this machine by their places on the bus",
     )
     .option("--json", 'print {"adapter", "ok", "checks"} and nothing else')
     .allowExcessArguments(false);
@@ -81,7 +87,7 @@ async function offers(kind: "hardware" | "lavapipe"): Promise<boolean> {
   }
 }
 
-async function examine({ deep, fix }: Options): Promise<Report> {
+async function examine({ deep, fix, adapters }: Options): Promise<Report> {
   const checks = [node(), system(), ...(process.platform === "linux" ? vulkan() : [])];
   let adapter: object | null = null;
   try {
@@ -101,6 +107,8 @@ async function examine({ deep, fix }: Options): Promise<Report> {
     adapter = { ...device.adapter, limits };
     checks.push(...(await adapterChecks(device)));
     if (deep) checks.push(await kernels(device, fix === true));
+    if (adapters) checks.push(...(await adaptersHere()));
+    checks.push(await mpi());
     await destroy();
   } catch (error) {
     checks.push({
@@ -180,6 +188,35 @@ function vulkanDrivers(): string[] {
     .filter((folder) => existsSync(folder))
     .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((file) => file.endsWith(".json"));
+}
+
+/** All adapters that WebGPU offers here, and the machine's GPUs, which it can't tell apart where they are alike. */
+async function adaptersHere(): Promise<Check[]> {
+  const [names, cards] = [await adapterNames(), cardsHere()];
+  return [
+    { name: "adapters", ok: names.length > 0, found: names.join("\n") || "none is listed" },
+    {
+      name: "gpus",
+      ok: true,
+      found: cards.map(({ bus, driver }) => `${bus} (${driver})`).join("\n") || "none on the bus of this machine",
+    },
+  ];
+}
+
+/** Whether several GPUs or machines can train together. */
+async function mpi(): Promise<Check> {
+  const name = "mpi";
+  const cost = "training takes one GPU";
+  try {
+    const { findLibrary } = await import("@gpugrad/mpi");
+    const { version, path } = findLibrary();
+    return { name, ok: true, found: `${version} (${path})` };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ERR_MODULE_NOT_FOUND"
+      ? { name, ok: false, found: "the package isn't installed", cost, fix: "npm install @gpugrad/mpi" }
+      : { name, ok: false, found: message.split("\n")[0]!, cost, fix: "apt-get install openmpi-bin libopenmpi3" };
+  }
 }
 
 async function adapterChecks({ adapter, gpu }: Device): Promise<Check[]> {

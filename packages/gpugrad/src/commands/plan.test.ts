@@ -72,3 +72,25 @@ test("--gpu all is a line for each, and what can't be is refused", async () => {
   expect(await run(...small, "--price", "cheap")).toMatchObject({ code: 2 });
   await expect(run(...small, "--svg", join(dir, "all.svg"))).rejects.toThrow("--svg draws the step of one GPU");
 });
+
+test("--scaling: 2 to 1,024 GPUs; a faster network scales better, and within a machine it doesn't matter", async () => {
+  const svg = join(dir, "scaling.svg");
+  const scaling = async (...more: string[]) =>
+    JSON.parse((await run("--model", "bert-tiny", "--gpu", "h100", "--scaling", "--json", ...more)).out) as Record<
+      "count" | "step_ms" | "exchange_ms" | "efficiency",
+      number
+    >[];
+  const slow = await scaling("--network", "1", "--svg", svg);
+  const fast = await scaling("--network", "25");
+  expect(slow.map(({ count }) => count)).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
+  slow.forEach((line, i) => {
+    const across = line.count > 8;
+    expect(line.efficiency).toBeCloseTo(line.step_ms / (line.step_ms + line.exchange_ms), 9);
+    if (across) expect(line.exchange_ms).toBeGreaterThan(fast[i]!.exchange_ms);
+    else expect(line.exchange_ms).toBe(fast[i]!.exchange_ms);
+  });
+  // 2 · 15/16 of 4.4 M gradients of 4 bytes from each of eight GPUs, at 1 GB/s
+  expect(slow[3]!.exchange_ms).toBeGreaterThan(2 * (15 / 16) * 4.38 * 4 * 8);
+  expect(await readFile(svg, "utf8")).toMatch(/<svg xmlns[^]*1024/);
+  await expect(run("--scaling")).rejects.toThrow("--scaling is about one GPU");
+});

@@ -3,9 +3,18 @@ import { destroy, dryRun, GpugradError, init, type DispatchWork } from "@gpugrad
 import { Command, InvalidArgumentError } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
-import { estimate, planOf, type Plan, type PlannedKernel } from "../plan/estimate.ts";
+import {
+  estimate,
+  NETWORK,
+  planOf,
+  scalingOf,
+  type Network,
+  type Plan,
+  type PlannedKernel,
+  type Scaling,
+} from "../plan/estimate.ts";
 import { adapterOf, gpus, type Gpu } from "../plan/gpus.ts";
-import { picture } from "../plan/picture.ts";
+import { picture, scalingPicture } from "../plan/picture.ts";
 import { runCommand } from "../run-command.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { shortName } from "./trace-events.ts";
@@ -19,6 +28,10 @@ interface Options extends StepSizes {
   epochs: number;
   price?: number;
   svg?: string;
+  scaling?: true;
+  network: number;
+  latency: number;
+  perMachine: number;
   json?: true;
 }
 
@@ -51,12 +64,17 @@ export function plan(args: string[]): Promise<number> {
     .option("--epochs <n>", "how often they are gone through", wholeNumber(1), 3)
     .option("--fp16", "mixed precision: factors of products rounded to f16, and a loss scale")
     .option("--price <amount>", "what one GPU costs an hour", amount)
-    .option("--svg <file>", "draw the kernels of the step there")
+    .option("--scaling", "how 2 to 1,024 GPUs would do, with a batch of that size on each")
+    .option("--network <GB/s>", "of a machine, to the others", amount, NETWORK.gbs)
+    .option("--latency <µs>", "before a message arrives at another machine", amount, NETWORK.latencyUs)
+    .option("--per-machine <n>", "GPUs that share a machine and its network", wholeNumber(1), NETWORK.perMachine)
+    .option("--svg <file>", "draw the kernels of the step there, or with --scaling how it scales")
     .option("--json", "print the plan as JSON and nothing else")
     .allowExcessArguments(false);
   return runCommand<Options>(command, args, async (options) => {
-    if (options.svg !== undefined && options.gpu === "all") {
-      throw new GpugradError("plan: --svg draws the step of one GPU, and --gpu is all. Name one.");
+    if ((options.svg !== undefined || options.scaling) && options.gpu === "all") {
+      const what = options.scaling ? "--scaling is about" : "--svg draws the step of";
+      throw new GpugradError(`plan: ${what} one GPU, and --gpu is all. Name one.`);
     }
     const config = await openConfig(options.model, options.seqLength);
     await init();
@@ -65,18 +83,43 @@ export function plan(args: string[]): Promise<number> {
       const plans = chosen.map((gpu) => {
         const step = tryStep(() => classifierOf(config), gpu, options);
         const kernels = estimate(step.dispatches, gpu, step.scores);
-        return { gpu, step, kernels, ...planOf(kernels, gpu, step.parameters, options) };
+        return { gpu, step, kernels, ...planOf(kernels, gpu, step.parameters, options, networkOf(options)) };
       });
       const [first] = plans;
-      if (options.svg !== undefined)
-        await writeFile(options.svg, picture(titleOf(first!.gpu, options), first!.kernels));
-      if (options.json) await writeOutput(`${JSON.stringify(plans.map((one) => jsonOf(one, options)))}\n`);
+      const scales = options.scaling ? scalingOf(first!, first!.gpu, first!.step.parameters, networkOf(options)) : [];
+      if (options.svg !== undefined) {
+        const title = titleOf(first!.gpu, options);
+        await writeFile(options.svg, options.scaling ? scalingPicture(title, scales) : picture(title, first!.kernels));
+      }
+      if (options.scaling) {
+        const json = scales.map(({ count, stepMs, exchangeMs, efficiency }) => ({ count, step_ms: stepMs, exchange_ms: exchangeMs, efficiency })); // prettier-ignore
+        await writeOutput(options.json ? `${JSON.stringify(json)}\n` : scalingReport(first!, scales, options));
+      } else if (options.json) await writeOutput(`${JSON.stringify(plans.map((one) => jsonOf(one, options)))}\n`);
       else await writeOutput(options.gpu === "all" ? comparison(plans, options) : report(first!, options));
       return 0;
     } finally {
       await destroy();
     }
   });
+}
+
+const networkOf = ({ network, latency, perMachine }: Options): Network => ({
+  ...{ gbs: network, latencyUs: latency, perMachine },
+});
+
+/** How an update scales, a line for each number of GPUs. */
+function scalingReport({ gpu, step }: Planned, scales: readonly Scaling[], options: Options): string {
+  const rows = scales.map(({ count, stepMs, exchangeMs, efficiency }) => [
+    ...[`${count}`, stepMs.toFixed(1), exchangeMs.toFixed(1), `${(100 * efficiency).toFixed(0)} %`],
+    ((1000 * count * options.batchSize) / (stepMs + exchangeMs)).toFixed(0),
+  ]);
+  return [
+    `${titleOf(gpu, options)} on each GPU, ${(step.parameters / 1e6).toFixed(1)} M parameters, ${options.perMachine} GPUs in a machine, ${options.network} GB/s between machines`,
+    "",
+    ...table([["GPUs", "step, ms", "exchange, ms", "efficiency", "texts/s"], ...rows]),
+    "",
+    NOTE,
+  ].join("\n");
 }
 
 function gpuName(text: string): string {

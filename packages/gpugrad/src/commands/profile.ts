@@ -1,9 +1,11 @@
 import "@gpugrad/autograd";
 import { AutoModelForSequenceClassification } from "@gpugrad/bert";
-import { destroy, device, init, traceDispatches, type DispatchTime } from "@gpugrad/tensor";
+import { destroy, device, init, keep, traceDispatches, zeros, type DispatchTime, type Tensor } from "@gpugrad/tensor";
+import { formatTable, sumOverRanks, TRAINING_ARGUMENTS, type BucketTimes } from "@gpugrad/train";
 import { Command } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
+import { joinRanks } from "../ranks/session.ts";
 import { runCommand } from "../run-command.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { shortName, traceEvents, type Span } from "./trace-events.ts";
@@ -38,12 +40,16 @@ export function profile(args: string[]): Promise<number> {
     .option("--json", 'print [{"kernel", "dispatches", "ms", "share", "gbs", "gflops"}] and nothing else')
     .allowExcessArguments(false);
   return runCommand<Options>(command, args, async (options) => {
+    const { isFirst } = await joinRanks();
     await init();
     try {
-      const { dispatches, spans } = await measure(await open(options), options);
+      const model = await open(options);
+      const { dispatches, spans } = await measure(model, options);
       if (options.trace !== undefined) await writeFile(options.trace, JSON.stringify(traceEvents(spans, dispatches)));
       const rows = byKernel(dispatches);
-      await writeOutput(options.json ? `${JSON.stringify(rows)}\n` : report(rows, spans, options));
+      const exchanged = await exchangeOf(model.parameters(), options.steps);
+      if (isFirst && options.json) await writeOutput(`${JSON.stringify(rows)}\n`);
+      else if (isFirst) await writeOutput(report(rows, spans, options) + exchanged);
       return 0;
     } finally {
       await destroy();
@@ -82,6 +88,38 @@ async function measure(model: Classifier, options: Options): Promise<{ dispatche
     }
   });
   return { dispatches, spans };
+}
+
+/** How long it takes several ranks to sum gradients of such a model: a table of the buckets; nothing of one alone. */
+async function exchangeOf(parameters: readonly Tensor[], times: number): Promise<string> {
+  const { ranks } = await joinRanks();
+  if (ranks.size === 1) return "";
+  let [waited, total] = [0, 0];
+  let buckets: readonly BucketTimes[] = [];
+  const options = { bucketCapMb: TRAINING_ARGUMENTS.ddpBucketCapMb.default, half: false };
+  const exchange = sumOverRanks(ranks, options, (taken) => (buckets = taken));
+  const [loss, ...gradients] = [[1], ...parameters.map(({ shape }) => shape)].map((shape) => keep(zeros(shape)));
+  for (let i = 0; i <= times; i++) {
+    const begin = performance.now();
+    await ranks.allGather("profiling", i);
+    const all = performance.now();
+    await exchange(gradients, loss!);
+    if (i === 0) continue; // the first makes buffers
+    waited += all - begin;
+    total += performance.now() - all;
+  }
+  for (const tensor of [loss!, ...gradients]) tensor.dispose();
+  const rows = buckets.map(({ tensors, bytes, read, summed, written }, i) => [
+    ...[`${i + 1}`, `${tensors}`, (bytes / 1e6).toFixed(2)],
+    ...[read, summed, written].map((ms) => ms.toFixed(2)),
+  ]);
+  const table = formatTable([["bucket", "tensors", "MB", "read, ms", "summed, ms", "written, ms"], ...rows]);
+  const sent = (2 * (ranks.size - 1)) / ranks.size;
+  const megabytes = (sent * buckets.reduce((sum, { bytes }) => sum + bytes, 0)) / 1e6;
+  return (
+    `\nExchange of gradients between ${ranks.size} ranks, after backward: ${(total / times).toFixed(2)} ms an update, ${megabytes.toFixed(2)} MB sent by each, ` +
+    `and ${(waited / times).toFixed(2)} ms of waiting for the others.\nThe last one, in milliseconds since its beginning:\n\n${table}\n`
+  );
 }
 
 /** A line of the table. */

@@ -98,11 +98,71 @@ export interface Plan {
   seconds: number;
 }
 
-export function planOf(kernels: readonly PlannedKernel[], gpu: Gpu, parameters: number, recipe: Recipe): Plan {
+/** What GPUs of several machines are connected by. */
+export interface Network {
+  /** Of each machine, in GB/s, and what passes before a message arrives, in microseconds. */
+  gbs: number;
+  latencyUs: number;
+  /** GPUs of a machine, which share its network. */
+  perMachine: number;
+}
+
+/** 25 Gbit/s Ethernet, and eight GPUs in a machine. */
+export const NETWORK: Network = { gbs: 3.1, latencyUs: 30, perMachine: 8 };
+
+/** What the ranks of a machine move together through its memory, in GB/s: half of what two channels of DDR5 do. */
+const HOST_GBS = 50;
+
+/** Bytes of gradients that are sent together: `ddp_bucket_cap_mb`. */
+const BUCKET_BYTES = 25 * 2 ** 20;
+
+/**
+ * Milliseconds to sum gradients over GPUs, after backward: each one's go to the host and back, and each rank sends 2 (n - 1) / n of them, over memory
+ * within a machine, over its network between several. Buckets overlap the three, so the longest of them counts, and one bucket of the others.
+ */
+export function exchangeMsOf(gpu: Gpu, parameters: number, count: number, network: Network): number {
+  if (count === 1) return 0;
+  const { gbs, latencyUs, perMachine } = network;
+  const bytes = 4 * parameters;
+  const buckets = Math.ceil(bytes / BUCKET_BYTES);
+  const device = bytes / (gpu.link * 1e6);
+  const share = (2 * bytes * (count - 1)) / count / 1e6;
+  const machines = Math.ceil(count / perMachine);
+  const ranksHere = Math.min(count, perMachine);
+  const wire = Math.max((share * ranksHere) / HOST_GBS, machines > 1 ? (share * ranksHere) / gbs : 0);
+  const latency = (2 * buckets * (count - 1) * (machines > 1 ? latencyUs : 1)) / 1000;
+  return Math.max(device, wire) + (Math.min(device, wire) + device) / buckets + latency;
+}
+
+export function planOf(
+  kernels: readonly PlannedKernel[],
+  gpu: Gpu,
+  parameters: number,
+  recipe: Recipe,
+  network: Network = NETWORK,
+): Plan {
   const { rows, epochs, batchSize, count } = recipe;
   const deviceMs = kernels.reduce((sum, { ms }) => sum + ms, 0);
   const stepMs = deviceMs + GAP_MS * kernels.reduce((sum, { dispatches }) => sum + dispatches, 0);
-  const exchangeMs = count > 1 ? (2 * 4 * parameters) / (gpu.link * 1e6) : 0; // to the host, and back
+  const exchangeMs = exchangeMsOf(gpu, parameters, count, network);
   const updates = epochs * Math.ceil(rows / (batchSize * count));
   return { deviceMs, stepMs, exchangeMs, updates, seconds: (updates * (stepMs + exchangeMs)) / 1000 };
+}
+
+/** How an update scales: the same batch on each of more GPUs. */
+export interface Scaling {
+  count: number;
+  stepMs: number;
+  exchangeMs: number;
+  /** Of what as many GPUs alone would do. */
+  efficiency: number;
+}
+
+/** Two to 1,024 GPUs. */
+export function scalingOf({ stepMs }: Plan, gpu: Gpu, parameters: number, network: Network): Scaling[] {
+  return Array.from({ length: 10 }, (_, i) => {
+    const count = 2 ** (i + 1);
+    const exchangeMs = exchangeMsOf(gpu, parameters, count, network);
+    return { count, stepMs, exchangeMs, efficiency: stepMs / (stepMs + exchangeMs) };
+  });
 }

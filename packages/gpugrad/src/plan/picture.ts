@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { shortName } from "../commands/trace-events.ts";
-import type { PlannedKernel } from "./estimate.ts";
+import type { PlannedKernel, Scaling } from "./estimate.ts";
 
 /** Kernels that a picture shows by name; the others are one bar. */
 const MOST = 14;
@@ -32,6 +32,31 @@ export function picture(title: string, kernels: readonly PlannedKernel[]): strin
         textAnchor: "start",
       }),
       Plot.text([title], { frameAnchor: "top-left", dy: -24, fontWeight: "bold" }),
+    ],
+  });
+  return drawing.outerHTML.replace("<svg ", `<svg xmlns="http://www.w3.org/2000/svg" `);
+}
+
+/** The share of what as many GPUs alone would do, by their number: an SVG that needs nothing else. */
+export function scalingPicture(title: string, scales: readonly Scaling[]): string {
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const points = scales.map(({ count, efficiency }) => ({ count, percent: 100 * efficiency }));
+  const drawing = Plot.plot({
+    document,
+    ...{ width: 720, height: 320, marginLeft: 50, marginRight: 40, marginTop: 44, marginBottom: 40 },
+    style: { fontFamily: "system-ui, sans-serif", fontSize: "12px", background: "white" },
+    x: { type: "log", base: 2, label: "GPUs", ticks: points.map(({ count }) => count), tickFormat: String },
+    y: { label: "efficiency in %, estimated", domain: [0, 100], grid: true },
+    marks: [
+      Plot.line(points, { x: "count", y: "percent", stroke: COLORS.arithmetic, strokeWidth: 2 }),
+      Plot.dot(points, { x: "count", y: "percent", fill: COLORS.arithmetic }),
+      Plot.text(points, {
+        x: "count",
+        y: "percent",
+        text: ({ percent }: { percent: number }) => percent.toFixed(0),
+        dy: -12,
+      }),
+      Plot.text([title], { frameAnchor: "top-left", dy: -34, fontWeight: "bold" }),
     ],
   });
   return drawing.outerHTML.replace("<svg ", `<svg xmlns="http://www.w3.org/2000/svg" `);

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GpugradError } from "@gpugrad/tensor";
+import { GpugradError, type AdapterInfo } from "@gpugrad/tensor";
 import {
   latestCheckpoint,
   launcher,
@@ -14,6 +14,7 @@ import {
   type Communicator,
 } from "@gpugrad/train";
 import { writeError } from "../output.ts";
+import { chooseCard, openDevices, sharedCards } from "./gpus.ts";
 import { StoppedError } from "../stop-signal.ts";
 
 /** Long enough for others to say what they know before all are ended. */
@@ -28,6 +29,8 @@ export interface RankSession {
   isFirst: boolean;
   /** Does work on one rank of each machine, then on the others: what it fetches or makes is then there. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /** What is wrong with how the ranks are spread over GPUs, once they have one. */
+  problems(adapter: AdapterInfo): Promise<string[]>;
   /** Ends all ranks, since this one can't continue; says why, unless another one does. Nothing where it is alone. */
   fail(error: unknown, outputDir: string | null): Promise<void>;
 }
@@ -41,7 +44,13 @@ async function start(): Promise<RankSession> {
   const launched = launcher(process.env);
   if (!launched) {
     const inTurn = <T>(work: () => Promise<T>): Promise<T> => work();
-    return { ranks: new Ranks(undefined, 1), isFirst: true, inTurn, fail: () => Promise.resolve() };
+    return {
+      ranks: new Ranks(undefined, 1),
+      isFirst: true,
+      inTurn,
+      fail: () => Promise.resolve(),
+      problems: () => Promise.resolve([]),
+    };
   }
   const { joinMpi } = await import("@gpugrad/mpi").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
@@ -53,13 +62,19 @@ async function start(): Promise<RankSession> {
   const ranks = new Ranks(mpi, 600);
   process.once("beforeExit", () => void mpi.close());
   await ranks.agree({ "the code (a hash)": codeDigest() });
-  const isFirstHere = localRank(mpi.hosts, mpi.rank) === 0;
+  const place = localRank(mpi.hosts, mpi.rank);
+  const isFirstHere = place === 0;
+  chooseCard(place);
   return {
     ...{ communicator: mpi, ranks, isFirst: ranks.isFirst },
     async inTurn(work) {
       const early = isFirstHere ? await work() : undefined;
       await mpi.barrier();
       return isFirstHere ? early! : work();
+    },
+    async problems({ description, cpu }) {
+      const own = { host: mpi.hosts[mpi.rank]!, description, cpu, files: openDevices() };
+      return sharedCards(await ranks.allGather("comparing adapters", own));
     },
     async fail(error, outputDir) {
       // Rank 0 says what all have found, and a signal comes to all.

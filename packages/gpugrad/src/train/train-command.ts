@@ -138,6 +138,7 @@ export async function trainCommand<Extra extends object = object>(
     if (args.outputDir !== null && isFirst) await checkOutputFolder(args.outputDir, args);
     const trace = options.lossTrace === undefined || !isFirst ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
+    for (const problem of await launched.problems(adapter)) note(`! ${problem}`);
     manualSeed(args.seed); // before the model is made: it decides the fresh classifier
     if (options.folds !== undefined && command.bringsTask?.({ ...options }))
       throw new GpugradError("--folds needs --dataset or --train_file: this data has a split of its own.");

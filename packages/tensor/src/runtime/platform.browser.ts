@@ -81,3 +81,6 @@ export function contextVariable<T>(): ContextVariable<T> {
     },
   };
 }
+
+/** A browser doesn't list its adapters. */
+export const adapterNames: () => Promise<string[]> = () => Promise.resolve([]);

@@ -88,7 +88,7 @@ export async function requestAdapter(): Promise<AdapterChoice> {
     [
       `requestAdapter: no WebGPU adapter${wanted ? ` for GPUGRAD_ADAPTER=${wanted}` : ""}. Tried:`,
       ...tried.map((line) => `  - ${line}`),
-      ...(favourite ? [`Adapters here: ${(await names()).join(" · ")}.`] : []),
+      ...(favourite ? [`Adapters here: ${(await adapterNames()).join(" · ")}.`] : []),
       "`pnpm gpugrad doctor` looks closer; `pnpm gpugrad doctor --fix` installs lavapipe, Mesa's driver for the CPU (Debian and Ubuntu, as root).",
       "A GPU needs its vendor's Vulkan driver, and the Vulkan loader (`apt-get install libvulkan1`).",
     ].join("\n"),
@@ -134,7 +134,7 @@ const held = ((globalThis as { gpugradHeld?: Set<GPU> }).gpugradHeld ??= new Set
 async function find(wanted: string, favourite: Found | undefined): Promise<Found | undefined> {
   if (!favourite || matches(wanted, favourite)) return favourite;
   if (wanted === "hardware") return undefined;
-  for (const name of await names()) {
+  for (const name of await adapterNames()) {
     const found = await open(`adapter=${name}`);
     if (found && matches(wanted, found)) return found;
   }
@@ -162,7 +162,7 @@ async function open(...options: string[]): Promise<Found | undefined> {
 }
 
 /** The names of all adapters. Dawn's binding lists them only when it complains that none has the name asked for. */
-async function names(): Promise<string[]> {
+export async function adapterNames(): Promise<string[]> {
   try {
     await open("adapter=(any)");
     return [];

@@ -12,6 +12,8 @@ export interface Communicator {
   readonly size: number;
   /** The names of the machines, by rank. */
   readonly hosts: readonly string[];
+  /** Whether all ranks are in one process: then their updates aren't recorded, for the recordings of a device share their memory. */
+  readonly isOneProcess?: boolean;
   /** Waits until all are here. */
   barrier(): Promise<void>;
   /** The value that rank `root` (0) gives; what the others give is ignored. It may be all that `structuredClone` takes. */

@@ -37,7 +37,7 @@ export function loopback(size: number): Communicator[] {
     let calls = 0;
     const allGather = async <T>(value: T): Promise<T[]> => structuredClone(await meet(rank, calls++, value)) as T[];
     return {
-      ...{ rank, size, hosts, allGather },
+      ...{ rank, size, hosts, allGather, isOneProcess: true },
       barrier: async () => void (await allGather(null)),
       broadcast: async (value, root = 0) => (await allGather(value))[root]!,
       allReduce: async (values, op = "sum") => values.set(reduced(await allGather(values), op)),

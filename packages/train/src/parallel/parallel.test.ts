@@ -94,7 +94,6 @@ describe("ranks together give what one with their batches gives", () => {
     ["label smoothing and class weights", 2, { labelSmoothingFactor: 0.1, classWeights: [0.5, 2] }],
     ["rows of like length together", 2, { trainSamplingStrategy: "group_by_length", gradientAccumulationSteps: 2 }],
     ["the mean of batches' means", 3, { gradientAccumulationLoss: "mean", gradientAccumulationSteps: 2 }],
-    ["steps that aren't recorded", 3, { recordSteps: false }],
   ])("%s", async (_name, size, args) => {
     const alone = await trained(undefined, { args: { ...common, ...args, perDeviceTrainBatchSize: 12, perDeviceEvalBatchSize: 8 * size } }); // prettier-ignore
     const ranks = await together(size, { args: { ...common, ...args, perDeviceTrainBatchSize: 12 / size } });

@@ -34,6 +34,11 @@ export class Ranks {
     return this.rank === 0;
   }
 
+  /** Whether updates may be recorded. */
+  get mayRecord(): boolean {
+    return this.#communicator?.isOneProcess !== true;
+  }
+
   /** A rank as errors have it. */
   name(rank = this.rank): string {
     return `rank ${rank} on ${this.#communicator?.hosts[rank] ?? "this machine"}`;

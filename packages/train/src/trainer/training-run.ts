@@ -211,7 +211,8 @@ export class TrainingRun implements RunView {
     state.epoch = epoch;
     state.totalFlos += tokens * this.#flosPerToken;
     this.optimizer.lr = lrScheduler.lr;
-    const records = args.recordSteps && events.innerCallbacks.length === 0 && loss.dependsOn() !== undefined;
+    const isRecordable = ranks.mayRecord && events.innerCallbacks.length === 0 && loss.dependsOn() !== undefined;
+    const records = args.recordSteps && isRecordable;
     const arrays = batches.map((batch) => batch.arrays);
     const shares = sharesOf({ all: shared.weights, rank: ranks.rank, pieces: loader.pieces }, args);
     const { values, sent } = this.#drawing(generator, () => this.#steps.run(arrays, shares, { records }));
