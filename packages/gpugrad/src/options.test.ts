@@ -174,6 +174,7 @@ const texts: Table = {
     () => ["--text_pair_column", "b"],
   ],
   "--batch-size": [() => [dir, "--file", join(dir, "lines.txt")], () => ["--batch_size", "1"]],
+  "--skip": [() => [dir, "--file", join(dir, "lines.txt")], () => ["--skip", "1"]],
   "--max-length": [() => [dir, "t5 t6 t7"], () => ["--max_length", "3"]],
   "--truncation": [() => [dir, "--max-length", "4", "t5 t6 t7 t8"], () => ["--truncation", "left"]],
   "--dtype": [() => [dir, "--json", "t5"], () => ["--dtype", "int8"]],

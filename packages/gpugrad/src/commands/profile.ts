@@ -40,7 +40,7 @@ export function profile(args: string[]): Promise<number> {
     .option("--json", 'print [{"kernel", "dispatches", "ms", "share", "gbs", "gflops"}] and nothing else')
     .allowExcessArguments(false);
   return runCommand<Options>(command, args, async (options) => {
-    const { isFirst } = await joinRanks();
+    const { isFirst, done } = await joinRanks();
     await init();
     try {
       const model = await open(options);
@@ -48,6 +48,7 @@ export function profile(args: string[]): Promise<number> {
       if (options.trace !== undefined) await writeFile(options.trace, JSON.stringify(traceEvents(spans, dispatches)));
       const rows = byKernel(dispatches);
       const exchanged = await exchangeOf(model.parameters(), options.steps);
+      done();
       if (isFirst && options.json) await writeOutput(`${JSON.stringify(rows)}\n`);
       else if (isFirst) await writeOutput(report(rows, spans, options) + exchanged);
       return 0;

@@ -2,6 +2,8 @@ import { AutoTokenizer, type Encoding, type Tokenizer, type TruncationStrategy }
 import { check } from "@gpugrad/tensor";
 import { Command, Option } from "commander";
 import { writeOutput } from "../output.ts";
+import { inRowOrder, sharedRows } from "../ranks/share-rows.ts";
+import { joinRanks } from "../ranks/session.ts";
 import { runCommand } from "../run-command.ts";
 import { batchesOf, textsOf, wholeNumber } from "../text/texts.ts";
 
@@ -43,14 +45,23 @@ export function tokenize(args: string[]): Promise<number> {
       'lines {"text": …, "text_pair"?: …} in, lines {"input_ids", "token_type_ids", "attention_mask", "offsets"} out',
     );
   return runCommand<Options>(command, args, async (options, operands) => {
-    const tokenizer = await AutoTokenizer.fromPretrained(options.tokenizer);
+    const { ranks, inTurn, done } = await joinRanks();
+    const tokenizer = await inTurn(() => AutoTokenizer.fromPretrained(options.tokenizer));
     const isJson = options.json === true && operands.length === 0;
     const lines = linesOf(textsOf(operands, options.file), isJson);
     const together = options.padding === true || options.padding === "longest" ? Infinity : batchSize;
-    for await (const batch of batchesOf(lines, together)) {
-      const rows = encode(tokenizer, batch, options);
-      await writeOutput(rows.map((row) => `${options.json ? json(row) : table(tokenizer, row)}\n`).join(""));
+    const isShared = ranks.size > 1;
+    check(
+      !isShared || (together === batchSize && (options.file !== undefined || operands.length > 0)),
+      `tokenize: ${ranks.size} ranks can't share standard input, nor pad to the longest of all texts. Give a --file, and --padding max_length.`,
+    );
+    const own = isShared ? sharedRows(lines, ranks, { block: batchSize }) : lines;
+    async function* written(): AsyncGenerator<string[]> {
+      for await (const batch of batchesOf(own, together))
+        yield encode(tokenizer, batch, options).map((row) => `${options.json ? json(row) : table(tokenizer, row)}\n`);
     }
+    for await (const some of inRowOrder(ranks, written(), batchSize)) await writeOutput(some.join(""));
+    done();
     return 0;
   });
 }

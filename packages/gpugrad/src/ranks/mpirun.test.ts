@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchers, mpirun, program, type TestLauncher } from "../../../../scripts/launchers.ts";
 import { captured } from "../../test/captured.ts";
 import { tinyRun } from "../../test/tiny-run.ts";
+import { predict } from "../commands/predict.ts";
 import { train } from "../commands/train.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "gpugrad-mpirun-"));
@@ -45,6 +46,15 @@ describe.skipIf(launchers.length === 0).each(launchers)("$name", (launcher) => {
     losses(name).forEach((loss, i) => expect(losses(several)[i]).toBeCloseTo(loss, 5));
     expect(readdirSync(at(several))).toEqual(readdirSync(at(name)));
   });
+});
+
+test.skipIf(launchers.length === 0)("predict: ranks share the rows, and the labels come in their order", async () => {
+  const words = [at("model"), "--file", join(at("model"), "rows.csv"), "--batch-size", "1", "--skip", "5"];
+  const alone = await captured(() => predict(words));
+  const { code, stdout, stderr } = await mpirun(launchers[0]!, 2, [cli, "predict", ...words]);
+  expect(code, stderr).toBe(0);
+  expect(stdout).toBe(alone.out);
+  expect(stdout.trim().split("\n")).toHaveLength(95);
 });
 
 describe.skipIf(launchers.length === 0)("gpugrad launch", () => {

@@ -28,9 +28,11 @@ export interface RankSession {
   /** Whether it is the one that prints and writes. */
   isFirst: boolean;
   /** Does work on one rank of each machine, then on the others: what it fetches or makes is then there. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>;
+  inTurn: <T>(work: () => Promise<T>) => Promise<T>;
   /** What is wrong with how the ranks are spread over GPUs, once they have one. */
   problems(adapter: AdapterInfo): Promise<string[]>;
+  /** This rank has done its work, as the others do: it leaves them at the end of the process. One that hasn't ends all of them. */
+  done: () => void;
   /** Ends all ranks, since this one can't continue; says why, unless another one does. Nothing where it is alone. */
   fail(error: unknown, outputDir: string | null): Promise<void>;
 }
@@ -49,6 +51,7 @@ async function start(): Promise<RankSession> {
       isFirst: true,
       inTurn,
       fail: () => Promise.resolve(),
+      done: () => undefined,
       problems: () => Promise.resolve([]),
     };
   }
@@ -60,13 +63,15 @@ async function start(): Promise<RankSession> {
   });
   const mpi = await joinMpi();
   const ranks = new Ranks(mpi, 600);
-  process.once("beforeExit", () => void mpi.close());
+  let isDone = false;
+  process.once("beforeExit", () => void (isDone ? mpi.close() : mpi.abort(1)));
   await ranks.agree({ "the code (a hash)": codeDigest() });
   const place = localRank(mpi.hosts, mpi.rank);
   const isFirstHere = place === 0;
   chooseCard(place);
   return {
     ...{ communicator: mpi, ranks, isFirst: ranks.isFirst },
+    done: () => void (isDone = true),
     async inTurn(work) {
       const early = isFirstHere ? await work() : undefined;
       await mpi.barrier();

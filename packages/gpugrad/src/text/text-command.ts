@@ -10,7 +10,9 @@ import { runCommand } from "../run-command.ts";
 import { isFinite } from "./finite.ts";
 import { exitCodeOf, onStopSignal, StoppedError, unlessStopped } from "../stop-signal.ts";
 import { openTextModel, type Task, type TextModel } from "./text-model.ts";
-import { runTexts } from "./text-stream.ts";
+import { inRowOrder, sharedRows } from "../ranks/share-rows.ts";
+import { joinRanks } from "../ranks/session.ts";
+import { BATCHES_PER_WINDOW, runTexts } from "./text-stream.ts";
 import { wholeNumber } from "./texts.ts";
 import { truncationOption, type TruncationOptions } from "./truncation.ts";
 import { windowsFrom, type WindowFlags } from "./windows.ts";
@@ -25,6 +27,7 @@ export interface Output {
 
 interface Options extends InputOptions, TruncationOptions, WindowFlags {
   batchSize: number;
+  skip: number;
   maxLength?: number;
   dtype?: WeightDtype;
   allowMissingWeights?: true;
@@ -59,6 +62,12 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
     .option("--text-pair-column <name>", "the column that holds the second text of a pair")
     .option("--batch-size <n>", "texts at a time", wholeNumber(1), 16)
     .option(
+      "--skip <n>",
+      "rows to leave out at the beginning, such as those of an output that was interrupted; --csv then has no header",
+      wholeNumber(0),
+      0,
+    )
+    .option(
       "--max-length <n>",
       "tokens per text; longer texts are cut (default: as many as the model takes, BERT 512)",
       wholeNumber(1),
@@ -79,20 +88,28 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
     };
     try {
       if (options.file !== undefined && texts.length === 0) await access(options.file, constants.R_OK);
+      const { ranks, inTurn, done } = await joinRanks();
+      if (ranks.size > 1 && options.file === undefined && texts.length === 0)
+        throw new GpugradError(`${command.name()}: ${ranks.size} ranks can't share standard input. Give a --file.`);
       const { maxLength, dtype, allowMissingWeights, truncation } = options;
       const windows = windowsFrom(options);
       const { task, model } = await unlessStopped(signal, async () => {
         await init();
-        const task = await taskOf(id!);
-        return { task, model: await openTextModel(id!, task, { maxLength, dtype, allowMissingWeights, truncation, windows, say }) }; // prettier-ignore
+        return inTurn(async () => {
+          const task = await taskOf(id!);
+          return { task, model: await openTextModel(id!, task, { maxLength, dtype, allowMissingWeights, truncation, windows, say }) }; // prettier-ignore
+        });
       });
       const { hasChoices = false } = task;
       const output = task.output(options, model);
-      const rows = texts.length > 0 ? operandRows(texts, hasChoices) : inputRows({ ...options, hasChoices }, signal);
-      if (output.header !== undefined) await writeOutput(`${output.header}\n`, signal);
+      const all = texts.length > 0 ? operandRows(texts, hasChoices) : inputRows({ ...options, hasChoices }, signal);
+      const { batchSize, skip } = options;
+      const block = BATCHES_PER_WINDOW * batchSize;
+      const rows = ranks.size > 1 || skip > 0 ? sharedRows(all, ranks, { block, skip }) : all;
+      if (output.header !== undefined && skip === 0 && ranks.isFirst) await writeOutput(`${output.header}\n`, signal);
 
       const start = performance.now();
-      for await (const results of runTexts(model, rows, { batchSize: options.batchSize, signal })) {
+      for await (const results of inRowOrder(ranks, runTexts(model, rows, { batchSize, signal }), block)) {
         const lines: string[] = [];
         for (const { row, values, tokens, isCut } of results) {
           count.rows++;
@@ -101,7 +118,7 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
           if (!("text" in row)) {
             say(row.error);
             count.bad++;
-          } else if (!isFinite(values!)) notFinite.push(count.rows);
+          } else if (!isFinite(values!)) notFinite.push(skip + count.rows);
           lines.push("text" in row ? output.line(values!, row) : output.bad(row));
         }
         await writeOutput(`${lines.join("\n")}\n`, signal);
@@ -112,6 +129,7 @@ export function textCommand<M extends { readonly config: PretrainedConfig }, O e
         );
       }
       progress?.done();
+      done();
       if (count.cut > 0)
         say(`${count.cut} of ${count.rows} texts have more than ${model.maxLength} tokens and were cut there.`);
       if (count.bad > 0) say(`${count.bad} of ${count.rows} rows could not be read: see above.`);

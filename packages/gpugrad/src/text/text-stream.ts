@@ -15,7 +15,7 @@ export interface TextResult {
 }
 
 /** Batches that are sorted by length together: more waste less padding, and hold more memory. */
-const BATCHES_PER_WINDOW = 64;
+export const BATCHES_PER_WINDOW = 64;
 /** Batches on their way to the device: enough that neither side waits. */
 const BATCHES_IN_FLIGHT = 2;
 /** Rows that are tokenized before the device's results are looked after. */

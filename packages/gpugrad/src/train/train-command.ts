@@ -135,6 +135,7 @@ export async function trainCommand<Extra extends object = object>(
   /** Work that a signal ends before it is done. */
   const unlessAsked = <T>(work: () => Promise<T>): Promise<T> => unlessStopped(stop.signal, work);
   try {
+    launched.done(); // what goes wrong is reported below
     if (args.outputDir !== null && isFirst) await checkOutputFolder(args.outputDir, args);
     const trace = options.lossTrace === undefined || !isFirst ? undefined : lossTrace(options.lossTrace);
     const { adapter } = await init();
