@@ -97,6 +97,8 @@ describe.skipIf(!chromiumPath)("the playground in Chromium (apt-get install chro
     await press(page, "Train");
     await ended(page, "Finished at update 24.");
     await page.getByRole("button", { name: "Show run-2" }).waitFor();
+    await page.getByLabel("Compare run-1").check();
+    await page.locator(".play-charts", { hasText: "run-1" }).waitFor();
     for (const file of ["model.safetensors", "optimizer.safetensors", "rng_state.json", "scheduler.json"])
       expect(await hashOf(page, `runs/run-1/checkpoint-24/${file}`), file).toBe(await hashOf(page, `runs/run-2/checkpoint-24/${file}`)); // prettier-ignore
     expect(errors).toEqual([]);

@@ -98,7 +98,7 @@ export class Form {
   }
 }
 
-/** A name that may go on in the next line after each of its parts. */
+/** A name that may break after each of its parts. */
 const breakable = (name: string): (string | HTMLElement)[] =>
   name.split("_").flatMap((part, i) => (i === 0 ? [part] : ["_", h("wbr"), part]));
 

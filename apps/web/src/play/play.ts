@@ -16,7 +16,7 @@ export function mount(root: HTMLElement): () => void {
   const view = new RunView();
   let runs: RunRecord[] = [];
   let busy: string | undefined;
-  /** Whether what is shown is no run of this browser. */
+  /** Whether the recording is shown, rather than a run of this browser. */
   let isRecorded = false;
   const own = (): RunRecord | undefined => (isRecorded ? undefined : view.run);
   let target: FileSystemDirectoryHandle | undefined;
@@ -170,7 +170,7 @@ export function mount(root: HTMLElement): () => void {
   worker.addEventListener("message", ({ data }: MessageEvent<PlayAnswer>) => {
     if (data.type === "runs") {
       runs = data.runs;
-      // After a reload, a run that had not ended is shown, ready to go on.
+      // After a reload, a run that had not ended is shown, ready to continue.
       const [newest] = runs;
       if (!view.run && busy === undefined && newest && newest.step < newest.totalSteps) showRun(newest);
       if (!view.run && busy === undefined && !newest) void showRecording();
