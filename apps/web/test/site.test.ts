@@ -97,6 +97,7 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
     for (const path of readdirSync(site.folder, { recursive: true, encoding: "utf8" }).sort()) {
       if (!path.endsWith(".html") || path === "404.html") continue;
       await page.goto(new URL(path, page.url().replace(/(\/sub\/path\/).*/, "$1")).href);
+      await settled(page);
       if (await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)) wide.push(path);
     }
     expect({ errors, wide }).toEqual({ errors: [], wide: [] });
@@ -128,13 +129,17 @@ describe.skipIf(!chromiumPath)("the site in Chromium (apt-get install chromium)"
   );
 });
 
+/** Waits until a page's islands are there, with what they load. */
+async function settled(page: Page): Promise<void> {
+  const island = page.locator(".island").first();
+  if ((await island.count()) === 0) return;
+  await island.locator("> *").first().waitFor({ state: "attached" });
+  await page.waitForLoadState("networkidle");
+}
+
 /** What axe finds on a page that is serious: which rule, and where first. */
 async function findings(page: Page, path: string): Promise<string[]> {
-  const island = page.locator(".island").first();
-  if ((await island.count()) > 0) {
-    await island.locator("> *").first().waitFor({ state: "attached" });
-    await page.waitForLoadState("networkidle"); // what it loads is shown, too
-  }
+  await settled(page);
   await page.evaluate(axe.source);
   return page.evaluate(async (path) => {
     const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run({
