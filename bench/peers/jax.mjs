@@ -74,6 +74,8 @@ export async function open(backend) {
       layernorm: simple(layerNorm),
       gelu: simple(gelu),
       attention: simple((q, k, v) => nn.dotProductAttention(q, k, v), { before: swapped, after: swapped }),
+      conv2d: simple((x, weight) => jax.lax.conv(x, weight, [1, 1], "SAME")),
+      einsum: simple((a, b) => np.einsum("bihd,bjhd->hbij", a, b)),
       encoder(inputs) {
         const { x, references } = uploaded(inputs);
         const compiled = jit(layer);

