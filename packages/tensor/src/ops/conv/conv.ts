@@ -2,6 +2,7 @@ import type { Takes } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { kernel } from "../../runtime/kernel.ts";
+import { device } from "../../runtime/init.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -39,9 +40,13 @@ function windows(source: Tensor, g: Geometry, FOLD: 0 | 1): Tensor {
   const result = empty(FOLD ? g.large : columns);
   const { window, stride, dilation, padding } = g;
   const params = { count: result.size, batch, channels, size, window, out, stride, dilation, padding };
-  run(unfoldKernel, { source, result }, params, { threads: result.size, overrides: { FOLD } });
+  const RUN = FOLD || !device().adapter.cpu ? 1 : runIn(out[1]!);
+  run(unfoldKernel, { source, result }, params, { threads: result.size / RUN, overrides: { FOLD, RUN } });
   return result;
 }
+
+/** The most columns, up to 16, of which whole numbers fill a row. */
+const runIn = (row: number): number => [16, 8, 4, 2].find((run) => row % run === 0) ?? 1;
 
 /** Images with their channels first, [groups, channels / groups, N · places], as products have them. */
 function channelsFirst(x: Tensor, [n, channels, height, width]: Image, groups: number): Tensor {

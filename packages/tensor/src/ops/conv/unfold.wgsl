@@ -1,9 +1,11 @@
 // columns[c, k, n, o] = x[n, c, o stride + k dilation − padding], 0 beyond x's edges, for each place k of a window and each output o:
 // a convolution is then one product of matrices. With FOLD the transpose, x[n, c, i] = Σ of the columns that were read from i.
 //
-// Mapping: one invocation per element of the result, so that nobody adds to what another writes. Traffic: x is read once for each place
+// Mapping: one invocation per element of the result, so that nobody adds to what another writes; on CPUs, where dividing is slow, per RUN
+// columns. Traffic: x is read once for each place
 // of a window (from cache), columns are written once; FOLD the other way round.
 override FOLD: bool = false;
+override RUN: u32 = 1; // elements of an invocation, next to each other in a row of outputs; 1 with FOLD
 
 struct Params {
   count: u32, // elements of the result
@@ -21,16 +23,22 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> result: array<f32>; // columns [C, window, N, out], or x
 @group(0) @binding(2) var<uniform> params: Params;
 
-fn unfold(i: u32) -> f32 {
-  let o = vec2u(i / params.out.y % params.out.x, i % params.out.y);
-  let image = i / (params.out.x * params.out.y);
+// The columns from `first` up to `end`, which lie in one row of outputs.
+fn unfold(first: u32, end: u32) {
+  let o = vec2u(first / params.out.y % params.out.x, first % params.out.y);
+  let image = first / (params.out.x * params.out.y);
   let place = image / params.batch;
   let n = image - place * params.batch;
   let k = vec2u(place / params.window.y % params.window.x, place % params.window.y);
   let c = place / (params.window.x * params.window.y);
-  let at = o * params.stride + k * params.dilation - params.padding; // before the first one it wraps around, beyond any size
-  if (any(at >= params.size)) { return 0.0; }
-  return source[((n * params.channels + c) * params.size.x + at.x) * params.size.y + at.y];
+  var at = o * params.stride + k * params.dilation - params.padding; // before the first one it wraps around, beyond any size
+  let row = ((n * params.channels + c) * params.size.x + at.x) * params.size.y;
+  for (var i = first; i < end; i++) {
+    var value = 0.0;
+    if (all(at < params.size)) { value = source[row + at.y]; }
+    result[i] = value;
+    at.y += params.stride.y;
+  }
 }
 
 fn fold(i: u32) -> f32 {
@@ -56,6 +64,6 @@ fn fold(i: u32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let i = id.x + id.y * workgroups.x * 64u;
-  if (i >= params.count) { return; }
-  if (FOLD) { result[i] = fold(i); } else { result[i] = unfold(i); }
+  if (i >= params.count / RUN) { return; }
+  if (FOLD) { result[i] = fold(i); } else { unfold(i * RUN, i * RUN + RUN); }
 }
