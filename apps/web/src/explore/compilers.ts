@@ -1,6 +1,5 @@
 /** A table of Markdown, as its cells. */
 export interface Table {
-  title: string;
   head: string[];
   rows: string[][];
 }
@@ -17,7 +16,6 @@ export function compilerTables(markdown: string): Table[] {
     if (!line.startsWith("|") || !/registers, AMD/.test(line) || !/^\|[-: |]+\|$/.test(lines[at + 1] ?? "")) return [];
     const rows = lines.slice(at + 2);
     const end = rows.findIndex((row) => !row.startsWith("|"));
-    const said = lines.slice(0, at).findLast((text) => text !== "" && !text.startsWith("<!--")) ?? "";
-    return [{ title: said, head: cells(line), rows: rows.slice(0, end < 0 ? undefined : end).map(cells) }];
+    return [{ head: cells(line), rows: rows.slice(0, end < 0 ? undefined : end).map(cells) }];
   });
 }

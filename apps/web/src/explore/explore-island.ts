@@ -6,10 +6,10 @@ import "./explore.css";
 import { invariantsOf } from "./invariants.ts";
 import { Lab } from "./lab.ts";
 import { firstSizes, OPS } from "./ops.ts";
-import type { AdapterFacts, Job, OpName, Pass, Reach, RungInfo } from "./protocol.ts";
+import type { AdapterFacts, Answers, Job, OpName, Pass, Reach, RungInfo } from "./protocol.ts";
 import { settingsOf, withSettings, type Setting } from "./source.ts";
 
-type Row = NonNullable<Awaited<ReturnType<Lab["ask"]>> extends infer A ? (A extends { row?: infer R } ? R : never) : never>; // prettier-ignore
+type Row = NonNullable<Answers["measure"]["row"]>;
 
 /** Text of the pages of docs/ that hold tables of compilers. */
 const pages = import.meta.glob<string>("../../../../docs/kernels/*.md", { query: "?raw", import: "default" });
@@ -29,6 +29,8 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   let selected = 0;
   let file = 0;
   let busy = false;
+  /** Sizes or the pass have changed since, so the rungs are to be asked again. */
+  let stale = false;
   const job: Job = { op, pass: "forward", sizes: firstSizes(page, true) };
 
   const status = h("p", { className: "status", attrs: { role: "status" } });
@@ -93,11 +95,13 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       busy = false;
       [run.disabled, runSource.disabled, stop.disabled] = [rungs.length === 0, rungs.length === 0, true];
     }
+    if (stale && facts && !closed) await describe();
   }
 
   /** Finds out which rungs there are for these sizes, and what they run. */
-  const describe = (): Promise<void> =>
-    busyWith("Asking each rung for its kernels …", async () => {
+  const describe = (): Promise<void> => {
+    stale = busy;
+    return busyWith("Asking each rung for its kernels …", async () => {
       results = new Map();
       rungs = await lab.ask<"describe">({ type: "describe", job: structuredClone(job) });
       selected = Math.min(selected, rungs.length - 1);
@@ -107,6 +111,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       drawTable();
       showSource();
     });
+  };
 
   async function limits(): Promise<Reach> {
     if (reach) return reach;

@@ -25,6 +25,10 @@ export const ATTENTION_BARRIERS: (Barrier & { text: string })[] = [
   { at: "workgroupBarrier(); // all sums are there", text: "all sums are there" },
 ];
 
+/** Where a barrier is in the source: see `Step.at`. */
+const placeOf = (barrier: number): string =>
+  `${ATTENTION_BARRIERS[barrier]!.at}#${ATTENTION_BARRIERS[barrier]!.nth ?? 0}`;
+
 export interface AttentionOptions {
   /** Which half of the queries. */
   group: number;
@@ -43,7 +47,7 @@ function* attend(lane: number, { group, length, forgetToShrink, without }: Atten
   const i = first + y;
   const scale = 1 / Math.sqrt(D);
   const waits = (nth: number): boolean => !without.includes(nth);
-  const pass = (nth: number) => barrier(`${ATTENTION_BARRIERS[nth]!.at}#${ATTENTION_BARRIERS[nth]!.nth ?? 0}`);
+  const pass = (nth: number) => barrier(placeOf(nth));
   let m = LOWEST;
   let l = 0;
   const o = [0, 0];
@@ -174,7 +178,7 @@ export function attentionModel(options: AttentionOptions): Model {
   const own = (i: number): boolean => Math.floor(i / (ROWS * D)) === options.group;
   return {
     ...{ code: tiledCode, memories: make(), steps, subgroup: options.subgroup, side: WIDE, invocations: THREADS },
-    ...{ line: 4, banks: 8, removed: options.without.map((nth) => `${ATTENTION_BARRIERS[nth]!.at}#${ATTENTION_BARRIERS[nth]!.nth ?? 0}`) }, // prettier-ignore
+    ...{ line: 4, banks: 8, removed: options.without.map(placeOf) }, // prettier-ignore
     expected: { memory: "y", data: Array.from(attentionExpected(options.length), (v, i) => (own(i) ? v : NaN)) },
   };
 }

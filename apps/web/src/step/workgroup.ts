@@ -17,7 +17,7 @@ export const memory = (
   { pitch = cols, from }: { pitch?: number; from?: ArrayLike<number> } = {},
 ): Memory => ({ name, space, rows, cols, pitch, data: Float64Array.from(from ?? new Float64Array(rows * pitch)) });
 
-/** What an invocation asks for next. `at` is a piece of the line of WGSL that does it. */
+/** What an invocation asks for next. `at` is a piece of the line of WGSL that does it; `piece#1` the second line that has it. */
 export type Request =
   | { kind: "read"; at: string; memory: string; index: number; count: number }
   | { kind: "write"; at: string; memory: string; index: number; value: number }
