@@ -91,11 +91,11 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<
       if (gradient) numerics.inspect(`${step.op} backward`, [dy, saved], gradient, step.inputs[name]?.leaf);
     }
   }
-  const unknown = Object.keys(gradients).find((name) => gradients[name] && !(name in step.inputs));
+  const unknown = Object.keys(gradients).find((name) => gradients[name] && !step.inputNames.includes(name));
   const own = new Set<Tensor>();
   try {
     if (unknown !== undefined) {
-      const names = Object.keys(step.inputs).join(", ");
+      const names = step.inputNames.join(", ");
       throw new GpugradError(`${step.op} backward: it gives a gradient for ${unknown}; the inputs are ${names}.`);
     }
     for (const [name, edge] of Object.entries(step.inputs)) {

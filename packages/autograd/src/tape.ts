@@ -34,6 +34,8 @@ export class Node implements GradNode {
   readonly version: number;
   /** Inputs by name; those that need no gradient are missing. */
   inputs: Record<string, Edge>;
+  /** The names of all inputs: what backward may give a gradient for. */
+  readonly inputNames: readonly string[];
   readonly backward: Backward;
   readonly hooks = new Set<GradientHook>();
   /** The saved values, with tensors of our own: the user's may be disposed meanwhile. Gone once used. */
@@ -47,6 +49,7 @@ export class Node implements GradNode {
     this.version = output.storage.version;
     this.backward = backward;
     this.inputs = {};
+    this.inputNames = Object.keys(inputs);
     for (const [name, input] of Object.entries(inputs)) {
       if (!input?.requiresGrad) continue;
       const node = input.gradNode as Node | null;

@@ -19,6 +19,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { distill } from "./commands/distill.ts";
 import { embed } from "./commands/embed.ts";
 import { evaluate } from "./commands/evaluate.ts";
+import { launch } from "./commands/launch.ts";
 import { merge } from "./commands/merge.ts";
 import { predict } from "./commands/predict.ts";
 import { plan } from "./commands/plan.ts";
@@ -433,7 +434,7 @@ it("gpugrad train passes all training arguments on", () => {
 });
 
 it("messages name options that there are", async () => {
-  const known = new Set(["--help", "--fix"]);
+  const known = new Set(["--help", "--fix", "--hostfile"]); // the last is of mpirun
   for (const command of [
     predict,
     embed,
@@ -448,6 +449,7 @@ it("messages name options that there are", async () => {
     merge,
     distill,
     searchHyperparameters,
+    launch,
   ])
     for (const name of await optionsOf(command)) known.add(name);
   for (const folder of ["packages/gpugrad/src", "packages/train/src", "packages/bert/src"]) {
