@@ -16,7 +16,7 @@ function files(folder: string, ending: RegExp): string[] {
 }
 
 const read = (path: string): string => readFileSync(path, "utf8");
-const pages = files(root, /\.md$/);
+const pages = files(root, /\.md$|\/llms\.txt$/);
 const withoutCode = (text: string): string => text.replace(/^```[^]*?^```/gm, "");
 
 /** The links of a text to files here, by their paths. */

@@ -45,6 +45,15 @@ test("a browser's install is small; in Node, it says what is missing", async () 
   }
 });
 
+test.each(packages)("publint and attw find nothing in %s", async (name) => {
+  const prefix = name === "gpugrad" ? /gpugrad-\d/ : new RegExp(`gpugrad-${name}-`);
+  const tarball = tarballs().find((file) => prefix.test(file))!;
+  await tool("publint/src/cli.js", "run", tarball, "--strict");
+  await tool("@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--no-emoji");
+});
+
+test("the packages' fields are those of the root's package.json", () => tool("../scripts/fields.mjs", "--check"));
+
 test("a program runs in Node and ends by itself", async () => {
   write(
     "program.mjs",

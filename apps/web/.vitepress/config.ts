@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, posix } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -115,6 +115,7 @@ export default defineConfig({
       { text: "Kernels", link: "/kernels/a-kernel-line-by-line" },
       { text: "The tape", link: "/tape" },
       { text: "Guide", link: "/training" },
+      ...(existsSync(`${root}apps/web/pages/api`) ? [{ text: "API", link: "/api/" }] : []), // made by typedoc
     ],
     sidebar: [
       {

@@ -7,8 +7,14 @@ export const formatSize = (bytes: number): string =>
 const announcedFrom = 5e6;
 const lineEveryMs = 10_000;
 
+/** A terminal or a file; not Node's type, which users' declarations need not have. */
+interface Output {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
 /** Reports downloads and uploads on stderr: a bar where that is a terminal, a line at the start, every ten seconds and at the end elsewhere. */
-export function progressOnStderr(stream: NodeJS.WriteStream = process.stderr): OnProgress {
+export function progressOnStderr(stream: Output = process.stderr): OnProgress {
   const write = (text: string) => void stream.write(`${text}\n`);
   return stream.isTTY ? withBars(stream, write) : withLines(write);
 }
@@ -33,7 +39,7 @@ function withLines(write: (text: string) => void): OnProgress {
   };
 }
 
-function withBars(stream: NodeJS.WriteStream, write: (text: string) => void): OnProgress {
+function withBars(stream: Output, write: (text: string) => void): OnProgress {
   const bars = new Map<string, SingleBar>();
   return ({ file, loaded, total, status, message }) => {
     let bar = bars.get(file);
@@ -42,7 +48,13 @@ function withBars(stream: NodeJS.WriteStream, write: (text: string) => void): On
     } else if (status === "downloading" || status === "uploading") {
       if (!bar) {
         const format = `${file} {bar} {percentage}% of ${formatSize(total)} · {eta_formatted} left`;
-        bars.set(file, (bar = new SingleBar({ format, stream, hideCursor: true }, Presets.shades_classic)));
+        bars.set(
+          file,
+          (bar = new SingleBar(
+            { format, stream: stream as NodeJS.WriteStream, hideCursor: true },
+            Presets.shades_classic,
+          )),
+        );
         bar.start(total, loaded);
       }
       bar.update(loaded);

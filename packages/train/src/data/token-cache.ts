@@ -1,5 +1,5 @@
 import { openFile, writeFileAside, type ByteSource } from "@gpugrad/bert";
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,10 +10,16 @@ const LIMIT = 8 * 2 ** 30;
 
 const DAY = 24 * 60 * 60 * 1000;
 
+/** What is used of Node's `Hash`, whose type users' declarations need not have. */
+interface RunningHash {
+  update(data: string | Uint8Array): RunningHash;
+  digest(encoding: "hex"): string;
+}
+
 /** A tokenizer in files, which a worker can load, and the beginning of a key that covers them. */
 export interface SavedTokenizer {
   folder: string;
-  hash: Hash;
+  hash: RunningHash;
   remove(): Promise<void>;
 }
 
