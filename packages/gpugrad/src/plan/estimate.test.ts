@@ -48,6 +48,14 @@ describe("an estimate", () => {
     ]);
   });
 
+  test("counts the products of attention: 2 forward, 3 for dq, 4 for dk and dv", () => {
+    for (const rung of ["tiled", "subgroup-matrix"]) {
+      const passes = ["attention", "attention-dq", "attention-dkv"].map((pass) => `ops/attention/${pass}-${rung}.wgsl`);
+      const flops = passes.map((kernel) => estimate([{ kernel, bytes: 0 }], gpu, 1e9)[0]!.flops);
+      expect(flops).toEqual([4e9, 6e9, 8e9]);
+    }
+  });
+
   test("of matrix units is no more than their own peak allows", () => {
     const work = times(1, "ops/matmul/matmul-subgroup-matrix.wgsl", 0, 6.2e12);
     expect(estimate(work, { ...gpu, f32: 1000, matrix: 10 }, 0)[0]!.ms).toBeCloseTo(1000, 6); // 0.62 · 10 TFLOP/s

@@ -18,7 +18,7 @@ const kinds: readonly Kind[] = [
   { kernels: /matmul-subgroup-matrix/, f32: 1.03, memory: 0.4 }, // 30.2 ms for 2.09 TFLOP
   { kernels: /matmul-sum/, memory: 0.49 }, // 1.5 ms
   { kernels: /ops\/matmul\//, f32: 0.405, memory: 0.4 }, // 77.2 ms
-  { kernels: /attention-dkv/, f32: 0.15, memory: 0.4 }, // 7.7 ms for 77 GFLOP
+  { kernels: /attention-dkv/, f32: 0.15, memory: 0.4 }, // 7.7 ms for 77 GFLOP, tiled; by matrix units not measured yet
   { kernels: /attention-dq/, f32: 0.131, memory: 0.4 }, // 6.6 ms for 58 GFLOP
   { kernels: /attention-(naive|online|tiled|registers|subgroup)/, f32: 0.134, memory: 0.4 }, // 4.3 ms for 39 GFLOP
   { kernels: /ops\/reduce\//, memory: 0.32 }, // column sums: 1.8 ms
@@ -51,7 +51,7 @@ const attentionProducts = (kernel: string): number =>
     ? 4
     : /attention-dq-/.test(kernel)
       ? 3
-      : /attention-(naive|online|tiled)/.test(kernel)
+      : /attention-(naive|online|tiled|subgroup-matrix)/.test(kernel)
         ? 2
         : 0;
 
