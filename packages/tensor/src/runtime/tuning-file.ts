@@ -31,14 +31,16 @@ export const readLeftOut = (adapterKey: string): Promise<unknown> => readJson(le
 /** Whether this adapter has passed the trial of this code, by the Dawn of today. `GPUGRAD_TRIALS=off`: as if it never had. */
 export async function hasPassed(adapterKey: string, code: string): Promise<boolean> {
   if (process.env["GPUGRAD_TRIALS"] === "off") return false;
-  const kept = (await readJson(trialFile(adapterKey))) as Partial<Passed> | undefined;
-  return Object.entries(passed(adapterKey, code)).every(([name, value]) => kept?.[name as keyof Passed] === value);
+  const now = passed(adapterKey, code);
+  const kept = now && ((await readJson(trialFile(adapterKey))) as Partial<Passed> | undefined);
+  return !!now && Object.entries(now).every(([name, value]) => kept?.[name as keyof Passed] === value);
 }
 
 /** Keeps that it has, so that the next start need not try it again. */
 export async function keepPassed(adapterKey: string, code: string): Promise<void> {
-  if (process.env["GPUGRAD_TRIALS"] === "off") return;
-  await writeJson(trialFile(adapterKey), passed(adapterKey, code)).catch(() => undefined); // it is tried again, then
+  const now = passed(adapterKey, code);
+  if (process.env["GPUGRAD_TRIALS"] === "off" || !now) return;
+  await writeJson(trialFile(adapterKey), now).catch(() => undefined); // it is tried again, then
 }
 
 interface Passed {
@@ -49,9 +51,14 @@ interface Passed {
   code: string;
 }
 
-function passed(adapter: string, code: string): Passed {
-  const { version: dawn } = createRequire(import.meta.url)("webgpu/package.json") as { version: string };
-  return { adapter, dawn, code: hashOf(code) };
+/** Undefined where Dawn isn't npm's package, so that its version isn't known: in Deno, or in a program in one file. */
+function passed(adapter: string, code: string): Passed | undefined {
+  try {
+    const { version: dawn } = createRequire(import.meta.url)("webgpu/package.json") as { version: string };
+    return { adapter, dawn, code: hashOf(code) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a file holds; undefined where there is none, and with a warning where it is damaged. */
