@@ -9,7 +9,7 @@ type Step = [loaded: number, status: DownloadProgress["status"], message?: strin
 function written(isTTY: boolean, steps: Step[], between: () => unknown = () => undefined): string {
   let out = "";
   const stream = new Writable({ write: (chunk, _, done) => ((out += String(chunk)), done()) });
-  const onProgress = progressOnStderr(Object.assign(stream, { isTTY, columns: 100 }) as unknown as NodeJS.WriteStream);
+  const onProgress = progressOnStderr(Object.assign(stream, { isTTY, columns: 100 }));
   for (const [loaded, status, message] of steps) {
     onProgress({
       repo: "a/b",
