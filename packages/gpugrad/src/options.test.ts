@@ -434,7 +434,7 @@ it("gpugrad train passes all training arguments on", () => {
 });
 
 it("messages name options that there are", async () => {
-  const known = new Set(["--help", "--fix", "--hostfile"]); // the last is of mpirun
+  const known = new Set(["--help", "--fix", "--hostfile", "--version"]); // the last two are of mpirun
   for (const command of [
     predict,
     embed,
