@@ -1,5 +1,16 @@
 import "@gpugrad/autograd"; // what parameters take part in is recorded
-import { cast, check, checked, copyInto, empty, fill, keep, scope, type Shape, type Tensor } from "@gpugrad/tensor";
+import {
+  argumentCheck,
+  cast,
+  check,
+  copyInto,
+  empty,
+  fill,
+  keep,
+  scope,
+  type Shape,
+  type Tensor,
+} from "@gpugrad/tensor";
 
 /** Gives a parameter, in place, the values that it begins with: see `initializers`. */
 export type Initializer = (parameter: Tensor) => void;
@@ -40,27 +51,26 @@ export function withoutValues<T>(options: Deferred, work: () => T): T {
   }
 }
 
+const checkParameter = argumentCheck("parameter", { shape: "shape", initializer: "any" });
+
 /**
  * A trainable tensor that is kept until it is disposed. It begins with the values that `initializer` gives it, a function or the name of one; inside of
  * {@link withoutValues} they are still to come.
  */
-export const parameter = checked(
-  "parameter",
-  { shape: "shape", initializer: "any" },
-  (shape: Shape, initializer: Initializer | keyof typeof named): Tensor => {
-    const begin = typeof initializer === "function" ? initializer : named[initializer];
-    check(begin, () => `parameter: initializer is ${String(initializer)}; it has to be a function, "zeros" or "ones".`);
-    if (deferred) {
-      deferred.elements += shape.reduce((a, b) => a * b, 1);
-      deferred.onParameter?.(deferred.elements, shape);
-    }
-    const made = keep(empty(shape, deferred?.dtype ?? "f32"), "parameters");
-    deferred?.made.push(made);
-    beginWith(made, begin);
-    made.requiresGrad = true;
-    return made;
-  },
-);
+export function parameter(shape: Shape, initializer: Initializer | keyof typeof named): Tensor {
+  checkParameter([shape, initializer]);
+  const begin = typeof initializer === "function" ? initializer : named[initializer];
+  check(begin, () => `parameter: initializer is ${String(initializer)}; it has to be a function, "zeros" or "ones".`);
+  if (deferred) {
+    deferred.elements += shape.reduce((a, b) => a * b, 1);
+    deferred.onParameter?.(deferred.elements, shape);
+  }
+  const made = keep(empty(shape, deferred?.dtype ?? "f32"), "parameters");
+  deferred?.made.push(made);
+  beginWith(made, begin);
+  made.requiresGrad = true;
+  return made;
+}
 
 /**
  * A tensor that a module holds beside its parameters, such as a table that follows from its sizes: kept until the module is disposed.

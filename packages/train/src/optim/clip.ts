@@ -16,11 +16,11 @@ import {
 import factorCode from "./clip-factor.wgsl";
 import valueCode from "./clip-value.wgsl";
 import sixCode from "./norm-partials-six.wgsl";
-import partialsCode from "./norm-partials.wgsl";
+import partialsCode from "./norm-partials.cpu.wgsl";
 import { SMALL, vectorsOf, type GradientFactor } from "./optimizer.ts";
 import scaleCode from "./scale.wgsl";
 
-const partialsKernel = kernel("train/optim/norm-partials.wgsl", partialsCode);
+const partialsKernel = kernel("train/optim/norm-partials.cpu.wgsl", partialsCode);
 const sixKernel = kernel("train/optim/norm-partials-six.wgsl", sixCode);
 const factorKernel = kernel("train/optim/clip-factor.wgsl", factorCode);
 const scaleKernel = kernel("train/optim/scale.wgsl", scaleCode);

@@ -1,4 +1,4 @@
-// norm-partials.wgsl for six gradients in one dispatch: with scale and partials that makes the eight buffers that WebGPU promises.
+// norm-partials.cpu.wgsl for six gradients in one dispatch: with scale and partials that makes the eight buffers that WebGPU promises.
 //
 // For small gradients, which are a partial each, and on GPUs for all: a dispatch costs them as much as reading a million elements. (On a CPU large ones have
 // a dispatch each: asking in every trip which of the six to read makes the loop 1.7 times slower.)

@@ -103,7 +103,9 @@ test("what train(), evaluate() and predict() are given is refused by name, too",
     /resumeFromCheckpoint is 5; it has to be a folder/,
   );
   await expect(own.train("output")).rejects.toThrow(/Trainer.train: options is "output", not an object/);
-  await expect(own.evaluate(dataset)).rejects.toThrow(/Trainer.evaluate: there is no option name. It takes dataset/);
+  await expect(own.evaluate(dataset)).rejects.toThrow(
+    /Trainer.evaluate: options is a Dataset.*Write { dataset: a Dataset }/,
+  );
   await expect(own.evaluate({ dataset: {} })).rejects.toThrow(/the dataset is \{ {2}\}, not a Dataset/);
   await expect(own.predict([{ text: "a" }])).rejects.toThrow(/not a Dataset. Make one: Dataset.fromRows\(rows\)/);
   await expect(own.predict(dataset, { prefix: "a" })).rejects.toThrow(/Trainer.predict: there is no option prefix/);

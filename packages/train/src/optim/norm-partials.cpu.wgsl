@@ -1,4 +1,4 @@
-// Partial norms of one gradient: of each 8,192 elements the sum of |x|^NORM, where x = g / scale, and the largest |g|. The partials of
+// Partial norms of one gradient, on CPU adapters: of each 8,192 elements the sum of |x|^NORM, where x = g / scale, and the largest |g|. The partials of
 // all gradients lie side by side; `clip-factor.wgsl` merges them.
 //
 // Largest by the bits of |g|: for positive floats the order of the bits is the order of the values, infinity lies above all
