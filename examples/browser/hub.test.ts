@@ -26,19 +26,20 @@ test.skipIf(!executablePath)(
       plugins: [wgsl],
       build: { write: false, target: "es2022", lib: { entry, formats: ["es"], fileName: "bert" } },
     });
-    const bundle = ([built].flat()[0] as Rollup.RollupOutput).output[0].code;
+    const chunks = ([built].flat()[0] as Rollup.RollupOutput).output.filter((file) => file.type === "chunk");
 
     let version = 0;
     const commits = ["1".repeat(40), "2".repeat(40)];
     const contents = [Buffer.from('{"version": 1}'), Buffer.from('{"version": 2}')];
     const hub = await startFakeHub({});
     hub.lies.answer = ({ url = "" }, response) => {
+      const script = chunks.find(({ fileName }) => url === `/${fileName}`);
       const at = commits.findIndex((commit) => url.includes(commit));
       if (url === "/")
         response
           .setHeader("Content-Type", "text/html")
           .end(`<!doctype html><script type="module">import * as bert from "/bert.js"; window.bert = bert</script>`);
-      else if (url === "/bert.js") response.setHeader("Content-Type", "text/javascript").end(bundle);
+      else if (script) response.setHeader("Content-Type", "text/javascript").end(script.code);
       else if (url.includes("/revision/")) response.end(JSON.stringify({ sha: commits[version] }));
       else if (url.includes("/paths-info/"))
         response.end(JSON.stringify([{ type: "file", path: "config.json", size: 14, oid: blobIdOf(contents[at]!) }]));
