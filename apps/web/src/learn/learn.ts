@@ -1,5 +1,6 @@
 import { h } from "../dom.ts";
 import { openGpu } from "../gpu.ts";
+import { wgslLines } from "../wgsl.ts";
 import { withoutGpu } from "../without-gpu.ts";
 import { markSolved } from "./progress.ts";
 import type { BarrierPuzzle, ChoicePuzzle, CodePuzzle, Puzzle, Verdict } from "./puzzle.ts";
@@ -78,13 +79,7 @@ function codeForm(puzzle: CodePuzzle, show: Show): Form {
     element: h(
       "div",
       {},
-      h(
-        "div",
-        { className: "kernel" },
-        h("pre", {}, highlighted(puzzle.before)),
-        editor,
-        h("pre", {}, highlighted(puzzle.after)),
-      ),
+      h("div", { className: "wgsl kernel" }, listing(puzzle.before.trimEnd()), editor, listing(puzzle.after)),
       h("div", { className: "bar" }, check),
     ),
     solve: () => {
@@ -97,7 +92,7 @@ function codeForm(puzzle: CodePuzzle, show: Show): Form {
 function barrierForm(puzzle: BarrierPuzzle, show: Show): Form {
   const boxes: HTMLInputElement[] = [];
   const lines = puzzle.lines.map((line, i) => {
-    if (line !== undefined) return h("pre", {}, line === "" ? " " : highlighted(line));
+    if (line !== undefined) return listing(line);
     const box = h("input", { type: "checkbox" });
     boxes.push(box);
     // As deep as the deeper of its neighbours: at the end of a block it belongs into it.
@@ -120,7 +115,7 @@ function barrierForm(puzzle: BarrierPuzzle, show: Show): Form {
     element: h(
       "div",
       {},
-      h("div", { className: "kernel" }, lines),
+      h("div", { className: "wgsl kernel" }, lines),
       h("div", { className: "bar" }, h("button", { type: "button", className: "primary", onclick: check }, "Check")),
     ),
     solve: () => boxes.forEach((box, i) => (box.checked = puzzle.solution.includes(i))),
@@ -145,17 +140,9 @@ function choiceForm(puzzle: ChoicePuzzle, show: Show): Form {
   };
 }
 
-const WORDS =
-  /(\/\/.*)|(@\w+)|\b(fn|let|var|const|override|struct|for|if|else|return|alias)\b|\b([uif]32|vec[234][uif]|array|ptr)\b|\b(\d[\d.]*(?:e-?\d+)?[uif]?)\b/g;
-
-/** WGSL with its words in colour. */
-function highlighted(code: string): Node[] {
-  const parts: Node[] = [];
-  let at = 0;
-  for (const match of code.matchAll(WORDS)) {
-    const kind = ["comment", "attribute", "keyword", "type", "number"][match.slice(1).findIndex(Boolean)]!;
-    parts.push(document.createTextNode(code.slice(at, match.index)), h("span", { className: kind }, match[0]));
-    at = match.index + match[0].length;
-  }
-  return [...parts, document.createTextNode(code.slice(at))];
+/** Code that isn't edited: at once, and in colour when the highlighter is there. */
+function listing(code: string): HTMLElement {
+  const shown = h("pre", {}, code);
+  void wgslLines(code).then((lines) => shown.replaceChildren(...lines));
+  return shown;
 }
