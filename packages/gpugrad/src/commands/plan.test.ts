@@ -36,8 +36,12 @@ test("BERT-base on an H200 takes about what was measured there, and fewer millis
   const products = kernels.filter(({ kernel }) => kernel.includes("ops/matmul/"));
   expect(products.reduce((sum, { flops }) => sum + flops, 0) / 1e12).toBeCloseTo(2.09, 2);
   const f16 = await planned("--gpu", "h200", "--fp16");
-  expect(Math.abs(f16.step_ms - 71.5)).toBeLessThan(18);
-  expect(f16.kernels.map(({ kernel }) => kernel).join()).toContain("matmul-subgroup-matrix");
+  expect(f16.step_ms).toBeGreaterThan(20);
+  expect(f16.step_ms).toBeLessThan(45); // 71.5 were measured, of products that took 1.7 times the cycles and attention without matrix units
+  const names = f16.kernels.map(({ kernel }) => kernel);
+  const passes = ["attention", "attention-dq", "attention-dkv"].map((pass) => `attention/${pass}`);
+  for (const room of ["matmul/matmul", ...passes]) expect(names).toContain(`ops/${room}-subgroup-matrix.wgsl`);
+  expect(names.join()).not.toContain("tiled");
 });
 
 test("four RTX 3090, with which PyTorch took twelve minutes, would be done in less", async () => {

@@ -4,23 +4,28 @@ import type { Gpu } from "./gpus.ts";
 /**
  * How fast kernels are, as a share of a GPU's peaks: a roofline with the slopes that were measured on an H200, in a step of BERT-base of 16 × 256
  * tokens (bench/results/2026-11-29-h200.md). Bytes count each buffer once. Kernels for matrix units are bound by the instructions around them, so their
- * rate is a share of the f32 peak as well.
+ * rate is a share of the f32 peak as well. Where a kernel has changed since, or takes another's place, its rate is the measured one times `gain`:
+ * the static cycles of the loop that was measured by those of today's, as Mesa's compiler for NVIDIA counts them (docs/plan.md).
  */
 interface Kind {
   kernels: RegExp;
   /** Of the f32 peak, for what computes. */
   f32?: number;
+  gain?: number;
   /** Of the memory's bandwidth. */
   memory: number;
 }
 
 const kinds: readonly Kind[] = [
-  { kernels: /matmul-subgroup-matrix/, f32: 1.03, memory: 0.4 }, // 30.2 ms for 2.09 TFLOP
+  { kernels: /matmul-subgroup-matrix/, f32: 1.03, gain: 5386 / 3257, memory: 0.4 }, // 30.2 ms for 2.09 TFLOP; cycles of the three forms
   { kernels: /matmul-sum/, memory: 0.49 }, // 1.5 ms
   { kernels: /ops\/matmul\//, f32: 0.405, memory: 0.4 }, // 77.2 ms
-  { kernels: /attention-dkv/, f32: 0.15, memory: 0.4 }, // 7.7 ms for 77 GFLOP, tiled; by matrix units not measured yet
-  { kernels: /attention-dq/, f32: 0.131, memory: 0.4 }, // 6.6 ms for 58 GFLOP
-  { kernels: /attention-(naive|online|tiled|registers|subgroup)/, f32: 0.134, memory: 0.4 }, // 4.3 ms for 39 GFLOP
+  { kernels: /attention-dkv-subgroup-matrix/, f32: 0.118, gain: 38177 / 8390, memory: 0.4 }, // tiled, in f16: 9.8 ms for 77 GFLOP; cycles of 64 × 64 scores
+  { kernels: /attention-dq-subgroup-matrix/, f32: 0.108, gain: 25266 / 7606, memory: 0.4 }, // 8.0 ms for 58 GFLOP
+  { kernels: /attention-subgroup-matrix/, f32: 0.107, gain: 20390 / 9406, memory: 0.4 }, // 5.4 ms for 39 GFLOP
+  { kernels: /attention-dkv/, f32: 0.15, memory: 0.4 }, // 7.7 ms in f32
+  { kernels: /attention-dq/, f32: 0.131, memory: 0.4 }, // 6.6 ms
+  { kernels: /attention-(naive|online|tiled)/, f32: 0.134, memory: 0.4 }, // 4.3 ms
   { kernels: /ops\/reduce\//, memory: 0.32 }, // column sums: 1.8 ms
   { kernels: /ops\/norm\//, memory: 0.286 }, // 2.3 ms
   { kernels: /adam/, memory: 0.25 }, // 1.7 ms; three of the four buffers are read and written
@@ -61,7 +66,8 @@ export function estimate(dispatches: readonly DispatchWork[], gpu: Gpu, scores: 
   for (const { kernel, bytes, flops = 2 * attentionProducts(kernel) * scores } of dispatches) {
     const kind = kinds.find(({ kernels }) => kernels.test(kernel))!;
     const cap = kernel.includes("subgroup-matrix") ? MATRIX_SHARE * gpu.matrix : Infinity;
-    const arithmetic = kind.f32 ? flops / (Math.min(kind.f32 * gpu.f32, cap) * 1e9) : 0;
+    const { f32 = 0, gain = 1 } = kind;
+    const arithmetic = f32 ? flops / (Math.min(f32 * gain * gpu.f32, cap) * 1e9) : 0;
     const memory = bytes / (kind.memory * gpu.bandwidth * 1e6);
     const ms = Math.max(arithmetic, memory, LEAST_MS);
     const bound: PlannedKernel["bound"] = ms === arithmetic ? "arithmetic" : ms === memory ? "memory" : "dispatches";

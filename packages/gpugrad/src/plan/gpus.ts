@@ -13,9 +13,14 @@ export interface Gpu {
   /** To and from the host, in GB/s: what gradients of several GPUs go through. */
   link: number;
   lanes: number;
+  /** What its driver lets a workgroup have, in KiB, and a kernel, in storage buffers. */
+  workgroupKib: number;
+  storageBuffers: number;
 }
 
-const nvidia = { lanes: 32 };
+/** As Vulkan has them, seen on an H200. */
+const nvidia = { lanes: 32, workgroupKib: 48, storageBuffers: 16 };
+const apple = { lanes: 32, workgroupKib: 32, storageBuffers: 8 };
 
 /** By the name that `--gpu` takes. */
 export const gpus: Readonly<Record<string, Gpu>> = {
@@ -27,15 +32,16 @@ export const gpus: Readonly<Record<string, Gpu>> = {
   rtx4090: { name: "NVIDIA RTX 4090", f32: 82.6, matrix: 165, bandwidth: 1008, memory: 24, link: 25, ...nvidia },
   rtx3090: { name: "NVIDIA RTX 3090", f32: 35.6, matrix: 71, bandwidth: 936, memory: 24, link: 25, ...nvidia },
   // Matrix units of f16 with sums in f32 aren't among those that Metal offers here.
-  "m4-max": { name: "Apple M4 Max, 40 cores", f32: 18.4, matrix: 0, bandwidth: 546, memory: 96, link: 10, lanes: 32 },
+  "m4-max": { name: "Apple M4 Max, 40 cores", f32: 18.4, matrix: 0, bandwidth: 546, memory: 96, link: 10, ...apple },
 };
 
 /** What WebGPU would say of it: the kernels are chosen by that. */
-export const adapterOf = ({ matrix, lanes }: Gpu): Partial<AdapterInfo> => ({
+export const adapterOf = ({ matrix, lanes, workgroupKib, storageBuffers }: Gpu): Partial<AdapterInfo> => ({
   cpu: false,
   subgroupSize: [lanes, lanes],
-  workgroupBytes: 32 * 1024,
+  workgroupBytes: workgroupKib * 1024,
   workgroupInvocations: 1024,
+  storageBuffers,
   subgroupMatrix: matrix > 0 ? { M: 16, N: 16, K: 16, problem: undefined } : undefined,
   features: ["shader-f16", "subgroups", "timestamp-query"],
   leftOut: [],
