@@ -40,6 +40,14 @@ test("the guide's op of one's own is right, and learns; the guide's pieces are t
   expect(pieces.join("\n")).toBe(program.join("\n"));
 });
 
+test("each step on the way to a tiled kernel computes what it should", () => {
+  const { code, stdout, stderr } = run("examples/kernel-steps.ts", []);
+  expect(code, stderr).toBe(0);
+  const errors = [...stdout.matchAll(/^(matmul|attention)-\d-\S+\.wgsl .* largest error (\S+)$/gm)];
+  expect(errors.map(([, op]) => op)).toEqual([..."mmmmaaaa"].map((op) => (op === "m" ? "matmul" : "attention")));
+  for (const [, op, error] of errors) expect(Number(error)).toBeLessThan(op === "matmul" ? 2e-4 : 2e-6); // sums of 512, and shares
+});
+
 /** That a program is short, and imports packages by their names alone. */
 function expectFromOutside(file: string): void {
   const program = readFileSync(join(root, file), "utf8");
