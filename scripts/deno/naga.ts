@@ -1,7 +1,7 @@
 // pnpm naga: hands every kernel, as it is put together and with its overrides, to naga, the compiler of Firefox and wgpu, by way of Deno.
 // Kernels that need subgroups are left out: naga has none behind WebGPU. Exit status 1 where one is refused; 0 where Deno can't be had.
 import { destroy, init } from "@gpugrad/tensor";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +17,10 @@ await init();
 const { shaders, problems } = await everyShader({ isLeast: false });
 await destroy();
 for (const problem of problems) console.error(problem);
+
+const steps = fileURLToPath(new URL("../../examples/kernel-steps/", import.meta.url));
+for (const file of readdirSync(steps))
+  shaders.push({ file, code: readFileSync(join(steps, file), "utf8"), overrides: {} });
 
 const portable = shaders.filter(({ code }) => !/^enable /m.test(code));
 const folder = mkdtempSync(join(tmpdir(), "gpugrad-naga-"));
