@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -26,9 +27,14 @@ export interface Ended {
   stderr: string;
 }
 
-/** Runs a program of the repository in several ranks. */
-export const mpirun = ({ command, options }: TestLauncher, ranks: number, words: readonly string[]): Promise<Ended> =>
-  ended(command, [...options, "-np", String(ranks), process.execPath, ...loaders, ...words]);
+/** Runs a program of the repository in several ranks. @param started is called with the launcher's process */
+export const mpirun = (
+  { command, options }: TestLauncher,
+  ranks: number,
+  words: readonly string[],
+  started?: (pid: number) => void,
+): Promise<Ended> =>
+  ended(command, [...options, "-np", String(ranks), process.execPath, ...loaders, ...words], started);
 
 /** Runs a program of the repository. @param started is called with its process */
 export const program = (words: readonly string[], started?: (pid: number) => void): Promise<Ended> =>
@@ -45,4 +51,39 @@ function ended(command: string, words: readonly string[], started?: (pid: number
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   started?.(child.pid!);
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+}
+
+/** A process of a launcher's, and which rank it is. */
+export interface RankProcess {
+  pid: number;
+  rank: number;
+}
+
+/** The ranks that a launcher has started. */
+export const ranksBelow = (launcherPid: number): RankProcess[] =>
+  readdirSync("/proc").flatMap((name) => {
+    const pid = Number(name);
+    const rank = pid > 0 ? rankOf(pid) : undefined;
+    return rank !== undefined && isBelow(pid, launcherPid) ? [{ pid, rank }] : [];
+  });
+
+/** Which rank a Node process is; undefined where it is none, or has ended. */
+function rankOf(pid: number): number | undefined {
+  try {
+    if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(process.execPath)) return undefined;
+    const found = /(?:^|\0)(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)/.exec(readFileSync(`/proc/${pid}/environ`, "utf8"));
+    return found ? Number(found[1]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a process descends from another. */
+function isBelow(pid: number, ancestor: number): boolean {
+  try {
+    const parent = Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))![1]);
+    return parent === ancestor || (parent > 1 && isBelow(parent, ancestor));
+  } catch {
+    return false; // it has ended
+  }
 }

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { launchers, mpirun, program, type TestLauncher } from "../../../../scripts/launchers.ts";
+import { TinyTraining } from "../../../../scripts/kill-ranks.ts";
+import { launchers, mpirun, program, ranksBelow, type TestLauncher } from "../../../../scripts/launchers.ts";
 import { captured } from "../../test/captured.ts";
 import { tinyRun } from "../../test/tiny-run.ts";
 import { predict } from "../commands/predict.ts";
@@ -57,6 +58,19 @@ test.skipIf(launchers.length === 0)("predict: ranks share the rows, and the labe
   expect(stdout.trim().split("\n")).toHaveLength(95);
 });
 
+test.skipIf(launchers.length === 0)("a rank is killed: the same command continues to the same bytes", async () => {
+  const training = new TinyTraining({ updates: 10 });
+  try {
+    const { bytes } = await training.run(launchers[0]!, 2);
+    const outcome = await training.run(launchers[0]!, 2, { rank: 1, updates: 5, ms: 0 });
+    expect(outcome.killed).toBe(true);
+    expect(outcome.seconds).toBeLessThan(30);
+    expect(outcome.bytes).toBe(bytes);
+  } finally {
+    training.dispose();
+  }
+});
+
 describe.skipIf(launchers.length === 0)("gpugrad launch", () => {
   const [launcher] = launchers as [TestLauncher];
   const launched = (name: string, started?: (pid: number) => void, ...more: string[]) =>
@@ -102,26 +116,5 @@ const waitFor = async (path: string): Promise<void> => {
 /** Ends one of a launcher's ranks as a crash would, once there is a checkpoint. */
 async function killRankOf(launcherPid: number, checkpoint: string): Promise<void> {
   await waitFor(checkpoint);
-  const ranks = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && isRank(Number(pid), launcherPid));
-  process.kill(Number(ranks.at(-1)), "SIGKILL");
-}
-
-/** Whether a process is a rank below a launcher. */
-function isRank(pid: number, launcherPid: number): boolean {
-  try {
-    const isTraining = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").indexOf("train") > 0;
-    return isTraining && "OMPI_COMM_WORLD_RANK PMI_RANK".split(" ").some((name) => readFileSync(`/proc/${pid}/environ`, "utf8").includes(`${name}=`)) && isBelow(pid, launcherPid); // prettier-ignore
-  } catch {
-    return false; // it has ended
-  }
-}
-
-/** Whether a process descends from another. */
-function isBelow(pid: number, ancestor: number): boolean {
-  try {
-    const parent = Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))![1]);
-    return parent === ancestor || (parent > 1 && isBelow(parent, ancestor));
-  } catch {
-    return false; // it has ended
-  }
+  process.kill(ranksBelow(launcherPid).at(-1)!.pid, "SIGKILL");
 }
