@@ -286,6 +286,39 @@ test("a leaf's hook sees the whole gradient, once", async () => {
   expect([calls, ...(await read(w.grad!))]).toEqual([1, 2.5]);
 });
 
+test("each leaf is named once its gradient is complete, before backward is over", async () => {
+  const [a, b, c] = [leaf([2]), leaf([3]), leaf([5])];
+  const names = new Map([
+    [a, "a"],
+    [b, "b"],
+    [c, "c"],
+  ]);
+  const squared = (x: Tensor): Tensor => mul(mul(x, a), a);
+  const named = async (loss: () => Tensor): Promise<[string, number][]> => {
+    const complete: [string, Promise<number>][] = [];
+    scope(() => loss().backward({ onGradient: (one) => complete.push([names.get(one)!, one.grad!.item()]) }));
+    for (const one of names.keys()) {
+      one.grad?.dispose();
+      one.grad = null;
+    }
+    return Promise.all(complete.map(async ([name, value]): Promise<[string, number]> => [name, await value]));
+  };
+  // 2·3·5·2: c is used last, a first and in the end.
+  expect(await named(() => mul(mul(mul(mul(a, 1), b), c), a))).toEqual([
+    ["c", 12],
+    ["b", 20],
+    ["a", 60],
+  ]);
+  // Layers that share a, computed again in backward: (b a²) a² c. The first that is done with doesn't complete a.
+  const layers = (): Tensor => mul(checkpoint(squared, [checkpoint(squared, [mul(b, 1)])]), c);
+  expect(await named(layers)).toEqual([
+    ["c", 48],
+    ["a", 480],
+    ["b", 80],
+  ]);
+  expect(await named(() => b)).toEqual([["b", 1]]);
+});
+
 test("noGrads that overlap leave recording as it was", async () => {
   const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   await Promise.all([noGrad(() => wait(5)), noGrad(() => wait(15))]);

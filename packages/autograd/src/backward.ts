@@ -1,5 +1,6 @@
 import {
   add,
+  type BackwardOptions,
   checked,
   clone,
   numerics,
@@ -15,14 +16,12 @@ import {
   Tensor,
 } from "@gpugrad/tensor";
 import { isRecording, noGrad } from "./no-grad.ts";
-import { Node, refuseChanged, stepsBehind, type GradientHook } from "./tape.ts";
+import { Node, noteLeaves, refuseChanged, stepsBehind, type GradientHook } from "./tape.ts";
 
-/** What {@link backward} takes. */
-interface BackwardOptions {
-  gradient?: Tensor;
-  retainGraph?: boolean;
-}
-const backwardTakes = { loss: "tensor", options: { gradient: "tensor?", retainGraph: "boolean?" } } as const;
+const backwardTakes = {
+  loss: "tensor",
+  options: { gradient: "tensor?", retainGraph: "boolean?", onGradient: "function?" },
+} as const;
 
 const leafHooks = new WeakMap<Tensor, Set<GradientHook>>();
 
@@ -31,10 +30,12 @@ const leafHooks = new WeakMap<Tensor, Set<GradientHook>>();
  * nothing waits for the device. What the tape saved is given back as it is used, unless `retainGraph`.
  *
  * @param options.gradient dy of `loss`, of its shape; 1 where `loss` is a single number
+ * @param options.onGradient called with each leaf once its `.grad` is complete, while backward continues to the others: nothing changes it
+ *   any more, so it may be sent elsewhere meanwhile. As PyTorch's `register_post_accumulate_grad_hook`
  * @throws when `loss` has no tape, is not a single number and no gradient is given, or its tape was used before
  */
 export const backward = checked("backward", backwardTakes, (loss: Tensor, options: BackwardOptions = {}): void => {
-  const { gradient, retainGraph = false } = options;
+  const { gradient, retainGraph = false, onGradient } = options;
   if (!loss.requiresGrad) {
     throw new GpugradError(
       `backward: ${loss.toString()} has no tape: it was made from no tensor with requiresGrad, under noGrad(), or by detach().`,
@@ -50,29 +51,42 @@ export const backward = checked("backward", backwardTakes, (loss: Tensor, option
   }
   if (loss.gradNode) refuseChanged("backward", "the loss", loss);
   const seed = keep(gradient ? gradient.alias() : onesLike(loss));
-  if (!loss.gradNode) return addToLeaf(loss, seed);
+  if (!loss.gradNode) {
+    addToLeaf(loss, seed);
+    return onGradient?.(loss);
+  }
 
   const steps = stepsBehind(loss);
   for (const step of steps) step.retain(); // until the end: consumers let go of them on the way
   const pending = new Map<Node, Tensor>([[loss.gradNode as Node, seed]]);
   const leaves = new Map<Tensor, Tensor>();
+  const stepsTo = new Map<Tensor, number>(); // those that are left, by leaf
+  for (const step of steps) for (const leaf of step.leaves) stepsTo.set(leaf, (stepsTo.get(leaf) ?? 0) + 1);
+  const done = (leaf: Tensor): void => {
+    const left = stepsTo.get(leaf)! - 1;
+    stepsTo.set(leaf, left);
+    if (left > 0) return;
+    const gradient = leaves.get(leaf);
+    leaves.delete(leaf);
+    if (gradient) addToLeaf(leaf, gradient);
+    if (leaf.grad) onGradient?.(leaf);
+  };
   try {
     noGrad(() => {
       for (const step of steps) {
         const arrived = pending.get(step);
-        if (!arrived) continue; // no gradient flows here: an op gave none for this input
-        pending.delete(step);
-        const dy = applyHooks(step.hooks, arrived);
-        try {
-          goBack(step, dy, pending, leaves);
-        } finally {
-          dy.dispose();
+        // Without one, no gradient flows here: an op gave none for this input.
+        if (arrived) {
+          pending.delete(step);
+          const dy = applyHooks(step.hooks, arrived);
+          try {
+            goBack(step, dy, pending, leaves);
+          } finally {
+            dy.dispose();
+          }
+          if (!retainGraph) step.forget();
         }
-        if (!retainGraph) step.forget();
-      }
-      for (const [leaf, gradient] of leaves) {
-        leaves.delete(leaf);
-        addToLeaf(leaf, gradient);
+        for (const leaf of step.leaves) done(leaf);
       }
     });
   } finally {
@@ -230,7 +244,7 @@ export function install(): void {
   hooks.recorder = {
     isRecording,
     record(call) {
-      if (!isRecording()) return;
+      if (!isRecording()) return noteLeaves(call);
       if (typeof call.backward !== "function") {
         throw new GpugradError(
           `${call.op}: it has no gradient: ${call.backward.why}. Use detach() or noGrad() if none is wanted.`,

@@ -16,6 +16,7 @@ import {
 } from "@gpugrad/tensor";
 import { backward } from "./backward.ts";
 import { enableGrad, isRecording, noGrad } from "./no-grad.ts";
+import { withLeaves } from "./tape.ts";
 
 function resultOf(f: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[]): Tensor {
   const result: unknown = f(...inputs);
@@ -46,32 +47,33 @@ export const checkpoint = checked(
     let [before, after]: GeneratorState[] = [];
     atEachReplay(() => (before = generator.state));
     // Everything between goes back at once. An alias, since what f returns may be its own, or an input.
-    const output = noGrad(() => scope(() => resultOf(f, inputs).alias()));
+    const { result: output, leaves } = withLeaves(() => noGrad(() => scope(() => resultOf(f, inputs).alias())));
     const wanted = inputs.map((input) => input.requiresGrad);
     hooks.recorder!.record({
       op: "checkpoint",
       inputs: Object.fromEntries(inputs.map((input, i) => [String(i), input])),
       output,
+      leaves,
       saved: { inputs: [...inputs] },
       backward: (saved: { inputs: Tensor[] }, dy) => {
-        const leaves = saved.inputs.map((input, i) => Object.assign(input.alias(), { requiresGrad: wanted[i]! }));
+        const again = saved.inputs.map((input, i) => Object.assign(input.alias(), { requiresGrad: wanted[i]! }));
         atEachReplay(() => {
           after = generator.state;
           generator.setState(before!);
         });
         const op = provenance.op;
         provenance.op = "user"; // the recomputation names what it makes by itself
-        let again: Tensor;
+        let result: Tensor;
         try {
-          again = enableGrad(() => autocast(() => resultOf(f, leaves), { dtype: type }));
+          result = enableGrad(() => autocast(() => resultOf(f, again), { dtype: type }));
         } finally {
           provenance.op = op;
           atEachReplay(() => generator.setState(after!));
         }
-        if (!again.requiresGrad) return {}; // nothing in f takes part in a gradient
-        backward(again, { gradient: dy });
+        if (!result.requiresGrad) return {}; // nothing in f takes part in a gradient
+        backward(result, { gradient: dy });
         return Object.fromEntries(
-          leaves.map((leaf, i) => {
+          again.map((leaf, i) => {
             const gradient = leaf.grad;
             leaf.grad = null; // it leaves with us: disposing the leaf would dispose it too
             return [String(i), gradient ? keep(gradient) : undefined];

@@ -1,5 +1,6 @@
 import {
   argumentCheck,
+  Context,
   GpugradError,
   keep,
   showShape,
@@ -41,8 +42,9 @@ export class Node implements GradNode {
   /** The saved values, with tensors of our own: the user's may be disposed meanwhile. Gone once used. */
   saved: { values: unknown; tensors: { tensor: Tensor; version: number }[] } | null;
   #references = 1;
+  readonly #otherLeaves: Iterable<Tensor>;
 
-  constructor({ op, inputs, output, saved }: Call, backward: Backward) {
+  constructor({ op, inputs, output, saved, leaves = [] }: Call, backward: Backward) {
     for (const [name, input] of Object.entries(inputs)) if (input?.gradNode) refuseChanged(op, name, input);
     this.op = op;
     this.shape = output.shape;
@@ -55,6 +57,7 @@ export class Node implements GradNode {
       const node = input.gradNode as Node | null;
       this.inputs[name] = node ? { node: node.retain() } : { leaf: input };
     }
+    this.#otherLeaves = leaves;
     const tensors: { tensor: Tensor; version: number }[] = [];
     const values = mapTensors(saved, (original) => {
       const tensor = keep(original.alias());
@@ -63,6 +66,11 @@ export class Node implements GradNode {
       return tensor;
     });
     this.saved = { values, tensors };
+  }
+
+  /** Leaves that this step adds gradients to. */
+  get leaves(): Set<Tensor> {
+    return new Set([...Object.values(this.inputs).flatMap(({ leaf }) => leaf ?? []), ...this.#otherLeaves]);
   }
 
   retain(): this {
@@ -107,6 +115,21 @@ export class Node implements GradNode {
     }
     return this.saved.values as never;
   }
+}
+
+const noted = new Context<Set<Tensor>>();
+
+/** Gives what unrecorded work gives, and the leaves that its calls would have added gradients to. */
+export function withLeaves<T>(work: () => T): { result: T; leaves: Set<Tensor> } {
+  const leaves = new Set<Tensor>();
+  const result = noted.run(leaves, work);
+  for (const leaf of leaves) noted.current?.add(leaf);
+  return { result, leaves };
+}
+
+/** Notes the leaves of a call that isn't recorded, where {@link withLeaves} asks for them. */
+export function noteLeaves({ inputs }: Call): void {
+  for (const input of Object.values(inputs)) if (input?.requiresGrad && !input.gradNode) noted.current?.add(input);
 }
 
 /** Throws when the result of a step was changed in place since: gradients would go back as if it had not been. */

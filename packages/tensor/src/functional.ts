@@ -34,11 +34,18 @@ export { copyInto } from "./in-place.ts";
 export { defineOp } from "./define-op.ts";
 export { notDifferentiable } from "./op.ts";
 export { kernel, specialize, type Kernel, type Params } from "./runtime/kernel.ts";
-export { atEachReplay, live, record, type Recording } from "./runtime/recording.ts";
+export { atEachReplay, atThisPoint, live, record, type Recording } from "./runtime/recording.ts";
 export { run, type Launch } from "./runtime/run.ts";
 
 // The seam for autograd.
-export { hooks, type Backward, type Call, type NotDifferentiable, type Recorder } from "./recorder.ts";
+export {
+  hooks,
+  type Backward,
+  type BackwardOptions,
+  type Call,
+  type NotDifferentiable,
+  type Recorder,
+} from "./recorder.ts";
 export { provenance } from "./provenance.ts";
 export { numerics } from "./debug.ts";
 

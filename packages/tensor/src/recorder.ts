@@ -10,6 +10,8 @@ export interface Call {
   /** What backward needs; tensors in it (also in arrays) are retained by the tape. */
   readonly saved: unknown;
   readonly backward: Backward | NotDifferentiable;
+  /** Leaves that are no inputs, and whose gradients backward adds by itself. */
+  readonly leaves?: Iterable<Tensor>;
 }
 
 /** Gradients of the inputs by name, from what was saved and the gradient of the output. `needs` says which are wanted. */
@@ -20,12 +22,22 @@ export interface NotDifferentiable {
   readonly why: string;
 }
 
+/** What backward takes beside the loss. */
+export interface BackwardOptions {
+  /** dy of the loss, of its shape; 1 where it is a single number. */
+  gradient?: Tensor;
+  /** Whether what the tape saved is kept, for another backward (false). */
+  retainGraph?: boolean;
+  /** Called with each leaf once its `.grad` is complete, while backward continues to the others. */
+  onGradient?: (leaf: Tensor) => void;
+}
+
 /** The only seam between tensors and autograd: what records calls, and can go back through them. */
 export interface Recorder {
   record(call: Call): void;
   /** Whether calls are recorded now. */
   isRecording(): boolean;
-  backward(loss: Tensor, options: { gradient?: Tensor; retainGraph?: boolean }): void;
+  backward(loss: Tensor, options: BackwardOptions): void;
 }
 
 /** Autograd puts itself here when it is imported. */

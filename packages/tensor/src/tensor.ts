@@ -3,7 +3,7 @@ import { numerics } from "./debug.ts";
 import { decode, deviceBytes, encode, isFloat, isHalf, type DType, type TypedArray } from "./dtype.ts";
 import { check, GpugradError } from "./errors.ts";
 import { format } from "./format.ts";
-import { hooks } from "./recorder.ts";
+import { hooks, type BackwardOptions } from "./recorder.ts";
 import { device } from "./runtime/init.ts";
 import { kernel } from "./runtime/kernel.ts";
 import type { PooledBuffer } from "./runtime/pool.ts";
@@ -124,7 +124,7 @@ export class Tensor implements DeviceArray {
    * Adds d this / d leaf to the `.grad` of every leaf behind it: see `backward` of @gpugrad/autograd.
    * @throws when @gpugrad/autograd was not imported
    */
-  backward(...args: [options?: { gradient?: Tensor; retainGraph?: boolean }]): void {
+  backward(...args: [options?: BackwardOptions]): void {
     checkBackward(args);
     if (!hooks.recorder)
       throw new GpugradError('backward: nothing was recorded. Import "@gpugrad/autograd" before computing.');
@@ -278,7 +278,9 @@ Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
 
 const writeBitsKernel = kernel("write-bits.wgsl", writeBitsCode);
 
-const checkBackward = argumentCheck("backward", { options: { gradient: "tensor?", retainGraph: "boolean?" } });
+const checkBackward = argumentCheck("backward", {
+  options: { gradient: "tensor?", retainGraph: "boolean?", onGradient: "function?" },
+});
 const checkWrite = argumentCheck("write", { values: "values" });
 const checkWriteBytes = argumentCheck("writeBytes", { bytes: "bytes", offset: "number?" });
 const checkRestore = argumentCheck("restore", { bytes: "bytes" });

@@ -346,7 +346,13 @@ export {
 } from "./arguments/training-arguments.ts";
 export type { TrainOutput } from "./trainer/run-parts.ts";
 export { localRank, partOf, type Communicator, type ReduceOp } from "./parallel/communicator.ts";
-export { sumOverRanks, type BucketTimes, type SumOptions } from "./parallel/sum-gradients.ts";
+export {
+  overlapOf,
+  sumOverRanks,
+  type BucketTimes,
+  type ExchangeTimes,
+  type SumOptions,
+} from "./parallel/sum-gradients.ts";
 export { sumHalves } from "./parallel/halves.ts";
 export { launcher, type Launcher } from "./parallel/launcher.ts";
 export { loopback } from "./parallel/loopback.ts";

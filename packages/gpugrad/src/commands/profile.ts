@@ -1,7 +1,7 @@
 import "@gpugrad/autograd";
 import { AutoModelForSequenceClassification } from "@gpugrad/bert";
-import { destroy, device, init, keep, traceDispatches, zeros, type DispatchTime, type Tensor } from "@gpugrad/tensor";
-import { formatTable, sumOverRanks, TRAINING_ARGUMENTS, type BucketTimes } from "@gpugrad/train";
+import { destroy, device, init, traceDispatches, type DispatchTime } from "@gpugrad/tensor";
+import { formatTable, overlapOf, sumOverRanks, TRAINING_ARGUMENTS, type ExchangeTimes } from "@gpugrad/train";
 import { Command } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
@@ -13,6 +13,7 @@ import {
   classifierOf,
   configOfSize,
   sizeNames,
+  trainingForward,
   trainingStep,
   type Classifier,
   type StepSizes,
@@ -47,7 +48,7 @@ export function profile(args: string[]): Promise<number> {
       const { dispatches, spans } = await measure(model, options);
       if (options.trace !== undefined) await writeFile(options.trace, JSON.stringify(traceEvents(spans, dispatches)));
       const rows = byKernel(dispatches);
-      const exchanged = await exchangeOf(model.parameters(), options.steps);
+      const exchanged = await exchangeOf(model, options);
       done();
       if (isFirst && options.json) await writeOutput(`${JSON.stringify(rows)}\n`);
       else if (isFirst) await writeOutput(report(rows, spans, options) + exchanged);
@@ -91,35 +92,39 @@ async function measure(model: Classifier, options: Options): Promise<{ dispatche
   return { dispatches, spans };
 }
 
-/** How long it takes several ranks to sum gradients of such a model: a table of the buckets; nothing of one alone. */
-async function exchangeOf(parameters: readonly Tensor[], times: number): Promise<string> {
+/** How several ranks sum the gradients of such steps while backward continues: a table of the buckets; nothing of one alone. */
+async function exchangeOf(model: Classifier, options: Options): Promise<string> {
   const { ranks } = await joinRanks();
   if (ranks.size === 1) return "";
-  let [waited, total] = [0, 0];
-  let buckets: readonly BucketTimes[] = [];
-  const options = { bucketCapMb: TRAINING_ARGUMENTS.ddpBucketCapMb.default, half: false };
-  const exchange = sumOverRanks(ranks, options, (taken) => (buckets = taken));
-  const [loss, ...gradients] = [[1], ...parameters.map(({ shape }) => shape)].map((shape) => keep(zeros(shape)));
-  for (let i = 0; i <= times; i++) {
-    const begin = performance.now();
-    await ranks.allGather("profiling", i);
-    const all = performance.now();
-    await exchange(gradients, loss!);
-    if (i === 0) continue; // the first makes buffers
-    waited += all - begin;
-    total += performance.now() - all;
+  const all: ExchangeTimes[] = [];
+  const bucketCapMb = TRAINING_ARGUMENTS.ddpBucketCapMb.default;
+  const exchange = sumOverRanks(ranks, { bucketCapMb, half: false }, (times) => all.push(times));
+  const forward = trainingForward(model, options);
+  for (let i = 0; i <= options.steps; i++) {
+    const loss = forward();
+    loss.backward({ onGradient: exchange.watch(({ grad }) => grad!) });
+    const parameters = model.parameters().filter(({ grad }) => grad);
+    await exchange(parameters.map(({ grad }) => grad!), loss, parameters); // prettier-ignore
+    loss.dispose();
+    model.zeroGrad();
   }
-  for (const tensor of [loss!, ...gradients]) tensor.dispose();
-  const rows = buckets.map(({ tensors, bytes, read, summed, written }, i) => [
+  all.shift(); // the first learns the order in which backward completes gradients
+  const mean = (of: (times: ExchangeTimes) => number): number => sumOf(all, of) / all.length;
+  const last = all.at(-1)!;
+  const rows = last.buckets.map(({ tensors, bytes, sent, read, begun, met, summed, written }, i) => [
     ...[`${i + 1}`, `${tensors}`, (bytes / 1e6).toFixed(2)],
-    ...[read, summed, written].map((ms) => ms.toFixed(2)),
+    ...[sent, read, met - begun, summed - met, written].map((ms) => ms.toFixed(2)),
   ]);
-  const table = formatTable([["bucket", "tensors", "MB", "read, ms", "summed, ms", "written, ms"], ...rows]);
-  const sent = (2 * (ranks.size - 1)) / ranks.size;
-  const megabytes = (sent * buckets.reduce((sum, { bytes }) => sum + bytes, 0)) / 1e6;
+  const table = formatTable([
+    ["bucket", "tensors", "MB", "complete", "read", "waiting", "summing", "written"],
+    ...rows,
+  ]);
+  const megabytes = ((2 * (ranks.size - 1)) / ranks.size / 1e6) * sumOf(last.buckets, ({ bytes }) => bytes);
+  const [waiting, summing] = [mean(({ buckets }) => sumOf(buckets, ({ begun, met }) => met - begun)), mean(({ buckets }) => sumOf(buckets, ({ met, written }) => written - met))]; // prettier-ignore
   return (
-    `\nExchange of gradients between ${ranks.size} ranks, after backward: ${(total / times).toFixed(2)} ms an update, ${megabytes.toFixed(2)} MB sent by each, ` +
-    `and ${(waited / times).toFixed(2)} ms of waiting for the others.\nThe last one, in milliseconds since its beginning:\n\n${table}\n`
+    `\nExchange of gradients between ${ranks.size} ranks: ${megabytes.toFixed(2)} MB sent by each for an update; ${summing.toFixed(2)} ms of summing and writing, ` +
+    `${waiting.toFixed(2)} ms of waiting for the others, ${(100 * mean(overlapOf)).toFixed(0)} % of both while backward was under way.\n` +
+    `The last one, in milliseconds since its first bucket was complete; backward was over at ${last.backward.toFixed(2)}:\n\n${table}\n`
   );
 }
 

@@ -39,12 +39,8 @@ export interface StepSizes {
   fp16?: true;
 }
 
-/** A training step as the Trainer takes it, to be called again and again, or recorded. What the host does in it is passed to `span`, by name. */
-export function trainingStep(
-  model: Classifier,
-  { batchSize, seqLength, fp16 }: StepSizes,
-  span: <T>(name: string, work: () => T) => T = (_, work) => work(),
-): () => void {
+/** The forward pass of a training step on a batch that is always the same: gives the loss. */
+export function trainingForward(model: Classifier, { batchSize, seqLength, fp16 }: StepSizes): () => Tensor {
   const { vocab_size = 1 } = sizesOf(model.config);
   const rows = Array.from({ length: batchSize }, (_, b) => ({
     ...{ label: 0, labels: [] }, // of these, the task takes what it learns
@@ -55,13 +51,22 @@ export function trainingStep(
     ([name, { data, shape, dtype }]) => [name, keep(fromArray(data, shape, dtype))] as const,
   );
   const batch = Object.fromEntries(placed) as Record<string, Tensor> & { input_ids: Tensor };
-  const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
-  const scaler = new GradScaler({ enabled: fp16 === true });
   model.train();
+  return () => scope(() => autocast(() => model.forward(batch).loss!, { dtype: fp16 ? "f16" : "f32" }));
+}
+
+/** A training step as the Trainer takes it, to be called again and again, or recorded. What the host does in it is passed to `span`, by name. */
+export function trainingStep(
+  model: Classifier,
+  options: StepSizes,
+  span: <T>(name: string, work: () => T) => T = (_, work) => work(),
+): () => void {
+  const forward = trainingForward(model, options);
+  const optimizer = new AdamW(noDecayGroups([...model.namedParameters()]), { lr: 5e-5 });
+  const scaler = new GradScaler({ enabled: options.fp16 === true });
   return () =>
     scope(() => {
-      const dtype = fp16 ? "f16" : "f32";
-      const loss = span("forward", () => autocast(() => model.forward(batch).loss!, { dtype }));
+      const loss = span("forward", forward);
       span("backward", () => scaler.scale(loss).backward());
       span("optimizer", () => {
         scaler.step(optimizer, { maxNorm: 1 });

@@ -16,6 +16,8 @@ export const INPUTS_BEFORE = "Make the tensor before, and write() to it before e
 export interface CommandRecorder {
   add(command: () => void): void;
   addHostWork(work: () => void): void;
+  /** Notes what a replay does after the batches so far. */
+  addPoint(work: () => void): void;
   /** Notes which of a dispatch's parameters, written at `base`, are live. */
   addLive(kernel: Kernel, params: Params, base: number): void;
   /** What was added since the last batch goes into one submit, with these parameters. */
@@ -173,6 +175,14 @@ export class Queue {
 
   addHostWork(work: () => void): void {
     this.#recording?.addHostWork(work);
+  }
+
+  /** Ends the batch, and has a replay do `work` there. False where nothing is recorded. */
+  addPoint(work: () => void): boolean {
+    if (!this.#recording) return false;
+    this.flush();
+    this.#recording.addPoint(work);
+    return true;
   }
 
   endRecording(): void {

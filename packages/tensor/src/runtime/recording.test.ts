@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { addInPlace } from "../ops/elementwise/fill.ts";
 import { add } from "../ops/elementwise/binary.ts";
 import { dropout } from "../ops/dropout/dropout.ts";
 import { matmul } from "../ops/matmul/matmul.ts";
@@ -9,7 +10,7 @@ import { fromArray } from "../factories.ts";
 import { type Tensor, undisposed } from "../tensor.ts";
 import { withDevice } from "../testing/check-op.ts";
 import { device } from "./init.ts";
-import { record } from "./recording.ts";
+import { atThisPoint, record } from "./recording.ts";
 
 describe("record", () => {
   withDevice();
@@ -51,6 +52,26 @@ describe("record", () => {
     recording.dispose();
     expect(undisposed()).toBe(before);
     for (const t of [x, w]) t.dispose();
+  });
+
+  test("work at a point is done in replays, and reads what tensors are there", async () => {
+    const x = fromArray([1], [1]);
+    const total = fromArray([0], [1]);
+    const read: Promise<number>[] = [];
+    const work = (): void => {
+      for (let i = 0; i < 2; i++) {
+        addInPlace(total, x);
+        atThisPoint(() => read.push(total.item()));
+      }
+    };
+    const { recording } = record(work);
+    expect(read).toHaveLength(0); // 2 now
+    x.write([10]);
+    recording.replay();
+    work();
+    expect(await Promise.all(read)).toEqual([12, 22, 32, 42]);
+    recording.dispose();
+    for (const t of [x, total]) t.dispose();
   });
 
   test("work of more than one submit", async () => {

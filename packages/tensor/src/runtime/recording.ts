@@ -25,6 +25,15 @@ export function atEachReplay(work: () => void): void {
   device().queue.addHostWork(work);
 }
 
+/**
+ * Does work at this point of recorded work: not now, but in each replay, when what comes before is encoded and what comes after isn't. It may
+ * read tensors: they have the values of this point. Outside of recordings it is just done.
+ */
+export function atThisPoint(work: () => void): void {
+  const { queue } = device();
+  if (!queue.addPoint(work)) work();
+}
+
 /** Where a live value lies among the parameters of a recording. */
 interface Place {
   batch: number;
@@ -37,6 +46,8 @@ interface Batch {
   commands: (() => void)[];
   /** The parameters of its dispatches, slot by slot. */
   params: Uint8Array;
+  /** What a replay does after it. */
+  then: (() => void)[];
 }
 
 /**
@@ -54,7 +65,10 @@ export class Recording implements CommandRecorder {
   /** Does it all again, with live values as they are now. Results are in the tensors that the work gave back. */
   replay(): void {
     for (const work of this.#hostWork) work();
-    for (const { commands, params } of this.#batches) this.#device.queue.replay(commands, params);
+    for (const { commands, params, then } of this.#batches) {
+      this.#device.queue.replay(commands, params);
+      for (const work of then) work();
+    }
   }
 
   /** Gives its buffers back to other work. The results can't be used afterwards. */
@@ -92,8 +106,13 @@ export class Recording implements CommandRecorder {
     }
   }
 
+  addPoint(work: () => void): void {
+    if (this.#batches.length === 0) this.endBatch(new Uint8Array());
+    this.#batches.at(-1)!.then.push(work);
+  }
+
   endBatch(params: Uint8Array): void {
-    this.#batches.push({ commands: this.#commands, params });
+    this.#batches.push({ commands: this.#commands, params, then: [] });
     this.#commands = [];
   }
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { destroy, init, tensor } from "@gpugrad/tensor";
+import { destroy, init, mul, scope, tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
@@ -14,7 +14,7 @@ import { Trainer } from "../trainer/trainer.ts";
 import type { Communicator } from "./communicator.ts";
 import { loopback } from "./loopback.ts";
 import { Ranks } from "./ranks.ts";
-import { bucketsOf } from "./sum-gradients.ts";
+import { bucketsOf, overlapOf, sumOverRanks } from "./sum-gradients.ts";
 
 const folders: string[] = [];
 const folder = (): string => {
@@ -217,8 +217,60 @@ test("shares of the loss: of the rows, or masked tokens, of all ranks", () => {
   expect(sharesOf({ all: [[5]], rank: 0, pieces: 1 }, { gradientAccumulationLoss: "sum" })).toEqual([]);
 });
 
-test("buckets: the loss by itself, gradients up to the size, a larger one alone", () => {
-  const [loss, a, b, c, d] = [1, 3, 3, 9, 2].map((size) => tensor(new Array<number>(size).fill(0)));
-  const buckets = bucketsOf([loss!, a!, b!, c!, d!], 4 * 6);
-  expect(buckets.map((bucket) => bucket.map(({ size }) => size))).toEqual([[1], [3, 3], [9], [2]]);
+test("buckets: gradients up to the size, a larger one alone", () => {
+  const buckets = bucketsOf(
+    [3, 3, 9, 2].map((size) => tensor(new Array<number>(size).fill(0))),
+    4 * 6,
+  );
+  expect(buckets.map((bucket) => bucket.map(({ size }) => size))).toEqual([[3, 3], [9], [2]]);
+});
+
+test("gradients are sent in the order in which backward completes them, from the second update on before it is over", async () => {
+  const events = await Promise.all(
+    loopback(2).map(async (communicator) => {
+      const ranks = new Ranks(communicator, 10);
+      // b is used last, so its gradient comes first; a is used twice.
+      const [a, b] = [2, 3].map((value) => tensor([value + ranks.rank]).requireGrad());
+      const seen: string[][] = [];
+      const exchange = sumOverRanks(ranks, { bucketCapMb: 4 / 2 ** 20, half: false }, ({ buckets }) =>
+        seen.at(-1)!.push(buckets.map(({ tensors }) => tensors).join()),
+      );
+      const sums: number[] = [];
+      for (let update = 0; update < 3; update++) {
+        seen.push([]);
+        const watch = exchange.watch((parameter) => {
+          seen.at(-1)!.push(parameter === a ? "a" : "b");
+          return parameter.grad!;
+        });
+        const loss = scope(() => {
+          const y = mul(mul(a!, a!), b!);
+          y.backward({ onGradient: watch });
+          return y;
+        });
+        await exchange([a!.grad!, b!.grad!], loss, [a!, b!]);
+        sums.push(await a!.grad!.item(), await b!.grad!.item(), await loss.item());
+        for (const parameter of [a!, b!]) {
+          parameter.grad!.dispose();
+          parameter.grad = null;
+        }
+      }
+      return { seen, sums };
+    }),
+  );
+  for (const { seen, sums } of events) {
+    expect(seen).toEqual([["1,1,1"], ["b", "a", "1,1,1"], ["b", "a", "1,1,1"]]);
+    // d a²b = (2ab, a²), with (2, 3) and (3, 4)
+    expect(sums).toEqual([0, 1, 2].flatMap(() => [12 + 24, 4 + 9, 12 + 36]));
+  }
+});
+
+test("the share of an exchange that backward has hidden", () => {
+  const bucket = { tensors: 1, bytes: 4, sent: 0, read: 1, met: 2, summed: 3 };
+  const buckets = [
+    { ...bucket, begun: 0, written: 4 },
+    { ...bucket, begun: 4, written: 8 },
+    { ...bucket, begun: 8, written: 10 },
+  ];
+  expect(overlapOf({ buckets, backward: 5 })).toBe(0.5);
+  expect(overlapOf({ buckets, backward: 20 })).toBe(1);
 });

@@ -1,6 +1,7 @@
 import { BertConfig, BertForSequenceClassification } from "@gpugrad/bert";
-import { registerHook } from "@gpugrad/autograd";
+import { noGrad, registerHook } from "@gpugrad/autograd";
 import {
+  atThisPoint,
   copyInto,
   crossEntropy,
   destroy,
@@ -107,14 +108,30 @@ describe("recorded steps", () => {
     expect(recorded.weights).toEqual(called.weights);
   });
 
-  const halve: Exchange = (gradients) => scope(() => gradients.forEach((g) => copyInto(g, mul(g, 0.5))));
-  const halveLater: Exchange = async (gradients, loss) => {
+  const halved = (gradients: readonly Tensor[]): void =>
+    scope(() => noGrad(() => gradients.forEach((g) => copyInto(g, mul(g, 0.5)))));
+  const halveLater: Exchange = async (gradients) => {
     await gradients[0]!.data(); // as one that goes through the host
-    await halve(gradients, loss);
+    halved(gradients);
   };
+  /** Of each update, how many gradients were read before backward was over. */
+  const early: number[] = [];
+  const read: { gradient: Tensor; values: Promise<ArrayLike<number>> }[] = [];
+  const halveEarly: Exchange = async (gradients) => {
+    const done = read.splice(0);
+    early.push(done.length / gradients.length);
+    for (const { gradient, values } of done) gradient.write(Array.from(await values, (value) => 0.5 * value));
+    halved(gradients.filter((one) => !done.some(({ gradient }) => gradient.storage === one.storage)));
+  };
+  halveEarly.watch = (gradientOf) => (parameter) =>
+    atThisPoint(() => {
+      const gradient = gradientOf(parameter);
+      read.push({ gradient, values: gradient.data() });
+    });
   test.each([
-    ["at once", halve],
+    ["at once", halved],
     ["through the host", halveLater],
+    ["during backward", halveEarly],
   ])("gradients may be exchanged between the halves of an update, %s, recorded or not", async (_, exchange) => {
     const before = undisposed();
     const sgd = { optim: "sgd", maxGradNorm: 0, maxSteps: 12, learningRate: 0.125 } as const;
@@ -125,6 +142,9 @@ describe("recorded steps", () => {
       expect(exchanged.weights).toEqual(half.weights);
     }
     expect(undisposed()).toBe(before);
+    if (exchange !== halveEarly) return;
+    expect(new Set(early.slice(0, 12)), "all of them, where updates are called").toEqual(new Set([1]));
+    expect(early.slice(12).filter((share) => share < 1), "updates that are recorded, one for each shape").toEqual([0, 0, 0]); // prettier-ignore
   });
 
   test("a gradient hook is refused: its JavaScript would not run again", async () => {

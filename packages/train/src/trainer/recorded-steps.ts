@@ -8,16 +8,24 @@ export interface UpdateInputs {
 }
 
 /** Changes gradients and the loss, a scalar, in place, between the two halves of an update: what several devices that train together need. */
-export type Exchange = (gradients: readonly Tensor[], loss: Tensor) => void | Promise<void>;
+export interface Exchange {
+  /** @param parameters whose gradients they are, in their order */
+  (gradients: readonly Tensor[], loss: Tensor, parameters: readonly Tensor[]): void | Promise<void>;
+  /**
+   * For one that begins while backward continues: gives what is called with each parameter once its gradient is complete.
+   * @param gradientOf gives a parameter's gradient, at this point of the update ({@link atThisPoint})
+   */
+  watch?(gradientOf: (parameter: Tensor) => Tensor): (parameter: Tensor) => void;
+}
 
 /** An update in two halves. Neither may do anything that `record()` refuses. */
 export interface UpdateHalves {
   /** Looks at what goes to the device unseen by the model. @throws for values that the model would refuse */
   check(arrays: Arrays): void;
-  /** Adds the gradients of batches to those of the parameters; gives the loss. */
-  gradients(inputs: UpdateInputs): Tensor;
-  /** The parameters' gradients, as they are now. */
-  currentGradients(): readonly Tensor[];
+  /** Adds the gradients of batches to those of the parameters; gives the loss. @param onGradient called with each parameter whose gradient is complete */
+  gradients(inputs: UpdateInputs, onGradient?: (parameter: Tensor) => void): Tensor;
+  /** The parameters that have a gradient now. */
+  withGradients(): readonly Tensor[];
   /** Moves the parameters; gives what is to be read of the update. */
   apply(loss: Tensor): Tensor;
   /** Everything on the host that decides what the update does, as a text: when it changes, recordings are dropped. */
@@ -42,7 +50,7 @@ interface Recorded {
   /** The whole update, or where gradients are exchanged its first half. */
   recording: Recording;
   /** What the exchange changes, and the half after it. */
-  second?: { gradients: readonly Tensor[]; loss: Tensor; recording: Recording };
+  second?: { exchanged: Parameters<Exchange>; recording: Recording };
   /** The tensors of it that are kept. */
   kept: readonly Tensor[];
   result: Tensor;
@@ -110,7 +118,7 @@ export class RecordedSteps {
   /** Sends the half after the exchange, where there is one, and reads the result. */
   #finish({ second, result }: Recorded): Sent {
     if (!second) return { values: result.data() };
-    return afterExchange(this.#update.exchange!(second.gradients, second.loss), () => {
+    return afterExchange(this.#update.exchange!(...second.exchanged), () => {
       second.recording.replay();
       return result.data();
     });
@@ -131,13 +139,26 @@ export class RecordedSteps {
       shared?.dispose();
       return { values };
     }
-    const loss = keep(this.#update.gradients(inputs));
+    const loss = keep(
+      this.#update.gradients(
+        inputs,
+        exchange.watch?.(({ grad }) => grad!),
+      ),
+    );
     shared?.dispose();
-    return afterExchange(exchange(this.#update.currentGradients(), loss), () => {
-      const values = read(this.#update.apply(loss));
-      loss.dispose();
-      return values;
-    });
+    const parameters = this.#update.withGradients();
+    return afterExchange(
+      exchange(
+        parameters.map(({ grad }) => grad!),
+        loss,
+        parameters,
+      ),
+      () => {
+        const values = read(this.#update.apply(loss));
+        loss.dispose();
+        return values;
+      },
+    );
   }
 
   #record(key: string, batches: readonly Arrays[], all: readonly [string, NamedArray][]): Sent {
@@ -157,14 +178,23 @@ export class RecordedSteps {
         this.#recorded.set(key, { inputs, recording: whole.recording, kept: [result], result });
         return { values: result.data() };
       }
-      const first = record(() => this.#update.gradients(given));
+      const gradientOf = new Map<Tensor, Tensor>();
+      const first = record(() =>
+        this.#update.gradients(
+          given,
+          exchange.watch?.((parameter) => gradientOf.get(parameter)!),
+        ),
+      );
       const loss = keep(first.result);
-      const gradients = this.#update.currentGradients().map((gradient) => keep(gradient.alias())); // the update forgets its own
-      return afterExchange(exchange(gradients, loss), () => {
+      const parameters = this.#update.withGradients();
+      for (const parameter of parameters) gradientOf.set(parameter, keep(parameter.grad!.alias())); // the update forgets its own
+      const gradients = [...gradientOf.values()];
+      const exchanged: Parameters<Exchange> = [gradients, loss, parameters];
+      return afterExchange(exchange(...exchanged), () => {
         const { recording, result } = record(() => this.#update.apply(loss));
         keep(result);
         const kept = [loss, ...gradients, result];
-        const second = { gradients, loss, recording };
+        const second = { exchanged, recording };
         this.#recorded.set(key, { inputs, recording: first.recording, second, kept, result });
         return result.data();
       });

@@ -48,8 +48,8 @@ export class Update implements UpdateHalves {
     task.check?.(arrays, model);
   }
 
-  currentGradients(): readonly Tensor[] {
-    return gradientsOf(this.#parts.optimizer.parameters);
+  withGradients(): readonly Tensor[] {
+    return this.#parts.optimizer.parameters.filter(({ grad }) => grad);
   }
 
   /** What decides on the host what an update does. The rate, and what the optimizer has counted, a recording asks for at each replay. */
@@ -61,15 +61,17 @@ export class Update implements UpdateHalves {
   }
 
   /** Adds the gradients of the batches to those of the parameters; gives the loss. */
-  gradients({ batches, shares }: UpdateInputs): Tensor {
+  gradients({ batches, shares }: UpdateInputs, onGradient?: (parameter: Tensor) => void): Tensor {
     const { model, loss: lossFunction, events } = this.#parts;
+    // Callbacks may change gradients after backward: then none is complete before.
+    const watch = onGradient && events.innerCallbacks.length === 0 ? { onGradient } : {};
     return scope(() => {
       const losses = inMode(model, true, () =>
         batches.map((inputs, i) =>
           scope(() => {
             const mean = lossFunction.forward(model, inputs).loss!; // there are labels: the loop sees to it
             const loss = shares ? mul(mean, select(shares, 0, i)) : mean;
-            this.scaler.scale(loss).backward();
+            this.scaler.scale(loss).backward(i === batches.length - 1 ? watch : {});
             if (i < batches.length - 1) events.emitInner("onSubstepEnd");
             return loss;
           }),
