@@ -110,6 +110,13 @@ export const rooms: Record<string, () => void> = {
     both([[8, 64], [64]], (a, b) => gg.logaddexp(a, b)); // prettier-ignore
   },
 
+  recurrent() {
+    for (const [T, B, H] of [[8, 4, 24], [8, 4, 128], [3, 4, 1024], [3, 600, 64]] as const) {
+      both([[T, B, 3 * H], [1, B, H], [3 * H, H], [3 * H]], (x, first, weight, bias) => gg.gruSequence(x, first, weight, bias));
+      both([[T, B, 4 * H], [2, B, H], [4 * H, H], [4 * H]], (x, first, weight, bias) => gg.lstmSequence(x, first, weight, bias));
+    } // prettier-ignore
+  },
+
   linalg() {
     for (const upper of [true, false])
       for (const unitriangular of [true, false])

@@ -55,6 +55,7 @@ export { cast } from "./ops/cast/cast.ts";
 export { logSoftmax, softmax, type SoftmaxOptions } from "./ops/softmax/softmax.ts";
 export { linear, linearGelu, linearInt8 } from "./ops/matmul/linear.ts";
 export { einsum, einsumPlan, tensordot } from "./ops/matmul/einsum.ts";
+export { gruSequence, lstmSequence, type RecurrentSequenceOptions } from "./ops/recurrent/recurrent.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul/matmul.ts";
 export { quantizeInt8 } from "./ops/matmul/quantize.ts";
 export { addLayerNorm, layerNorm, type AddLayerNormOptions, type LayerNormOptions } from "./ops/norm/layer-norm.ts";

@@ -1,22 +1,24 @@
 import {
-  add,
+  arange,
   argumentCheck,
   check,
-  chunk,
   concat,
   dropout,
+  gruSequence,
   gt,
   linear,
-  mul,
+  lstmSequence,
   reshape,
-  sigmoid,
+  sameShape,
+  select,
   showShape,
   stack,
-  sub,
-  tanh,
   unbind,
+  unsqueeze,
   where,
   zeros,
+  type RecurrentSequenceOptions,
+  type Shape,
   type Tensor,
 } from "@gpugrad/tensor";
 import { uniform } from "../initializers.ts";
@@ -34,30 +36,17 @@ interface Weights {
   bias_hh: Tensor | undefined;
 }
 
-/** A step from what the input gives to the gates, [B, gates · H]. */
-type Step = (input: Tensor, state: State, weights: Weights) => State;
+/** A kind of cell: a whole sequence of it, how many gates it has and tensors of state. */
+const gru = { sequence: gruSequence, gates: 3, states: 1 };
+const lstm = { sequence: lstmSequence, gates: 4, states: 2 };
+type Kind = typeof gru | typeof lstm;
 
-/** Gates r, z, n. The reset gate acts after the matrix product: n = tanh(x + b + r (h U + c)). */
-const gruStep: Step = (input, [h], { weight_hh, bias_hh }) => {
-  const [xr, xz, xn] = chunk(input, 3, { dim: -1 }) as [Tensor, Tensor, Tensor];
-  const [hr, hz, hn] = chunk(linear(h!, weight_hh, bias_hh), 3, { dim: -1 }) as [Tensor, Tensor, Tensor];
-  const z = sigmoid(add(xz, hz));
-  const n = tanh(add(xn, mul(sigmoid(add(xr, hr)), hn)));
-  return [add(mul(sub(1, z), n), mul(z, h!))];
-};
-
-/** Gates i, f, g, o: c' = f c + i g, h' = o tanh(c'). */
-const lstmStep: Step = (input, [h, c], { weight_hh, bias_hh }) => {
-  const gates = chunk(add(input, linear(h!, weight_hh, bias_hh)), 4, { dim: -1 });
-  const [i, f, g, o] = gates as [Tensor, Tensor, Tensor, Tensor];
-  const next = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)));
-  return [mul(sigmoid(o), tanh(next)), next];
-};
-
-/** A kind of cell: its step, how many gates it has and tensors of state. */
-const gru = { step: gruStep, gates: 3, states: 1 };
-const lstm = { step: lstmStep, gates: 4, states: 2 };
-type Kind = typeof gru;
+/** States after each step, [T, B, H] or [B, T, H] each: the inputs' products at once, then a kernel for all steps. */
+function statesOf(kind: Kind, x: Tensor, first: State, weights: Weights, options: RecurrentSequenceOptions): State {
+  const inputs = linear(x, weights.weight_ih, weights.bias_ih);
+  const states = kind.sequence(inputs, stack([...first]), weights.weight_hh, weights.bias_hh, options);
+  return first.length === 1 ? [reshape(states, states.shape.slice(1))] : unbind(states);
+}
 
 /** Weights under PyTorch's names, ending in `suffix`; all begin uniformly within ±1/√H. */
 function begun(
@@ -80,6 +69,14 @@ function begun(
 /** Options of {@link GRUCell} and {@link LSTMCell}. */
 export interface RecurrentCellOptions {
   bias?: boolean;
+}
+
+function checkStates(name: string, states: State | undefined, shape: Shape, dims: string): void {
+  for (const state of states ?? [])
+    check(
+      sameShape(state.shape, shape),
+      () => `${name}: a first state is ${showShape(state.shape)}, not ${showShape(shape)}: ${dims}.`,
+    );
 }
 
 const sizeTakes = { inputSize: "size", hiddenSize: "size" } as const;
@@ -109,9 +106,13 @@ abstract class Cell extends Module {
   }
 
   protected step(x: Tensor, state: State | undefined): State {
-    const { step, states } = this.#kind;
-    const before = state ?? new Array<Tensor>(states).fill(zeros([x.shape[0]!, this.#hiddenSize]));
-    return step(linear(x, this.weight_ih, this.bias_ih), before, this);
+    const name = this.constructor.name;
+    argumentCheck(name, { x: "tensor", state: "tensors?" })([x, state]);
+    check(x.rank === 2, () => `${name}: x is ${showShape(x.shape)}, not [B, in].`);
+    const shape = [x.shape[0]!, this.#hiddenSize];
+    checkStates(name, state, shape, "[B, H]");
+    const before = state ?? new Array<Tensor>(this.#kind.states).fill(zeros(shape));
+    return statesOf(this.#kind, unsqueeze(x, 0), before, this, {}).map((after) => reshape(after, shape));
   }
 }
 
@@ -193,14 +194,9 @@ abstract class Recurrent extends Module {
     check(T > 0, () => `${name}: x ${showShape(x.shape)} has no step.`);
     const count = numLayers * this.#directions.length;
     const shape = [count, B, this.#hiddenSize];
-    for (const state of first ?? [])
-      check(
-        showShape(state.shape) === showShape(shape),
-        () => `${name}: a first state is ${showShape(state.shape)}, not ${showShape(shape)}: [layers, B, H].`,
-      );
+    checkStates(name, first, shape, "[layers, B, H]");
     const begin = (first ?? new Array<Tensor>(this.#kind.states).fill(zeros(shape))).map((s) => unbind(s));
-    const counts = lengths && reshape(lengths, [B, 1]);
-    const within = counts && Array.from({ length: T }, (_, t) => gt(counts, t));
+    const within = lengths && insides(lengths, T, batchFirst);
 
     const last: State[] = [];
     let y = x;
@@ -208,37 +204,27 @@ abstract class Recurrent extends Module {
       const input = layer > 0 && this.training && p > 0 ? dropout(y, { p, training: true }) : y;
       const ways = this.#directions.map((direction) => {
         const before = begin.map((states) => states[last.length]!);
-        const way = this.#direction(input, before, this.#weights(`_l${layer}${direction}`), direction !== "", within);
-        last.push(way.state);
-        return way.y;
+        const weights = this.#weights(`_l${layer}${direction}`);
+        const reverse = direction !== "";
+        const states = statesOf(this.#kind, input, before, weights, { batchFirst, reverse, lengths });
+        last.push(states.map((state) => select(state, time, reverse ? 0 : -1)));
+        return within ? where(within, states[0]!, 0) : states[0]!;
       });
       y = ways.length === 1 ? ways[0]! : concat(ways, { dim: -1 });
     }
     return { y, last: begin.map((_, i) => stack(last.map((states) => states[i]!))) };
   }
+}
 
-  /** One layer in one direction: the inputs' products at once, then step by step. */
-  #direction(x: Tensor, first: State, weights: Weights, reverse: boolean, within: Tensor[] | undefined) {
-    const time = this.#options.batchFirst ? 1 : 0;
-    const inputs = unbind(linear(x, weights.weight_ih, weights.bias_ih), { dim: time });
-    const order = [...inputs.keys()];
-    if (reverse) order.reverse();
-    const ys = new Array<Tensor>(inputs.length);
-    let state = first;
-    for (const t of order) {
-      const next = this.#kind.step(inputs[t]!, state, weights);
-      const inside = within?.[t];
-      const before = state;
-      state = inside ? next.map((s, i) => where(inside, s, before[i]!)) : next;
-      ys[t] = inside ? where(inside, next[0]!, 0) : next[0]!;
-    }
-    return { y: stack(ys, { dim: time }), state };
-  }
+/** Which steps lie within rows of these lengths: bool [T, B, 1] or [B, T, 1]. */
+function insides(lengths: Tensor, T: number, batchFirst: boolean): Tensor {
+  const [count, step] = batchFirst ? [[-1, 1, 1], [T, 1]] : [[1, -1, 1], [T, 1, 1]]; // prettier-ignore
+  return gt(reshape(lengths, count), reshape(arange(0, T, 1, { dtype: "i32" }), step));
 }
 
 /**
  * Gated recurrent units over a sequence, with PyTorch's parameters: `weight_ih_l0`, `weight_hh_l0`, …, `weight_ih_l0_reverse`. A layer is
- * one product for all inputs, then per step one product and some fifteen small ops.
+ * one product for all inputs, then one dispatch for all steps, or one per step where units are many.
  * @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.GRU.html
  */
 export class GRU extends Recurrent {

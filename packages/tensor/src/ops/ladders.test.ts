@@ -11,6 +11,7 @@ import type { Rung } from "./ladder.ts";
 import { forceRung, ladders, withRung, type LadderName } from "./ladders.ts";
 import { matmul } from "./matmul/matmul.ts";
 import { layerNorm } from "./norm/layer-norm.ts";
+import { lstmSequence } from "./recurrent/recurrent.ts";
 import { disentangledAttention } from "./relative/disentangled-attention.ts";
 import { numberDistances } from "./relative/relative-bias.ts";
 import { softmax } from "./softmax/softmax.ts";
@@ -52,6 +53,10 @@ const calls: { [L in LadderName]: { sizes: object; call: () => unknown; runs?: R
       const [q, table] = [zeros(1, 3, 1, 8), zeros(1, 5, 1, 8)];
       return disentangledAttention(q, q, q, table, table, numberDistances([0, 1, 2, 3, 4]));
     },
+  },
+  recurrent: {
+    sizes: { batch: 2, units: 4, steps: 3 },
+    call: () => lstmSequence(zeros(3, 2, 16), zeros(2, 2, 4), zeros(16, 4)),
   },
   softmax: { sizes: { pass: "forward", rows: 4, cols: 8, inner: 1 }, call: () => softmax(zeros(4, 8)) },
 };
@@ -138,7 +143,7 @@ describe("withRung", () => {
     );
     expect(() => withRung("softmax", "toString", () => 0)).toThrow("softmax has no rung toString");
     expect(() => withRung("softmx" as LadderName, "rows", () => 0)).toThrow(
-      "withRung: there is no ladder softmx; there are attention, gelu, matmul, norm, positions, softmax. Did you mean softmax?",
+      "withRung: there is no ladder softmx; there are attention, gelu, matmul, norm, positions, recurrent, softmax. Did you mean softmax?",
     );
   });
 });

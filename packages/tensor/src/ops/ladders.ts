@@ -7,6 +7,7 @@ import { geluLadder } from "./elementwise/ladder.ts";
 import { choiceFrom, type Choice, type Ladder } from "./ladder.ts";
 import { matmulLadder } from "./matmul/ladder.ts";
 import { normLadder } from "./norm/ladder.ts";
+import { recurrentLadder } from "./recurrent/ladder.ts";
 import { positionLadder } from "./relative/ladder.ts";
 import { softmaxLadder } from "./softmax/ladder.ts";
 
@@ -17,6 +18,7 @@ export const ladders = {
   matmul: matmulLadder,
   norm: normLadder,
   positions: positionLadder,
+  recurrent: recurrentLadder,
   softmax: softmaxLadder,
 };
 
