@@ -16,7 +16,9 @@ afterAll(destroy);
 test("which layers a student begins with", () => {
   expect(layersForStudent(12, 6)).toEqual([0, 2, 4, 7, 9, 11]); // DistilBERT's
   expect(layersForStudent(4, 2)).toEqual([0, 2]);
+  expect(layersForStudent(5, 3)).toEqual([0, 2, 4]);
   expect(layersForStudent(12, 3)).toEqual([0, 4, 8]);
+  expect(layersForStudent(12, 5)).toEqual([0, 3, 5, 8, 10]);
   expect(layersForStudent(6, 6)).toEqual([0, 1, 2, 3, 4, 5]);
   expect(() => layersForStudent(2, 3)).toThrow(/a student of 3 layers can't begin with those of a teacher of 2/);
 });

@@ -49,8 +49,8 @@ export function studentConfig(teacher: PretrainedConfig, layers: number): Distil
 }
 
 /**
- * Which of a teacher's layers a student with fewer layers begins with: those of DistilBERT's paper for 6 of 12, else evenly spaced from
- * the first one on.
+ * Which of a teacher's layers a student with fewer layers begins with: those of DistilBERT's own script for 6 of 12, else evenly spaced from
+ * the first one on; every second one for half as many, also where the teacher's number is odd.
  */
 export function layersForStudent(teacherLayers: number, studentLayers: number): number[] {
   check(
@@ -59,7 +59,7 @@ export function layersForStudent(teacherLayers: number, studentLayers: number): 
       `layersForStudent: a student of ${studentLayers} layers can't begin with those of a teacher of ${teacherLayers}.`,
   );
   if (teacherLayers === 12 && studentLayers === 6) return [0, 2, 4, 7, 9, 11];
-  return Array.from({ length: studentLayers }, (_, i) => Math.floor((i * teacherLayers) / studentLayers));
+  return Array.from({ length: studentLayers }, (_, i) => Math.ceil((i * teacherLayers) / studentLayers));
 }
 
 /**
