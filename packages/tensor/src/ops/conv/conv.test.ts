@@ -1,8 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tensor } from "../../factories.ts";
 import { checkOp, withDevice } from "../../testing/check-op.ts";
 import { zeros } from "../create/create.ts";
-import { conv1d, conv2d, convTranspose1d, convTranspose2d } from "./conv.ts";
+import { columnsAtOnce, conv1d, conv2d, convTranspose1d, convTranspose2d } from "./conv.ts";
 import { convReference, convTransposeReference } from "./conv.reference.ts";
 
 checkOp(conv2d, convReference, {
@@ -23,6 +23,20 @@ checkOp(convTranspose2d, convTransposeReference, {
     { shapes: [[1, 4, 3, 3], [4, 2, 2, 2], [4]], args: [{ groups: 2, stride: [2, 2] }] },
   ],
 }); // prettier-ignore
+
+// [3, 2, 7, 6] has columns of 216 bytes for each of three rows of outputs: two images at once, then one row of one image.
+describe.each([1400, 300])("columns in pieces of %i bytes", (bytes) => {
+  const { most } = columnsAtOnce;
+  beforeAll(() => void (columnsAtOnce.most = bytes));
+  afterAll(() => void (columnsAtOnce.most = most));
+  const options = { stride: [2, 2], padding: [1, 1], dilation: [2, 1] };
+  checkOp(conv2d, convReference, {
+    cases: [{ shapes: [[3, 2, 7, 6], [3, 2, 3, 3], [3]], args: [options] }],
+  }); // prettier-ignore
+  checkOp(convTranspose2d, convTransposeReference, {
+    cases: [{ shapes: [[3, 4, 3, 3], [4, 1, 3, 3], [2]], args: [{ ...options, groups: 2 }] }],
+  }); // prettier-ignore
+});
 
 describe("convolutions", () => {
   withDevice();

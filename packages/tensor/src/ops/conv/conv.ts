@@ -6,8 +6,9 @@ import { device } from "../../runtime/init.ts";
 import { run } from "../../runtime/run.ts";
 import { sameShape, showShape, sizeOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { applyBinary, permuted } from "../elementwise/apply.ts";
+import { applyBinary } from "../elementwise/apply.ts";
 import { matmul } from "../matmul/matmul.ts";
+import { copyView, viewOf } from "../shape/copy.ts";
 import { sum } from "../reduce/sum.ts";
 import unfoldCode from "./unfold.wgsl";
 import { imageShape, likeInput, pairOf, perDimTakes, type Pair, type PerDim } from "./window.ts";
@@ -16,8 +17,8 @@ const unfoldKernel = kernel("ops/conv/unfold.wgsl", unfoldCode);
 
 // A convolution is a product of matrices: weight [out, in · window] times the windows of x as columns [in · window, N · places]
 // (unfold.wgsl). Its two gradients are products of the same matrices. A transposed convolution is the gradient for x, and the other way round;
-// so the three functions below are all there is. Columns take as much memory as x times the window, for the time of one call; backward
-// makes them again. Why they are written at all: docs/decisions/convolution.md.
+// so the three functions below are all there is. Columns take as much memory as x times the window, so they are made of as many images, or rows
+// of one image, as the device can bind, one piece after the other; backward makes them again. Why they are written at all: docs/decisions/convolution.md.
 
 type Image = readonly [n: number, channels: number, height: number, width: number];
 
@@ -32,32 +33,76 @@ interface Geometry {
   groups: number;
 }
 
-/** The windows of x as columns [groups, channels / groups · window, N · places], or x from such columns. */
-function windows(source: Tensor, g: Geometry, FOLD: 0 | 1): Tensor {
-  const [batch, channels, ...size] = g.large;
-  const out = g.small.slice(2);
-  const columns = [g.groups, (channels / g.groups) * sizeOf(g.window), batch * sizeOf(out)];
-  const result = empty(FOLD ? g.large : columns);
-  const { window, stride, dilation, padding } = g;
-  const params = { count: result.size, batch, channels, size, window, out, stride, dilation, padding };
-  const RUN = FOLD || !device().adapter.cpu ? 1 : runIn(out[1]!);
-  run(unfoldKernel, { source, result }, params, { threads: result.size / RUN, overrides: { FOLD, RUN } });
-  return result;
+/** Images whose columns are made at once, or rows of outputs of one image. */
+interface Piece {
+  image: number;
+  images: number;
+  row: number;
+  rows: number;
+}
+
+/** Bytes of columns that are made at once, at most: a GPU is busy long before. Tests lower it. */
+export const columnsAtOnce = { most: 2 ** 28 };
+
+/** All there is in pieces whose columns the device can bind: as many images as possible, or rows of one. */
+function piecesOf({ large, small, window }: Geometry): Piece[] {
+  const [batch, , height, width] = small;
+  const room = Math.min(device().gpu.limits.maxStorageBufferBindingSize, columnsAtOnce.most);
+  const row = 4 * large[1] * sizeOf(window) * width;
+  const rows = Math.max(1, Math.min(height, Math.floor(room / row)));
+  const images = rows < height ? 1 : Math.max(1, Math.min(batch, Math.floor(room / (row * height))));
+  const pieces: Piece[] = [];
+  for (let image = 0; image < Math.max(1, batch); image += images)
+    for (let from = 0; from < height; from += rows)
+      pieces.push({ image, images: Math.min(images, batch - image), row: from, rows: Math.min(rows, height - from) });
+  return pieces;
+}
+
+/** Writes the windows of x as columns [groups, channels / groups · window, images · places], or adds up such columns to x. */
+function unfold(FOLD: 0 | 1, source: Tensor, result: Tensor, g: Geometry, { image, images, row, rows }: Piece): void {
+  const [, channels, ...size] = g.large;
+  const { window, stride, dilation, padding, small } = g;
+  const out = [rows, small[3]];
+  const count = FOLD ? images * channels * sizeOf(size) : result.size;
+  const params = { count, batch: images, channels, size, window, out, first: [image, row], stride, dilation, padding };
+  const RUN = FOLD || !device().adapter.cpu ? 1 : runIn(small[3]);
+  const overrides = { FOLD, RUN, ADD: +(row > 0) };
+  run(unfoldKernel, { source, result }, params, { threads: count / RUN, overrides });
+}
+
+/** The windows of a piece of x as columns. */
+function windows(x: Tensor, g: Geometry, piece: Piece): Tensor {
+  const places = piece.images * piece.rows * g.small[3];
+  const columns = empty([g.groups, (g.large[1] / g.groups) * sizeOf(g.window), places]);
+  unfold(0, x, columns, g, piece);
+  return columns;
 }
 
 /** The most columns, up to 16, of which whole numbers fill a row. */
 const runIn = (row: number): number => [16, 8, 4, 2].find((run) => row % run === 0) ?? 1;
 
-/** Images with their channels first, [groups, channels / groups, N · places], as products have them. */
-function channelsFirst(x: Tensor, [n, channels, height, width]: Image, groups: number): Tensor {
-  const moved = n === 1 ? x : permuted(x.alias([n, channels, height * width]), [1, 0, 2]);
-  return moved.alias([groups, channels / groups, n * height * width]);
+/** A piece of images, and the same with its channels first, [channels, images, places], as products have them: shape and strides. */
+function viewsOf([, channels, height, width]: Image, { image, images, row, rows }: Piece) {
+  const shape = [channels, images, rows * width];
+  const plane = height * width;
+  return {
+    shape,
+    images: { offset: image * channels * plane + row * width, strides: [plane, channels * plane, 1] },
+    channels: viewOf(shape),
+  };
 }
 
-/** The inverse. */
-function batchFirst(x: Tensor, [n, channels, height, width]: Image): Tensor {
-  if (n === 1) return x.alias([n, channels, height, width]);
-  return permuted(x.alias([channels, n, height * width]), [1, 0, 2]).alias([n, channels, height, width]);
+/** Whether a piece is one image, and all there is: its channels come first as it is. */
+const isOneImage = ({ small }: Geometry, { rows }: Piece): boolean => small[0] === 1 && rows === small[2];
+
+/** A piece of y with its channels first, [groups, channels / groups, images · places]. */
+function channelsFirst(y: Tensor, g: Geometry, piece: Piece): Tensor {
+  const { shape, images, channels } = viewsOf(g.small, piece);
+  const firstShape = [g.groups, g.small[1] / g.groups, piece.images * shape[2]!];
+  if (isOneImage(g, piece)) return y.alias(firstShape);
+  const first = empty(firstShape);
+  copyView(shape, y, images, first, channels);
+  return first;
 }
 
 /** The weight by groups: [groups, small channels / groups, large channels / groups · window]. */
@@ -66,18 +111,45 @@ const byGroups = (weight: Tensor, { groups, small }: Geometry): Tensor =>
 
 /** What a convolution makes of x. */
 function gather(x: Tensor, weight: Tensor, g: Geometry): Tensor {
-  return batchFirst(matmul(byGroups(weight, g), windows(x, g, 0)), g.small);
+  const pieces = piecesOf(g);
+  const product = (piece: Piece): Tensor => {
+    const columns = windows(x, g, piece);
+    const made = matmul(byGroups(weight, g), columns);
+    columns.dispose();
+    return made;
+  };
+  if (isOneImage(g, pieces[0]!)) return product(pieces[0]!).alias(g.small);
+  const y = empty(g.small);
+  for (const piece of pieces) {
+    const made = product(piece);
+    const { shape, images, channels } = viewsOf(g.small, piece);
+    copyView(shape, made, channels, y, images);
+    made.dispose();
+  }
+  return y;
 }
 
 /** What a convolution's gradient for x makes of dy, which is a transposed convolution of it. */
 function spread(y: Tensor, weight: Tensor, g: Geometry): Tensor {
-  const columns = matmul(byGroups(weight, g), channelsFirst(y, g.small, g.groups), { transposeA: true });
-  return windows(columns, g, 1);
+  const x = empty(g.large);
+  for (const piece of piecesOf(g)) {
+    const dy = channelsFirst(y, g, piece);
+    const columns = matmul(byGroups(weight, g), dy, { transposeA: true });
+    unfold(1, columns, x, g, piece);
+    for (const made of [dy, columns]) made.dispose();
+  }
+  return x;
 }
 
 /** The gradient of the weight: x on the large side, y on the small one. */
 function weightGradient(x: Tensor, y: Tensor, shape: Shape, g: Geometry): Tensor {
-  return matmul(channelsFirst(y, g.small, g.groups), windows(x, g, 0), { transposeB: true }).alias(shape);
+  const parts = piecesOf(g).map((piece) => {
+    const [dy, columns] = [channelsFirst(y, g, piece), windows(x, g, piece)];
+    const part = matmul(dy, columns, { transposeB: true });
+    for (const made of [dy, columns]) made.dispose();
+    return part;
+  });
+  return parts.reduce((sum, part) => applyBinary("add", sum, part, part.shape, "f32")).alias(shape);
 }
 
 const addBias = (y: Tensor, bias: Tensor | undefined): Tensor =>
