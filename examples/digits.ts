@@ -13,11 +13,10 @@ import {
   manualSeed,
   mean,
   relu,
-  scope,
   tensor,
   type Tensor,
 } from "@gpugrad/tensor";
-import { AdamW } from "@gpugrad/train";
+import { AdamW, fit } from "@gpugrad/train";
 
 /** 3 × 5 pixels each, row by row. */
 const SHAPES = ["75557", "26227", "71747", "71717", "55711", "74717", "74757", "71222", "75757", "75717"];
@@ -30,7 +29,7 @@ const random = new Generator(1);
 const uniform = (): number => random.words(1)[0]! / 2 ** 32;
 
 /** Images [count, 1, 8, 8], and which digits they are. */
-function draw(count: number): { images: Tensor; labels: Tensor } {
+function draw(count: number): [images: Tensor, labels: Tensor] {
   const pixels = Float32Array.from({ length: count * 64 }, () => (uniform() - 0.5) * 0.6);
   const labels = Array.from({ length: count }, () => Math.floor(uniform() * 10));
   for (const [i, digit] of labels.entries()) {
@@ -39,7 +38,7 @@ function draw(count: number): { images: Tensor; labels: Tensor } {
       for (let column = 0; column < 3; column++)
         if (bits & (4 >> column)) pixels[i * 64 + (down + row) * 8 + right + column]! += 1;
   }
-  return { images: fromArray(pixels, [count, 1, 8, 8]), labels: tensor(labels, "i32") };
+  return [fromArray(pixels, [count, 1, 8, 8]), tensor(labels, "i32")];
 }
 
 class Net extends Module {
@@ -59,22 +58,18 @@ class Net extends Module {
 
 await init();
 manualSeed(1);
-const net = new Net().train();
+const net = new Net();
 const optimizer = new AdamW(net.namedParameters(), { lr: 0.01 });
-for (let step = 0; step < 150; step++) {
-  scope(() => {
-    const { images, labels } = draw(32);
-    crossEntropy(net.forward(images), labels).backward();
-    optimizer.step();
-    optimizer.zeroGrad();
-  });
-}
-net.eval();
-const accuracy = await scope(() => {
-  const { images, labels } = draw(500);
-  return mean(eq(argmax(net.forward(images), { dim: 1 }), labels)).item();
+const [train, test] = [draw(4800), draw(500)];
+const accuracy = (output: Tensor, y: Tensor): Tensor => mean(eq(argmax(output, { dim: 1 }), y));
+const epochs = await fit(net, train, {
+  loss: crossEntropy,
+  optimizer,
+  epochs: 2,
+  validation: test,
+  metrics: { accuracy },
 });
-console.log(`accuracy ${accuracy.toFixed(3)}`);
+console.log(`accuracy ${epochs.at(-1)!.validation!["accuracy"]!.toFixed(3)}`);
 optimizer.dispose();
 net.dispose();
 await destroy();
