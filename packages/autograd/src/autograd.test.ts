@@ -6,10 +6,13 @@ import {
   defineOp,
   destroy,
   dropout,
+  dryRun,
   empty,
   fill,
   fromArray,
   init,
+  linear,
+  linearGelu,
   manualSeed,
   matmul,
   memory,
@@ -56,6 +59,56 @@ describe("backward", () => {
     });
     expect(await read(a.grad!)).toEqual([2 * 1.5 * 1.5, 0, 2 * -9 * 3]);
     expect(await read(b.grad!)).toEqual([2 * 1.5 * 1, 0, 2 * -9 * -3]);
+  });
+
+  describe("of layers that share their input", () => {
+    const numbers = (count: number, seed: number) => Array.from({ length: count }, (_, i) => Math.sin(seed + i * i));
+    const weights = () => [3, 4, 5].map((seed) => fromArray(numbers(8 * 8, seed), [8, 8]));
+    /** A residual and three layers, of 2 x each: the last comes first in backward. */
+    const loss = (xs: Tensor[], [q, k, v]: Tensor[]) => {
+      const hs = xs.map((x) => mul(x, 2));
+      const [a, b, c, d] = [0, 1, 2, 3].map((i) => hs[i % hs.length]!);
+      const ys = [linear(a!, q!), linear(b!, k!), linearGelu(c!, v!), d!];
+      return ys.map((y) => sum(mul(y, y))).reduce((x, y) => add(x, y));
+    };
+    const values = numbers(5 * 8, 1);
+    const inputs = (count: number) => Array.from({ length: count }, () => leaf(values, [5, 8]));
+
+    test("each adds to the gradient that is there, in the kernel of its product: the bits are those of sums one by one", async () => {
+      const [shared] = inputs(1);
+      scope(() => loss([shared!], weights()).backward());
+      const each = inputs(4); // then nothing adds up
+      scope(() => loss(each, weights()).backward());
+      const [q, k, v, residual] = await Promise.all(each.map((x) => read(x.grad!)));
+      const f32 = Math.fround;
+      const added = residual!.map((r, i) => f32(f32(f32(r + v![i]!) + k![i]!) + q![i]!)); // doubling is exact
+      expect(await read(shared!.grad!)).toEqual(added);
+    });
+
+    test("there is no pass of its own for them", () => {
+      const additions = (count: number): number =>
+        dryRun(() => loss(inputs(count), weights()).backward()).dispatches.filter(({ kernel }) =>
+          kernel.endsWith("/binary.wgsl"),
+        ).length;
+      expect(additions(1)).toBe(additions(4) - 2 * 3); // three doublings less, forward and backward
+    });
+
+    test("a gradient that another holds as well isn't changed", async () => {
+      // y = h + h wᵀ: h and the layer get the same dy.
+      const x = leaf([1, 2], [1, 2]);
+      scope(() => {
+        const h = mul(x, 1);
+        sum(mul(add(h, linear(h, fromArray([1, 2, 3, 4], [2, 2]))), fromArray([1, 10], [1, 2]))).backward();
+      });
+      expect(await read(x.grad!)).toEqual([1 + 1 + 30, 10 + 2 + 40]);
+    });
+
+    test("a leaf's own gradient, too", async () => {
+      const x = leaf([1, 2], [1, 2]);
+      const w = fromArray([1, 2, 3, 4], [2, 2]);
+      scope(() => sum(add(linear(x, w), linear(x, w))).backward());
+      expect(await read(x.grad!)).toEqual([8, 12]);
+    });
   });
 
   test("gradients add up over calls, until they are cleared", async () => {

@@ -99,14 +99,15 @@ export const backward = checked("backward", backwardTakes, (loss: Tensor, option
 function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<Tensor, Tensor>): void {
   const needs = Object.fromEntries(Object.keys(step.inputs).map((name) => [name, true]));
   const saved = step.savedValues();
-  const gradients = named(`${step.op} backward`, () => scope(() => step.backward(saved, dy, needs)));
+  const onto = numerics.enabled ? {} : arrivedAlone(step, pending, leaves);
+  const gradients = named(`${step.op} backward`, () => scope(() => step.backward(saved, dy, needs, onto)));
   if (numerics.enabled) {
     for (const [name, gradient] of Object.entries(gradients)) {
       if (gradient) numerics.inspect(`${step.op} backward`, [dy, saved], gradient, step.inputs[name]?.leaf);
     }
   }
   const unknown = Object.keys(gradients).find((name) => gradients[name] && !step.inputNames.includes(name));
-  const own = new Set<Tensor>();
+  const own = new Set<Tensor>(Object.values(onto));
   try {
     if (unknown !== undefined) {
       const names = step.inputNames.join(", ");
@@ -114,7 +115,7 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<
     }
     for (const [name, edge] of Object.entries(step.inputs)) {
       const gradient = gradients[name];
-      if (!gradient) continue;
+      if (!gradient || gradient === onto[name]) continue; // what was added to is where it belongs
       const shape = edge.node ? edge.node.shape : edge.leaf.shape;
       if (!sameShape(gradient.shape, shape)) {
         throw new GpugradError(
@@ -132,6 +133,15 @@ function goBack(step: Node, dy: Tensor, pending: Map<Node, Tensor>, leaves: Map<
       if (gradient && gradient !== dy && !own.has(gradient) && !gradient.disposed) gradient.dispose();
     }
   }
+}
+
+/** Gradients that have come to inputs of a step by other ways and that nothing else holds, by the inputs' names: they may be added to in place. */
+function arrivedAlone(step: Node, pending: Map<Node, Tensor>, leaves: Map<Tensor, Tensor>): Record<string, Tensor> {
+  const arrived = Object.entries(step.inputs).flatMap(([name, { node, leaf }]) => {
+    const gradient = node ? pending.get(node) : leaves.get(leaf);
+    return gradient && gradient.dtype === "f32" && !gradient.storage.shared ? [[name, gradient] as const] : [];
+  });
+  return Object.fromEntries(arrived);
 }
 
 /** Adds up what arrives at one place by several ways. Takes over `gradient`. */

@@ -28,9 +28,17 @@ export interface Definition<A extends readonly unknown[], I extends Inputs, S, O
   takes?: Takes;
   /** Checks the arguments, allocates the output, runs kernels. Temporaries made here are disposed by themselves. */
   forward: (...args: A) => Computed<I, S, O>;
-  /** dx of each input of which `needs` is true, from the saved values and dy. Made of ops and kernels, like forward. */
+  /**
+   * dx of each input of which `needs` is true, from the saved values and dy. Made of ops and kernels, like forward. `onto` has gradients that came to
+   * an input by other ways, where there are some: a kernel that can may add dx to one, in place, and then dx is that very tensor.
+   */
   backward:
-    | ((saved: S, dy: Tensor, needs: { [K in keyof I]-?: boolean }) => { [K in keyof I]?: Tensor | undefined })
+    | ((
+        saved: S,
+        dy: Tensor,
+        needs: { [K in keyof I]-?: boolean },
+        onto?: { [K in keyof I]?: Tensor | undefined },
+      ) => { [K in keyof I]?: Tensor | undefined })
     | NotDifferentiable;
 }
 

@@ -14,8 +14,16 @@ export interface Call {
   readonly leaves?: Iterable<Tensor>;
 }
 
-/** Gradients of the inputs by name, from what was saved and the gradient of the output. `needs` says which are wanted. */
-export type Backward = (saved: never, dy: Tensor, needs: Record<string, boolean>) => Record<string, Tensor | undefined>;
+/**
+ * Gradients of the inputs by name, from what was saved and the gradient of the output. `needs` says which are wanted, and `onto` has those that
+ * came by other ways already: one may be added to in place, and is then given back itself.
+ */
+export type Backward = (
+  saved: never,
+  dy: Tensor,
+  needs: Record<string, boolean>,
+  onto?: Record<string, Tensor | undefined>,
+) => Record<string, Tensor | undefined>;
 
 /** Says why an op has no gradient. */
 export interface NotDifferentiable {

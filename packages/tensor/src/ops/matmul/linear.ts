@@ -74,17 +74,19 @@ interface Saved {
   sizes: Sizes;
 }
 
-/** dx = dy · weight, dweight = dyᵀ · x over all rows, dbias = Σ dy over all rows. */
+/** dx = dy · weight, added to a gradient of x that is there already; dweight = dyᵀ · x over all rows, dbias = Σ dy over all rows. */
 function linearGradients(
   { x, weight, sizes }: Saved,
   dy: Tensor,
   needs: { x: boolean; weight: boolean; bias: boolean },
+  onto: { x?: Tensor | undefined } = {},
 ) {
   const { rows, inFeatures, outFeatures, precision } = sizes;
   const gradients: { x?: Tensor; weight?: Tensor; bias?: Tensor } = {};
   if (needs.x) {
-    const dx = (gradients.x = empty(x.shape));
-    multiply({ a: dy, b: weight, c: dx, M: rows, N: inFeatures, K: outFeatures, precision });
+    const dx = (gradients.x = onto.x ?? empty(x.shape));
+    const accumulate = dx === onto.x;
+    multiply({ a: dy, b: weight, c: dx, accumulate, M: rows, N: inFeatures, K: outFeatures, precision });
   }
   if (needs.weight) {
     const dweight = (gradients.weight = empty(weight.shape));
@@ -127,9 +129,9 @@ export const linearGelu = defineStorageOp("linearGelu", {
     return { output: y, inputs: { x, weight, bias }, saved: { x: wide, weight, sizes, h, fn } };
   },
   // h is saved, not y: gelu takes most values twice, so its slope can't be had from y. To compute h again would cost as much as forward.
-  backward({ h, fn, ...saved }, dy, needs) {
+  backward({ h, fn, ...saved }, dy, needs, onto) {
     const dh = applyUnaryBackward(fn, h, dy);
-    return linearGradients(saved, dh, needs);
+    return linearGradients(saved, dh, needs, onto);
   },
 });
 

@@ -21,8 +21,9 @@ export interface Product {
   b: Tensor;
   /** [N]: what the columns of B are multiplied by, where it is kept in 8 bits: see quantize.ts. */
   scale?: Tensor | undefined;
-  /** [M, N]: written, whatever it held. */
+  /** [M, N]: written, whatever it held, or added to. */
   c: Tensor;
+  accumulate?: boolean;
   M: number;
   N: number;
   K: number;
@@ -53,14 +54,15 @@ export function multiply(product: Product): void {
     transposeA = false,
     transposeB = false,
     precision = "f32",
+    accumulate = false,
   } = simplify(product);
   if (c.size === 0) return;
   const moving = batch.filter((dim) => dim.c > 0);
   const summed = batch.filter((dim) => dim.c === 0);
   const inner = moving.pop() ?? { size: 1, a: 0, b: 0, c: 0 };
-  const empty = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
-  const terms = empty ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
-  const sizes = { M, N, K: empty ? 0 : K, batches: inner.size, precision };
+  const nothing = summed.some((dim) => dim.size === 0); // an empty sum is 0, as a product over K = 0 is
+  const terms = nothing ? [{ a: 0, b: 0, c: 0 }] : offsets(summed);
+  const sizes = { M, N, K: nothing ? 0 : K, batches: inner.size, precision };
   const { rung, splits } = choose(sizes);
   const fused = rung.fusesGelu;
   const stored: Stored | undefined = scale ? "i8" : b.dtype === "f16" ? "f16" : undefined;
@@ -74,7 +76,7 @@ export function multiply(product: Product): void {
         b: { tensor: factor, first: outer.b + term.b, step: inner.b, transposed: transposeB },
         c: { tensor: c, first: outer.c, step: inner.c },
         bias: index === 0 ? bias : undefined,
-        accumulate: index > 0,
+        accumulate: accumulate || index > 0,
         stored: asStored ? stored : undefined,
         scale: asStored ? scale : undefined,
         gelu: fused && index === terms.length - 1 ? gelu : undefined,
