@@ -1,25 +1,39 @@
 import { checked, type Takes } from "../../arguments.ts";
 import { defineOp } from "../../define-op.ts";
+import { device } from "../../runtime/init.ts";
 import { kernel, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
+import { ceilDiv, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { zeros } from "../create/create.ts";
 import { lanesOf } from "../lanes.ts";
 import deltaCode from "./attention-delta.wgsl";
+import keptCode from "./attention-kept.wgsl";
 import lengthsCode from "./attention-lengths.wgsl";
 import lseCode from "./attention-lse.wgsl";
 import rowsCode from "./attention-rows.wgsl";
 import { choose } from "./choose.ts";
 import { attentionLadder } from "./ladder.ts";
 import { maskGradient } from "./mask-gradient.ts";
-import { dropping, inUnits, paramsOf, plan, positioned, type AttentionOptions, type Positions } from "./plan.ts";
+import {
+  BITS_BUFFERS,
+  dropping,
+  inUnits,
+  paramsOf,
+  plan,
+  positioned,
+  type AttentionOptions,
+  type Plan,
+  type Positions,
+} from "./plan.ts";
 
 export type { AttentionOptions, Positions };
 
 const lengthsKernel = kernel("ops/attention/attention-lengths.wgsl", lengthsCode);
 const rowsKernel = kernel("ops/attention/attention-rows.wgsl", rowsCode);
 const deltaKernel = kernel("ops/attention/attention-delta.wgsl", deltaCode);
+const keptKernel = kernel("ops/attention/attention-kept.wgsl", keptCode);
 const lseKernel = kernel("ops/attention/attention-lse.wgsl", lseCode);
 
 /** Scores of positions by the names of the kernels' bindings; a missing table is never read. */
@@ -31,6 +45,20 @@ const tablesOf = (positions: Positions | undefined): Record<string, Tensor> =>
         numbers: positions.numbers,
       }
     : {};
+
+/** What dropout keeps, a bit for each score: u32, for kernels that read it so. */
+function drawBits(p: Plan): Tensor {
+  const words = ceilDiv(sizeOf(p.full), 32);
+  const bits = empty([words], "u32");
+  const { key, counter, threshold } = p.dropout;
+  run(
+    dropping(keptKernel, p, "kept_four"),
+    { kept_bits: bits },
+    { key, counter, threshold, words },
+    { threads: words },
+  );
+  return bits;
+}
 
 /** Defines the op with y alone, or with [y, lse]. */
 /* @__NO_SIDE_EFFECTS__ */
@@ -63,16 +91,18 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
           { workgroups: B * H, overrides: { MASK } },
         );
       }
+      const reads = rung.readsBits && p.overrides.DROPOUT && device().adapter.storageBuffers >= BITS_BUFFERS;
+      const bits = reads && p.headDim > 0 ? { kept_bits: drawBits(p) } : {};
       // A kernel's bindings have to be filled, also those that it won't read without a mask.
-      const tensors = { q, k, v, mask: mask ?? q, lengths: lengths ?? k, y, stats, ...tablesOf(positions) };
+      const tensors = { q, k, v, mask: mask ?? q, lengths: lengths ?? k, y, stats, ...tablesOf(positions), ...bits };
       if (p.headDim > 0) rung.compute({ ...p, pass: "forward", tokens: Tq, tensors });
       return {
         output: outputs(y, stats),
         inputs: { q, k, v, mask, rows: positions?.rows, columns: positions?.columns },
-        saved: { p, rung, q, k, v, mask, y, stats, lengths, positions },
+        saved: { p, rung, q, k, v, mask, y, stats, lengths, positions, bits },
       };
     },
-    backward({ p, rung, q, k, v, mask, y, stats, lengths, positions }, dy, needs) {
+    backward({ p, rung, q, k, v, mask, y, stats, lengths, positions, bits }, dy, needs) {
       const [B, H, Tq, Tk] = p.full as [number, number, number, number];
       if (p.headDim === 0) return { q: empty(q.shape), k: empty(k.shape), v: empty(v.shape) };
       const rows = empty([B, H, Tq, 4]);
@@ -97,12 +127,12 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
       if (needs.q || tables.rows) {
         gradients.q = empty(q.shape);
         const table = tables.rows && { dtable: (gradients.rows = zeros(tables.rows.shape)) };
-        rung.compute({ ...p, pass: "dq", tokens: Tq, tensors: { ...shared, dq: gradients.q, ...table } });
+        rung.compute({ ...p, pass: "dq", tokens: Tq, tensors: { ...shared, dq: gradients.q, ...table, ...bits } });
       }
       if (needs.k || needs.v || tables.columns) {
         const own = { dk: (gradients.k = empty(k.shape)), dv: (gradients.v = empty(v.shape)) };
         const table = tables.columns && { dtable: (gradients.columns = zeros(tables.columns.shape)) };
-        rung.compute({ ...p, pass: "dkv", tokens: Tk, tensors: { ...shared, ...own, ...table } });
+        rung.compute({ ...p, pass: "dkv", tokens: Tk, tensors: { ...shared, ...own, ...table, ...bits } });
       }
       if (needs.mask && mask?.dtype === "f32") {
         gradients.mask = maskGradient(p, { ...shared, mask });

@@ -22,7 +22,7 @@ import registersCode from "./attention-registers.cpu.wgsl";
 import subgroupCode from "./attention-subgroup.cpu.wgsl";
 import subgroupMatrixCode from "./attention-subgroup-matrix.wgsl";
 import tiledCode from "./attention-tiled.wgsl";
-import { dropping, paramsOf, positioned, type Plan } from "./plan.ts";
+import { dropping, paramsOf, positioned, readingBits, type Plan } from "./plan.ts";
 
 export type Pass = "forward" | "dq" | "dkv";
 
@@ -50,10 +50,12 @@ export interface AttentionTask extends Plan {
 export interface AttentionRung extends Rung<AttentionSizes, AttentionTask> {
   /** Whether it can add scores of relative positions. */
   readonly addsPositions?: boolean;
+  /** Whether it takes `kept_bits`: what dropout keeps, drawn beforehand. */
+  readonly readsBits?: boolean;
 }
 
 /** Three kernels, and how they are started. */
-interface Passes extends Pick<AttentionRung, "kernel" | "idea" | "suits" | "addsPositions"> {
+interface Passes extends Pick<AttentionRung, "kernel" | "idea" | "suits" | "addsPositions" | "readsBits"> {
   kernels: Record<Pass, Kernel>;
   /** Elements behind one index of a binding. */
   width: 1 | 4;
@@ -73,10 +75,16 @@ function rungOf({ kernels, width, tuning, ...rest }: Passes): Unnamed<AttentionR
       const owners = pass === "dkv" ? group : 1;
       const [batch_heads, heads] = [task.batchHeads / owners, task.full[1]! / owners];
       const own = { ...params, ...(rest.addsPositions && task.positions), batch_heads, heads };
-      run(dropping(code, task, width === 4 ? "kept_four" : "kept"), tensors, paramsOf(task, own, width), {
-        workgroups: batch_heads * ceilDiv(tokens, rows),
-        overrides: { ...task.overrides, ...(gradient && { BY_KEY: Number(pass === "dkv") }), ...overrides },
-      });
+      const decided = "kept_bits" in tensors;
+      run(
+        decided ? readingBits(code) : dropping(code, task, width === 4 ? "kept_four" : "kept"),
+        tensors,
+        paramsOf(task, own, width),
+        {
+          workgroups: batch_heads * ceilDiv(tokens, rows),
+          overrides: { ...task.overrides, ...(gradient && { BY_KEY: Number(pass === "dkv") }), ...overrides },
+        },
+      );
     },
   };
 }
@@ -147,6 +155,7 @@ const rungs = {
     },
     suits: ({ workgroupBytes }, { headDim }) =>
       headDim % 4 === 0 && headDim <= 128 && tiledBytes("forward", headDim, 1) <= workgroupBytes,
+    readsBits: true,
     width: 4,
     tuning(pass, headDim) {
       const { cpu, workgroupBytes } = device().adapter;
@@ -168,6 +177,7 @@ const rungs = {
       dkv: kernel("ops/attention/attention-dkv-subgroup-matrix.wgsl", dkvSubgroupMatrixCode),
     },
     suits: (adapter, { headDim, precision }) => precision === "f16" && matricesFit(adapter, headDim),
+    readsBits: true,
     width: 4,
     tuning(_pass, headDim) {
       const { subgroupMatrix, subgroupSize } = device().adapter;

@@ -7,6 +7,7 @@ import type { Tensor } from "../../tensor.ts";
 import philoxCode from "../dropout/philox.wgsl";
 import positionGradientsCode from "../relative/position-gradients.wgsl";
 import positionScoresCode from "../relative/position-scores.wgsl";
+import keptBitsCode from "./kept-bits.wgsl";
 import keptCode from "./kept.wgsl";
 
 // What one call of attention is, and how its kernels are given it.
@@ -193,6 +194,12 @@ export function positioned(base: Kernel, { overrides }: Pick<Plan, "overrides">,
 
 /** Storage buffers of the kernel that takes the most: dk and dv with positions. */
 export const POSITIONED_BUFFERS = 12;
+
+/** Storage buffers of a kernel with bits: dk and dv take the most. */
+export const BITS_BUFFERS = 9;
+
+/** The kernel with the kept_four() that reads bits. */
+export const readingBits = (base: Kernel): Kernel => replaceFunction(base, "kept_four", keptBitsCode, BITS_BUFFERS);
 
 /** The kernel with the kept(), or kept_four(), of kept.wgsl where there is dropout. */
 export const dropping = (
