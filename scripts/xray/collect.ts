@@ -16,6 +16,7 @@ export interface Collection {
   problems: string[];
 }
 
+delete trials.resident;
 delete trials.subgroupMatrix; // it would fail: nothing is computed here
 const { adapter, pipelines, queue } = await init();
 const variants = new Map<string, Variant>();

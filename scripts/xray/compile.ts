@@ -6,15 +6,16 @@ import { trials } from "../../packages/tensor/src/runtime/init.ts";
 import { Pipelines } from "../../packages/tensor/src/runtime/pipelines.ts";
 import type { Variant } from "./variants.ts";
 
+delete trials.resident;
 delete trials.subgroupMatrix; // it would fail: nothing is computed here
 await init();
-const { gpu, queue } = device();
+const { adapter, gpu, queue } = device();
 const variants = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Variant[];
 for (const [i, { file, code, overrides }] of variants.entries()) {
   const pipelines = new Pipelines(gpu, queue.params);
   writeSync(2, `\n@@variant ${i}\n`);
   try {
-    pipelines.get(kernel(file, code), overrides);
+    pipelines.get(kernel(file, code, adapter.storageBuffers), overrides);
     await pipelines.settled();
   } catch (error) {
     writeSync(2, `\n@@failure ${JSON.stringify((error as Error).message)}\n`);

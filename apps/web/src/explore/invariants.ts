@@ -37,6 +37,7 @@ const RULES: [file: string, rules: Rule[]][] = [
   ["norm-workgroup", [powerOfTwo("SIZE")]],
   ["norm-subgroup", team],
   ["cross-entropy-workgroup", [powerOfTwo("SIZE")]],
+  ["matmul-dots", [powerOfTwo("SIZE")]],
   ["matmul-workgroup-tile", [{ says: "SIDE is 16: the host starts a workgroup for each tile of 16 × 16", of: ["SIDE"], test: ({ SIDE }) => SIDE === 16 }]], // prettier-ignore
   [
     "matmul-tiled",

@@ -17,6 +17,8 @@ export interface AdapterInfo {
   readonly storageBuffers: number;
   /** What matrix units multiply by one instruction, where WebGPU lets subgroups use them: f16, with sums in f32. */
   readonly subgroupMatrix: SubgroupMatrix | undefined;
+  /** Invocations of a large product that are at work at once, as `init()` counted them on a GPU: so many fill it. */
+  readonly residentInvocations?: number | undefined;
   readonly features: readonly string[];
   /** Kernels that are not to be used here, as `matmul/tiled`: see {@link InitOptions}. */
   readonly leftOut?: readonly string[];

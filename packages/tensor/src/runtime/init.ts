@@ -1,4 +1,4 @@
-import { environment, hasPassed, keepPassed, readLeftOut, readTuning } from "#platform";
+import { environment, keepPassed, readLeftOut, readPassed, readTuning } from "#platform";
 import { checkOptions } from "../arguments.ts";
 import { check, GpugradError } from "../errors.ts";
 import { Device } from "./device.ts";
@@ -65,14 +65,15 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   }
 }
 
-/** What can't be relied on everywhere, and how to try it: the ops that use it say so. */
-export interface Trial {
+/** What can't be relied on, or known, everywhere, and how to try it: the ops that use it say so. */
+export interface Trial<Found extends number | void = void> {
+  readonly name: string;
   /** What is tried: another text is another trial. */
   readonly code: string;
   /** @throws if it computes wrongly */
-  readonly run: () => Promise<void>;
+  readonly run: () => Promise<Found>;
 }
-export const trials: { subgroupMatrix?: Trial } = {};
+export const trials: { subgroupMatrix?: Trial; resident?: Trial<number> } = {};
 
 /** A device, and what came of the trials on it. */
 async function start({
@@ -86,20 +87,25 @@ async function start({
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;
   if (subgroupMatrix && !cpu && trials.subgroupMatrix)
-    subgroupMatrix.problem = await outcomeOf(trials.subgroupMatrix, device);
+    subgroupMatrix.problem = (await outcomeOf(trials.subgroupMatrix, device)).problem;
+  if (!cpu && trials.resident)
+    Object.assign(device.adapter, { residentInvocations: (await outcomeOf(trials.resident, device)).found });
   return device;
 }
 
-/** What went wrong in a trial. One that was passed is not made again by the same adapter, where that can be kept. */
+/** What went wrong in a trial, or what it found. One that was passed is not made again by the same adapter, where that can be kept. */
 export async function outcomeOf(
-  { code, run }: Trial,
+  trial: Trial<number | void>,
   { adapter }: Pick<Device, "adapter">,
-): Promise<string | undefined> {
+): Promise<{ problem?: string | undefined; found?: number | undefined }> {
   const key = adapterKey(adapter);
-  if (await hasPassed(key, code)) return undefined;
-  const problem = await problemWith(run);
-  if (problem === undefined) await keepPassed(key, code);
-  return problem;
+  const passed = await readPassed(key, trial);
+  if (passed) return { found: passed.found };
+  let found: number | undefined;
+  const problem = await problemWith(async () => void (found = (await trial.run()) ?? undefined));
+  if (problem !== undefined) return { problem };
+  await keepPassed(key, trial, found);
+  return { found };
 }
 
 const namesOf = (leaveOut: Iterable<string>): string[] =>

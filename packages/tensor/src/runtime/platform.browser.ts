@@ -50,10 +50,11 @@ export const readTuning: (adapterKey: string) => Promise<unknown> = () => Promis
 export const readLeftOut = readTuning;
 
 /** Nothing is kept: trials are made at each start. */
-export const hasPassed: (adapterKey: string, code: string) => Promise<boolean> = () => Promise.resolve(false);
+export const readPassed: (adapterKey: string, trial: object) => Promise<{ found?: number } | undefined> = () =>
+  Promise.resolve(undefined);
 
 /** Likewise. */
-export const keepPassed: (adapterKey: string, code: string) => Promise<void> = () => Promise.resolve();
+export const keepPassed: (adapterKey: string, trial: object, found?: number) => Promise<void> = () => Promise.resolve();
 
 /** @throws always: a page keeps what it wants to hand to `init()` */
 export const writeLeftOut: (adapterKey: string, leftOut: readonly string[]) => Promise<string> = () =>

@@ -6,7 +6,7 @@ import * as browser from "./platform.browser.ts";
 import type { AdapterChoice, AdapterSource, ContextVariable } from "./platform.ts";
 import { swiftShaderFolder, useSwiftShader } from "./swiftshader.ts";
 
-export { hasPassed, keepPassed, readLeftOut, readTuning, writeLeftOut } from "./tuning-file.ts";
+export { keepPassed, readLeftOut, readPassed, readTuning, writeLeftOut } from "./tuning-file.ts";
 
 /** A variable of the environment. */
 export const environment = (name: string): string | undefined => process.env[name];

@@ -27,7 +27,8 @@ async function attempt(code: string, { adapter = device().adapter, fails = false
     if (fails) throw new Error("wrong numbers");
     await Promise.resolve();
   };
-  return { problem: await outcomeOf({ code, run }, { adapter }), made };
+  const { problem } = await outcomeOf({ name: "sums", code, run }, { adapter });
+  return { problem, made };
 }
 
 test("what was passed is not tried again, unless code or driver differ", async () => {
@@ -43,7 +44,7 @@ test("what was passed is not tried again, unless code or driver differ", async (
 
 test("another version of Dawn is tried", async () => {
   await attempt("kernel");
-  const file = trialFile(adapterKey(device().adapter));
+  const file = trialFile(adapterKey(device().adapter), "sums");
   const kept = JSON.parse(await readFile(file, "utf8")) as object;
   await writeFile(file, JSON.stringify({ ...kept, dawn: "0.0.0" }));
   expect((await attempt("kernel")).made).toBe(true);
@@ -67,7 +68,7 @@ test("GPUGRAD_TRIALS=off neither reads nor keeps", async () => {
 });
 
 test("a damaged file is ignored with one warning, and replaced", async () => {
-  const file = trialFile(adapterKey(device().adapter));
+  const file = trialFile(adapterKey(device().adapter), "sums");
   const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
   await writeFile(file, '{ "adapter": ');
   expect((await attempt("kernel")).made).toBe(true);
@@ -82,4 +83,13 @@ test("a folder that can't be written costs a trial, no more", async () => {
   await writeFile(join(folder, "file"), "");
   expect(await attempt("kernel")).toEqual({ problem: undefined, made: true });
   expect(await attempt("kernel")).toEqual({ problem: undefined, made: true });
+});
+
+test("what a trial counts is kept, beside what others found", async () => {
+  const { adapter } = device();
+  const counting = (name: string, count: number) =>
+    outcomeOf({ name, code: "kernel", run: () => Promise.resolve(count) }, { adapter });
+  expect(await counting("places", 264)).toEqual({ found: 264 });
+  expect(await counting("others", 7)).toEqual({ found: 7 });
+  expect(await counting("places", 1)).toEqual({ found: 264 });
 });

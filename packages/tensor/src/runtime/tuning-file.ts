@@ -16,8 +16,8 @@ export const tuningFile = (adapterKey: string): string => fileOf("tuning", adapt
 /** Where the kernels lie that are left out on an adapter. */
 export const leftOutFile = (adapterKey: string): string => fileOf("left-out", adapterKey);
 
-/** Where it lies which trial an adapter has passed. */
-export const trialFile = (adapterKey: string): string => fileOf("trial", adapterKey);
+/** Where it lies which trial an adapter has passed, by the trial's name. */
+export const trialFile = (adapterKey: string, trial: string): string => fileOf(`trial-${trial}`, adapterKey);
 
 /** What `pnpm tune` wrote for this adapter; undefined if there is nothing that can be read, or `GPUGRAD_TUNING=off`. */
 export async function readTuning(adapterKey: string): Promise<unknown> {
@@ -28,19 +28,26 @@ export async function readTuning(adapterKey: string): Promise<unknown> {
 /** What `gpugrad doctor --deep --fix` found to be wrong on this adapter; undefined if there is nothing that can be read. */
 export const readLeftOut = (adapterKey: string): Promise<unknown> => readJson(leftOutFile(adapterKey));
 
-/** Whether this adapter has passed the trial of this code, by the Dawn of today. `GPUGRAD_TRIALS=off`: as if it never had. */
-export async function hasPassed(adapterKey: string, code: string): Promise<boolean> {
-  if (process.env["GPUGRAD_TRIALS"] === "off") return false;
+/** What came of this trial, if this adapter has passed it, by the Dawn of today. `GPUGRAD_TRIALS=off`: as if it never had. */
+export async function readPassed(adapterKey: string, { name, code }: TrialName): Promise<Passed | undefined> {
+  if (process.env["GPUGRAD_TRIALS"] === "off") return undefined;
   const now = passed(adapterKey, code);
-  const kept = now && ((await readJson(trialFile(adapterKey))) as Partial<Passed> | undefined);
-  return !!now && Object.entries(now).every(([name, value]) => kept?.[name as keyof Passed] === value);
+  const kept = now && ((await readJson(trialFile(adapterKey, name))) as Partial<Passed> | undefined);
+  const same = kept && Object.entries(now).every(([key, value]) => kept[key as keyof Passed] === value);
+  return same ? { ...now, found: kept.found } : undefined;
 }
 
-/** Keeps that it has, so that the next start need not try it again. */
-export async function keepPassed(adapterKey: string, code: string): Promise<void> {
+/** Keeps that it has, and what was found, so that the next start need not try it again. */
+export async function keepPassed(adapterKey: string, { name, code }: TrialName, found?: number): Promise<void> {
   const now = passed(adapterKey, code);
   if (process.env["GPUGRAD_TRIALS"] === "off" || !now) return;
-  await writeJson(trialFile(adapterKey), now).catch(() => undefined); // it is tried again, then
+  await writeJson(trialFile(adapterKey, name), { ...now, found }).catch(() => undefined); // it is tried again, then
+}
+
+/** A trial by its name, and what is tried. */
+interface TrialName {
+  readonly name: string;
+  readonly code: string;
 }
 
 interface Passed {
@@ -49,6 +56,8 @@ interface Passed {
   dawn: string;
   /** A hash of what was tried. */
   code: string;
+  /** What it counted, if it counts something. */
+  found?: number | undefined;
 }
 
 /** Undefined where Dawn isn't npm's package, so that its version isn't known: in Deno, or in a program in one file. */

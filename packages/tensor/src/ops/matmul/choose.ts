@@ -4,37 +4,41 @@ import { device } from "../../runtime/init.ts";
 import { choiceFrom, firstThatSuits, type Choice } from "../ladder.ts";
 import { matmulLadder } from "./ladder.ts";
 import type { MatmulRung, MatmulSizes } from "./task.ts";
-import { splitsFor, tilesOf } from "./tiles.ts";
+import { splitsFor, tilesOf, workgroupsAtOnce } from "./tiles.ts";
+
+/** How much of a GPU the workgroups for tiles of 128 × 128 fill, parts of k included: above 1 they come in waves. */
+const filled = (adapter: AdapterInfo, sizes: MatmulSizes): number =>
+  (tilesOf(sizes, 128) * splitsFor(adapter, sizes, 128)) / workgroupsAtOnce(adapter, 128);
 
 /** The rungs for matrix units from the one with the largest tiles of which there are enough. */
-function matrixRungs(sizes: MatmulSizes): MatmulRung[] {
+function matrixRungs(share: number): MatmulRung[] {
   const { matrixSmall, matrixMedium, matrixLarge } = matmulLadder.rungs;
-  const tiles = tilesOf(sizes, 128) * splitsFor(sizes, 128);
-  return [...(tiles >= 192 ? [matrixLarge] : []), ...(tiles >= 96 ? [matrixMedium] : []), matrixSmall];
+  return [...(share >= 0.7 ? [matrixLarge] : []), ...(share >= 0.35 ? [matrixMedium] : []), matrixSmall];
 }
 
 /** Whether tiles of up to 32 rows take less time than those of 64, of which one takes 1.7 times as long as one of 32. */
 const isFewRows = (M: number): boolean => Math.ceil(M / 32) < 1.7 * Math.ceil(M / 64);
 
 /** Which rungs for which device and sizes, the best first: the first that suits is taken. */
-const table: Record<"cpu" | "gpu", (sizes: MatmulSizes) => MatmulRung[]> = {
+const table: Record<"cpu" | "gpu", (sizes: MatmulSizes, adapter: AdapterInfo) => MatmulRung[]> = {
   cpu: ({ M, N }) => {
     const { rows, subgroup, registers } = matmulLadder.rungs;
     if (Math.min(M, N) < 4) return N < 32 ? [] : [rows];
     return [...(isFewRows(M) ? [rows] : []), subgroup, registers];
   },
-  gpu: (sizes) => {
-    const { M, N } = sizes;
-    const { tiled, tiledLarge } = matmulLadder.rungs;
-    if (Math.min(M, N) < 16) return []; // mostly empty tiles
-    const large = tilesOf(sizes, 128) * splitsFor(sizes, 128) >= 224; // workgroups: 7/8 of enough
-    return [...matrixRungs(sizes), ...(large ? [tiledLarge] : []), tiled];
+  gpu: (sizes, adapter) => {
+    const { M, N, K, batches } = sizes;
+    const { dots, tiled, tiledLarge } = matmulLadder.rungs;
+    // Mostly empty tiles. With an invocation for each element too few of them are at work below some thousands.
+    if (Math.min(M, N) < 16) return K >= 128 && M * N * batches <= 4096 ? [dots] : [];
+    const share = filled(adapter, sizes);
+    return [...matrixRungs(share), ...(share >= 0.85 ? [tiledLarge] : []), tiled];
   },
 };
 
 /** Which rung for which device and sizes, by rule: the first of the table that suits. */
 export function chooseMatmul(adapter: AdapterInfo, sizes: MatmulSizes): MatmulRung {
-  const order = table[adapter.cpu ? "cpu" : "gpu"](sizes);
+  const order = table[adapter.cpu ? "cpu" : "gpu"](sizes, adapter);
   return firstThatSuits(matmulLadder, order, adapter, sizes);
 }
 

@@ -3,16 +3,20 @@ import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device, trials } from "../../runtime/init.ts";
 import { kernel, replaceFunction, specialize } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
+import { ceilDiv } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { cast } from "../cast/cast.ts";
 import { ladder, type Unnamed } from "../ladder.ts";
 import storeGeluVectorsCode from "./epilogue-gelu-store-vectors.wgsl";
+import dotsCode from "./matmul-dots.wgsl";
 import naiveCode from "./matmul-naive.wgsl";
 import registersCode from "./matmul-registers.wgsl";
 import rowsCode from "./matmul-rows.cpu.wgsl";
 import subgroupMatrixCode from "./matmul-subgroup-matrix.wgsl";
 import subgroupCode from "./matmul-subgroup.cpu.wgsl";
 import tiledCode from "./matmul-tiled.wgsl";
+import rowSumsMatrixCode from "./row-sums-matrix.wgsl";
+import rowSumsTiledCode from "./row-sums-tiled.wgsl";
 import weightsInPlaceCode from "./weights-in-place.wgsl";
 import { aligned, bindings, inPlace, placesOf, rounding, sizesOf, stridesOf, type MatmulRung } from "./task.ts";
 import {
@@ -26,16 +30,22 @@ import {
   withEpilogues,
   type Epilogues,
 } from "./tiles.ts";
+import { countResident, residentCode } from "./resident.ts";
 import { forms, tryMatmul } from "./trial.ts";
 
 const naiveKernel = kernel("ops/matmul/matmul-naive.wgsl", naiveCode);
+const dotsKernel = kernel("ops/matmul/matmul-dots.wgsl", dotsCode);
 const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", registersCode);
 const rowsKernels = withEpilogues("ops/matmul/matmul-rows.cpu.wgsl", rowsCode);
 const subgroupKernels = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", subgroupCode);
 const inPlaceKernels = mapEpilogues(subgroupKernels, (plain) =>
   specialize(replaceFunction(plain, "steps", weightsInPlaceCode), { IN_PLACE: "true", B: "vec2f" }),
 );
-const tiledKernels = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode, storeGeluVectorsCode);
+const tiledEpilogues = withEpilogues("ops/matmul/matmul-tiled.wgsl", tiledCode, storeGeluVectorsCode);
+const tiledKernels: Epilogues = {
+  ...tiledEpilogues,
+  rowSums: replaceFunction(replaceFunction(tiledEpilogues.plain, "write_row_sums", ""), "take_rows", rowSumsTiledCode), // its file has both
+};
 
 /**
  * The same product, computed with ever fewer reads.
@@ -52,6 +62,17 @@ const rungs = {
     compute: (task) =>
       run(naiveKernel, bindings(task), inPlace(task), {
         threads: task.batches * task.M * task.N,
+        overrides: rounding(task),
+      }),
+  },
+  dots: {
+    kernel: "matmul-dots",
+    idea: "a workgroup per element, which shares k: for few elements and a long k, on GPUs",
+    suits: () => true,
+    fusesGelu: false,
+    compute: (task) =>
+      run(dotsKernel, bindings(task), inPlace(task), {
+        workgroups: task.batches * task.M * task.N,
         overrides: rounding(task),
       }),
   },
@@ -110,9 +131,10 @@ function tiled(side: 1 | 2, idea: string): Unnamed<MatmulRung> {
     suits: ({ workgroupBytes }, { M, N, batches }) =>
       Math.max(batches, M / tile, N / tile) <= 65535 && workgroupBytes >= (side === 1 ? 4352 : 16640),
     fusesGelu: true,
+    sumsRows: true,
     fastOn: "gpu",
     compute(task) {
-      const { M, N, K, a, b, splits = splitsFor(task, tile) } = task;
+      const { M, N, K, a, b, splits = splitsFor(device().adapter, task, tile) } = task;
       const overrides = {
         ...{ SIDE: side, BLOCKS: side * side, UNROLL: Number(!device().adapter.cpu) },
         A_ALIGNED: Number(aligned(a, a.transposed ? M : K)),
@@ -146,8 +168,8 @@ function matrixTile({ subgroupMatrix, subgroupSize }: AdapterInfo, { SUBGROUPS_M
 }
 
 /**
- * Whether a workgroup may have the invocations and the memory that this tuning takes (tiles of A and B, a matrix of each subgroup), and whether
- * both tiles, and a subgroup's part of each, are whole blocks of two steps of matrices.
+ * Whether a workgroup may have the invocations and the memory that this tuning takes (tiles of A and B, a matrix of each subgroup, in which its
+ * invocations have room for a vector each), and whether both tiles, and a subgroup's part of each, are whole blocks of two steps of matrices.
  */
 function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
   const { subgroupMatrix, workgroupInvocations, workgroupBytes } = adapter;
@@ -159,7 +181,9 @@ function matricesFit(adapter: AdapterInfo, tuning: MatrixTuning): boolean {
     2 * ((rows / M) * matrix(M) + (cols / N) * matrix(N)) + 4 * tuning.SUBGROUPS_M * tuning.SUBGROUPS_N * M * N;
   const lines = INVOCATIONS / (K / 2); // that all invocations copy at once
   const whole = rows % lines === 0 && cols % lines === 0 && (ROWS * M) % (2 * K) === 0 && (COLS * N) % (2 * K) === 0;
-  return INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && whole;
+  return (
+    INVOCATIONS <= workgroupInvocations && bytes <= workgroupBytes && whole && M * N >= 4 * adapter.subgroupSize[1]
+  );
 }
 
 /** Products by matrix units; `halves`: of f16 copies. `code` is for tests, which run the kernel where there are none. */
@@ -183,6 +207,7 @@ export function subgroupMatrix(
         ...(halves && { Vector: "vec4<f16>" }),
       };
       kernels = withEpilogues(file, specialize(kernel(file, code), values).code, storeGeluVectorsCode);
+      if (!halves) kernels.rowSums = replaceFunction(kernels.plain, "add_up_rows", rowSumsMatrixCode);
       made.set(adapter, kernels);
     }
     return kernels;
@@ -193,6 +218,7 @@ export function subgroupMatrix(
     suits: (adapter, { M, N, batches, precision }) =>
       precision === "f16" && Math.max(batches, M / 16, N / 16) <= 65535 && matricesFit(adapter, tuning),
     fusesGelu: true,
+    ...(!halves && { sumsRows: true }),
     fastOn: "gpu",
     compute(task) {
       const { adapter } = device();
@@ -206,10 +232,16 @@ export function subgroupMatrix(
       };
       const params = { ...sizesOf(task), ...placesOf(task) };
       const { rows, cols } = matrixTile(adapter, tuning);
-      const splits = task.splits ?? splitsFor(task, Math.sqrt(rows * cols));
+      const splits = task.splits ?? splitsFor(adapter, task, Math.sqrt(rows * cols));
       const copies = halves ? { a: inHalves(a.tensor), b: inHalves(b.tensor) } : undefined;
       const how = { tensors: { ...bindings(task), ...copies }, params, overrides, rows, cols, splits };
-      computeTiles(kernelsFor(adapter), task, how);
+      let kernels = kernelsFor(adapter);
+      if (task.rowSums && kernels.rowSums) {
+        const bands = rows / (2 * adapter.subgroupMatrix.K); // as row-sums-matrix.wgsl has them
+        const BANDS_EACH = ceilDiv(bands, ceilDiv(N, cols));
+        kernels = { ...kernels, rowSums: specialize(kernels.rowSums, { BANDS_EACH }) };
+      }
+      computeTiles(kernels, task, how);
       copies?.a.dispose();
       copies?.b.dispose();
     },
@@ -231,4 +263,5 @@ async function tryMatrixUnits(): Promise<void> {
   }
 }
 
-trials.subgroupMatrix = { code: subgroupMatrixCode, run: tryMatrixUnits };
+trials.resident = { name: "resident", code: residentCode, run: () => countResident() };
+trials.subgroupMatrix = { name: "matrix-units", code: subgroupMatrixCode, run: tryMatrixUnits };

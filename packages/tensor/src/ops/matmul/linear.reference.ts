@@ -8,6 +8,14 @@ export function linearReference(x: NdArray, weight: NdArray, bias?: NdArray): Nd
   return y;
 }
 
+/** dweight = dyᵀ · x and dbias = Σ dy over the rows, in float64, of matrices. */
+export function linearGradientsReference(x: NdArray, dy: NdArray): { weight: NdArray; bias: NdArray } {
+  const [rows, outs] = dy.shape as [number, number];
+  const bias = { shape: [outs], data: new Float64Array(outs) };
+  for (let at = 0; at < rows * outs; at++) bias.data[at % outs]! += dy.data[at]!;
+  return { weight: matmulReference(dy, x, { transposeA: true }), bias };
+}
+
 /** gelu(x · weightᵀ + bias), in float64. */
 export function linearGeluReference(
   x: NdArray,

@@ -2,8 +2,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { destroy, init } from "../../runtime/init.ts";
 import { checkOp, expectClose, withDevice } from "../../testing/check-op.ts";
 import { f16Bits, f16Value } from "../../dtype.ts";
+import { dryRun } from "../../dry-run.ts";
 import { fromArray } from "../../factories.ts";
-import type { Tensor } from "../../tensor.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import { checkLinearGradients } from "../../testing/linear-gradients.ts";
 import { ndArray } from "../../testing/nd-array.ts";
 import { forceRung, withRung } from "../ladders.ts";
 import { matmulLadder } from "./ladder.ts";
@@ -72,6 +74,31 @@ for (const rung of Object.values(matmulLadder.rungs)) {
     });
   });
 }
+
+for (const rung of ["naive", "tiled", "tiled/3", "tiledLarge", "tiledLarge/2"]) {
+  describe(`gradients of a layer, ${rung}`, () => {
+    withDevice();
+    // Rows, in and out. Columns of dW that aren't whole vectors, several tiles of rows and of columns, one row, parts of k of which the last is short.
+    test.each([[37, 20, 33], [131, 22, 5], [70, 132, 131], [1, 4, 3], [67, 260, 259]] as const)("%i rows, %i in, %i out", (...sizes) => checkLinearGradients(rung, sizes)); // prettier-ignore
+  });
+}
+
+test("kernels for GPUs add up the gradient of a bias beside that of the weight", async () => {
+  await init();
+  const kernelsOf = (rung: string, ins: number): string[] =>
+    dryRun(() => {
+      const { forward, backward } = linear.definition;
+      if (typeof backward !== "function") throw new Error("linear has a gradient");
+      const { saved } = withRung("matmul", "naive", () => forward(empty([64, ins]), empty([32, ins]), empty([32])));
+      withRung("matmul", rung, () => backward(saved, empty([64, 32]), { x: false, weight: true, bias: true }));
+    })
+      .dispatches.slice(1)
+      .map(({ kernel }) => kernel.replace(/.*\//, ""));
+  expect(kernelsOf("tiled", 16)).toEqual(["matmul-tiled.wgsl"]);
+  expect(kernelsOf("tiled/2", 16)).toEqual(["matmul-tiled.wgsl", "matmul-sum.wgsl"]);
+  expect(kernelsOf("naive", 16)).toEqual(["matmul-naive.wgsl", "reduce.wgsl"]);
+  await destroy();
+});
 
 describe("weights in fewer bits", () => {
   withDevice();

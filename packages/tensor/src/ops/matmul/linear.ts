@@ -90,9 +90,12 @@ function linearGradients(
   }
   if (needs.weight) {
     const dweight = (gradients.weight = empty(weight.shape));
-    multiply({ a: dy, b: x, c: dweight, M: outFeatures, N: inFeatures, K: rows, transposeA: true, precision });
+    const sizes = { M: outFeatures, N: inFeatures, K: rows };
+    // dbias comes with it on GPUs: the sums of dyᵀ's rows, which pass by.
+    const dbias = multiply({ a: dy, b: x, c: dweight, ...sizes, transposeA: true, precision, sumsRows: needs.bias });
+    if (dbias) gradients.bias = dbias;
   }
-  if (needs.bias) gradients.bias = sum(dy.alias([rows, outFeatures]), { dim: 0 });
+  if (needs.bias) gradients.bias ??= sum(dy.alias([rows, outFeatures]), { dim: 0 });
   return gradients;
 }
 

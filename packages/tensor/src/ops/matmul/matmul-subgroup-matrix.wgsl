@@ -164,6 +164,9 @@ fn write(sums: Sums, i: u32, j: u32, group: vec3u, me: u32, subgroup: u32) {
   workgroupBarrier(); // they are read: the next may be written
 }
 
+// Writes sums of the rows of op(A) from step `begin` to `end`: row-sums-matrix.wgsl has one that does, where they are asked for.
+fn add_up_rows(group: vec3u, me: u32, first: u32, begin: u32, end: u32) {}
+
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me: u32, @builtin(subgroup_id) subgroup: u32) {
   let p = params;
@@ -172,6 +175,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
   let batch = group.z / p.splits;
   let begin = group.z % p.splits * p.chunk;
   let end = min(begin + p.chunk, p.K);
+  add_up_rows(group, me, p.a_first + batch * p.a_step, begin, end);
 
   // Which vectors an invocation copies: number `at` of line `line`, and of each LINES lines on; where they lie in A and in B,
   let line = me / LENGTH;

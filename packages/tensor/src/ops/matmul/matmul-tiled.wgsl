@@ -79,12 +79,16 @@ fn fetch(s: Source, k: u32, end: u32) -> mat4x4f {
   if (s.of_a) { block = mat4x4f(four_of_a(at), four_of_a(at + l), four_of_a(at + 2u * l), four_of_a(at + 3u * l)); }
   else { block = mat4x4f(four_of_b(at), four_of_b(at + l), four_of_b(at + 2u * l), four_of_b(at + 3u * l)); }
   if (s.along_k) { block = transpose(block); }
-  if (F16) { block = mat4x4f(quantizeToF16(block[0]), quantizeToF16(block[1]), quantizeToF16(block[2]), quantizeToF16(block[3])); }
   if (k + 4u > end) {
     let left = end - min(k, end);
     block = mat4x4f(select(vec4f(), block[0], left > 0u), select(vec4f(), block[1], left > 1u), select(vec4f(), block[2], left > 2u), vec4f());
   }
   return block;
+}
+
+fn rounded(v: vec4f) -> vec4f {
+  if (F16) { return quantizeToF16(v); }
+  return v;
 }
 
 // Column i is x[i] · y: WGSL's matrices are stored by columns, so here a column holds a row of C.
@@ -94,6 +98,10 @@ fn outer(x: vec4f, y: vec4f) -> mat4x4f { return mat4x4f(x.x * y, x.y * y, x.z *
 fn store(at: u32, sum: vec4f) {
   c[at] = sum;
 }
+
+// Sums of the rows of op(A), of which this invocation has fetched four at four steps of k: row-sums-tiled.wgsl has these two where they are asked for.
+fn take_rows(of_a: mat4x4f) {}
+fn write_row_sums(tile: vec3u, s: Source, me: u32) {}
 
 @compute @workgroup_size(8, 8, BLOCKS)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: vec3u, @builtin(local_invocation_index) me: u32) {
@@ -112,10 +120,11 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
   var next = fetch(s, begin + s.k, end);
   for (var k0 = begin; k0 < end; k0 += DEPTH) {
     workgroupBarrier(); // nobody reads the tiles any more: they may be written
-    tiles[s.to] = next[0];
-    tiles[s.to + LINE] = next[1];
-    tiles[s.to + 2u * LINE] = next[2];
-    tiles[s.to + 3u * LINE] = next[3];
+    take_rows(next);
+    tiles[s.to] = rounded(next[0]);
+    tiles[s.to + LINE] = rounded(next[1]);
+    tiles[s.to + 2u * LINE] = rounded(next[2]);
+    tiles[s.to + 3u * LINE] = rounded(next[3]);
     workgroupBarrier(); // the tiles are whole
     if (k0 + DEPTH < end) { next = fetch(s, k0 + DEPTH + s.k, end); }
     for (var block = 0u; block < DEPTH / 4u; block++) {
@@ -132,6 +141,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
     }
   }
 
+  write_row_sums(tile, s, me);
   let one = select(p.one, 1u, UNROLL);
   let sums = array(upper_left, upper_right, lower_left, lower_right);
   let width = (p.N + 3u) / 4u;

@@ -11,6 +11,8 @@ import { matmulLadder } from "./ladder.ts";
 import { linearGelu } from "./linear.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { matmul } from "./matmul.ts";
+import { countResident } from "./resident.ts";
+import { splitsFor } from "./tiles.ts";
 import { ndArray } from "../../testing/nd-array.ts";
 import { matmulReference } from "./matmul.reference.ts";
 
@@ -134,13 +136,49 @@ checkOp(matmul, matmulReference, {
   ],
 });
 
+describe("in how many parts k is taken", () => {
+  /** Tiles of 128 × 128, of which so many are at work at once. */
+  const parts = (places: number, M: number, N: number, K: number, precision: "f16" | "f32" = "f16") =>
+    splitsFor({ residentInvocations: places * 256 }, { M, N, K, batches: 1, precision }, 128);
+  test.each([
+    [264, 768, 768, 4096, 7], // 36 tiles: 252 workgroups fill one wave
+    [264, 3072, 768, 4096, 3], // 144: 432 workgroups are two waves of a third each; two parts would be two waves, too, of a half
+    [264, 4096, 768, 3072, 1], // 192: most of one wave
+    [164, 768, 768, 4096, 4], // 144 workgroups
+    [20, 768, 768, 4096, 1], // two waves; parts cost more than the half-empty second one
+    [264, 768, 768, 512, 1], // too short
+  ] as const)("%i places: %i × %i, K %i: %i", (places, M, N, K, splits) => {
+    expect(parts(places, M, N, K)).toBe(splits);
+  });
+
+  test("never in so many that it takes longer, by waves, than in one", () => {
+    for (const places of [8, 40, 164, 264, 288])
+      for (const tiles of [1, 6, 36, 144, 190, 600])
+        for (const K of [512, 4096, 16384]) {
+          const splits = parts(places, 128 * tiles, 128, K, "f32");
+          expect(Math.ceil((tiles * splits) / places) / splits).toBeLessThanOrEqual(Math.ceil(tiles / places));
+          expect(K / splits).toBeGreaterThanOrEqual(512);
+        }
+  });
+
+  test("the places are counted by invocations that have begun and not ended", async () => {
+    await init();
+    const counted = await countResident(1); // 64 workgroups of 256
+    await destroy();
+    expect(counted).toBeGreaterThanOrEqual(256);
+    expect(counted).toBeLessThanOrEqual(64 * 256);
+  });
+});
+
 describe("the choice of kernel", () => {
   const gpu = { ...adapter, cpu: false, subgroupMatrix: undefined };
   const lavapipe = { ...adapter, cpu: true, subgroupSize: [8, 8] as const };
   const swiftShader = { ...adapter, cpu: true, subgroupSize: [4, 4] as const };
   const product = (M: number, N: number, K: number) => ({ M, N, K, batches: 1, precision: "f32" as const });
   test.each([
-    ["a classifier's head", gpu, product(16, 2, 768), "matmul-naive"],
+    ["a classifier's head", gpu, product(16, 2, 768), "matmul-dots"],
+    ["its weight's gradient", gpu, product(2, 768, 16), "matmul-naive"],
+    ["one token in a large layer", gpu, product(1, 30522, 768), "matmul-naive"],
     ["a small product", gpu, product(128, 128, 128), "matmul-tiled 64×64"],
     ["a large one", gpu, product(4096, 3072, 768), "matmul-tiled 128×128"],
     ["a weight's gradient, k in parts", gpu, product(768, 768, 4096), "matmul-tiled 128×128"],

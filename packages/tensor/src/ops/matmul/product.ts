@@ -1,4 +1,4 @@
-import type { Tensor } from "../../tensor.ts";
+import { empty, type Tensor } from "../../tensor.ts";
 import { applyUnary } from "../elementwise/apply.ts";
 import type { ComputeType } from "../../autocast.ts";
 import { choose } from "./choose.ts";
@@ -36,10 +36,15 @@ export interface Product {
   gelu?: Gelu | undefined;
   /** What A and B are rounded to before they are multiplied; f32 unless said otherwise. */
   precision?: ComputeType;
+  /** Whether the sums of op(A)'s rows are wanted, too, if they can be had in passing. Of a single product, with A transposed. */
+  sumsRows?: boolean;
 }
 
-/** Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there. */
-export function multiply(product: Product): void {
+/**
+ * Runs a product: one dispatch for the innermost dimension of a batch, while the host counts through the rest, which is rarely there.
+ * Gives the sums of op(A)'s rows, [M], if they were asked for and the kernel could add them up.
+ */
+export function multiply(product: Product): Tensor | undefined {
   const {
     a,
     b,
@@ -54,9 +59,10 @@ export function multiply(product: Product): void {
     transposeA = false,
     transposeB = false,
     precision = "f32",
+    sumsRows = false,
     accumulate = false,
   } = simplify(product);
-  if (c.size === 0) return;
+  if (c.size === 0) return undefined;
   const moving = batch.filter((dim) => dim.c > 0);
   const summed = batch.filter((dim) => dim.c === 0);
   const inner = moving.pop() ?? { size: 1, a: 0, b: 0, c: 0 };
@@ -65,6 +71,7 @@ export function multiply(product: Product): void {
   const sizes = { M, N, K: nothing ? 0 : K, batches: inner.size, precision };
   const { rung, splits } = choose(sizes);
   const fused = rung.fusesGelu;
+  const rowSums = sumsRows && rung.sumsRows && N % 4 === 0 ? empty([M]) : undefined;
   const stored: Stored | undefined = scale ? "i8" : b.dtype === "f16" ? "f16" : undefined;
   const asStored = stored && rung.readsStored && transposeB && inner.b % 4 === 0 && K % 4 === 0;
   const factor = asStored ? b : widened(b, scale);
@@ -80,6 +87,7 @@ export function multiply(product: Product): void {
         stored: asStored ? stored : undefined,
         scale: asStored ? scale : undefined,
         gelu: fused && index === terms.length - 1 ? gelu : undefined,
+        rowSums,
         splits,
       };
       rung.compute(task);
@@ -87,6 +95,7 @@ export function multiply(product: Product): void {
   }
   if (factor !== b) factor.dispose();
   if (gelu && !fused) applyUnary(gelu.fn, c, undefined, gelu.y);
+  return rowSums;
 }
 
 /**

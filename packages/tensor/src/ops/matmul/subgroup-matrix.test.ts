@@ -14,6 +14,7 @@ import { matmulLadder, subgroupMatrix } from "./ladder.ts";
 import { type MatmulRung } from "./task.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { linearGelu } from "./linear.ts";
+import { checkLinearGradients } from "../../testing/linear-gradients.ts";
 import { matmulReference } from "./matmul.reference.ts";
 import { matmul } from "./matmul.ts";
 import code from "./matmul-subgroup-matrix.wgsl";
@@ -116,6 +117,19 @@ function check(rung: MatmulRung, products = cases, layers = linearCases): void {
   if (layers.length > 0) checkOp(inHalf(linearGelu), linearGeluReference, { cases: layers });
 }
 
+/** Gradients of a layer's weight and bias: rows, in and out; k in so many parts. */
+function checkGradients(
+  rung: MatmulRung,
+  sizes: readonly (readonly [number, number, number])[],
+  parts: number[],
+): void {
+  describe("gradients of a layer", () => {
+    withDevice();
+    for (const splits of parts)
+      test.each(sizes)(`%i rows, %i in, %i out, k in ${splits}`, (...size) => checkLinearGradients({ rung, splits }, size, "f16"));
+  }); // prettier-ignore
+}
+
 describe("matrix units, emulated", () => {
   // Smaller matrices than any real one, and fewer products, for the compiler's sake.
   const few = [cases[0]!, cases[11]!];
@@ -147,13 +161,16 @@ describe("matrix units, emulated", () => {
       const emulation = { ...subgroupMatrix(name, { SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) }), name };
       if (which) check(emulation, which, []);
       else check(emulation, enough);
+      if (M * N >= 4 * most && M === N) checkGradients(emulation, [[40, 36, 37]], [2]);
     });
   }
 });
 
 for (const name of ["matrixSmall", "matrixMedium", "matrixLarge", "matrixHalves"] as const) {
   describe.skipIf(!adapter.subgroupMatrix)(`matrix units of this adapter: ${matmulLadder.rungs[name].kernel}`, () => {
-    check(matmulLadder.rungs[name]);
+    const rung = matmulLadder.rungs[name];
+    check(rung);
+    checkGradients(rung, [[1, 4, 3], [37, 20, 33], [131, 22, 5], [70, 132, 131], [67, 260, 259]], [1, 3]); // prettier-ignore
   });
 }
 
