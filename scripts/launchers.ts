@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const loaders = ["--import", "tsx", "--import", new URL("text-loader.mjs", import.meta.url).href];
+export const loaders = ["--import", "tsx", "--import", new URL("text-loader.mjs", import.meta.url).href];
 
 /** A launcher that is installed here. */
 export interface TestLauncher {
@@ -40,10 +40,16 @@ export const mpirun = (
 export const program = (words: readonly string[], started?: (pid: number) => void): Promise<Ended> =>
   ended(process.execPath, [...loaders, ...words], started);
 
-function ended(command: string, words: readonly string[], started?: (pid: number) => void): Promise<Ended> {
+/** How a program has ended. @param env variables beside this process' own */
+export function ended(
+  command: string,
+  words: readonly string[],
+  started?: (pid: number) => void,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   const child = spawn(command, words, {
     cwd: root,
-    env: { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", NODE_OPTIONS: "" },
+    env: { ...process.env, ...env, OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", NODE_OPTIONS: "" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let [stdout, stderr] = ["", ""];

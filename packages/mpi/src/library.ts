@@ -52,7 +52,17 @@ export function findLibrary(): Library {
   );
 }
 
+/**
+ * Has a library stay mapped until the process is gone. Threads that have been in its calls (over TCP, those of Open MPI) run code of it when they
+ * end, which is after koffi has closed it: the process would end by a segmentation fault.
+ */
+function pin(path: string): void {
+  const RTLD_NOW = 2;
+  koffi.load(null).func("dlopen", "void *", ["str", "int"])(path, RTLD_NOW);
+}
+
 function opened(lib: LibraryHandle, path: string): Library {
+  pin(path);
   const text = Buffer.alloc(8192); // MPI_MAX_LIBRARY_VERSION_STRING is 256 to 8192
   const length = new Int32Array(1);
   lib.func("MPI_Get_library_version", "int", ["void *", "void *"])(text, length);
