@@ -13,20 +13,25 @@ export async function runCommand<Options extends object>(
   args: string[],
   action: (options: Options, operands: string[]) => Promise<number>,
 ): Promise<number> {
-  let unknown: string | undefined;
+  let [help, wrong] = ["", ""];
   command.showSuggestionAfterError(false).exitOverride();
-  command.configureOutput({
-    outputError: (text, write) => (text.includes("unknown option") ? (unknown = text) : write(text)),
-  });
+  command.configureOutput({ writeOut: (text) => (help += text), outputError: (text) => (wrong += text) });
   try {
     command.parse(dashed(args), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (unknown !== undefined) {
-      const { withHint } = await import("./hint.ts"); // only now: doctor has to work without the other packages
-      writeError(withHint(unknown, command));
-    }
+    await say(help, wrong, command).catch(() => {
+      process.stdout.write(help);
+      writeError(wrong);
+    });
     return error.exitCode === 0 ? 0 : 2;
   }
   return action(command.opts<Options>(), command.args);
+}
+
+/** Says once, whatever the number of ranks, what a command takes and what is wrong. @throws without the other packages, which doctor has to work without */
+async function say(help: string, wrong: string, command: Command): Promise<void> {
+  const [{ withHint }, { sayOnce, speaks }] = await Promise.all([import("./hint.ts"), import("./ranks/say-once.ts")]);
+  if (speaks()) process.stdout.write(help);
+  if (wrong !== "") sayOnce(withHint(wrong, command));
 }

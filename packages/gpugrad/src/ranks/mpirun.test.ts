@@ -58,6 +58,17 @@ test.skipIf(launchers.length === 0)("predict: ranks share the rows, and the labe
   expect(stdout.trim().split("\n")).toHaveLength(95);
 });
 
+test.skipIf(launchers.length === 0)("one rank says what is wrong with a command line", async () => {
+  for (const [command, wrong] of [
+    ["train", "--modle"],
+    ["predict", "--fiel"],
+  ] as const) {
+    const { code, stderr } = await mpirun(launchers[0]!, 2, [cli, command, wrong, "x"]);
+    expect(code).not.toBe(0);
+    expect(stderr.match(/unknown option/g), stderr).toHaveLength(1);
+  }
+});
+
 test.skipIf(launchers.length === 0)("a rank is killed: the same command continues to the same bytes", async () => {
   const training = new TinyTraining({ updates: 10 });
   try {

@@ -14,6 +14,7 @@ import {
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { load as parseYaml } from "js-yaml";
 import { withHint } from "../hint.ts";
+import { sayOnce, speaks } from "../ranks/say-once.ts";
 import { dashed } from "../run-command.ts";
 import { truncationOption, type TruncationOptions } from "../text/truncation.ts";
 import { wholeNumber } from "../text/texts.ts";
@@ -219,7 +220,10 @@ function read(
   reword: (text: string) => string = (text) => text,
 ): Values {
   const command = commandOf(preset).showSuggestionAfterError(false);
-  command.configureOutput({ outputError: (text, write) => write(reword(withHint(text, command))) });
+  command.configureOutput({
+    writeOut: (text) => void (speaks() && process.stdout.write(text)),
+    outputError: (text) => sayOnce(reword(withHint(text, command))),
+  });
   command.parse(dashed(words), { from: "user" });
   const values = command.opts<Values>();
   for (const name of NAMES) if (typeof values[name] === "string") values[name] = parseArgument(name, values[name]);
@@ -293,9 +297,7 @@ export function parseTrainOptions<Extra extends object = object>(
     return { options: options as unknown as TrainOptions & Partial<Extra>, args, maxLength };
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(
-      `error: ${file ? `${file}: ` : ""}${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    sayOnce(`error: ${file ? `${file}: ` : ""}${error instanceof Error ? error.message : String(error)}\n`);
     return 2;
   }
 }
