@@ -43,10 +43,10 @@ export function scalingPicture(title: string, scales: readonly Scaling[]): strin
   const points = scales.map(({ count, efficiency }) => ({ count, percent: 100 * efficiency }));
   const drawing = Plot.plot({
     document,
-    ...{ width: 720, height: 320, marginLeft: 50, marginRight: 40, marginTop: 44, marginBottom: 40 },
+    ...{ width: 720, height: 320, marginLeft: 60, marginRight: 40, marginTop: 44, marginBottom: 40 },
     style: { fontFamily: "system-ui, sans-serif", fontSize: "12px", background: "white" },
     x: { type: "log", base: 2, label: "GPUs", ticks: points.map(({ count }) => count), tickFormat: String },
-    y: { label: "efficiency in %, estimated", domain: [0, 100], grid: true },
+    y: { label: "efficiency in %, estimated", labelAnchor: "center", domain: [0, 100], grid: true }, // above the axis is the title
     marks: [
       Plot.line(points, { x: "count", y: "percent", stroke: COLORS.arithmetic, strokeWidth: 2 }),
       Plot.dot(points, { x: "count", y: "percent", fill: COLORS.arithmetic }),
