@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Batch, BatchTokenizer } from "./batch.ts";
 import { DataLoader } from "./data-loader.ts";
 import { Dataset, type Row } from "./dataset.ts";
+import { joinTokens } from "./join-tokens.ts";
 import { tokenCache } from "./token-cache.ts";
 import { startWorkers } from "./tokenize-workers.ts";
 import { tokenizeDataset, type TokenizedDataset } from "./tokenize-dataset.ts";
@@ -47,6 +48,19 @@ test("tokens, lengths and labels of each row", async () => {
   const { ids, lengths } = await tokens.read([699, 0]);
   expect([...lengths]).toEqual([12, 3]); // 12 letters, cut, and 1
   expect([...ids.slice(-3)]).toEqual([2, 5, 3]);
+});
+
+test("tokens of parts, joined, are those of the whole", async () => {
+  const options = { maxLength: 12, cacheDir: false } as const;
+  const whole = await tokenizeDataset(data, tokenizer, options);
+  const parts = [data.take(0), data.take(300), data.select(Int32Array.from({ length: 400 }, (_, i) => 300 + i))];
+  const joined = joinTokens(await Promise.all(parts.map((part) => tokenizeDataset(part, tokenizer, options))));
+  expect(joined.length).toBe(700);
+  expect(joined.lengths).toEqual(whole.lengths);
+  expect(joined.labels).toEqual(whole.labels);
+  const rows = [699, 0, 299, 300, 12, 301];
+  expect(await joined.read(rows)).toEqual(await whole.read(rows));
+  await joined.close();
 });
 
 test("a dataset without rows", async () => {

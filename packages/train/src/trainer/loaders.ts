@@ -1,10 +1,13 @@
 import { sizesOf } from "@gpugrad/bert";
 import { GpugradError } from "@gpugrad/tensor";
+import { savedBatchSizes } from "../checkpoint/run-files.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
 import { DataLoader, type DataLoaderOptions } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { joinTokens } from "../data/join-tokens.ts";
 import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
+import { partOf } from "../parallel/communicator.ts";
 import type { Ranks } from "../parallel/ranks.ts";
 import type { Task, TrainableModel } from "../tasks/task.ts";
 import type { Events } from "./events.ts";
@@ -54,6 +57,24 @@ export class Loaders {
       `Trainer: an epoch has no batch: ${rows} rows in batches of ${this.batchSize}` +
         `${dataloaderDropLast ? ", and the last one is left out if it isn't full" : ""}.`,
     );
+  }
+
+  /**
+   * A run that continues on another number of ranks keeps its batches, of which each rank then has another share: the order of the data and
+   * the updates are the same.
+   */
+  async keepBatchSize(from: string | undefined): Promise<void> {
+    const { args, ranks, events } = this.#parts;
+    const each = args.perDeviceTrainBatchSize;
+    const { size } = ranks;
+    const saved = from === undefined ? undefined : await savedBatchSizes(from);
+    const keeps = saved !== undefined && saved.each === each && saved.all !== each * size;
+    this.batchSize = keeps ? saved.all : each * size;
+    if (keeps)
+      await events.warn(
+        `batches of ${from} have ${saved.all} rows, and have so on ${size === 1 ? "one rank" : `${size} ranks`} too: ${size === 1 ? "it" : "each of them"} takes ` +
+          `${Math.ceil(saved.all / size)} of them, at most ${each} at once.`,
+      );
   }
 
   async train(): Promise<DataLoader> {
@@ -107,16 +128,26 @@ export class Loaders {
   async #tokensOf(dataset: Dataset): Promise<TokenizedDataset> {
     const known = this.#tokens.get(dataset);
     if (known) return known;
-    const { args, tokenizer, events, ranks } = this.#parts;
-    const options = { numWorkers: args.dataloaderNumWorkers, maxLength: this.maxLength };
-    // Rank 0 makes them, and the others find them where it keeps them.
-    const make = (): Promise<TokenizedDataset> => tokenizeDataset(dataset, tokenizer, options);
-    const first = ranks.isFirst ? make() : undefined;
-    const tokens = ranks.lead("tokenizing", async () => void (await first)).then(() => first ?? make());
+    const tokens = this.#makeTokens(dataset);
     this.#tokens.set(dataset, tokens);
     const { note } = await tokens;
-    if (note) await events.warn(note);
+    if (note) await this.#parts.events.warn(note);
     return tokens;
+  }
+
+  /** Each rank makes the tokens of its part of the rows, and finds the others' where they keep them, or makes them too. */
+  async #makeTokens(dataset: Dataset): Promise<TokenizedDataset> {
+    const { args, tokenizer, ranks } = this.#parts;
+    const make = (part: Dataset): Promise<TokenizedDataset> =>
+      tokenizeDataset(part, tokenizer, { numWorkers: args.dataloaderNumWorkers, maxLength: this.maxLength });
+    if (ranks.size === 1) return make(dataset);
+    const parts = Array.from({ length: ranks.size }, (_, part) => {
+      const [begin, end] = partOf(dataset.length, part, ranks.size);
+      return dataset.select(Int32Array.from({ length: end - begin }, (_, i) => begin + i));
+    });
+    const own = await make(parts[ranks.rank]!);
+    await ranks.allGather("tokenizing", null);
+    return joinTokens(await Promise.all(parts.map(async (part, i) => (i === ranks.rank ? own : await make(part)))));
   }
 
   /** Forgets the tokens that were made ahead. */
