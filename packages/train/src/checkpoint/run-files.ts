@@ -38,6 +38,16 @@ export interface Progress {
   perDeviceBatchSize?: number;
 }
 
+/** Where a checkpoint was saved; from the updates alone, as in Transformers, if an epoch had another number of them, or an older version saved it. */
+export function placeOf(
+  { place }: Progress,
+  globalStep: number,
+  updatesPerEpoch: number,
+): { epochs: number; updates: number } {
+  if (place?.updatesPerEpoch === updatesPerEpoch) return { epochs: place.epochs, updates: place.updates };
+  return { epochs: Math.floor(globalStep / updatesPerEpoch), updates: globalStep % updatesPerEpoch };
+}
+
 /** Rows of the batches of the run that saved a checkpoint, of all ranks together and of one. */
 export async function savedBatchSizes(folder: string): Promise<{ all: number; each: number } | undefined> {
   const all = (await readJson(folder, "trainer_state.json"))?.["train_batch_size"];

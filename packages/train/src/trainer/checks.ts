@@ -2,9 +2,36 @@ import { didYouMean, GpugradError, showValue } from "@gpugrad/tensor";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { Batch } from "../data/batch.ts";
 import { Dataset } from "../data/dataset.ts";
+import { createScheduler } from "../schedule/create-scheduler.ts";
+import type { Found, Task, TrainableModel } from "../tasks/task.ts";
+
+/** What a Trainer is made of, as far as its arguments go by it. */
+interface CheckedParts {
+  args: TrainingArguments;
+  model: TrainableModel;
+  task: Task<Found>;
+  trainDataset?: Dataset;
+  evalDataset?: Dataset;
+  computesMetrics: boolean;
+}
+
+/** @throws for arguments that don't go with the model, the task or the data */
+export function checkRun({ args, model, task, trainDataset, evalDataset, computesMetrics }: CheckedParts): void {
+  const refuse = (problem: string): never => {
+    throw new GpugradError(`Trainer: ${problem}.`);
+  };
+  const wrong = model.parameters().find((p) => p.dtype !== "f32");
+  if (wrong) refuse(`a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" })`);
+  if (args.evalStrategy !== "no" && trainDataset && !evalDataset)
+    refuse(`evalStrategy is ${args.evalStrategy}, but there is no evalDataset`);
+  createScheduler(args, 1); // refuses keywords of the schedule
+  if (!computesMetrics) checkMetric(args, task.metricNames);
+  const problem = task.problemWith?.(args);
+  if (problem !== undefined) refuse(problem);
+}
 
 /** @throws where no evaluation will give the metric that the run goes by */
-export function checkMetric({ metricForBestModel }: TrainingArguments, names: readonly string[] | undefined): void {
+function checkMetric({ metricForBestModel }: TrainingArguments, names: readonly string[] | undefined): void {
   const metric = metricForBestModel?.replace(/^eval_/, "");
   if (metric === undefined || !names || names.includes(metric)) return;
   throw new GpugradError(

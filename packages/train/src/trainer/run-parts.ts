@@ -29,6 +29,25 @@ export interface TrainOutput {
   };
 }
 
+/** What training came to, rounded as Transformers does. */
+export function trainMetrics(of: {
+  seconds: number;
+  samples: number;
+  updates: number;
+  totalFlos: number;
+  trainingLoss: number;
+}): Omit<TrainOutput["metrics"], "epoch"> {
+  const { seconds, samples, updates, totalFlos, trainingLoss } = of;
+  const round = (value: number, digits: number): number => Number(value.toFixed(digits));
+  return {
+    train_runtime: round(seconds, 4),
+    train_samples_per_second: round(samples / seconds, 3),
+    train_steps_per_second: round(updates / seconds, 3),
+    total_flos: totalFlos,
+    train_loss: trainingLoss,
+  };
+}
+
 /** What a run is given: all that outlives it. */
 export interface RunParts extends CheckpointParts {
   model: TrainableModel;

@@ -1,7 +1,6 @@
 import { PeftModel, type BertForSequenceClassification, type PushResult } from "@gpugrad/bert";
 import {
   checkOptions,
-  compileAhead,
   device,
   DeviceLostError,
   GpugradError,
@@ -13,10 +12,7 @@ import { writeJson } from "#files";
 import { services } from "#services";
 import { argumentsToJson, trainingArguments, type TrainingArguments } from "../arguments/training-arguments.ts";
 import type { RunStore } from "../checkpoint/run-store.ts";
-import type { Batch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { savedBatchSizes } from "../checkpoint/run-files.ts";
-import { modelLike, updates, withMemoryAdvice } from "../diagnostics/memory-advice.ts";
 import { identityOf } from "../parallel/identity.ts";
 import { Ranks } from "../parallel/ranks.ts";
 import { sumOverRanks } from "../parallel/sum-gradients.ts";
@@ -31,15 +27,17 @@ import { taskOf } from "../tasks/task-for.ts";
 import type { Evaluated, Found, Loss, Task, TrainableModel } from "../tasks/task.ts";
 import { callbackStates, loadCallbackStates } from "./callback-states.ts";
 import type { CallbackFunction, TrainerCallback } from "./callbacks.ts";
-import { checkDataset, checkMetric, checkResume, firstOf } from "./checks.ts";
+import { checkDataset, checkResume, checkRun, firstOf } from "./checks.ts";
+import { adviseOn, compileUpdates, type DryUpdateParts } from "./dry-updates.ts";
 import { Evaluations } from "./evaluations.ts";
 import { Events } from "./events.ts";
 import { Loaders } from "./loaders.ts";
 import { secondsOf } from "./measure-step.ts";
 import { saveModelOrElsewhere, type ModelParts } from "./model-files.ts";
 import { ModelUse } from "./model-use.ts";
-import type { TrainOutput } from "./run-parts.ts";
 import type { Exchange } from "./recorded-steps.ts";
+import { reportersOf } from "./reporters.ts";
+import type { TrainOutput } from "./run-parts.ts";
 import type { TrainerServices } from "./services.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
 import type { TrainerState } from "./trainer-state.ts";
@@ -100,35 +98,20 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     const datasets = { ...(trainDataset && { trainDataset }), ...(evalDataset && { evalDataset }) };
     const events = (this.#events = new Events(args, { model, tokenizer, task, ...datasets }));
     this.#files = { model, tokenizer, args, task };
-    const loaders = (this.#loaders = new Loaders({
-      ...this.#files,
-      task,
-      events,
-      ranks,
-      ...datasets,
-      trainIndices: options.trainIndices,
-    }));
+    const { trainIndices } = options;
+    const loaders = (this.#loaders = new Loaders({ ...this.#files, ...datasets, task, events, ranks, trainIndices }));
     this.#evaluations = new Evaluations({
       ...{ args, model, task, loaders, events, use, ranks, ...datasets },
       ...(computeLoss && { loss: { compute: computeLoss as unknown as Loss["compute"] } }),
       ...(computeMetrics && { computeMetrics }),
     });
-    for (const callback of [...(options.callbacks ?? []), ...this.#reporters()]) events.add(callback);
-    if (args.outputDir !== null && args.pushToHub && ranks.isFirst) {
-      this.#hub = this.#services.hub({ args, outputDir: args.outputDir, warn: (warning) => events.warnLater(warning) });
-      events.add(this.#hub);
+    for (const callback of options.callbacks ?? []) events.add(callback);
+    if (ranks.isFirst) {
+      const { reporters, hub } = reportersOf(args, this.#services, (warning) => events.warnLater(warning));
+      this.#hub = hub;
+      for (const reporter of reporters) events.add(reporter);
     }
-    const refuse = (problem: string): never => {
-      throw new GpugradError(`Trainer: ${problem}.`);
-    };
-    const wrong = model.parameters().find((p) => p.dtype !== "f32");
-    if (wrong) refuse(`a parameter is ${wrong.dtype}; training needs f32: fromPretrained(…, { dtype: "f32" })`);
-    if (args.evalStrategy !== "no" && trainDataset && !evalDataset)
-      refuse(`evalStrategy is ${args.evalStrategy}, but there is no evalDataset`);
-    createScheduler(args, 1); // refuses keywords of the schedule
-    if (!computeMetrics) checkMetric(args, task.metricNames);
-    const problem = task.problemWith?.(args);
-    if (problem !== undefined) refuse(problem);
+    checkRun({ args, model, task, ...datasets, computesMetrics: computeMetrics !== undefined });
     this.#ready = events.emit("onInitEnd");
     this.#ready.catch(() => undefined); // it is awaited later
   }
@@ -216,7 +199,9 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
         } catch (caught) {
           // The others wait for a rank whose device is lost, and can't go back with it.
           if (!(caught instanceof DeviceLostError) || devices === MOST_DEVICES || ranks.size > 1) {
-            const error = caught instanceof OutOfMemoryError ? this.#adviseOn(caught) : caught;
+            const optimizerFor = (twin: TrainableModel): Optimizer => this.#createOptimizer(twin as M);
+            const error =
+              caught instanceof OutOfMemoryError ? adviseOn(caught, this.#dryUpdates, optimizerFor) : caught;
             await this.#events
               .emit("onTrainError", { error })
               .catch((second: unknown) =>
@@ -246,10 +231,10 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     const events = this.#events;
     if (args.freeze.length > 0) freeze(model, args.freeze);
     if (args.gradientCheckpointing) model.gradientCheckpointingEnable();
-    await this.#keepBatchSize(from);
+    await this.#loaders.keepBatchSize(from);
     const { totalSteps } = this;
     const loader = await this.#loaders.train();
-    if (!device().adapter.cpu) await this.#compileAhead(loader.epoch(0));
+    if (!device().adapter.cpu) await compileUpdates(this.#dryUpdates, loader.epoch(0));
     const loss = await this.#evaluations.lossFunction();
     if (from === undefined) loadCallbackStates(events.objects, this.#callbackStates!);
     try {
@@ -276,23 +261,6 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     }
   }
 
-  /**
-   * A run that continues on another number of ranks keeps its batches, of which each rank then has another share: the order of the data and
-   * the updates are the same.
-   */
-  async #keepBatchSize(from: string | undefined): Promise<void> {
-    const each = this.args.perDeviceTrainBatchSize;
-    const { size } = this.#ranks;
-    const saved = from === undefined ? undefined : await savedBatchSizes(from);
-    const keeps = saved !== undefined && saved.each === each && saved.all !== each * size;
-    this.#loaders.batchSize = keeps ? saved.all : each * size;
-    if (keeps)
-      await this.#events.warn(
-        `batches of ${from} have ${saved.all} rows, and have so on ${size === 1 ? "one rank" : `${size} ranks`} too: ${size === 1 ? "it" : "each of them"} takes ` +
-          `${Math.ceil(saved.all / size)} of them, at most ${each} at once.`,
-      );
-  }
-
   /** How the gradients of several ranks become one. */
   #exchange(): Exchange | undefined {
     const { ddpBucketCapMb, ddpCommHook } = this.args;
@@ -309,43 +277,9 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     return this.#options.createOptimizer?.(model, this.args) ?? createOptimizer(model, this.args);
   }
 
-  /** A GPU's driver compiles for seconds, one kernel after the other as an update asks for them; here side by side. A CPU's compiles when a kernel runs. */
-  async #compileAhead(batches: AsyncIterable<Batch>): Promise<void> {
-    const optimizerFor = (twin: TrainableModel): Optimizer => createOptimizer(twin, this.args);
-    try {
-      const { shape } = (await firstOf(batches)).arrays.input_ids;
-      const [batchSize, length] = [shape[0]!, shape.at(-1)!];
-      await compileAhead(() => updates({ ...this.#shape(), batchSize, length, optimizerFor }));
-    } catch {
-      // What is wrong with a batch or an update is reported by the run.
-    }
-  }
-
-  /** An update of this run, for dry runs of it. */
-  #shape() {
-    const { args, model } = this;
-    return {
-      config: model.config,
-      modelFor: modelLike(model),
-      task: this.task,
-      batchSize: args.perDeviceTrainBatchSize,
-      length: this.#loaders.maxLength,
-      accumulation: args.gradientAccumulationSteps,
-      gradientCheckpointing: args.gradientCheckpointing,
-      fp16: args.fp16,
-    };
-  }
-
-  /** The error, with what this run's updates take, and what would fit. */
-  #adviseOn(error: OutOfMemoryError): OutOfMemoryError {
-    const parameters = this.model.parameters();
-    return withMemoryAdvice(error, {
-      ...this.#shape(),
-      optimizerFor: (twin) => {
-        twin.parameters().forEach((parameter, i) => (parameter.requiresGrad = parameters[i]!.requiresGrad)); // some are frozen
-        return this.#createOptimizer(twin as M);
-      },
-    });
+  get #dryUpdates(): DryUpdateParts {
+    const { args, model, task } = this;
+    return { args, model, task, maxLength: this.#loaders.maxLength };
   }
 
   /**
@@ -407,15 +341,5 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     checkDataset("Trainer.predict", dataset);
     await this.#ready;
     return this.#evaluations.predict(dataset, options.metricKeyPrefix ?? "test");
-  }
-
-  #reporters(): TrainerCallback[] {
-    if (!this.#ranks.isFirst) return [];
-    const { reportTo, outputDir, runName, hubModelId } = this.args;
-    const warn = (warning: string): void => this.#events.warnLater(warning);
-    const reporters = reportTo.flatMap(
-      (name) => this.#services.reporters[name]?.({ outputDir: outputDir ?? ".", runName, warn }) ?? [],
-    );
-    return outputDir === null ? reporters : [...reporters, this.#services.modelCard({ outputDir, hubModelId, warn })];
   }
 }

@@ -1,9 +1,10 @@
-import { defaultGenerator, Generator, GpugradError, type GeneratorState } from "@gpugrad/tensor";
+import { defaultGenerator, GpugradError } from "@gpugrad/tensor";
 import { readJson } from "#files";
-import { loadWeights, readResumeState, type Progress, type ResumeState } from "../checkpoint/run-files.ts";
+import { loadWeights, placeOf, readResumeState, type ResumeState } from "../checkpoint/run-files.ts";
 import type { Batch } from "../data/batch.ts";
 import { isBetter } from "../metrics/better.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
+import { shareUpdate } from "../parallel/share-update.ts";
 import { watchesMetric, type LrScheduler } from "../schedule/scheduler.ts";
 import { loadCallbackStates } from "./callback-states.ts";
 import { evalKey, type CallbackContext, type TrainerEvent } from "./callbacks.ts";
@@ -14,10 +15,11 @@ import { flosPerToken } from "./flos.ts";
 import { sharesOf } from "./loss.ts";
 import { explainNonFinite } from "./non-finite.ts";
 import { RecordedSteps } from "./recorded-steps.ts";
-import type { RunParts, TrainOutput } from "./run-parts.ts";
+import { trainMetrics, type RunParts, type TrainOutput } from "./run-parts.ts";
 import { StepResults, type Broken, type Pending } from "./step-results.ts";
 import { freshControl, freshState, startState, stateFromJson } from "./trainer-state.ts";
 import { Update } from "./update.ts";
+import { UpdateRandom } from "./update-random.ts";
 
 /** How many updates may be on their way to the device before we wait for the oldest: enough that neither side waits. */
 const UPDATES_IN_FLIGHT = 2;
@@ -47,8 +49,7 @@ export class TrainingRun implements RunView {
   #isResumed = false;
   /** Whether a rank was asked to stop, so that all do. */
   #allStop = false;
-  /** Where the random numbers of the updates are: the run's own, so that nothing else that draws changes them. */
-  #generator: GeneratorState;
+  readonly #random: UpdateRandom;
   /** The point of the run that was saved last. */
   #savedAt: string | undefined;
 
@@ -58,7 +59,7 @@ export class TrainingRun implements RunView {
     this.#parts = parts;
     this.optimizer = parts.optimizer;
     this.lrScheduler = parts.lrScheduler;
-    this.#generator = defaultGenerator.state;
+    this.#random = new UpdateRandom(parts.ranks);
     this.#update = new Update(parts);
     this.#steps = new RecordedSteps(this.#update);
     this.#results = new StepResults(args);
@@ -104,24 +105,14 @@ export class TrainingRun implements RunView {
       await this.optimizer.loadStateDict(optimizer);
       this.lrScheduler.loadStateDict(scheduler);
       if (scaler && args.fp16) this.#update.scaler.loadStateDict(scaler);
-      this.#generator = generator;
+      this.#random.state = generator;
       this.#results.resume(progress);
     });
-    this.#place = this.#placeOf(this.#results.progress);
+    this.#place = placeOf(this.#results.progress, this.state.globalStep, this.#updatesPerEpoch);
     this.#isResumed = true;
     const isHere = await ranks.lead("resuming", () => output?.checkpoint(this.state.globalStep) === folder);
     if (isHere) this.#savedAt = this.#here();
     this.#checkpoints.last = folder;
-  }
-
-  /** Where a checkpoint was saved; from the updates alone, as in Transformers, if an epoch had another number of them, or an older version saved it. */
-  #placeOf({ place }: Progress): { epochs: number; updates: number } {
-    if (place?.updatesPerEpoch === this.#updatesPerEpoch) return { epochs: place.epochs, updates: place.updates };
-    const { globalStep } = this.state;
-    return {
-      epochs: Math.floor(globalStep / this.#updatesPerEpoch),
-      updates: globalStep % this.#updatesPerEpoch,
-    };
   }
 
   /** Trains to the end, or until it is asked to stop. @throws {@link NonFiniteError} where `onNonFinite` is stop */
@@ -196,16 +187,17 @@ export class TrainingRun implements RunView {
 
   async #step(batches: readonly Batch[], epoch: number): Promise<void> {
     const { state, lrScheduler } = this;
-    const { args, loss, loader, events, use, ranks } = this.#parts;
-    const shared = await this.#share(batches);
+    const { args, loss, loader, events, use, ranks, signal } = this.#parts;
+    const shared = await shareUpdate(ranks, state.globalStep + 1, {
+      ...{ batches, weightOf: (batch) => loss.shareOf(batch), stops: signal.aborted },
+    });
+    if (ranks.size > 1) this.#allStop = shared.stops;
     if (this.#allStop) return;
     await this.#emit("onStepBegin");
     await use.settled();
     const { rows, tokens } = shared;
     const step = ++state.globalStep;
-    // With several ranks, what is drawn depends on the update and the rank alone: that is all a checkpoint has to know.
-    const generator =
-      ranks.size > 1 ? new Generator(0).setState(this.#generator).fork(`${step} ${ranks.rank}`).state : this.#generator;
+    const generator = this.#random.of(step);
     const pending: Pending = { step, batches, rows, epoch, tokens, learningRate: lrScheduler.lr, generator };
     this.#place.updates++;
     state.epoch = epoch;
@@ -215,7 +207,7 @@ export class TrainingRun implements RunView {
     const records = args.recordSteps && isRecordable;
     const arrays = batches.map((batch) => batch.arrays);
     const shares = sharesOf({ all: shared.weights, rank: ranks.rank, pieces: loader.pieces }, args);
-    const { values, sent } = this.#drawing(generator, () => this.#steps.run(arrays, shares, { records }));
+    const { values, sent } = this.#random.drawing(generator, () => this.#steps.run(arrays, shares, { records }));
     const before = this.#inFlight.at(-1);
     const read = Promise.all([values, before]).then(([result]) => this.#takeIn(pending, result));
     read.catch(() => undefined); // it is awaited later
@@ -227,37 +219,10 @@ export class TrainingRun implements RunView {
     await this.#logEvaluateSave();
   }
 
-  /** What all ranks have for an update, and whether one of them was asked to stop: then all do. */
-  async #share(batches: readonly Batch[]): Promise<{ weights: number[][]; rows: number; tokens: number }> {
-    const { ranks, loss, signal } = this.#parts;
-    const counted = batches.filter((batch) => !batch.isSpare);
-    const all = await ranks.allGather(`update ${this.state.globalStep + 1}`, {
-      weights: batches.map((batch) => loss.shareOf(batch)),
-      rows: counted.reduce((sum, { rows }) => sum + rows.length, 0),
-      tokens: counted.reduce((sum, { arrays }) => sum + arrays.input_ids.data.length, 0),
-      stops: signal.aborted,
-    });
-    if (ranks.size > 1) this.#allStop = all.some(({ stops }) => stops);
-    const sum = (of: "rows" | "tokens"): number => all.reduce((before, theirs) => before + theirs[of], 0);
-    return { weights: all.map(({ weights }) => weights), rows: sum("rows"), tokens: sum("tokens") };
-  }
-
   /** Whether it was asked to stop; where several ranks train, before the same update on all of them. */
   get #isStopped(): boolean {
     const { ranks, signal } = this.#parts;
     return ranks.size > 1 ? this.#allStop : signal.aborted;
-  }
-
-  /** Does work that draws from these random numbers, which in a run alone are its own. */
-  #drawing<T>(generator: GeneratorState, work: () => T): T {
-    const outside = defaultGenerator.state;
-    defaultGenerator.setState(generator);
-    try {
-      return work();
-    } finally {
-      if (generator === this.#generator) this.#generator = defaultGenerator.state;
-      defaultGenerator.setState(outside);
-    }
   }
 
   /** By steps; those that were left out don't count, which is known an update later. */
@@ -352,7 +317,7 @@ export class TrainingRun implements RunView {
     return {
       optimizer: this.optimizer.stateDict(),
       scheduler: this.lrScheduler.stateDict(),
-      generator: this.#generator,
+      generator: this.#random.state,
       ...(args.fp16 && { scaler: await this.#update.scaler.stateDict() }),
       progress: {
         ...progress,
@@ -370,17 +335,11 @@ export class TrainingRun implements RunView {
     const { globalStep, totalFlos } = this.state;
     const updates = this.#results.updatesOf(globalStep);
     const trainingLoss = updates > 0 ? lossSum / updates : NaN;
-    const metrics = {
-      train_runtime: round(seconds, 4),
-      train_samples_per_second: round(samples / seconds, 3),
-      train_steps_per_second: round(updates / seconds, 3),
-      total_flos: totalFlos,
-      train_loss: trainingLoss,
-    };
+    const metrics = trainMetrics({ seconds, samples, updates, totalFlos, trainingLoss });
     if (updates > 0) await events.log(metrics);
     if (args.loadBestModelAtEnd && this.state.bestModelCheckpoint !== null)
       await loadWeights(model, this.state.bestModelCheckpoint);
-    defaultGenerator.setState(this.#generator);
+    defaultGenerator.setState(this.#random.state);
     await this.#emit("onTrainEnd");
     const completed = this.#isCompleted();
     return { ...{ globalStep, updates, trainingLoss, completed }, metrics: { ...metrics, epoch: this.state.epoch } };
@@ -400,5 +359,3 @@ export class TrainingRun implements RunView {
     this.#parts.model.eval();
   }
 }
-
-const round = (value: number, digits: number): number => Number(value.toFixed(digits));
