@@ -33,3 +33,6 @@ function shown(children: (Child | Child[])[]): (Node | string)[] {
     .filter((child) => child !== false && child !== null && child !== undefined)
     .map((child) => (typeof child === "number" ? `${child}` : child));
 }
+
+/** The address of a page of this site: `kernels/matmul.html`, wherever it is served from. */
+export const addressOf = (page: string): string => import.meta.env.BASE_URL + page;

@@ -15,8 +15,23 @@ const open = (): Promise<HighlighterCore> =>
     engine: createJavaScriptRegexEngine({ forgiving: true }),
   }));
 
-/** The lines of WGSL, coloured as on other pages of the site: an element for each. */
-export async function wgslLines(code: string): Promise<HTMLElement[]> {
+const shown = new WeakMap<HTMLElement, string>();
+
+/** Shows WGSL, a line an element: plain at once, and in colour when the highlighter is there. `onLines` gets the lines each time. */
+export function showWgsl(place: HTMLElement, code: string, onLines: (lines: HTMLElement[]) => void = () => {}): void {
+  const put = (lines: HTMLElement[]): void => {
+    place.replaceChildren(...lines);
+    onLines(lines);
+  };
+  shown.set(place, code);
+  put(code.split("\n").map((text) => h("span", { className: "wgsl-line" }, text)));
+  void coloured(code).then((lines) => {
+    if (shown.get(place) === code) put(lines);
+  });
+}
+
+/** The lines as on other pages of the site. */
+async function coloured(code: string): Promise<HTMLElement[]> {
   const { codeToTokensWithThemes } = await open();
   const themes = { light: "github-light-high-contrast", dark: "github-dark-high-contrast" };
   return codeToTokensWithThemes(code, { lang: "wgsl", themes }).map((tokens) =>

@@ -1,4 +1,4 @@
-import { h } from "./dom.ts";
+import { addressOf, h } from "./dom.ts";
 
 /** What to show instead of an error that means "no WebGPU here"; undefined for other errors. */
 export function withoutGpu(error: Error): HTMLElement | undefined {
@@ -7,7 +7,7 @@ export function withoutGpu(error: Error): HTMLElement | undefined {
     "span",
     {},
     "This browser offers no WebGPU, so nothing is computed here. ",
-    h("a", { href: new URL("no-webgpu.html", document.baseURI).href }, "Which browsers do, and what to switch on"),
+    h("a", { href: addressOf("no-webgpu.html") }, "Which browsers do, and what to switch on"),
     ".",
   );
 }

@@ -1,5 +1,6 @@
-import { h } from "../dom.ts";
+import { addressOf, h } from "../dom.ts";
 import { withoutGpu } from "../without-gpu.ts";
+import { drawing, termsOf, type Part } from "./drawing.ts";
 import { editor } from "./editor.ts";
 import { compilerTables } from "./compilers.ts";
 import "./explore.css";
@@ -7,18 +8,25 @@ import { invariantsOf } from "./invariants.ts";
 import { Lab } from "./lab.ts";
 import { firstSizes, OPS } from "./ops.ts";
 import type { AdapterFacts, Answers, Job, OpName, Pass, Reach, RungInfo } from "./protocol.ts";
-import { settingsOf, withSettings, type Setting } from "./source.ts";
+import { withFollowing } from "./launch.ts";
+import { settingsOf, stopsFor, withSettings, type Setting } from "./source.ts";
 
 type Row = NonNullable<Answers["measure"]["row"]>;
 
 /** Text of the pages of docs/ that hold tables of compilers. */
 const pages = import.meta.glob<string>("../../../../docs/kernels/*.md", { query: "?raw", import: "default" });
 
+/** The drawings of these pages: of a backward, if it has one of its own. */
+const drawings = import.meta.glob<string>("../../../../docs/kernels/*.svg", { query: "?raw", import: "default" });
+
 const number = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
-/** The ladder of one op: its sources, timed on this machine against the machine's limits. `options`: the op. */
+/** What to begin with: an op, or one of its passes, and the rung whose source is shown. */
+type Options = OpName | { op: OpName; pass?: Pass; rung?: string };
+
+/** The ladder of one op: its sources, timed on this machine against the machine's limits. */
 export function mount(root: HTMLElement, options: unknown): () => void {
-  const op = options as OpName;
+  const { op, pass: firstPass = "forward", rung: firstRung } = (typeof options === "string" ? { op: options } : options) as Exclude<Options, string>; // prettier-ignore
   const page = OPS[op];
   const lab = new Lab();
   let closed = false;
@@ -26,12 +34,13 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   let reach: Reach | undefined;
   let rungs: RungInfo[] = [];
   let results = new Map<string, Row | string>();
-  let selected = 0;
+  /** The place of the rung whose source is shown; −1 before there are any. */
+  let selected = -1;
   let file = 0;
   let busy = false;
   /** Sizes or the pass have changed since, so the rungs are to be asked again. */
   let stale = false;
-  const job: Job = { op, pass: "forward", sizes: firstSizes(page, true) };
+  const job: Job = { op, pass: firstPass, sizes: firstSizes(page, true) };
 
   const status = h("p", { className: "status", attrs: { role: "status" } });
   const run = h("button", { type: "button", className: "primary", onclick: () => void measureAll() }, "Run on this machine"); // prettier-ignore
@@ -41,15 +50,33 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   const files = h("div", { className: "bar" });
   const settings = h("div", { className: "explore-settings" });
   const rules = h("ul", { className: "explore-rules" });
-  const source = editor(() => drawSettings());
+  const source = editor(
+    () => drawSettings(),
+    (line, column) => {
+      const text = source.value.split("\n")[line]!;
+      const here = [...termsOf(text, picture.parts)].find(({ start, end }) => start <= column && column <= end);
+      picture.point(here?.part);
+      source.showParts(picture.parts, here?.part);
+      for (const row of settings.children) row.classList.toggle("here", row.getAttribute("data-line") === `${line}`);
+    },
+  );
+  const picture = drawing((part: Part | undefined) => {
+    source.showParts(picture.parts, part);
+    const lines = source.value.split("\n");
+    const first = lines.findIndex((line) => part && [...termsOf(line, [part])].length > 0);
+    if (first >= 0) source.showLine(first);
+  });
   const runSource = h("button", { type: "button", className: "primary", onclick: () => void measureSource() }, "Run this source"); // prettier-ignore
   const reset = h("button", { type: "button", onclick: () => showSource() }, "As it ships");
   const outcome = h("div", { className: "explore-outcome", attrs: { role: "status" } });
   const compilers = h("div");
   const pass = h(
     "select",
-    { onchange: () => ((job.pass = pass.value as Pass), void describe()), attrs: { "aria-label": "Pass" } },
-    page.passes.map((name) => h("option", {}, name)),
+    {
+      onchange: () => ((job.pass = pass.value as Pass), void drawPicture(), void describe()),
+      attrs: { "aria-label": "Pass" },
+    },
+    page.passes.map((name) => h("option", { selected: name === firstPass }, name)),
   );
 
   root.replaceChildren(
@@ -57,7 +84,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     h("div", { className: "bar" }, page.passes.length > 1 && pass, run, stop),
     ...[sliders, status, table],
     h("h2", { className: "explore-heading" }, "The source, as it runs here"),
-    ...[files, settings, rules],
+    ...[files, settings, rules, picture.element],
     source.element,
     h("div", { className: "bar" }, runSource, reset),
     ...[outcome, compilers],
@@ -104,6 +131,11 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     return busyWith("Asking each rung for its kernels …", async () => {
       results = new Map();
       rungs = await lab.ask<"describe">({ type: "describe", job: structuredClone(job) });
+      if (selected < 0)
+        selected = Math.max(
+          0,
+          rungs.findIndex(({ name }) => name === firstRung),
+        );
       selected = Math.min(selected, rungs.length - 1);
       if (!rungs[selected]!.sources.length) selected = rungs.findIndex(({ sources }) => sources.length);
       file = 0;
@@ -142,16 +174,17 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     });
 
   function drawTable(): void {
+    const heads = ["rung", "ms", ...(page.counted ? ["GFLOP/s"] : []), "GB/s", "of limit", "largest error"];
     const rows = rungs.map((info, i) => {
       const result = results.get(info.name);
       const row = typeof result === "object" ? result : undefined;
       const cells = info.missing
-        ? [h("td", { colSpan: 5, className: "missing" }, info.missing)]
+        ? [h("td", { colSpan: heads.length - 1, className: "missing" }, info.missing)]
         : typeof result === "string"
-          ? [h("td", { colSpan: 5, className: "wrong" }, result)]
+          ? [h("td", { colSpan: heads.length - 1, className: "wrong" }, result)]
           : [
               h("td", {}, row?.ms ? number(row.ms) : ""),
-              h("td", {}, row?.gflops ? number(row.gflops) : ""),
+              page.counted && h("td", {}, row?.gflops ? number(row.gflops) : ""),
               h("td", {}, row?.gbs ? number(row.gbs) : ""),
               h("td", {}, row && share(row.of_limit ?? 0)),
               h("td", { className: "right" }, row && (row.off === undefined ? "right" : row.off.toExponential(1))),
@@ -178,7 +211,6 @@ export function mount(root: HTMLElement, options: unknown): () => void {
         cells,
       );
     });
-    const heads = ["rung", "ms", "GFLOP/s", "GB/s", "of limit", "largest error"];
     table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { attrs: { scope: "col" } }, text)))), h("tbody", {}, rows))); // prettier-ignore
   }
 
@@ -204,7 +236,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     const ships = shipped();
     if (!ships || !facts) return;
     const code = source.value;
-    const checks = invariantsOf(ships.file, code, facts);
+    const checks = invariantsOf(ships, code, facts);
     rules.replaceChildren(...checks.map(({ says, holds }) => h("li", { className: holds ? "holds" : "broken" }, `${holds ? "✓" : "✗"} ${says}`))); // prettier-ignore
     const broken = new Set(checks.filter(({ holds }) => !holds).flatMap(({ of }) => of));
     const before = settingsOf(ships.code);
@@ -221,7 +253,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   function settingRow(setting: Setting, ships: number | boolean | undefined, broken: boolean): HTMLElement {
     const { name, value, says, line, kind } = setting;
     const take = (next: number | boolean): void => {
-      source.value = withSettings(source.value, { [name]: next });
+      source.value = withSettings(source.value, withFollowing(shipped()!, source.value, name, next));
       source.showLine(line);
       drawSettings();
     };
@@ -243,6 +275,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       {
         className: `${broken ? "broken" : ""} ${ships !== undefined && ships !== value ? "changed" : ""}`,
         title: says,
+        attrs: { "data-line": line },
       },
       h("code", {}, name),
       control,
@@ -259,7 +292,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     busyWith("Compiling and running your source …", async () => {
       const most = await limits();
       const { rung } = rungs[selected]!;
-      const edited = { file: shipped()!.file, code: source.value };
+      const edited = { ...shipped()!, code: source.value };
       const { row, errors } = await lab.ask<"measure">({ type: "measure", job: structuredClone(job), rung, reach: most, edited }); // prettier-ignore
       source.showErrors(errors);
       status.textContent = "";
@@ -283,13 +316,22 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       );
     });
 
+  async function drawPicture(): Promise<void> {
+    const [load] = [`${page.page}-${job.pass}`, page.page].flatMap((name) => drawings[`../../../../docs/kernels/${name}.svg`] ?? []); // prettier-ignore
+    picture.show((await load?.()) ?? "");
+    picture.element.prepend(
+      h("figcaption", {}, "Words that are underlined in the source's comments are in this drawing of ", h("a", { href: addressOf(`kernels/${page.page}.html`) }, "the page about the ladder"), ": click on one, or on the drawing."), // prettier-ignore
+    );
+    source.showParts(picture.parts);
+  }
+
   async function drawCompilers(): Promise<void> {
     const load = pages[`../../../../docs/kernels/${page.page}.md`];
     const tables = load ? compilerTables(await load()) : [];
     if (tables.length === 0) return;
     compilers.replaceChildren(
       h("h2", { className: "explore-heading" }, "What compilers make of it"),
-      h("p", {}, "Stored from earlier measurements; AMD's and NVIDIA's compilers as ", h("a", { href: new URL("xray.html", document.baseURI).href }, "pnpm xray"), " asks them."), // prettier-ignore
+      h("p", {}, "Stored from earlier measurements; AMD's and NVIDIA's compilers as ", h("a", { href: addressOf("xray.html") }, "pnpm xray"), " asks them."), // prettier-ignore
       ...tables.map(
         ({ head, rows }) =>
         h("div", { className: "explore-table", tabIndex: 0, attrs: { role: "region", "aria-label": "Compilers" } }, h("table", {}, h("thead", {}, h("tr", {}, head.map((cell) => h("th", {}, cell)))), h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => (i === 0 ? h("th", {}, cell) : h("td", {}, cell)))))))), // prettier-ignore
@@ -298,6 +340,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   }
 
   drawSizes();
+  void drawPicture();
   void drawCompilers();
   void busyWith("Opening WebGPU …", async () => {
     facts = await lab.ask<"open">({ type: "open" });
@@ -306,17 +349,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   }).then(() => facts && describe());
   return () => {
     closed = true;
+    picture.close();
     lab.stop();
   };
-}
-
-/** What a slider offers in place of a number: powers of two around a power of two, else everything near. */
-function stopsFor(value: number, ships: number): number[] {
-  const isPower = (n: number): boolean => n > 0 && (n & (n - 1)) === 0;
-  const most = Math.max(value, ships, 8);
-  const all =
-    isPower(value) && isPower(ships) && most > 4
-      ? Array.from({ length: 14 }, (_, i) => 2 ** i).filter((n) => n <= Math.max(8 * most, 64))
-      : Array.from({ length: 2 * most + 1 }, (_, i) => i);
-  return [...new Set([...all, value, ships])].sort((a, b) => a - b);
 }

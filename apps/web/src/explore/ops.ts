@@ -12,8 +12,10 @@ export interface OpPage {
   sizes: Size[];
   /** The page of docs/ that explains the ladder, if there is one. */
   page?: string;
-  /** What the result's traffic and arithmetic are. */
+  /** What the result is. */
   says: string;
+  /** Whether arithmetic is counted, not only traffic. */
+  counted?: true;
 }
 
 const powers = (from: number, to: number): number[] => {
@@ -30,6 +32,7 @@ export const OPS: Record<OpName, OpPage> = {
     sizes: ["M", "K", "N"].map((name) => size(name, [16, 32, 64, 100, 128, 256, 384, 512, 768, 1024, 2048, 4096], 128, 1024)), // prettier-ignore
     page: "matmul",
     says: "C [M, N] = A [M, K] · B [K, N]",
+    counted: true,
   },
   softmax: {
     passes: ["forward", "backward"],
@@ -59,6 +62,7 @@ export const OPS: Record<OpName, OpPage> = {
     ],
     page: "attention",
     says: "y = softmax(q kᵀ / √D) v, with q, k and v [B, H, T, D]",
+    counted: true,
   },
   "cross-entropy": {
     passes: ["forward", "backward"],

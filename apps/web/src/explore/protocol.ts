@@ -18,6 +18,9 @@ export interface Job {
 export interface Source {
   file: string;
   code: string;
+  /** The fields of its Params, and the workgroups that are started. */
+  params: Record<string, number | readonly number[]>;
+  groups: readonly [number, number, number];
 }
 
 export interface RungInfo {

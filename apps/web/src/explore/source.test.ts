@@ -7,7 +7,7 @@ import { invocationsOf, settingsOf, withSettings, workgroupBytes } from "./sourc
 
 const ops = fileURLToPath(new URL("../../../../packages/tensor/src/ops/", import.meta.url));
 const codeOf = (path: string): string => readFileSync(`${ops}${path}`, "utf8");
-const limits = { workgroupBytes: 32768, workgroupInvocations: 256, subgroupSize: [8, 32] as const };
+const limits = { cpu: true, workgroupBytes: 32768, workgroupInvocations: 256, subgroupSize: [8, 32] as const };
 
 test("settings are found at their lines, and take other values", () => {
   const code = codeOf("softmax/softmax-subgroup.wgsl");
@@ -41,7 +41,7 @@ test("workgroup memory of every kernel can be counted", () => {
 
 test("invariants hold as kernels ship, and a wrong choice breaks one", () => {
   const broken = (path: string, values: Record<string, number> = {}) =>
-    invariantsOf(`ops/${path}`, withSettings(codeOf(path), values), limits).filter(({ holds }) => !holds).map(({ says }) => says); // prettier-ignore
+    invariantsOf({ file: `ops/${path}`, code: codeOf(path), params: { rows: 1, vectors: 1, cols: 4, M: 1, N: 1 }, groups: [1, 1, 1] }, withSettings(codeOf(path), values), limits).filter(({ holds }) => !holds).map(({ says }) => says); // prettier-ignore
   expect(broken("softmax/softmax-workgroup.wgsl")).toEqual([]);
   expect(broken("softmax/softmax-workgroup.wgsl", { SIZE: 96 })).toEqual(["SIZE is a power of two: trees and swaps halve it"]); // prettier-ignore
   expect(broken("softmax/softmax-workgroup.wgsl", { SIZE: 512 })).toEqual([

@@ -33,6 +33,17 @@ export function withSettings(code: string, values: Record<string, number | boole
     .join("\n");
 }
 
+/** What a slider offers in place of a number: powers of two around a power of two, else everything near. */
+export function stopsFor(value: number, ships: number): number[] {
+  const isPower = (n: number): boolean => n > 0 && (n & (n - 1)) === 0;
+  const most = Math.max(value, ships, 8);
+  const all =
+    isPower(value) && isPower(ships) && most > 4
+      ? Array.from({ length: 14 }, (_, i) => 2 ** i).filter((n) => n <= Math.max(8 * most, 64))
+      : Array.from({ length: 2 * most + 1 }, (_, i) => i);
+  return [...new Set([...all, value, ships])].sort((a, b) => a - b);
+}
+
 /** What sizes are made of, beside arithmetic. A condition is 0 or 1. */
 const FUNCTIONS: Record<string, (...given: number[]) => number> = {
   max: Math.max,

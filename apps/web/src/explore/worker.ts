@@ -1,35 +1,16 @@
 // The explorer's worker: a device of its own, so that nothing that is tried here is lost by the page, and the page stays awake meanwhile.
-import { device, init, kernel, scope, type Kernel } from "@gpugrad/tensor";
+import { device, init } from "@gpugrad/tensor";
 import { measure } from "../../../../bench/src/harness.ts";
 import { measureLimits, withShares } from "../../../../bench/src/limits.ts";
 import type { BenchCase } from "../../../../packages/tensor/src/testing/bench-op.ts";
 import { CASES } from "./cases.ts";
 import type { Answers, Ask, CompileError, Job, RungInfo, Source } from "./protocol.ts";
-import { withSettings } from "./source.ts";
-
-type Get = ReturnType<typeof device>["pipelines"]["get"];
-
-/** Does `work` with another way to get pipelines. */
-async function withPipelines<T>(get: (original: Get) => Get, work: () => Promise<T>): Promise<T> {
-  const { pipelines } = device();
-  const original = pipelines.get.bind(pipelines);
-  pipelines.get = get(original);
-  try {
-    return await work();
-  } finally {
-    pipelines.get = original;
-  }
-}
+import { sourcesOf, withEdited } from "./trial.ts";
 
 const caseOf = ({ op, pass, sizes }: Job): BenchCase => CASES[op][pass]!(sizes);
 
-/** A kernel's source with the values that it runs with. */
-const sourceOf = ({ file, code }: Kernel, overrides: Record<string, number>): Source => ({
-  ...{ file, code: withSettings(code, overrides) },
-});
-
 /** Samples of each rung, in ms: somebody is waiting. */
-const BUDGET_MS = 250;
+const BUDGET_MS = 150;
 
 /** What is offered of an op that has no ladder. */
 const AS_CHOSEN: NonNullable<BenchCase["rungs"]>[number] = {
@@ -37,31 +18,15 @@ const AS_CHOSEN: NonNullable<BenchCase["rungs"]>[number] = {
   idea: "what the op takes on this adapter at these sizes",
 };
 
-/** The rungs, and the kernels that each dispatches. Running them is what tells. */
-async function describe(job: Job): Promise<RungInfo[]> {
+/** The rungs, and the kernels that each dispatches. */
+function describe(job: Job): RungInfo[] {
   const benchCase = caseOf(job);
-  const infos: RungInfo[] = [];
   const ladder = benchCase.rungs?.length ? [...benchCase.rungs.entries()] : ([[undefined, AS_CHOSEN]] as const);
-  for (const [rung, { name, idea, suits }] of ladder) {
-    if (suits && !suits()) {
-      infos.push({ rung, name, idea, missing: "not offered on this adapter, or not for these sizes", sources: [] });
-      continue;
-    }
-    const sources = new Map<string, Source>();
-    await scope(async () => {
-      const workload = benchCase.prepare(1, rung);
-      await withPipelines(
-        (original) => (code, overrides) => {
-          if (!sources.has(code.file)) sources.set(code.file, sourceOf(code, overrides));
-          return original(code, overrides);
-        },
-        async () => void workload.run(0),
-      );
-      await device().finish();
-    });
-    infos.push({ rung, name, idea, sources: [...sources.values()] });
-  }
-  return infos;
+  return ladder.map(([rung, { name, idea, suits }]) =>
+    suits && !suits()
+      ? { rung, name, idea, missing: "not offered on this adapter, or not for these sizes", sources: [] }
+      : { rung, name, idea, sources: sourcesOf(benchCase, rung) },
+  );
 }
 
 /** What the compiler says of a source, without using it. */
@@ -87,11 +52,8 @@ async function measureRung({
 }: Extract<Ask, { type: "measure" }>): Promise<Answers["measure"]> {
   const errors = edited ? await compileErrors(edited) : [];
   if (errors.length > 0) return { errors };
-  const own = edited && kernel(edited.file, edited.code);
-  const [row] = await withPipelines(
-    (original) => (code, overrides) => (own && code.file === own.file ? original(own, {}) : original(code, overrides)),
-    () => measure(job.op, caseOf(job), { ...reach, budget: BUDGET_MS }, [rung]),
-  );
+  const work = () => measure(job.op, caseOf(job), { ...reach, budget: BUDGET_MS }, [rung]);
+  const [row] = await (edited ? withEdited(edited, work) : work());
   return { row: withShares(row!, reach), errors };
 }
 

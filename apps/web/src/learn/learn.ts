@@ -1,6 +1,6 @@
 import { h } from "../dom.ts";
 import { openGpu } from "../gpu.ts";
-import { wgslLines } from "../wgsl.ts";
+import { showWgsl } from "../wgsl.ts";
 import { withoutGpu } from "../without-gpu.ts";
 import { markSolved } from "./progress.ts";
 import type { BarrierPuzzle, ChoicePuzzle, CodePuzzle, Puzzle, Verdict } from "./puzzle.ts";
@@ -140,9 +140,9 @@ function choiceForm(puzzle: ChoicePuzzle, show: Show): Form {
   };
 }
 
-/** Code that isn't edited: at once, and in colour when the highlighter is there. */
+/** Code that isn't edited. */
 function listing(code: string): HTMLElement {
-  const shown = h("pre", {}, code);
-  void wgslLines(code).then((lines) => shown.replaceChildren(...lines));
+  const shown = h("pre");
+  showWgsl(shown, code);
   return shown;
 }

@@ -1,5 +1,5 @@
 import { h } from "../dom.ts";
-import { wgslLines } from "../wgsl.ts";
+import { showWgsl } from "../wgsl.ts";
 import { lineOf, type Model } from "./model.ts";
 import "./step.css";
 import { costOf, type Memory, type Step } from "./workgroup.ts";
@@ -94,13 +94,9 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
     slider.max = `${model.steps.length}`;
     if (codeShown !== model.code) {
       codeShown = model.code;
-      lines = model.code.split("\n").map((text) => h("span", { className: "wgsl-line" }, text));
-      code.replaceChildren(...lines);
-      void wgslLines(model.code).then((coloured) => {
-        if (codeShown !== given.code) return;
-        lines = coloured;
-        code.replaceChildren(...lines);
-        draw();
+      showWgsl(code, model.code, (shown) => {
+        lines = shown;
+        markLines();
       });
     }
     goTo(Math.min(position, model.steps.length));
@@ -173,13 +169,7 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
     });
     lanes.setAttribute("aria-label", now ? `Invocations ${now.lanes.join(", ")}` : "No invocation has begun");
 
-    const current = now && places[position - 1];
-    const removed = new Set(model.removed.map((at) => placeOf(model.code, at)));
-    lines.forEach((text, i) => {
-      text.classList.toggle("now", i === current);
-      text.classList.toggle("removed", removed.has(i));
-    });
-    if (current !== undefined) scrollTo(lines[current]!);
+    markLines();
     what.replaceChildren(...sayStep(now));
     const finished = position === steps.length;
     verdict.className = `verdict ${wrong.length ? "wrong" : finished ? "right" : ""}`;
@@ -188,6 +178,17 @@ export function stepper(): { element: HTMLElement; show(model: Model): void; clo
       : finished
         ? `All ${written.size} elements of ${expected.memory} agree with the formula in float64.`
         : "";
+  }
+
+  /** The line of this step, and those that were taken out. */
+  function markLines(): void {
+    const current = places[position - 1];
+    const removed = new Set(model.removed.map((at) => placeOf(model.code, at)));
+    lines.forEach((text, i) => {
+      text.classList.toggle("now", i === current);
+      text.classList.toggle("removed", removed.has(i));
+    });
+    if (current !== undefined) scrollTo(lines[current]!);
   }
 
   /** Into view within the code alone: the page stays where it is. */
