@@ -1,7 +1,10 @@
 import type { BarrierPuzzle } from "./puzzle.ts";
-import { inAllOrders, type Invocation } from "./race.ts";
+import { barrier, memory, read, write, type Invocation } from "../step/workgroup.ts";
+import { inAllOrders } from "./race.ts";
 
 const LANES = 8;
+
+const WAIT = barrier("workgroupBarrier();");
 
 /** Σ x by a tree: half of the invocations add what the other half has, then half of these. */
 export const treeSum: BarrierPuzzle = {
@@ -34,25 +37,27 @@ export const treeSum: BarrierPuzzle = {
     if (barriers.has(2))
       return "Only some invocations come into the if, and the others would never arrive at its barrier: compilers refuse that.";
     const x = Array.from({ length: LANES }, (_, i) => i + 1);
-    const sums = inAllOrders(LANES, () => {
-      const part = new Float64Array(LANES);
-      const memory = { y: NaN };
-      function* invocation(lane: number): Invocation {
-        part[lane] = x[lane]!;
-        if (barriers.has(0)) yield;
-        for (let half = LANES / 2; half > 0; half >>= 1) {
-          if (barriers.has(1)) yield;
-          if (lane < half) part[lane] += part[lane + half]!;
-        }
-        if (barriers.has(3)) yield;
-        if (lane === 0) memory.y = part[0]!;
+    function* sum(lane: number): Invocation {
+      yield write("part[lane] = x[lane]", "part", lane, x[lane]!);
+      if (barriers.has(0)) yield WAIT;
+      for (let half = LANES / 2; half > 0; half >>= 1) {
+        if (barriers.has(1)) yield WAIT;
+        if (lane >= half) continue;
+        const [mine] = yield read("part[lane] +=", "part", lane);
+        const [other] = yield read("part[lane + half]", "part", lane + half);
+        yield write("part[lane] +=", "part", lane, mine! + other!);
       }
-      return { memory, invocation };
-    });
-    const wrong = sums.find(({ y }) => y !== 36);
-    return (
-      wrong && `The sum of 1 to 8 comes out as ${wrong.y}, and should be 36: someone read a number before it was there.`
-    );
+      if (barriers.has(3)) yield WAIT;
+      if (lane > 0) return;
+      const [all] = yield read("y[0] = part[0]", "part", 0);
+      yield write("y[0] = part[0]", "y", 0, all!);
+    }
+    const memories = () => [memory("part", "workgroup", 1, LANES), memory("y", "storage", 1, 1)];
+    const sums = inAllOrders(LANES, memories, sum).map(({ y }) => y![0]!);
+    const wrong = sums.find((y) => y !== 36);
+    return wrong === undefined
+      ? undefined
+      : `The sum of 1 to 8 comes out as ${wrong}, and should be 36: someone read a number before it was there.`;
   },
 };
 
@@ -89,37 +94,33 @@ export const tiles: BarrierPuzzle = {
   ],
   simulate(barriers) {
     const inner = 6;
-    const a = [0, 1].map((r) => Array.from({ length: inner }, (_, k) => r * inner + k + 1));
-    const b = Array.from({ length: inner }, (_, k) => [k + 1, (k + 1) * 10]);
-    const results = inAllOrders(4, () => {
-      const [tileA, tileB] = [0, 1].map(() => [
-        [0, 0],
-        [0, 0],
-      ]) as [number[][], number[][]];
-      const memory = [0, 0, 0, 0];
-      function* invocation(lane: number): Invocation {
-        const [row, col] = [lane >> 1, lane & 1];
-        let sum = 0;
-        if (barriers.has(0)) yield;
-        for (let t = 0; t < inner; t += 2) {
-          tileA[row]![col] = a[row]![t + col]!;
-          tileB[row]![col] = b[t + row]![col]!;
-          if (barriers.has(1)) yield;
-          for (let k = 0; k < 2; k++) {
-            sum += tileA[row]![k]! * tileB[k]![col]!;
-            if (barriers.has(2)) yield;
-          }
-          if (barriers.has(3)) yield;
+    const a = Array.from({ length: 2 * inner }, (_, i) => i + 1);
+    const b = Array.from({ length: 2 * inner }, (_, i) => ((i >> 1) + 1) * (i % 2 ? 10 : 1));
+    function* block(lane: number): Invocation {
+      const [row, col] = [lane >> 1, lane & 1];
+      let sum = 0;
+      if (barriers.has(0)) yield WAIT;
+      for (let t = 0; t < inner; t += 2) {
+        yield write("tile_a[row][col] =", "tile_a", lane, a[row * inner + t + col]!);
+        yield write("tile_b[row][col] =", "tile_b", lane, b[(t + row) * 2 + col]!);
+        if (barriers.has(1)) yield WAIT;
+        for (let k = 0; k < 2; k++) {
+          const [x] = yield read("sum += tile_a", "tile_a", row * 2 + k);
+          const [y] = yield read("sum += tile_a", "tile_b", k * 2 + col);
+          sum += x! * y!;
+          if (barriers.has(2)) yield WAIT;
         }
-        if (barriers.has(4)) yield;
-        memory[lane] = sum;
+        if (barriers.has(3)) yield WAIT;
       }
-      return { memory, invocation };
-    });
+      if (barriers.has(4)) yield WAIT;
+      yield write("c[row][col] = sum", "c", lane, sum);
+    }
+    const memories = () => [...["tile_a", "tile_b"].map((name) => memory(name, "workgroup", 2, 2)), memory("c", "storage", 2, 2)]; // prettier-ignore
+    const results = inAllOrders(4, memories, block).map(({ c }) => c!);
     for (const result of results)
       for (const [lane, value] of result.entries()) {
         const [row, col] = [lane >> 1, lane & 1];
-        const right = b.reduce((sum, each, k) => sum + a[row]![k]! * each[col]!, 0);
+        const right = Array.from({ length: inner }, (_, k) => a[row * inner + k]! * b[2 * k + col]!).reduce((x, y) => x + y); // prettier-ignore
         if (value !== right)
           return `c[${row}][${col}] comes out as ${value}, and should be ${right}: a tile was read before it was whole, or after it was gone.`;
       }

@@ -1,7 +1,4 @@
-// One workgroup whose invocations run in the worst order that its barriers allow.
-
-/** What an invocation does: each `yield` is a barrier. */
-export type Invocation = Generator<undefined, void>;
+import { simulate, type Invocation, type Memory } from "../step/workgroup.ts";
 
 /** Orders in which invocations take their turns between two barriers: first to last, last to first, and from the middle. */
 const orders: ((count: number) => number[])[] = [
@@ -11,18 +8,18 @@ const orders: ((count: number) => number[])[] = [
 ];
 
 /**
- * Runs `invocations` of a workgroup, each as far as the next barrier before another gets its turn, once in each order.
- * @param start makes fresh memory, and the invocation of a number that works on it
- * @returns what each order leaves in memory
+ * Runs `count` invocations of a workgroup, each as far as the next barrier before another gets its turn, once in each order: the worst that
+ * their barriers allow.
+ * @returns what each order leaves in memory, by the memories' names
  */
-export function inAllOrders<M>(
-  invocations: number,
-  start: () => { memory: M; invocation: (lane: number) => Invocation },
-): M[] {
+export function inAllOrders(
+  count: number,
+  memories: () => Memory[],
+  invocation: (lane: number) => Invocation,
+): Record<string, Float64Array>[] {
   return orders.map((order) => {
-    const { memory, invocation } = start();
-    let running = order(invocations).map(invocation);
-    while (running.length > 0) running = running.filter((each) => !each.next().done);
-    return memory;
+    const own = memories();
+    simulate(own, order(count).map(invocation), 1);
+    return Object.fromEntries(own.map(({ name, data }) => [name, data]));
   });
 }
