@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
+import type { Audit } from "./audit.ts";
 import type { OpenSite } from "./open-site.ts";
 
 /** The pages that step through a workgroup. */
-export function testSteppers(site: () => OpenSite): void {
+export function testSteppers(site: () => OpenSite, audit: Audit): void {
   test("matmul stepped: right to the end, wrong without a barrier, right again in lockstep", async () => {
     const { page, errors } = await site().open("step/matmul.html");
     const verdict = page.locator(".verdict");
@@ -25,6 +26,7 @@ export function testSteppers(site: () => OpenSite): void {
     await slider.press("Home");
     await page.getByRole("button", { name: "To the next barrier" }).click();
     await page.getByText("Barrier. Invocations 0 … 15 have all arrived").waitFor();
+    await audit.look(page);
     expect(errors).toEqual([]);
     await page.close();
   });
@@ -35,6 +37,7 @@ export function testSteppers(site: () => OpenSite): void {
     expect(links).toContain("https://github.com/gpugrad/gpugrad/blob/main/packages/tensor/src/ops/attention/choose.ts");
     expect(links).toContain("/sub/path/step/attention.html");
     expect(links).toContain("/sub/path/explore/attention.html");
+    await audit.look(page);
     await page.close();
   });
 
@@ -72,6 +75,7 @@ export function testSteppers(site: () => OpenSite): void {
       await who.selectOption(value);
       expect(await owners.locator(".verdict").innerText()).toContain(says);
     }
+    await audit.look(page);
     expect(errors).toEqual([]);
     await page.close();
   });

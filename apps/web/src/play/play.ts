@@ -123,7 +123,8 @@ export function mount(root: HTMLElement): () => void {
   async function saveFiles(id: string, files: Record<string, Blob>): Promise<void> {
     if (target) await writeInto(target, files);
     else download(await zipped(files), `${id}.zip`);
-    say(`${id}: ${Object.keys(files).join(", ")}. Transformers opens the folder, and so does gpugrad predict.`);
+    const where = target ? `Folder ${target.name}` : `${id}.zip`;
+    say(`${where}: ${Object.keys(files).join(", ")}. Transformers opens the folder, and so does gpugrad predict.`);
     target = undefined;
   }
 

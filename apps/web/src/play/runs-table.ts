@@ -69,8 +69,8 @@ export class RunsTable {
                 "td",
                 { className: "play-actions" },
                 canResume && button("Resume", `Resume ${id}`, () => this.#actions.resume(run), busy !== undefined),
-                step > 0 && button("Export .zip", `Export ${id} as .zip`, () => this.#actions.save(run, "zip")),
-                step > 0 && canPick && button("Export to folder", `Export ${id} to a folder`, () => this.#actions.save(run, "folder")), // prettier-ignore
+                step > 0 && button("Export .zip", `Export .zip of ${id}`, () => this.#actions.save(run, "zip")),
+                step > 0 && canPick && button("Export to folder", `Export to folder: ${id}`, () => this.#actions.save(run, "folder")), // prettier-ignore
                 button("Delete", `Delete ${id}`, () => this.#actions.remove(run), isBusy),
               ),
             );
