@@ -106,7 +106,7 @@ function* registers(lane: number, options: MatmulOptions): Invocation {
     if (!options.without.includes(free)) yield barrier(free);
     const to = (isA ? 0 : TILE) + line;
     const lines = [
-      "tiles[s.to] = next[0]",
+      "tiles[s.to] = rounded(next[0])",
       "tiles[s.to + LINE] =",
       "tiles[s.to + 2u * LINE] =",
       "tiles[s.to + 3u * LINE] =",
