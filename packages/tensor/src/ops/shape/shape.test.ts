@@ -262,7 +262,10 @@ describe("pieces, diagonals and grids", () => {
     const x = arange(0, 7);
     expect(await Promise.all(chunk(x, 3).map((p) => p.toArray()))).toEqual([[0, 1, 2], [3, 4, 5], [6]]);
     expect(chunk(arange(0, 5), 4).map((p) => p.shape)).toEqual([[2], [2], [1]]);
-    expect(chunk(zeros([3, 0]), 2, { dim: 1 }).map((p) => p.shape)).toEqual([[3, 0]]);
+    expect(chunk(zeros([3, 0]), 2, { dim: 1 }).map((p) => p.shape)).toEqual([
+      [3, 0],
+      [3, 0],
+    ]);
     const parts = unbind(tensor([[1, 2], [3, 4], [5, 6]]), { dim: -1 }); // prettier-ignore
     expect(await Promise.all(parts.map((p) => p.toArray()))).toEqual([[1, 3, 5], [2, 4, 6]]); // prettier-ignore
     expect(await roll(tensor([[1, 2], [3, 4]]), 1).toArray()).toEqual([[4, 1], [2, 3]]); // prettier-ignore

@@ -134,7 +134,8 @@ export const split = checked(
 );
 
 /**
- * x cut along `dim` (0) into `chunks` pieces of ⌈n / chunks⌉, the last one shorter: fewer pieces where that runs out, as in PyTorch.
+ * x cut along `dim` (0) into `chunks` pieces of ⌈n / chunks⌉, the last one shorter: fewer pieces where that runs out, as in PyTorch,
+ * and as many as asked for, all empty, where n is 0.
  */
 export const chunk = checked(
   "chunk",
@@ -142,7 +143,7 @@ export const chunk = checked(
   (x: Tensor, chunks: number, { dim = 0 }: { dim?: number } = {}): Tensor[] => {
     check(chunks > 0, () => `chunk: ${chunks} chunks. Give 1 or more.`);
     const n = x.shape[resolveDim("chunk", dim, x.rank)] ?? 1;
-    return split(x, Math.max(1, Math.ceil(n / chunks)), { dim });
+    return split(x, n === 0 ? new Array<number>(chunks).fill(0) : Math.ceil(n / chunks), { dim });
   },
 );
 
