@@ -15,17 +15,22 @@ export { activation, activationNames, denseActivation, type Activation } from ".
 export { areOwn } from "./layers/are-own.ts";
 export { attend, attendWithProbabilities, maskedBias, splitHeads, type AttendOptions } from "./layers/attend.ts";
 export {
-  AvgPool2d,
   BatchNorm1d,
   BatchNorm2d,
   Conv1d,
   Conv2d,
+  ConvTranspose1d,
   ConvTranspose2d,
   GroupNorm,
-  MaxPool2d,
+  InstanceNorm1d,
+  InstanceNorm2d,
   type BatchNormLayerOptions,
   type ConvLayerOptions,
+  type ConvTransposeLayerOptions,
+  type InstanceNormLayerOptions,
 } from "./layers/convolution.ts";
+export { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from "./layers/pooling.ts";
+export { Sequential, type SequentialLayer } from "./layers/sequential.ts";
 export { Dropout } from "./layers/dropout.ts";
 export { Embedding } from "./layers/embedding.ts";
 export { Int8Linear, keepInFewerBits } from "./layers/fewer-bits.ts";

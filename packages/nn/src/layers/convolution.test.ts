@@ -1,15 +1,17 @@
-import { destroy, init, keep, manualSeed, randn, record, scope, tensor } from "@gpugrad/tensor";
+import { copyInto, destroy, init, keep, manualSeed, randn, record, scope, tensor, type Tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
-  AvgPool2d,
   BatchNorm1d,
   BatchNorm2d,
   Conv1d,
   Conv2d,
+  ConvTranspose1d,
   ConvTranspose2d,
   GroupNorm,
-  MaxPool2d,
+  InstanceNorm1d,
+  InstanceNorm2d,
 } from "./convolution.ts";
+import { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d } from "./pooling.ts";
 import { loadModule } from "../safetensors/save-module.ts";
 import { serializeSafetensors } from "../safetensors/write.ts";
 
@@ -22,6 +24,8 @@ test("layers have PyTorch's keys and shapes, and begin within its bounds", async
     conv: new Conv2d(4, 6, [3, 5], { groups: 2 }),
     line: new Conv1d(3, 5, 2, { bias: false }),
     transposed: new ConvTranspose2d(4, 6, 3, { groups: 2 }),
+    widened: new ConvTranspose1d(4, 6, 3, { stride: 2 }),
+    instance: new InstanceNorm2d(6, { affine: true }),
     group: new GroupNorm(2, 6),
     batch: new BatchNorm2d(6),
     plain: new BatchNorm1d(6, { affine: false, trackRunningStats: false }),
@@ -34,6 +38,8 @@ test("layers have PyTorch's keys and shapes, and begin within its bounds", async
     conv: { weight: [6, 2, 3, 5], bias: [6] },
     line: { weight: [5, 3, 2] },
     transposed: { weight: [4, 3, 3, 3], bias: [6] },
+    widened: { weight: [4, 6, 3], bias: [6] },
+    instance: { weight: [6], bias: [6] },
     group: { weight: [6], bias: [6] },
     batch: { weight: [6], bias: [6], running_mean: [6], running_var: [6], num_batches_tracked: [] },
     plain: {},
@@ -127,4 +133,24 @@ test("forward is that of the ops", async () => {
     expect(new GroupNorm(2, 4).forward(x).shape).toEqual([2, 4, 6, 6]);
     expect(await new AvgPool2d([1, 2]).forward(tensor([[[1, 3]]])).toArray()).toEqual([[[2]]]);
   });
+});
+
+test("pools, instance norms and transposes of one dimension give PyTorch's numbers", async () => {
+  await scope(async () => {
+    const row = tensor([[[1, 4, 2, 3, 0]]]);
+    const image = tensor([[[[1, 2, 3], [4, 5, 7]]]]); // prettier-ignore
+    const read = async (layer: { forward(x: Tensor): Tensor }, x: Tensor): Promise<number[]> =>
+      Array.from(await layer.forward(x).data());
+    expect(await read(new MaxPool1d(2), row)).toEqual([4, 3]);
+    expect(await read(new AvgPool1d(2, { stride: 1 }), row)).toEqual([2.5, 3, 2.5, 1.5]);
+    expect(await read(new AdaptiveAvgPool2d(1), image)).toEqual([22 / 6].map(Math.fround));
+    expect(await read(new AdaptiveMaxPool2d([null, 2]), image)).toEqual([2, 3, 5, 7]);
+    const normed = await read(new InstanceNorm1d(1), row); // mean 2, variance 2
+    for (const [i, v] of [-1, 2, 0, 1, -2].entries()) expect(normed[i]).toBeCloseTo(v / Math.sqrt(2 + 1e-5), 5);
+    const widened = new ConvTranspose1d(1, 1, 2, { stride: 2, bias: false });
+    copyInto(widened.weight, tensor([[[1, 10]]]));
+    expect(await read(widened, row)).toEqual([1, 10, 4, 40, 2, 20, 3, 30, 0, 0]);
+    widened.dispose();
+  });
+  expect(() => new MaxPool1d(0)).toThrow("MaxPool1d: kernelSize is 0, not a positive integer or a list of them.");
 });

@@ -1,22 +1,20 @@
 import {
   add,
   argumentCheck,
-  avgPool2d,
   batchNorm,
   check,
   conv1d,
   conv2d,
+  convTranspose1d,
   convTranspose2d,
   copyInto,
   groupNorm,
-  maxPool2d,
+  instanceNorm,
   reciprocal,
   scope,
   showShape,
-  type AvgPoolOptions,
   type ConvOptions,
   type ConvTransposeOptions,
-  type MaxPoolOptions,
   type PerDim,
   type Tensor,
 } from "@gpugrad/tensor";
@@ -59,6 +57,11 @@ export interface ConvLayerOptions extends ConvOptions {
   bias?: boolean;
 }
 
+/** Options of the layers that convolve the other way. */
+export interface ConvTransposeLayerOptions extends ConvTransposeOptions {
+  bias?: boolean;
+}
+
 abstract class Conv extends Module {
   readonly weight: Tensor; // [out, in / groups, ...kernelSize]
   readonly bias: Tensor | undefined; // [out]
@@ -94,75 +97,45 @@ export class Conv1d extends Conv {
   forward = (x: Tensor): Tensor => conv1d(x, this.weight, this.bias, this.options);
 }
 
-const checkConvTranspose2d = argumentCheck("ConvTranspose2d", {
-  ...channelTakes,
-  options: { ...channelOptions, outputPadding: perDim },
-});
-
-/** The transpose of a convolution. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.ConvTranspose2d.html */
-export class ConvTranspose2d extends Module {
-  readonly weight: Tensor; // [in, out / groups, kH, kW]
+abstract class ConvTranspose extends Module {
+  readonly weight: Tensor; // [in, out / groups, ...kernelSize]
   readonly bias: Tensor | undefined; // [out]
-  readonly #options: ConvTransposeOptions;
+  protected readonly options: ConvTransposeOptions;
 
   constructor(
+    dims: 1 | 2,
     inChannels: number,
     outChannels: number,
     kernelSize: PerDim,
-    given: ConvTransposeOptions & { bias?: boolean } = {},
+    given: ConvTransposeLayerOptions,
   ) {
     super();
-    checkConvTranspose2d([inChannels, outChannels, kernelSize, given]);
+    const name = new.target.name;
+    const takes = { ...channelTakes, options: { ...channelOptions, outputPadding: perDim } } as const;
+    argumentCheck(name, takes)([inChannels, outChannels, kernelSize, given]);
     const { bias = true, ...options } = given;
     const { groups = 1 } = options;
-    checkFit("ConvTranspose2d", 2, [inChannels, outChannels], groups, kernelSize);
-    const shape = [inChannels, outChannels / groups, ...sizesOf(kernelSize, 2)];
+    checkFit(name, dims, [inChannels, outChannels], groups, kernelSize);
+    const shape = [inChannels, outChannels / groups, ...sizesOf(kernelSize, dims)];
     ({ weight: this.weight, bias: this.bias } = begun(shape, outChannels, bias));
-    this.#options = options;
+    this.options = options;
   }
-  forward = (x: Tensor): Tensor => convTranspose2d(x, this.weight, this.bias, this.#options);
 }
 
-const checkMaxPool2d = argumentCheck("MaxPool2d", {
-  kernelSize: "size|sizes",
-  options: { ...windowTakes, ceilMode: "boolean?" },
-});
-
-/** The largest element of each window. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.MaxPool2d.html */
-export class MaxPool2d extends Module {
-  readonly #kernelSize: PerDim;
-  readonly #options: MaxPoolOptions;
-  constructor(kernelSize: PerDim, options: MaxPoolOptions = {}) {
-    super();
-    checkMaxPool2d([kernelSize, options]);
-    this.#kernelSize = kernelSize;
-    this.#options = options;
+/** The transpose of a convolution of [N, C, H, W]. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.ConvTranspose2d.html */
+export class ConvTranspose2d extends ConvTranspose {
+  constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvTransposeLayerOptions = {}) {
+    super(2, inChannels, outChannels, kernelSize, options);
   }
-  forward = (x: Tensor): Tensor => maxPool2d(x, this.#kernelSize, this.#options);
+  forward = (x: Tensor): Tensor => convTranspose2d(x, this.weight, this.bias, this.options);
 }
 
-const checkAvgPool2d = argumentCheck("AvgPool2d", {
-  kernelSize: "size|sizes",
-  options: {
-    stride: perDim,
-    padding: perDim,
-    ceilMode: "boolean?",
-    countIncludePad: "boolean?",
-    divisorOverride: "number?",
-  },
-});
-
-/** The mean of each window. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.AvgPool2d.html */
-export class AvgPool2d extends Module {
-  readonly #kernelSize: PerDim;
-  readonly #options: AvgPoolOptions;
-  constructor(kernelSize: PerDim, options: AvgPoolOptions = {}) {
-    super();
-    checkAvgPool2d([kernelSize, options]);
-    this.#kernelSize = kernelSize;
-    this.#options = options;
+/** The transpose of a convolution of [N, C, L]. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.ConvTranspose1d.html */
+export class ConvTranspose1d extends ConvTranspose {
+  constructor(inChannels: number, outChannels: number, kernelSize: PerDim, options: ConvTransposeLayerOptions = {}) {
+    super(1, inChannels, outChannels, kernelSize, options);
   }
-  forward = (x: Tensor): Tensor => avgPool2d(x, this.#kernelSize, this.#options);
+  forward = (x: Tensor): Tensor => convTranspose1d(x, this.weight, this.bias, this.options);
 }
 
 const checkGroupNorm = argumentCheck("GroupNorm", {
@@ -260,5 +233,42 @@ export class BatchNorm2d extends BatchNorm {
 export class BatchNorm1d extends BatchNorm {
   constructor(numFeatures: number, options: BatchNormLayerOptions = {}) {
     super([2, 3], numFeatures, options);
+  }
+}
+
+abstract class InstanceNorm extends Module {
+  readonly weight: Tensor | undefined; // [C]
+  readonly bias: Tensor | undefined; // [C]
+  readonly #eps: number;
+
+  constructor(numFeatures: number, options: InstanceNormLayerOptions) {
+    super();
+    const takes = { numFeatures: "size", options: { eps: "number from 0?", affine: "boolean?" } } as const;
+    argumentCheck(new.target.name, takes)([numFeatures, options]);
+    const { eps = 1e-5, affine = false } = options;
+    this.weight = affine ? parameter([numFeatures], "ones") : undefined;
+    this.bias = affine ? parameter([numFeatures], "zeros") : undefined;
+    this.#eps = eps;
+  }
+  forward = (x: Tensor): Tensor => instanceNorm(x, undefined, undefined, this.weight, this.bias, { eps: this.#eps });
+}
+
+/** Options of {@link InstanceNorm1d} and {@link InstanceNorm2d}; `affine` (false) gives them weight and bias. */
+export interface InstanceNormLayerOptions {
+  eps?: number;
+  affine?: boolean;
+}
+
+/** Per channel of each image of [N, C, H, W]; running values are not kept. @see https://docs.pytorch.org/docs/2.9/generated/torch.nn.InstanceNorm2d.html */
+export class InstanceNorm2d extends InstanceNorm {
+  constructor(numFeatures: number, options: InstanceNormLayerOptions = {}) {
+    super(numFeatures, options);
+  }
+}
+
+/** Per channel of each row of [N, C, L], as {@link InstanceNorm2d}. */
+export class InstanceNorm1d extends InstanceNorm {
+  constructor(numFeatures: number, options: InstanceNormLayerOptions = {}) {
+    super(numFeatures, options);
   }
 }
