@@ -204,7 +204,7 @@ fn main(
       workgroupBarrier(); // k, v, q and dy are there
       if (subgroup < SUBGROUPS) { key_products(false, subgroup); }
       workgroupBarrier(); // s is there
-      var p: array<vec4f, FOURS>;
+      var p = array<vec4f, FOURS>();
       for (var n = 0u; n < FOURS; n++) {
         let four = n * EACH + me % EACH;
         let j = first + 4u * four;

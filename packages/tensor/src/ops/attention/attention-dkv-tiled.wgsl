@@ -144,8 +144,8 @@ fn main(
       for (var c = 0u; c < RUNS * one; c++) {
         let s4 = transpose(p[c]); // column e belongs to query e of the run: its four keys are neighbours
         let dp4 = transpose(ds[c]);
-        var p4: mat4x4f;
-        var ds4: mat4x4f;
+        var p4 = mat4x4f();
+        var ds4 = mat4x4f();
         for (var e = 0u; e < 4u; e++) {
           let i = tile + (c * 8u + local.x) * 4u + e;
           if (i < queries) {
