@@ -29,10 +29,9 @@ export function atEachReplay(work: () => void): void {
  * Does work at this point of recorded work: not now, but in each replay, when what comes before is encoded and what comes after isn't. It may
  * read tensors: they have the values of this point. Outside of recordings it is just done.
  */
-export function atThisPoint(work: () => void): void {
-  const { queue } = device();
-  if (!queue.addPoint(work)) work();
-}
+export const atThisPoint = checked("atThisPoint", { work: "function" }, (work: () => void): void => {
+  if (!device().queue.addPoint(work)) work();
+});
 
 /** Where a live value lies among the parameters of a recording. */
 interface Place {
