@@ -10,7 +10,7 @@ const tiledKernel = kernel("ops/matmul/matmul-tiled.wgsl", tiledCode);
 const countingKernel = replaceFunction(replaceFunction(tiledKernel, "write_row_sums", ""), "take_rows", countCode); // its file has both
 
 /** Invocations of a product by tiles of 128 × 128 that the device has at work at once. Kernels of one tile's size take about as many registers. */
-export async function countResident(layers = 32): Promise<number> {
+export async function countResident(layers = 16): Promise<number> {
   const [M, N, K] = [1024, 1024, 512]; // 64 workgroups, again and again: all write the same C, for its step is 0
   const [a, b, c] = [empty([M, K]), empty([K, N]), empty([M, N])];
   const counts = zeros([3], { dtype: "u32" });
