@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { destroy, init, scope, tensor, type Tensor } from "@gpugrad/tensor";
+import { destroy, init, scope, tensor, type DType, type Tensor } from "@gpugrad/tensor";
 import ts from "typescript";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -89,10 +89,33 @@ test("every method of a tensor has a comment", () => {
   expect(methods().filter((method) => !isDocumented(method)).map((method) => method.name!.getText())).toEqual([]); // prettier-ignore
 });
 
+const commentOf = (method: ts.Node): string => ts.getJSDocCommentsAndTags(method)[0]!.getText();
+
+/** What the comments say of the result's dtype where it depends on x's, longest first. */
+const dtypes: Record<string, { f16: DType; bool: DType }> = {
+  "x's dtype, of 16 bits f32, of bool i32": { f16: "f32", bool: "i32" },
+  "x's dtype, of 16 bits f32": { f16: "f32", bool: "bool" },
+  "x's dtype": { f16: "f16", bool: "bool" },
+  "i32 and u32 stay, others become f32": { f16: "f32", bool: "f32" },
+};
+
+test.each(methods().map((method) => [method.name!.getText(), method] as const))(
+  "the comment of %s says which dtype it gives, and what it throws if its arguments can be wrong",
+  (_, method) => {
+    const comment = commentOf(method);
+    const [sentences] = comment.split(/^\s*\* @/m);
+    expect(sentences).toMatch(/\b(f32|i32|u32|bool|dtype)\b|as \{@link/);
+    const required = (method as ts.MethodSignature).parameters.some(
+      ({ type }) => !/^GeluOptions$/.test(type!.getText()),
+    );
+    if (required) expect(comment).toContain("@throws");
+  },
+);
+
 const examples = methods().flatMap((method) =>
   ts.getJSDocTags(method)
     .filter(({ tagName }) => tagName.text === "example")
-    .map((tag) => [method.name!.getText(), ...ts.getTextOfJSDocComment(tag.comment)!.split("; // ")] as [string, string, string]),
+    .map((tag) => [method.name!.getText(), ...ts.getTextOfJSDocComment(tag.comment)!.split("; // "), commentOf(method)] as [string, string, string, string]),
 ); // prettier-ignore
 
 test.each(examples)("the example of %s gives what it says: %s", async (name, code, wanted) => {
@@ -102,6 +125,24 @@ test.each(examples)("the example of %s gives what it says: %s", async (name, cod
     const run = new Function("tensor", `return ${code}`) as (make: typeof tensor) => Tensor;
     expect(await run(tensor).toArray()).toEqual(JSON.parse(wanted));
   });
+});
+
+const depending = examples.flatMap(([name, code, , comment]) => {
+  const said = Object.keys(dtypes).find((words) => comment.includes(words));
+  return said === undefined ? [] : [[name, code, said] as const];
+});
+
+test.each(depending)("%s gives the dtype that its comment says: %s, %s", (_, code, said) => {
+  for (const [from, to] of Object.entries(dtypes[said]!)) {
+    scope(() => {
+      // eslint-disable-next-line @typescript-eslint/no-implied-eval -- as above
+      const run = new Function("tensor", "of", `return ${code.replace("tensor(", "of(")}`) as (
+        make: typeof tensor,
+        of: (values: number[]) => Tensor,
+      ) => Tensor;
+      expect(run(tensor, (values) => tensor(values).to(from as DType)).dtype).toBe(to);
+    });
+  }
 });
 
 test("there are examples", () => expect(examples.length).toBeGreaterThan(50));

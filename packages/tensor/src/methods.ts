@@ -57,7 +57,7 @@ declare module "./tensor.ts" {
     // Of tensor.ts, and here once more: else TypeScript, building incrementally, does not find it in the merged type.
     [Symbol.dispose](): void;
     /**
-     * x + b, broadcast. f32, i32 or u32; a float meets an integer as f32.
+     * x + b, broadcast. f32, i32 or u32, of two bools bool; a float meets an integer as f32.
      * @throws where shapes do not broadcast
      * @example tensor([1, 2]).add(3); // [4, 5]
      */
@@ -87,13 +87,13 @@ declare module "./tensor.ts" {
      */
     pow(b: Operand): Tensor;
     /**
-     * The larger of x and b, element by element, broadcast; NaN where either is. The largest element is {@link amax}.
+     * The larger of x and b, element by element, broadcast; NaN where either is. Dtypes as {@link add}. The largest element is {@link amax}.
      * @throws where shapes do not broadcast
      * @example tensor([1, 5]).maximum(3); // [3, 5]
      */
     maximum(b: Operand): Tensor;
     /**
-     * The smaller of x and b, element by element, broadcast; NaN where either is.
+     * The smaller of x and b, element by element, broadcast; NaN where either is. Dtypes as {@link add}.
      * @throws where shapes do not broadcast
      * @example tensor([1, 5]).minimum(3); // [1, 3]
      */
@@ -135,7 +135,7 @@ declare module "./tensor.ts" {
      */
     ge(b: Operand): Tensor;
     /**
-     * |x|; dx is 0 at 0.
+     * |x|: i32 and u32 stay, others become f32. dx is 0 at 0.
      * @example tensor([-1, 2]).abs(); // [1, 2]
      */
     abs(): Tensor;
@@ -150,12 +150,12 @@ declare module "./tensor.ts" {
      */
     log(): Tensor;
     /**
-     * −x.
+     * −x: i32 and u32 stay, others become f32.
      * @example tensor([1, -2]).neg(); // [-1, 2]
      */
     neg(): Tensor;
     /**
-     * max(x, 0); dx = dy where x > 0.
+     * max(x, 0): i32 and u32 stay, others become f32. dx = dy where x > 0.
      * @example tensor([-1, 2]).relu(); // [0, 2]
      */
     relu(): Tensor;
@@ -175,7 +175,7 @@ declare module "./tensor.ts" {
      */
     sqrt(): Tensor;
     /**
-     * x².
+     * x²: i32 and u32 stay, others become f32.
      * @example tensor([-3, 2]).square(); // [9, 4]
      */
     square(): Tensor;
@@ -185,7 +185,7 @@ declare module "./tensor.ts" {
      */
     tanh(): Tensor;
     /**
-     * min(max(x, min), max); dx = dy between the bounds.
+     * min(max(x, min), max): x's dtype, of 16 bits f32, of bool i32. dx = dy between the bounds.
      * @throws where neither bound is given
      * @example tensor([-1, 0.5, 2]).clamp({ min: 0, max: 1 }); // [0, 0.5, 1]
      */
@@ -196,13 +196,13 @@ declare module "./tensor.ts" {
      */
     gelu(options?: GeluOptions): Tensor;
     /**
-     * x with `value` where `mask` is true; the mask (bool) is broadcast to x.
+     * x with `value` where `mask` is true: x's dtype, of 16 bits f32. The mask (bool) is broadcast to x.
      * @throws where the mask is not bool, or does not broadcast to x
      * @example tensor([1, 2]).maskedFill(tensor([true, false]), 0); // [0, 2]
      */
     maskedFill(mask: Tensor, value: number): Tensor;
     /**
-     * Σ x over `dim`, a dimension or several, or over all; `keepdim` leaves them with size 1. Of bool i32.
+     * Σ x over `dim`, a dimension or several, or over all; `keepdim` leaves them with size 1. x's dtype, of 16 bits f32, of bool i32.
      * @throws where x has no such dimension
      * @example tensor([[1, 2], [3, 4]]).sum({ dim: 1 }); // [3, 7]
      */
@@ -214,19 +214,19 @@ declare module "./tensor.ts" {
      */
     mean(options?: ReduceOptions): Tensor;
     /**
-     * The product over `dim`, or of all elements.
+     * The product over `dim`, or of all elements: x's dtype, of 16 bits f32, of bool i32.
      * @throws where x has no such dimension
      * @example tensor([2, 3, 4]).prod(); // 24
      */
     prod(options?: ReduceOptions): Tensor;
     /**
-     * The largest element over `dim`, or of all. The gradient is shared evenly among equal ones.
+     * The largest element over `dim`, or of all: x's dtype, of 16 bits f32. The gradient is shared evenly among equal ones.
      * @throws where x has no such dimension, or no element
      * @example tensor([[1, 5], [7, 2]]).amax({ dim: 1 }); // [5, 7]
      */
     amax(options?: ReduceOptions): Tensor;
     /**
-     * The smallest element over `dim`, or of all.
+     * The smallest element over `dim`, or of all: x's dtype, of 16 bits f32.
      * @throws where x has no such dimension, or no element
      * @example tensor([[1, 5], [7, 2]]).amin({ dim: 1 }); // [1, 2]
      */
@@ -256,92 +256,92 @@ declare module "./tensor.ts" {
      */
     argmin(options?: OneDimOptions): Tensor;
     /**
-     * y[i] = x[0] + … + x[i] along `dim`.
+     * y[i] = x[0] + … + x[i] along `dim`: x's shape and x's dtype, of 16 bits f32, of bool i32.
      * @throws where x has no such dimension
      * @example tensor([1, 2, 3]).cumsum({ dim: 0 }); // [1, 3, 6]
      */
     cumsum(options: { dim: number }): Tensor;
     /**
-     * x repeated along dimensions of size 1, and along new ones in front, to `shape`. A copy.
+     * x repeated along dimensions of size 1, and along new ones in front, to `shape`. A copy in x's dtype, of 16 bits f32.
      * @throws where x does not broadcast to the shape
      * @example tensor([[1], [2]]).expand([2, 2]); // [[1, 1], [2, 2]]
      */
     expand(shape: Shape): Tensor;
     /**
-     * Dimensions `startDim` (0) to `endDim` (the last) as one. Shares the memory.
+     * Dimensions `startDim` (0) to `endDim` (the last) as one. Shares the memory, in x's dtype.
      * @throws where x has no such dimensions
      * @example tensor([[1, 2], [3, 4]]).flatten(); // [1, 2, 3, 4]
      */
     flatten(options?: { startDim?: number; endDim?: number }): Tensor;
     /**
-     * Dimensions in another order: y's dimension i is x's dims[i]. A copy.
+     * Dimensions in another order: y's dimension i is x's dims[i]. A copy in x's dtype, of 16 bits f32.
      * @throws unless `dims` names each dimension once
      * @example tensor([[1, 2], [3, 4]]).permute([1, 0]); // [[1, 3], [2, 4]]
      */
     permute(dims: readonly number[]): Tensor;
     /**
-     * The same elements in another shape, in which one size may be −1. Shares the memory.
+     * The same elements in another shape, in which one size may be −1. Shares the memory, in x's dtype.
      * @throws where the elements do not fill the shape
      * @example tensor([1, 2, 3, 4]).reshape([2, -1]); // [[1, 2], [3, 4]]
      */
     reshape(shape: Shape): Tensor;
     /**
-     * x at `index` of dimension `dim`, which goes away; −1 is the last. A copy.
+     * x at `index` of dimension `dim`, which goes away; −1 is the last. A copy in x's dtype, of 16 bits f32.
      * @throws where the index is out of range
      * @example tensor([[1, 2], [3, 4]]).select(0, -1); // [3, 4]
      */
     select(dim: number, index: number): Tensor;
     /**
-     * x[start:stop:step] in each dimension, by Python's rules; `[]` is all. A copy.
+     * x[start:stop:step] in each dimension, by Python's rules; `[]` is all. A copy in x's dtype, of 16 bits f32.
      * @throws where there are more slices than dimensions, or a step is below 1
      * @example tensor([[1, 2, 3]]).slice([[], [1, 3]]); // [[2, 3]]
      */
     slice(slices: readonly Slice[]): Tensor;
     /**
-     * Pieces along `dim` (0): of one size, the last one shorter, or of the sizes in a list.
+     * Pieces along `dim` (0): of one size, the last one shorter, or of the sizes in a list. Copies in x's dtype, of 16 bits f32.
      * @throws where a list of sizes does not add up
      * @example tensor([1, 2, 3]).split(2)[1]; // [3]
      */
     split(sizes: number | readonly number[], options?: { dim?: number }): Tensor[];
     /**
-     * Without dimensions of size 1: all of them, or `dim` if its size is 1. Shares the memory.
+     * Without dimensions of size 1: all of them, or `dim` if its size is 1. Shares the memory, in x's dtype.
      * @throws where x has no such dimension
      * @example tensor([[1, 2]]).squeeze(); // [1, 2]
      */
     squeeze(dim?: number): Tensor;
     /**
-     * Dimensions a and b exchanged. A copy.
+     * Dimensions a and b exchanged. A copy in x's dtype, of 16 bits f32.
      * @throws where x has no such dimensions
      * @example tensor([[1, 2], [3, 4]]).transpose(0, 1); // [[1, 3], [2, 4]]
      */
     transpose(a: number, b: number): Tensor;
     /**
-     * With a dimension of size 1 at `dim`. Shares the memory.
+     * With a dimension of size 1 at `dim`. Shares the memory, in x's dtype.
      * @throws where `dim` is out of range
      * @example tensor([1, 2]).unsqueeze(1); // [[1], [2]]
      */
     unsqueeze(dim: number): Tensor;
     /**
-     * A copy with memory of its own, through which gradients flow.
+     * A copy in x's dtype with memory of its own, through which gradients flow.
      * @example tensor([1, 2]).clone(); // [1, 2]
      */
     clone(): Tensor;
     /**
-     * eˣ / Σ eˣ over `dim`, the last unless given: f32.
-     * @throws where x has no such dimension
+     * eˣ / Σ eˣ over `dim`, the last unless given: f32, of floats, in x's shape.
+     * @throws where x has no such dimension, or holds whole numbers
      * @example tensor([1, 1]).softmax(); // [0.5, 0.5]
      */
     softmax(options?: SoftmaxOptions): Tensor;
     /**
-     * x − ln Σ eˣ over `dim`, the last unless given: f32.
-     * @throws where x has no such dimension
+     * x − ln Σ eˣ over `dim`, the last unless given: f32, of floats, in x's shape.
+     * @throws where x has no such dimension, or holds whole numbers
      * @example tensor([0]).logSoftmax(); // [0]
      */
     logSoftmax(options?: SoftmaxOptions): Tensor;
     /**
      * Products of matrices: x [..., M, K] times b [..., K, N] is [..., M, N], leading dimensions broadcast; a vector is a row on the left
      * and a column on the right. `transposeA`, `transposeB` read a factor transposed. f32 from floats.
-     * @throws where the inner dimensions differ
+     * @throws where the inner dimensions differ, or a factor holds whole numbers
      * @example tensor([[1, 2], [3, 4]]).matmul(tensor([[1], [1]])); // [[3], [7]]
      */
     matmul(b: Tensor, options?: MatmulOptions): Tensor;
