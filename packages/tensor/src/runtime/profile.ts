@@ -1,7 +1,8 @@
 import { checked } from "../arguments.ts";
 import { check } from "../errors.ts";
 import { device } from "./init.ts";
-import { totalsOf, type DispatchTime, type KernelTime } from "./timestamps.ts";
+import { BATCH } from "./queue.ts";
+import { Timestamps, totalsOf, type DispatchTime, type KernelTime } from "./timestamps.ts";
 
 /**
  * Runs `work` and returns how long each kernel took on the device. Each dispatch gets a pass of its own, so the whole takes a little
@@ -23,7 +24,8 @@ export const traceDispatches = checked(
   async (work: () => unknown): Promise<DispatchTime[]> => {
     const { gpu, queue } = device();
     check(gpu.features.has("timestamp-query"), "profile: this adapter has no timestamp queries.");
-    const timestamps = queue.time();
+    const timestamps = new Timestamps(gpu, BATCH);
+    queue.time(timestamps);
     try {
       await work();
     } finally {

@@ -4,10 +4,10 @@ import { packParams, type Kernel, type Params } from "./kernel.ts";
 import type { Compilation } from "./compilation.ts";
 import type { Pipeline } from "./pipelines.ts";
 import type { PooledBuffer } from "./pool.ts";
-import { Timestamps } from "./timestamps.ts";
+import type { Timestamps } from "./timestamps.ts";
 
 /** Dispatches recorded before they are sent off by themselves: a training step of BERT fits into one submit. */
-const BATCH = 1024;
+export const BATCH = 1024;
 
 /** What to do instead of an upload in recorded work. */
 export const INPUTS_BEFORE = "Make the tensor before, and write() to it before each replay.";
@@ -204,9 +204,9 @@ export class Queue {
   }
 
   /** From now on every dispatch is timed: see `profile`. */
-  time(): Timestamps {
+  time(timestamps: Timestamps): void {
     this.flush();
-    return (this.#timestamps = new Timestamps(this.#device, BATCH));
+    this.#timestamps = timestamps;
   }
 
   stopTiming(): void {
