@@ -41,7 +41,12 @@ try {
   rmSync(scratch, { recursive: true });
 }
 
-if (basename(folder) === "tensor") cpSync(join(root, "docs/your-own-op.md"), join(dist, "your-own-op.md"));
+if (basename(folder) === "tensor") {
+  cpSync(join(root, "docs/your-own-op.md"), join(dist, "your-own-op.md"));
+  // What "#webgpu" is before TypeScript 6, and from then on.
+  writeFileSync(join(dist, "webgpu.d.ts"), `/// <reference types="@webgpu/types" />\n`);
+  cpSync(join(source, "webgpu-of-dom.d.ts"), join(dist, "webgpu-of-dom.d.ts"));
+}
 
 for (const path of readdirSync(dist, { recursive: true })) {
   if (!path.endsWith(".d.ts")) continue;
@@ -49,6 +54,7 @@ for (const path of readdirSync(dist, { recursive: true })) {
   const text = readFileSync(file, "utf8")
     .replace(/(["'])(\.{1,2}\/[^"']*)\.ts\1/g, "$1$2.js$1")
     .replace(/\b__\d+(?=\??:)/g, "options"); // what tsc calls an argument that is taken apart where it is named
-  // Users see GPUDevice and its like without naming @webgpu/types in their tsconfig.
-  writeFileSync(file, /\bGPU[A-Z]/.test(text) ? `/// <reference types="@webgpu/types" />\n${text}` : text);
+  // Users see GPUDevice and its like without naming types for them in their tsconfig.
+  const usesWebGpu = /\bGPU(?!GRAD)[A-Z]/.test(text) && !basename(file).startsWith("webgpu");
+  writeFileSync(file, usesWebGpu ? `import "#webgpu";\n${text}` : text);
 }

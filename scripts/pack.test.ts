@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { program } from "./runtimes/programs.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const run = promisify(execFile);
@@ -67,6 +68,15 @@ test("a program runs in Node and ends by itself", async () => {
     [19, 22],
     [43, 50],
   ]);
+});
+
+test.each(["import", "require"] as const)("Node trains twenty steps, by %s", async (kind) => {
+  const file = kind === "import" ? "steps.mjs" : "steps.cjs";
+  write(file, program(kind));
+  const { stdout } = await run(process.execPath, [file], { cwd: project });
+  const [first, last] = /^losses (\S+) (\S+)$/m.exec(stdout)!.slice(1).map(Number);
+  expect(first).toBeCloseTo(0.7224, 3); // as on every runtime in docs/runtimes.md
+  expect(last).toBeCloseTo(0.3891, 3);
 });
 
 test("worker threads tokenize", async () => {
@@ -139,7 +149,10 @@ test("declarations keep the names of arguments, and the guide to one's own op is
   expect(readFileSync(join(dist, "your-own-op.md"), "utf8")).toContain("defineOp(");
 });
 
-test("the types check where neither DOM nor Node types are loaded", async () => {
+test.each([
+  ["a page", ["DOM", "DOM.Iterable"], []],
+  ["Node, without the DOM library", [], ["node"]],
+])("the types check strictly, dependencies included, for %s", async (_, libraries, types) => {
   write(
     "program.ts",
     `import { init, matmul, tensor, type Tensor } from "@gpugrad/tensor";
@@ -159,9 +172,10 @@ test("the types check where neither DOM nor Node types are loaded", async () => 
         noEmit: true,
         target: "ES2022",
         module: "NodeNext",
-        lib: ["ES2023", "ESNext.Disposable"],
-        types: [],
-        skipLibCheck: true, // @webgpu/types and TypeScript 6's own lib.dom.d.ts contradict each other
+        lib: ["ES2023", "ESNext.Disposable", ...libraries],
+        types,
+        typeRoots: [join(root, "node_modules/@types")],
+        skipLibCheck: false,
       },
       files: ["program.ts"],
     }),

@@ -1,5 +1,13 @@
 import { GpugradError } from "@gpugrad/tensor";
 
+declare global {
+  // Programs for Node have no DOM library, but check these declarations. Where there is one, they merge with its own.
+  /* eslint-disable @typescript-eslint/no-empty-object-type */
+  interface FileSystemDirectoryHandle {}
+  interface FileSystemFileHandle {}
+  /* eslint-enable @typescript-eslint/no-empty-object-type */
+}
+
 /** Whether this is a page, or a worker of one, that may keep files. */
 const isHere = (): boolean => typeof globalThis.navigator?.storage?.getDirectory === "function";
 

@@ -40,7 +40,7 @@ describe("an adapter", () => {
   test("has the largest matrices of f16 that are summed in f32", () => {
     const config = (M: number, componentType = "f16", resultComponentType = "f32") => ({ M, N: 8, K: 4, componentType, resultComponentType }); // prettier-ignore
     const subgroupMatrixConfigs = [config(8), config(16), config(4), config(64, "f32"), config(64, "f16", "f16")];
-    const matrices = (info: object, features = [SUBGROUP_MATRIX as string]) => described(info, features).subgroupMatrix;
+    const matrices = (info: object, features = [SUBGROUP_MATRIX]) => described(info, features).subgroupMatrix;
     expect(matrices({ subgroupMatrixConfigs })).toEqual({ M: 16, N: 8, K: 4, problem: undefined });
     expect(matrices({ subgroupMatrixConfigs }, [])).toBeUndefined();
     expect(matrices({ subgroupMatrixConfigs: [config(64, "f32")] })).toBeUndefined();

@@ -37,7 +37,7 @@ export interface SubgroupMatrix {
 const CPU_ADAPTERS = /llvmpipe|lavapipe|swiftshader|software|basic render/i;
 
 /** Not in the standard yet, and so not in its types. */
-export const SUBGROUP_MATRIX = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
+export const SUBGROUP_MATRIX: string = "chromium-experimental-subgroup-matrix";
 
 interface SubgroupMatrixConfig {
   componentType: string;

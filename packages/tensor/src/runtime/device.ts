@@ -60,7 +60,7 @@ export class Device {
 
   static async create(memoryLimit = Infinity): Promise<Device> {
     const choice = await requestAdapter();
-    const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query", SUBGROUP_MATRIX];
+    const wanted = ["subgroups", "shader-f16", "timestamp-query", SUBGROUP_MATRIX] as GPUFeatureName[];
     const limits: Record<string, number> = {};
     for (const name of [
       "maxStorageBuffersPerShaderStage",
