@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 import { program } from "./programs.ts";
 
 const exec = promisify(execFile);
-const path = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
+export const path = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
   existsSync(file),
 );
 
@@ -89,7 +89,8 @@ export async function inPage(project: string, bundler: Bundler): Promise<{ versi
   return { version: `${name} ${manifest.version}`, output: await titleOf(out) };
 }
 
-async function titleOf(folder: string): Promise<string> {
+/** Opens main.js of a folder in Chromium on SwiftShader, and gives the title that it sets. */
+export async function titleOf(folder: string): Promise<string> {
   const server = createServer(({ url = "/" }, response) => {
     if (url === "/") return response.setHeader("Content-Type", "text/html").end(`<!doctype html><title></title><script type="module" src="./main.js"></script>`); // prettier-ignore
     const file = join(folder, url);

@@ -1,5 +1,6 @@
-// pnpm size: builds small programs by Vite from the packages as they are published, prints what a page loads, and fails where a bundle holds
-// ops that its program does not use. What size-limit (.size-limit.json) measures is left in output/size/NAME/loaded.
+// pnpm size: builds small programs by Vite from the packages as they are published, prints what a page loads at its start and what init() adds on
+// adapters that few have, and fails where a bundle holds ops that its program does not use. What size-limit (.size-limit.json) measures, which
+// is what a page on a usual GPU loads, is left in output/size/NAME/loaded.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,14 +39,21 @@ try {
       console.error(`${name}: its bundle holds kernels of ${found}; expected ${rooms}.`);
       failures++;
     }
-    rows.push(
-      `| ${name} | ${show(loaded, (code) => Buffer.byteLength(code))} | ${show(loaded, (code) => gzipSync(code, { level: 9 }).length)} |`,
-    );
+    const added = ["cpu", "matrix"].map((adapter) => kernelsFor(adapter, chunks));
+    for (const { fileName, imports } of added.flat()) {
+      if (imports.length === 0) continue;
+      console.error(`${name}: ${fileName} imports ${imports.join()}: a page that awaits init() would wait for itself.`);
+      failures++;
+    }
+    const gzipped = (code: string) => gzipSync(code, { level: 9 }).length;
+    const sizes = [show(loaded, (code) => Buffer.byteLength(code)), ...[loaded, ...added].map((of) => show(of, gzipped))]; // prettier-ignore
+    rows.push(`| ${[name, ...sizes].join(" | ")} |`);
   }
 } finally {
   rmSync(folder, { recursive: true });
 }
-console.log(["| program | minified | gzipped |", "|---|---|---|", ...rows].join("\n"));
+const head = "| program | minified | gzipped | more on a CPU adapter | more with matrix units |";
+console.log([head, "|---|---|---|---|---|", ...rows].join("\n"));
 const { status } = spawnSync("node_modules/.bin/size-limit", { cwd: root, stdio: "inherit" });
 process.exit(failures > 0 ? 1 : (status ?? 1));
 
@@ -72,6 +80,11 @@ function loadedBy(chunks: readonly Rollup.OutputChunk[]): Set<Rollup.OutputChunk
   const loaded = new Set(chunks.filter((chunk) => chunk.isEntry));
   for (const { imports } of loaded) for (const chunk of chunks) if (imports.includes(chunk.fileName)) loaded.add(chunk);
   return loaded;
+}
+
+/** What `init()` loads on adapters of a kind. */
+function kernelsFor(adapter: string, chunks: readonly Rollup.OutputChunk[]): Rollup.OutputChunk[] {
+  return chunks.filter(({ modules }) => Object.keys(modules).some((file) => file.endsWith(`/codes.${adapter}.js`)));
 }
 
 /** Whose kernels are in the bundle. */

@@ -58,7 +58,7 @@ async function measureRung({
 }
 
 async function answer(ask: Ask): Promise<Answers[Ask["type"]]> {
-  await init();
+  await init({ everyRung: true });
   switch (ask.type) {
     case "open": {
       const { description, cpu, workgroupBytes, workgroupInvocations, subgroupSize } = device().adapter;

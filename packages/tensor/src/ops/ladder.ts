@@ -50,7 +50,7 @@ export function ladder<R extends Rung, Name extends string>(
       taken?.add(key);
       rung.compute(task);
     };
-    return [name, { ...rung, name, suits, compute }];
+    return [name, Object.assign(Object.create(rung) as Unnamed<R>, { name, suits, compute })]; // what is loaded later shows
   });
   const made = Object.fromEntries(named) as Record<Name, R>;
   return { rungs: made, lastResort: made[lastResort], forced: undefined };

@@ -2,6 +2,7 @@ import { environment, keepPassed, readLeftOut, readPassed, readTuning } from "#p
 import { checkOptions } from "../arguments.ts";
 import { check, GpugradError } from "../errors.ts";
 import { Device } from "./device.ts";
+import { loadParts } from "./later.ts";
 import { checkedName, parseLeftOut } from "./left-out.ts";
 import { adapterKey, choicesFor, type Tuning } from "./tuning.ts";
 
@@ -28,6 +29,8 @@ export interface InitOptions {
    * variable `GPUGRAD_KERNELS` (`-matmul/tiled`), and without it the file that `gpugrad doctor --deep --fix` writes.
    */
   leaveOut?: readonly string[];
+  /** In a page: whether kernels are loaded that this adapter would not be given, so that `withRung` can try them (false). */
+  everyRung?: boolean;
 }
 
 /**
@@ -36,8 +39,13 @@ export interface InitOptions {
  * @throws when no adapter is found: the message lists what was tried.
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  checkOptions("init", options, { memoryLimit: "number?", tuning: "any", leaveOut: "iterable?" });
-  const { memoryLimit, tuning, leaveOut } = options;
+  checkOptions("init", options, {
+    memoryLimit: "number?",
+    tuning: "any",
+    leaveOut: "iterable?",
+    everyRung: "boolean?",
+  });
+  const { memoryLimit, tuning, leaveOut, everyRung } = options;
   check(
     memoryLimit === undefined || memoryLimit > 0,
     () => `init: memoryLimit is ${memoryLimit}, not a number of bytes above 0.`,
@@ -58,6 +66,7 @@ export async function init(options: InitOptions = {}): Promise<Device> {
     if (memoryLimit !== undefined) device.memoryLimit = memoryLimit;
     if (tuning !== undefined) device.tuning = choicesFor(device.adapter, tuning);
     if (leaveOut !== undefined) Object.assign(device.adapter, { leftOut: namesOf(leaveOut) });
+    if (everyRung) await loadParts(device.adapter, true);
     return device;
   } catch (error) {
     if (starting === mine) starting = undefined; // the next call tries again
@@ -83,6 +92,10 @@ async function start({
 }: InitOptions): Promise<Device> {
   const device = await Device.create(memoryLimit);
   keptLimit = undefined;
+  await loadParts(device.adapter).catch(async (error: unknown) => {
+    await device.destroy();
+    throw error;
+  });
   Object.assign(device.adapter, { leftOut: leaveOut ? namesOf(leaveOut) : await leftOutOn(device) });
   device.tuning = choicesFor(device.adapter, tuning ?? (await readTuning(adapterKey(device.adapter))));
   const { subgroupMatrix, cpu } = device.adapter;

@@ -1,7 +1,8 @@
 import { type AdapterInfo } from "../../runtime/adapter.ts";
 import { device } from "../../runtime/init.ts";
 import { firstThatSuits } from "../ladder.ts";
-import { attentionLadder, type AttentionRung, type AttentionSizes } from "./ladder.ts";
+import { attentionLadder } from "./ladder.ts";
+import type { AttentionRung, AttentionSizes } from "./rung.ts";
 
 /** Which rung for which device and head dimension, by rule: the first that suits. */
 export function chooseAttention(adapter: AdapterInfo, sizes: AttentionSizes): AttentionRung {

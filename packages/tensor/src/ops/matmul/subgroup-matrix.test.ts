@@ -10,7 +10,8 @@ import { add } from "../elementwise/binary.ts";
 import { checkOp, withDevice, type OpCase } from "../../testing/check-op.ts";
 import { chooseMatmul } from "./choose.ts";
 import { forceRung } from "../ladders.ts";
-import { matmulLadder, subgroupMatrix } from "./ladder.ts";
+import { matmulLadder } from "./ladder.ts";
+import { subgroupMatrix } from "./rungs.matrix.ts";
 import { type MatmulRung } from "./task.ts";
 import { linearGeluReference } from "./linear.reference.ts";
 import { linearGelu } from "./linear.ts";
@@ -18,6 +19,7 @@ import { checkLinearGradients } from "../../testing/linear-gradients.ts";
 import { matmulReference } from "./matmul.reference.ts";
 import { matmul } from "./matmul.ts";
 import code from "./matmul-subgroup-matrix.wgsl";
+import rowSums from "./row-sums-matrix.wgsl";
 import { forms, tryMatmul } from "./trial.ts";
 
 /**
@@ -158,7 +160,10 @@ describe("matrix units, emulated", () => {
         subgroupSize: [lanes, most],
       };
       beforeEach(() => void Object.assign(device().adapter, info));
-      const emulation = { ...subgroupMatrix(name, { SUBGROUPS_M, SUBGROUPS_N }, { code: emulated(lanes) }), name };
+      const emulation = {
+        ...subgroupMatrix({ subgroupMatrix: emulated(lanes), rowSums }, name, { SUBGROUPS_M, SUBGROUPS_N }),
+        name,
+      };
       if (which) check(emulation, which, []);
       else check(emulation, enough);
       if (M * N >= 4 * most && M === N) checkGradients(emulation, [[40, 36, 37]], [2]);

@@ -22,7 +22,10 @@ export const forms: MatmulForm[] = [false, true].flatMap((transposeA) =>
  * exactly, with a bias, against sums in float64.
  * @throws when one is wrong
  */
-export async function tryMatmul(rung: MatmulRung, tried: readonly MatmulForm[]): Promise<void> {
+export async function tryMatmul(
+  rung: Pick<MatmulRung, "kernel" | "compute">,
+  tried: readonly MatmulForm[],
+): Promise<void> {
   for (const { transposeA, transposeB, M, N, K } of tried) {
     const batches = 2;
     const [a, b, bias] = [numbers(batches * M * K, 1), numbers(batches * K * N, 2), numbers(N, 3)];

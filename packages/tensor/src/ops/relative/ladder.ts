@@ -1,8 +1,8 @@
 import { device } from "../../runtime/init.ts";
 import type { Tensor } from "../../tensor.ts";
 import { chooseAttention } from "../attention/choose.ts";
-import type { AttentionSizes } from "../attention/ladder.ts";
 import { POSITIONED_BUFFERS, type Positions } from "../attention/plan.ts";
+import type { AttentionSizes } from "../attention/rung.ts";
 import { filled } from "../elementwise/fill.ts";
 import { logicalNot } from "../elementwise/predicate.ts";
 import { maskedFill, where } from "../elementwise/where.ts";

@@ -1,0 +1,1 @@
+export { default as forward } from "./attention-naive.wgsl";

@@ -1,0 +1,7 @@
+import * as cpuCodes from "./codes.cpu.ts";
+import * as matrixCodes from "./codes.matrix.ts";
+import * as cpu from "./rungs.cpu.ts";
+import * as matrix from "./rungs.matrix.ts";
+
+export const cpuRungs = cpu.cpuRungs(cpuCodes);
+export const matrixRungs = matrix.matrixRungs(matrixCodes);
