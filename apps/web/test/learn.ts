@@ -24,7 +24,11 @@ export function testLearning(site: () => OpenSite, audit: Audit): void {
 
     await page.getByLabel("Example").selectOption("Softmax by hand");
     await page.getByText("The first value that is not a number: exp, row 2.").waitFor();
-    await page.getByLabel("Code that returns a loss").fill("return 1");
+    const code = page.getByLabel("Code that returns a loss");
+    await code.fill("const x = tensor([0, 1]).requireGrad(); return x.square().sqrt().sum();");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText("The first gradient that is not a number arrives at square, row 2.").waitFor();
+    await code.fill("return 1");
     await page.getByRole("button", { name: "Run" }).click();
     await page.getByText("The code returns no tensor.").waitFor();
     expect(errors).toEqual([]);

@@ -27,11 +27,11 @@ export function* termsOf(line: string, parts: readonly Part[]): Iterable<{ start
  * A drawing of the docs whose parts can be pointed at, by a click or by buttons. It lies in a shadow tree, for its style is meant for itself.
  * @param onPart is told which part was pointed at; undefined for none
  */
-export function drawing(onPart: (part: Part | undefined) => void) {
+export function drawing(caption: HTMLElement, onPart: (part: Part | undefined) => void) {
   const place = h("div", { tabIndex: 0, attrs: { role: "region", "aria-label": "The drawing" } });
   const shadow = place.attachShadow({ mode: "open" });
   const buttons = h("div", { className: "bar" });
-  const element = h("figure", { className: "explore-drawing", hidden: true }, place, buttons);
+  const element = h("figure", { className: "explore-drawing", hidden: true }, caption, place, buttons);
   let parts: Part[] = [];
   let shown = "";
   let pointed: Part | undefined;

@@ -2,7 +2,7 @@ import { addressOf, h } from "../dom.ts";
 import { withoutGpu } from "../without-gpu.ts";
 import { drawing, termsOf, type Part } from "./drawing.ts";
 import { editor } from "./editor.ts";
-import { compilerTables } from "./compilers.ts";
+import { compilersOf } from "./compilers.ts";
 import "./explore.css";
 import { invariantsOf } from "./invariants.ts";
 import { Lab } from "./lab.ts";
@@ -60,7 +60,8 @@ export function mount(root: HTMLElement, options: unknown): () => void {
       for (const row of settings.children) row.classList.toggle("here", row.getAttribute("data-line") === `${line}`);
     },
   );
-  const picture = drawing((part: Part | undefined) => {
+  const caption = h("figcaption", {}, "Words that are underlined in the source's comments are in this drawing of ", h("a", { href: addressOf(`kernels/${page.page}.html`) }, "the page about the ladder"), ": click on one, or on the drawing."); // prettier-ignore
+  const picture = drawing(caption, (part: Part | undefined) => {
     source.showParts(picture.parts, part);
     const lines = source.value.split("\n");
     const first = lines.findIndex((line) => part && [...termsOf(line, [part])].length > 0);
@@ -319,24 +320,12 @@ export function mount(root: HTMLElement, options: unknown): () => void {
   async function drawPicture(): Promise<void> {
     const [load] = [`${page.page}-${job.pass}`, page.page].flatMap((name) => drawings[`../../../../docs/kernels/${name}.svg`] ?? []); // prettier-ignore
     picture.show((await load?.()) ?? "");
-    picture.element.prepend(
-      h("figcaption", {}, "Words that are underlined in the source's comments are in this drawing of ", h("a", { href: addressOf(`kernels/${page.page}.html`) }, "the page about the ladder"), ": click on one, or on the drawing."), // prettier-ignore
-    );
     source.showParts(picture.parts);
   }
 
   async function drawCompilers(): Promise<void> {
     const load = pages[`../../../../docs/kernels/${page.page}.md`];
-    const tables = load ? compilerTables(await load()) : [];
-    if (tables.length === 0) return;
-    compilers.replaceChildren(
-      h("h2", { className: "explore-heading" }, "What compilers make of it"),
-      h("p", {}, "Stored from earlier measurements; AMD's and NVIDIA's compilers as ", h("a", { href: addressOf("xray.html") }, "pnpm xray"), " asks them."), // prettier-ignore
-      ...tables.map(
-        ({ head, rows }) =>
-        h("div", { className: "explore-table", tabIndex: 0, attrs: { role: "region", "aria-label": "Compilers" } }, h("table", {}, h("thead", {}, h("tr", {}, head.map((cell) => h("th", {}, cell)))), h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => (i === 0 ? h("th", {}, cell) : h("td", {}, cell)))))))), // prettier-ignore
-      ),
-    );
+    compilers.replaceChildren(...compilersOf((await load?.()) ?? ""));
   }
 
   drawSizes();

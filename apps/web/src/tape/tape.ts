@@ -67,11 +67,16 @@ export function mount(root: HTMLElement, example: unknown): () => void {
         rows = recorded;
         const leaves = rows.filter(({ leaf }) => leaf).length;
         const firstNaN = rows.find(({ value }) => hasNaN(value));
+        const [firstGradient] = rows
+          .filter(({ gradient }) => gradient && hasNaN(gradient))
+          .sort((a, b) => a.order! - b.order!);
         status.textContent =
           `${rows.length - leaves} steps, ${leaves} leaves.` +
           (firstNaN
             ? ` The first value that is not a number: ${firstNaN.name}, row ${rows.indexOf(firstNaN) + 1}.`
-            : "");
+            : firstGradient
+              ? ` The first gradient that is not a number arrives at ${firstGradient.name}, row ${rows.indexOf(firstGradient) + 1}.`
+              : "");
         selected = firstNaN ? rows.indexOf(firstNaN) : rows.length - 1;
         goTo(0);
       })
@@ -108,7 +113,7 @@ export function mount(root: HTMLElement, example: unknown): () => void {
               className: [
                 "tape-row",
                 row.leaf && "leaf",
-                hasNaN(row.value) && "nan",
+                (hasNaN(row.value) || hasNaN(shownGradient(row) ?? { shape: [], data: [] })) && "nan",
                 shownGradient(row) && "arrived",
                 row.order === step - 1 && "now",
               ]
