@@ -25,7 +25,7 @@ export function* termsOf(line: string, parts: readonly Part[]): Iterable<{ start
 
 /**
  * A drawing of the docs whose parts can be pointed at, by a click or by buttons. It lies in a shadow tree, for its style is meant for itself.
- * @param onPart is told which part was pointed at; undefined for none
+ * @param onPart called with the part that is pointed at; undefined for none
  */
 export function drawing(caption: HTMLElement, onPart: (part: Part | undefined) => void) {
   const place = h("div", { tabIndex: 0, attrs: { role: "region", "aria-label": "The drawing" } });
@@ -78,7 +78,7 @@ export function drawing(caption: HTMLElement, onPart: (part: Part | undefined) =
         ...parts.map((part) => h("button", { type: "button", onclick: () => take(part), attrs: { "aria-pressed": "false" } }, part.name)), // prettier-ignore
       );
     },
-    /** Points at a part as if from outside: nobody is told. */
+    /** Points at a part, without calling `onPart`. */
     point(part: Part | undefined): void {
       pointed = part;
       mark();

@@ -5,7 +5,7 @@ import type { CompileError } from "./protocol.ts";
 
 /**
  * WGSL to edit, in colour: a text area whose text is transparent, over the coloured lines. Words that are parts of a drawing are underlined.
- * @param onCaret is told the line, counted from 0, and the column to which somebody goes
+ * @param onCaret called with the line, counted from 0, and the column where the caret is put
  */
 export function editor(onInput: () => void, onCaret: (line: number, column: number) => void) {
   const coloured = h("pre", { className: "editor-lines", attrs: { "aria-hidden": "true" } });

@@ -136,7 +136,7 @@ const attentionLanes = (own: string, step: string, tokens: string): Tuning => ({
   }),
 });
 
-/** By the names of kernels, which may go on. */
+/** By the beginnings of kernels' names. */
 const TUNINGS: [kernels: string[], Tuning][] = [
   [["softmax-rows", "norm-rows", "cross-entropy-rows.wgsl"], rows],
   [["softmax-workgroup", "norm-workgroup", "cross-entropy-workgroup", "matmul-dots"], tree],
