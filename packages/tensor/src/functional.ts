@@ -153,7 +153,8 @@ export { permute, transpose } from "./ops/shape/permute.ts";
 export { repeat } from "./ops/shape/repeat.ts";
 export { flatten, reshape, squeeze, unsqueeze } from "./ops/shape/reshape.ts";
 export { roll } from "./ops/shape/roll.ts";
-export { chunk, pad, select, slice, split, unbind, type Slice } from "./ops/shape/slice.ts";
+export { pad, type PadOptions } from "./ops/shape/pad.ts";
+export { chunk, select, slice, split, unbind, type Slice } from "./ops/shape/slice.ts";
 export { tril, triu, type TriangleOptions } from "./ops/shape/triangle.ts";
 export { addInPlace, fill } from "./ops/elementwise/fill.ts";
 export {

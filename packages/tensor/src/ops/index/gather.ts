@@ -11,7 +11,8 @@ import { zeros } from "../create/create.ts";
 import { add } from "../elementwise/binary.ts";
 import { expand } from "../shape/expand.ts";
 import { flatten } from "../shape/reshape.ts";
-import { pad, slice } from "../shape/slice.ts";
+import { constantPad } from "../shape/pad.ts";
+import { slice } from "../shape/slice.ts";
 import gatherCode from "./gather.wgsl";
 import { checkIndex } from "./rows.ts";
 import linesCode from "./scatter-add-lines.wgsl";
@@ -126,7 +127,7 @@ export const scatterAdd = checked(
     if (sameShape(reached, x.shape)) return scatterAddLines(x, index, source, axis);
     const sums = scatterAddLines(zeros(reached), index, source, axis);
     const margins = x.shape.flatMap((n, d) => [n - reached[d]!, 0]).reverse(); // last dimension first: before, after
-    return add(x, pad(sums, margins));
+    return add(x, constantPad(sums, margins));
   },
 );
 

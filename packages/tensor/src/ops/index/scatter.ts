@@ -5,7 +5,7 @@ import { constantOf, kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { resolveDim, showShape, stridesOf, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { padded } from "../shape/slice.ts";
+import { padded } from "../shape/pad.ts";
 import { checkReach, crop, gatherLines } from "./gather.ts";
 import { innermostFirst, put, stridesAround } from "./put.ts";
 import reduceCode from "./scatter-reduce.wgsl";

@@ -14,7 +14,8 @@ import { repeat } from "./repeat.ts";
 import { flatten, reshape, squeeze, unsqueeze } from "./reshape.ts";
 import { roll } from "./roll.ts";
 import * as reference from "./shape.reference.ts";
-import { chunk, pad, select, slice, split, unbind } from "./slice.ts";
+import { constantPad, pad, type PadOptions } from "./pad.ts";
+import { chunk, select, slice, split, unbind } from "./slice.ts";
 import { tril, triu } from "./triangle.ts";
 
 checkOp(permute, reference.permuteReference, {
@@ -61,7 +62,7 @@ checkOp(slice, reference.sliceReference, {
   ],
 });
 
-checkOp(pad, reference.padReference, {
+checkOp(constantPad, reference.padReference, {
   cases: [
     { shapes: [[3, 4]], args: [[1, 2, 0, 3], { value: -1.5 }] },
     { shapes: [[3, 4]], args: [[-1, 2, 3, -2], { value: 7 }] },
@@ -222,6 +223,14 @@ describe("shape", () => {
     expect(squeeze(zeros([1, 2, 1]), -1).shape).toEqual([1, 2]);
     expect((await Promise.all(split(x, 2, { dim: 1 }).map((piece) => piece.toArray())))).toEqual([[[0, 1], [3, 4]], [[2], [5]]]); // prettier-ignore
     expect(split(zeros([0, 2]), 3).map(({ shape }) => shape)).toEqual([[0, 2]]);
+    const around = (mode: NonNullable<PadOptions["mode"]>) => pad(tensor([[1, 2, 3], [4, 5, 6]]), [2, 1, 1, 0], { mode }).toArray(); // prettier-ignore
+    expect(await around("reflect")).toEqual([[6, 5, 4, 5, 6, 5], [3, 2, 1, 2, 3, 2], [6, 5, 4, 5, 6, 5]]); // prettier-ignore
+    expect(await around("replicate")).toEqual([[1, 1, 1, 2, 3, 3], [1, 1, 1, 2, 3, 3], [4, 4, 4, 5, 6, 6]]); // prettier-ignore
+    expect(await around("circular")).toEqual([[5, 6, 4, 5, 6, 4], [2, 3, 1, 2, 3, 1], [5, 6, 4, 5, 6, 4]]); // prettier-ignore
+    expect(() => pad(x, [3, 0], { mode: "reflect" })).toThrow(
+      'pad: 3 and 0 elements for the 3 of dimension 1: mode "reflect" takes 0 to 2 on a side.',
+    );
+    expect(() => pad(x, [-1, 0], { mode: "circular" })).toThrow('mode "circular" takes 0 to 3 on a side');
     const same = pad(x, [0, 0]);
     expect(same.storage).toBe(x.storage); // nothing is added, so nothing is copied
     expect(pad(x, [0, 1]).storage).not.toBe(x.storage);

@@ -3,7 +3,7 @@ import { defineOp } from "../../define-op.ts";
 import { check } from "../../errors.ts";
 import { resolveDim, showShape, type Shape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
-import { full, zeros } from "../create/create.ts";
+import { zeros } from "../create/create.ts";
 import { showValue } from "../../values.ts";
 import { copyView, viewOf } from "./copy.ts";
 import { reshape } from "./reshape.ts";
@@ -157,62 +157,3 @@ export const unbind = checked(
     return Array.from({ length: n }, (_, i) => select(x, dim, i));
   },
 );
-
-/**
- * x with `value` around it. `pad` is PyTorch's list: elements before and after in the last dimension, then in the one before it,
- * …; negative counts crop. Any dtype of 32 bits.
- * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
- */
-export const pad = defineOp("pad", {
-  takes: { x: "tensor", pad: "numbers", options: { value: "number?" } },
-  forward(x: Tensor, pad: readonly number[], { value = 0 }: { value?: number } = {}) {
-    check(
-      pad.length % 2 === 0 && pad.length <= 2 * x.rank && pad.every(Number.isInteger),
-      () =>
-        `pad: ${showShape(pad)} for ${showShape(x.shape)}: two whole numbers for each dimension, the last one first.`,
-    );
-    const amounts = x.shape.map((_, d) => {
-      const at = 2 * (x.rank - 1 - d);
-      return { before: pad[at] ?? 0, after: pad[at + 1] ?? 0 };
-    });
-    const shape = x.shape.map((n, d) => n + amounts[d]!.before + amounts[d]!.after);
-    check(
-      shape.every((n) => n >= 0),
-      () => `pad: ${showShape(pad)} crops more than ${showShape(x.shape)} has.`,
-    );
-    const changes = amounts.some(({ before, after }) => before !== 0 || after !== 0);
-    const y = changes ? full(shape, value, { dtype: x.dtype }) : x.alias();
-    if (changes) move(x, y, amounts);
-    return { output: y, inputs: { x }, saved: { shape: x.shape, amounts } };
-  },
-  backward({ shape, amounts }, dy) {
-    const dx = zeros(shape);
-    move(
-      dy,
-      dx,
-      amounts.map(({ before, after }) => ({ before: -before, after: -after })),
-    );
-    return { x: dx };
-  },
-});
-
-/** x with zeros after its elements in each dimension, up to `shape`. Nothing is recorded. */
-export function padded(x: Tensor, shape: Shape): Tensor {
-  const y = zeros(shape);
-  copyView(x.shape, x, viewOf(x.shape), y, viewOf(shape));
-  return y;
-}
-
-/** Copies what x and y have in common, if y is x with elements added (or, where negative, cropped) before and after. */
-function move(x: Tensor, y: Tensor, amounts: readonly { before: number; after: number }[]): void {
-  const inX = amounts.map(({ before }) => Math.max(0, -before));
-  const inY = amounts.map(({ before }) => Math.max(0, before));
-  const common = x.shape.map((n, d) => Math.min(n - inX[d]!, y.shape[d]! - inY[d]!));
-  copyView(
-    common.map((n) => Math.max(0, n)),
-    x,
-    viewOf(x.shape, inX),
-    y,
-    viewOf(y.shape, inY),
-  );
-}
