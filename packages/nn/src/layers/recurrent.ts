@@ -37,9 +37,13 @@ interface Weights {
 }
 
 /** A kind of cell: a whole sequence of it, how many gates it has and tensors of state. */
-const gru = { sequence: gruSequence, gates: 3, states: 1 };
-const lstm = { sequence: lstmSequence, gates: 4, states: 2 };
-type Kind = typeof gru | typeof lstm;
+interface Kind {
+  sequence: typeof gruSequence | typeof lstmSequence;
+  gates: number;
+  states: number;
+}
+const gru: Kind = { sequence: gruSequence, gates: 3, states: 1 };
+const lstm: Kind = { sequence: lstmSequence, gates: 4, states: 2 };
 
 /** States after each step, [T, B, H] or [B, T, H] each: the inputs' products at once, then a kernel for all steps. */
 function statesOf(kind: Kind, x: Tensor, first: State, weights: Weights, options: RecurrentSequenceOptions): State {
