@@ -9,6 +9,7 @@ import { rungsTaken } from "./ops/ladder.ts";
 import { benches as loss } from "./ops/loss/loss.bench.ts";
 import { benches as matmul } from "./ops/matmul/matmul.bench.ts";
 import { benches as norm } from "./ops/norm/norm.bench.ts";
+import { benches as recurrent } from "./ops/recurrent/recurrent.bench.ts";
 import { benches as reduce } from "./ops/reduce/reduce.bench.ts";
 import { benches as softmax } from "./ops/softmax/softmax.bench.ts";
 import { device } from "./runtime/init.ts";
@@ -18,7 +19,7 @@ import { scope } from "./scope.ts";
 import type { BenchCase } from "./testing/bench-op.ts";
 
 const cases: readonly BenchCase[] = [
-  ...[attention, dropout, binary, gelu, embedding, loss, matmul, norm, reduce, softmax].flat(),
+  ...[attention, dropout, binary, gelu, embedding, loss, matmul, norm, recurrent, reduce, softmax].flat(),
 ];
 
 /** A forward or backward of an op at a size of BERT's, compared with float64. */
