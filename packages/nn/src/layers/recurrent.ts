@@ -38,7 +38,7 @@ interface Weights {
 
 /** A kind of cell: a whole sequence of it, how many gates it has and tensors of state. */
 interface Kind {
-  sequence: typeof gruSequence | typeof lstmSequence;
+  sequence: typeof gruSequence;
   gates: number;
   states: number;
 }

@@ -8,8 +8,10 @@ import {
   indexSelect,
   keep,
   mul,
+  reshape,
   scope,
   showShape,
+  slice,
   zeros,
   type Tensor,
 } from "@gpugrad/tensor";
@@ -96,7 +98,7 @@ function checkData(name: string, data: readonly Tensor[]): void {
 
 /** A scalar that a function of the user's gives. */
 function scalarOf(name: string, value: Tensor | undefined): Tensor {
-  if (value?.size === 1) return value.reshape([]);
+  if (value?.size === 1) return reshape(value, []);
   const given = value ? showShape(value.shape) : "nothing";
   throw new GpugradError(`fit: ${name} gives ${given}, not one number. Take the mean over the batch.`);
 }
@@ -130,7 +132,7 @@ class Means {
 
 /** Rows `order[from]` up to `to` of both; rows in their order are as many tensors less. */
 function batchOf([x, y]: FitData, order: Int32Array | undefined, from: number, to: number): FitData {
-  if (!order) return [x.slice([[from, to]]), y.slice([[from, to]])];
+  if (!order) return [slice(x, [[from, to]]), slice(y, [[from, to]])];
   const ids = fromArray(order.slice(from, to), [to - from], "i32");
   return [indexSelect(x, 0, ids), indexSelect(y, 0, ids)];
 }
