@@ -31,7 +31,7 @@ function kernelFiles(): string[] {
 
 /** WGSL that is not a kernel of its own, one that debugging uses, and one whose call waits for a number from the device. */
 const NOT_CALLED =
-  /epilogue-|weights-|position-(scores|gradients)\.wgsl$|nonzero\.wgsl$|dropped\.wgsl$|kept\.wgsl$|philox\.wgsl$|numerics\.wgsl$/;
+  /(epilogue|weights|row-sums)-|position-(scores|gradients)\.wgsl$|(nonzero|dropped|philox|numerics|count-resident)\.wgsl$|\/kept(-bits)?\.wgsl$/;
 
 const reason = reasonToSkip();
 if (reason) console.warn(reason);
