@@ -328,6 +328,7 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     compilers.replaceChildren(...compilersOf((await load?.()) ?? ""));
   }
 
+  root.dataset["rungs"] = "asked"; // what will be pushed down by the ladder and the source is not seen before
   drawSizes();
   void drawPicture();
   void drawCompilers();
@@ -335,7 +336,9 @@ export function mount(root: HTMLElement, options: unknown): () => void {
     facts = await lab.ask<"open">({ type: "open" });
     job.sizes = firstSizes(page, facts.cpu);
     drawSizes();
-  }).then(() => facts && describe());
+  })
+    .then(() => facts && describe())
+    .finally(() => delete root.dataset["rungs"]);
   return () => {
     closed = true;
     picture.close();
