@@ -176,7 +176,9 @@ export function confusionMatrix(
 /**
  * Matthews' correlation coefficient of any number of classes, in [-1, 1]; 0 when either side has a single class.
  *
- *     (c·n − Σ aₖpₖ) / √((n² − Σ pₖ²)(n² − Σ aₖ²))     c right, n samples, aₖ actual, pₖ predicted of class k
+ *     (c·n − Σ aₖpₖ) / √((n² − Σ pₖ²)(n² − Σ aₖ²))
+ *
+ * with c right of n samples, and of class k aₖ actual and pₖ predicted.
  *
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.matthews_corrcoef.html
  */
@@ -203,7 +205,9 @@ export function balancedAccuracyScore(labels: ClassIds, predictions: ClassIds): 
 /**
  * Cohen's kappa: how far the agreement lies above the agreement by chance, in [-1, 1]; NaN where both sides have one and the same class only.
  *
- *     (n·c − Σ aₖpₖ) / (n² − Σ aₖpₖ)     c right, n samples, aₖ actual, pₖ predicted of class k
+ *     (n·c − Σ aₖpₖ) / (n² − Σ aₖpₖ)
+ *
+ * with c right of n samples, and of class k aₖ actual and pₖ predicted.
  *
  * @see https://scikit-learn.org/stable/modules/generated/sklearn.metrics.cohen_kappa_score.html
  */
