@@ -85,7 +85,7 @@ describe("backward", () => {
       expect(await read(shared!.grad!)).toEqual(added);
     });
 
-    test("there is no pass of its own for them", () => {
+    test("no separate pass adds them up", () => {
       const additions = (count: number): number =>
         dryRun(() => loss(inputs(count), weights()).backward()).dispatches.filter(({ kernel }) =>
           kernel.endsWith("/binary.wgsl"),

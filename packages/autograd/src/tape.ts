@@ -41,8 +41,9 @@ export class Node implements GradNode {
   readonly hooks = new Set<GradientHook>();
   /** The saved values, with tensors of our own: the user's may be disposed meanwhile. Gone once used. */
   saved: { values: unknown; tensors: { tensor: Tensor; version: number }[] } | null;
+  /** Leaves that this step adds gradients to. */
+  readonly leaves: ReadonlySet<Tensor>;
   #references = 1;
-  readonly #otherLeaves: Iterable<Tensor>;
 
   constructor({ op, inputs, output, saved, leaves = [] }: Call, backward: Backward) {
     for (const [name, input] of Object.entries(inputs)) if (input?.gradNode) refuseChanged(op, name, input);
@@ -57,7 +58,7 @@ export class Node implements GradNode {
       const node = input.gradNode as Node | null;
       this.inputs[name] = node ? { node: node.retain() } : { leaf: input };
     }
-    this.#otherLeaves = leaves;
+    this.leaves = new Set([...Object.values(this.inputs).flatMap(({ leaf }) => leaf ?? []), ...leaves]);
     const tensors: { tensor: Tensor; version: number }[] = [];
     const values = mapTensors(saved, (original) => {
       const tensor = keep(original.alias());
@@ -66,11 +67,6 @@ export class Node implements GradNode {
       return tensor;
     });
     this.saved = { values, tensors };
-  }
-
-  /** Leaves that this step adds gradients to. */
-  get leaves(): Set<Tensor> {
-    return new Set([...Object.values(this.inputs).flatMap(({ leaf }) => leaf ?? []), ...this.#otherLeaves]);
   }
 
   retain(): this {
@@ -129,7 +125,9 @@ export function withLeaves<T>(work: () => T): { result: T; leaves: Set<Tensor> }
 
 /** Notes the leaves of a call that isn't recorded, where {@link withLeaves} asks for them. */
 export function noteLeaves({ inputs }: Call): void {
-  for (const input of Object.values(inputs)) if (input?.requiresGrad && !input.gradNode) noted.current?.add(input);
+  const leaves = noted.current;
+  if (!leaves) return;
+  for (const input of Object.values(inputs)) if (input?.requiresGrad && !input.gradNode) leaves.add(input);
 }
 
 /** Throws when the result of a step was changed in place since: gradients would go back as if it had not been. */

@@ -10,7 +10,7 @@ export interface Call {
   /** What backward needs; tensors in it (also in arrays) are retained by the tape. */
   readonly saved: unknown;
   readonly backward: Backward | NotDifferentiable;
-  /** Leaves that are no inputs, and whose gradients backward adds by itself. */
+  /** Leaves other than the inputs, whose gradients backward adds by itself. */
   readonly leaves?: Iterable<Tensor>;
 }
 

@@ -12,7 +12,7 @@ import { sourcesOf, withEdited } from "./trial.ts";
 beforeAll(async () => void (await init()));
 afterAll(destroy);
 
-/** Sizes that are no multiple of any tile. */
+/** Sizes that no tile divides evenly. */
 const SIZES: Record<string, Sizes> = {
   matmul: { M: 70, K: 52, N: 84 },
   softmax: { rows: 37, cols: 260 },
