@@ -1,5 +1,5 @@
 import "@gpugrad/autograd";
-import { destroy, dryRun, GpugradError, init, type DispatchWork } from "@gpugrad/tensor";
+import { destroy, dryRun, GpugradError, init, type DispatchWork, type Tensor } from "@gpugrad/tensor";
 import { Command, InvalidArgumentError } from "commander";
 import { writeFile } from "node:fs/promises";
 import { writeOutput } from "../output.ts";
@@ -8,6 +8,7 @@ import {
   NETWORK,
   planOf,
   scalingOf,
+  type Gradients,
   type Network,
   type Plan,
   type PlannedKernel,
@@ -36,10 +37,9 @@ interface Options extends StepSizes {
 }
 
 /** What a step does, as the GPU's kernels would. */
-interface Step {
+interface Step extends Gradients {
   dispatches: DispatchWork[];
   allocatedBytes: number;
-  parameters: number;
   /** B · H · T · T · D. */
   scores: number;
 }
@@ -83,16 +83,16 @@ export function plan(args: string[]): Promise<number> {
       const plans = chosen.map((gpu) => {
         const step = tryStep(() => classifierOf(config), gpu, options);
         const kernels = estimate(step.dispatches, gpu, step.scores);
-        return { gpu, step, kernels, ...planOf(kernels, gpu, step.parameters, options, networkOf(options)) };
+        return { gpu, step, kernels, ...planOf(kernels, gpu, step, options, networkOf(options)) };
       });
       const [first] = plans;
-      const scales = options.scaling ? scalingOf(first!, first!.gpu, first!.step.parameters, networkOf(options)) : [];
+      const scales = options.scaling ? scalingOf(first!, first!.gpu, first!.step, networkOf(options)) : [];
       if (options.svg !== undefined) {
         const title = titleOf(first!.gpu, options);
         await writeFile(options.svg, options.scaling ? scalingPicture(title, scales) : picture(title, first!.kernels));
       }
       if (options.scaling) {
-        const json = scales.map(({ count, stepMs, exchangeMs, efficiency }) => ({ count, step_ms: stepMs, exchange_ms: exchangeMs, efficiency })); // prettier-ignore
+        const json = scales.map(({ count, stepMs, exchangeMs, waitMs, efficiency }) => ({ count, step_ms: stepMs, exchange_ms: exchangeMs, wait_ms: waitMs, efficiency })); // prettier-ignore
         await writeOutput(options.json ? `${JSON.stringify(json)}\n` : scalingReport(first!, scales, options));
       } else if (options.json) await writeOutput(`${JSON.stringify(plans.map((one) => jsonOf(one, options)))}\n`);
       else await writeOutput(options.gpu === "all" ? comparison(plans, options) : report(first!, options));
@@ -109,14 +109,14 @@ const networkOf = ({ network, latency, perMachine }: Options): Network => ({
 
 /** How an update scales, a line for each number of GPUs. */
 function scalingReport({ gpu, step }: Planned, scales: readonly Scaling[], options: Options): string {
-  const rows = scales.map(({ count, stepMs, exchangeMs, efficiency }) => [
-    ...[`${count}`, stepMs.toFixed(1), exchangeMs.toFixed(1), `${(100 * efficiency).toFixed(0)} %`],
-    ((1000 * count * options.batchSize) / (stepMs + exchangeMs)).toFixed(0),
+  const rows = scales.map(({ count, stepMs, exchangeMs, waitMs, efficiency }) => [
+    ...[`${count}`, ...[stepMs, exchangeMs, waitMs].map((ms) => ms.toFixed(1)), `${(100 * efficiency).toFixed(0)} %`],
+    ((1000 * count * options.batchSize) / (stepMs + waitMs)).toFixed(0),
   ]);
   return [
     `${titleOf(gpu, options)} on each GPU, ${(step.parameters / 1e6).toFixed(1)} M parameters, ${options.perMachine} GPUs in a machine, ${options.network} GB/s between machines`,
     "",
-    ...table([["GPUs", "step, ms", "exchange, ms", "efficiency", "texts/s"], ...rows]),
+    ...table([["GPUs", "step, ms", "exchange, ms", "waiting, ms", "efficiency", "texts/s"], ...rows]),
     "",
     NOTE,
   ].join("\n");
@@ -146,9 +146,11 @@ function tryStep(makeModel: () => ReturnType<typeof classifierOf>, gpu: Gpu, opt
         const model = makeModel();
         const step = trainingStep(model, options);
         for (let i = 0; i < steps; i++) step();
-        const { hidden_size } = model.config as unknown as { hidden_size: number };
-        const parameters = [...model.parameters()].reduce((sum, { size }) => sum + size, 0);
-        return { parameters, scores: batchSize * seqLength ** 2 * hidden_size };
+        const { hidden_size, vocab_size } = model.config as unknown as { hidden_size: number; vocab_size: number };
+        const sizeOf = (all: readonly Tensor[]): number => all.reduce((sum, { size }) => sum + size, 0);
+        const all = [...model.parameters()];
+        const embeddings = sizeOf(all.filter(({ shape }) => shape[0] === vocab_size));
+        return { parameters: sizeOf(all), embeddings, scores: batchSize * seqLength ** 2 * hidden_size };
       },
       { adapter: adapterOf(gpu) },
     );
@@ -165,10 +167,10 @@ const costOf = ({ seconds }: Plan, { price, count }: Options): number | undefine
 const fits = ({ gpu, step }: Planned): boolean => step.allocatedBytes <= gpu.memory * 1e9;
 
 function jsonOf(planned: Planned, options: Options): object {
-  const { gpu, step, kernels, deviceMs, stepMs, exchangeMs, updates, seconds } = planned;
+  const { gpu, step, kernels, deviceMs, stepMs, exchangeMs, waitMs, updates, seconds } = planned;
   return {
-    ...{ gpu: gpu.name, count: options.count, device_ms: deviceMs, step_ms: stepMs, exchange_ms: exchangeMs },
-    ...{ updates, seconds, cost: costOf(planned, options) ?? null },
+    ...{ gpu: gpu.name, count: options.count, device_ms: deviceMs, step_ms: stepMs },
+    ...{ exchange_ms: exchangeMs, wait_ms: waitMs, updates, seconds, cost: costOf(planned, options) ?? null },
     ...{ memory_bytes: step.allocatedBytes, fits: fits(planned), parameters: step.parameters, kernels },
   };
 }
@@ -198,7 +200,7 @@ function table(rows: readonly string[][]): string[] {
 }
 
 function report(planned: Planned, options: Options): string {
-  const { gpu, step, kernels, deviceMs, stepMs, exchangeMs, updates, seconds } = planned;
+  const { gpu, step, kernels, deviceMs, stepMs, exchangeMs, waitMs, updates, seconds } = planned;
   const rows = kernels.map(({ kernel, dispatches, flops, bytes, ms, bound }) => [
     ...[
       shortName(kernel),
@@ -210,7 +212,9 @@ function report(planned: Planned, options: Options): string {
   ]);
   const cost = costOf(planned, options);
   const several =
-    options.count > 1 ? ` + ${exchangeMs.toFixed(1)} ms to exchange gradients with ${options.count - 1} others` : "";
+    options.count > 1
+      ? ` + ${waitMs.toFixed(1)} ms for gradients of the others, whose exchange takes ${exchangeMs.toFixed(1)} ms and runs beside backward`
+      : "";
   return [
     `${titleOf(gpu, options)}, ${(step.parameters / 1e6).toFixed(1)} M parameters`,
     "",

@@ -77,17 +77,30 @@ describe("an estimate", () => {
   });
 });
 
-test("a recipe: updates of all GPUs together, gaps between dispatches, gradients to the host and back", () => {
+test("a recipe: updates of all GPUs together, gaps between dispatches, gradients to the host and back beside backward", () => {
   const kernels: PlannedKernel[] = [{ kernel: "k", dispatches: 1000, flops: 0, bytes: 0, ms: 92, bound: "memory" }];
   const gpu = { ...gpus["rtx3090"]!, link: 25 };
   const recipe = { rows: 25_000, epochs: 3, batchSize: 16 };
-  expect(planOf(kernels, gpu, 125e6, { ...recipe, count: 1 })).toEqual({
-    ...{ deviceMs: 92, stepMs: 100, exchangeMs: 0, updates: 4689, seconds: expect.closeTo(468.9, 6) as number },
+  const gradients = { parameters: 125e6, embeddings: 25e6 };
+  expect(planOf(kernels, gpu, gradients, { ...recipe, count: 1 })).toEqual({
+    ...{
+      deviceMs: 92,
+      stepMs: 100,
+      exchangeMs: 0,
+      waitMs: 0,
+      updates: 4689,
+      seconds: expect.closeTo(468.9, 6) as number,
+    },
   });
   // 500 MB in 20 buckets. Each GPU's go to the host in 20 ms, and back; four ranks send 750 MB each, at 50 GB/s together: 60 ms. The longest counts,
   // then (20 + 20) / 20 for the ends of the pipeline, and 120 messages of 1 µs.
-  expect(planOf(kernels, gpu, 125e6, { ...recipe, count: 4 })).toEqual({
-    ...{ deviceMs: 92, stepMs: 100, exchangeMs: expect.closeTo(62.12, 6) as number, updates: 1173 },
-    seconds: expect.closeTo(190.16676, 6) as number,
-  });
+  const four = planOf(kernels, gpu, gradients, { ...recipe, count: 4 });
+  expect(four).toMatchObject({ deviceMs: 92, stepMs: 100, updates: 1173 });
+  expect(four.exchangeMs).toBeCloseTo(62.12, 6);
+  // Backward takes 60 ms of it, but the fifth that are embeddings can't begin before its end.
+  expect(four.waitMs).toBeCloseTo(62.12 / 5, 6);
+  expect(four.seconds).toBeCloseTo(1.173 * (100 + 62.12 / 5), 6);
+  // Of a step of a tenth of that, backward takes 6 ms.
+  const short = kernels.map((kernel) => ({ ...kernel, ms: 9.2, dispatches: 100 }));
+  expect(planOf(short, gpu, gradients, { ...recipe, count: 4 }).waitMs).toBeCloseTo(62.12 - 6, 6);
 });

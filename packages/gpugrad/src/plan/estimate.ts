@@ -98,8 +98,9 @@ export interface Plan {
   /** Of one update, on the device and with the gaps between dispatches. */
   deviceMs: number;
   stepMs: number;
-  /** What exchanging gradients adds to it. */
+  /** To exchange gradients, and what of that is left when backward ends: it adds to the step. */
   exchangeMs: number;
+  waitMs: number;
   updates: number;
   seconds: number;
 }
@@ -122,8 +123,17 @@ const HOST_GBS = 50;
 /** Bytes of gradients that are sent together: `ddp_bucket_cap_mb`. */
 const BUCKET_BYTES = 25 * 2 ** 20;
 
+/** Of a step, what is backward, beside which gradients are exchanged: forward is half of that, and the optimizer some of the rest. */
+const BACKWARD = 0.6;
+
+/** What is exchanged: gradients, of which those of the embedding tables are complete only when backward ends. */
+export interface Gradients {
+  parameters: number;
+  embeddings: number;
+}
+
 /**
- * Milliseconds to sum gradients over GPUs, after backward: each one's go to the host and back, and each rank sends 2 (n - 1) / n of them, over memory
+ * Milliseconds to sum gradients over GPUs: each one's go to the host and back, and each rank sends 2 (n - 1) / n of them, over memory
  * within a machine, over its network between several. Buckets overlap the three, so the longest of them counts, and one bucket of the others.
  */
 export function exchangeMsOf(gpu: Gpu, parameters: number, count: number, network: Network): number {
@@ -143,16 +153,22 @@ export function exchangeMsOf(gpu: Gpu, parameters: number, count: number, networ
 export function planOf(
   kernels: readonly PlannedKernel[],
   gpu: Gpu,
-  parameters: number,
+  gradients: Gradients,
   recipe: Recipe,
   network: Network = NETWORK,
 ): Plan {
   const { rows, epochs, batchSize, count } = recipe;
   const deviceMs = kernels.reduce((sum, { ms }) => sum + ms, 0);
   const stepMs = deviceMs + GAP_MS * kernels.reduce((sum, { dispatches }) => sum + dispatches, 0);
-  const exchangeMs = exchangeMsOf(gpu, parameters, count, network);
+  const exchangeMs = exchangeMsOf(gpu, gradients.parameters, count, network);
+  const waitMs = waitMsOf(exchangeMs, stepMs, gradients);
   const updates = epochs * Math.ceil(rows / (batchSize * count));
-  return { deviceMs, stepMs, exchangeMs, updates, seconds: (updates * (stepMs + exchangeMs)) / 1000 };
+  return { deviceMs, stepMs, exchangeMs, waitMs, updates, seconds: (updates * (stepMs + waitMs)) / 1000 };
+}
+
+/** What of an exchange is left when backward ends: what it had no time for, and never less than what is complete only then. */
+function waitMsOf(exchangeMs: number, stepMs: number, { parameters, embeddings }: Gradients): number {
+  return Math.max(exchangeMs - BACKWARD * stepMs, exchangeMs * (embeddings / parameters));
 }
 
 /** How an update scales: the same batch on each of more GPUs. */
@@ -160,15 +176,17 @@ export interface Scaling {
   count: number;
   stepMs: number;
   exchangeMs: number;
+  waitMs: number;
   /** Of what as many GPUs alone would do. */
   efficiency: number;
 }
 
 /** Two to 1,024 GPUs. */
-export function scalingOf({ stepMs }: Plan, gpu: Gpu, parameters: number, network: Network): Scaling[] {
+export function scalingOf({ stepMs }: Plan, gpu: Gpu, gradients: Gradients, network: Network): Scaling[] {
   return Array.from({ length: 10 }, (_, i) => {
     const count = 2 ** (i + 1);
-    const exchangeMs = exchangeMsOf(gpu, parameters, count, network);
-    return { count, stepMs, exchangeMs, efficiency: stepMs / (stepMs + exchangeMs) };
+    const exchangeMs = exchangeMsOf(gpu, gradients.parameters, count, network);
+    const waitMs = waitMsOf(exchangeMs, stepMs, gradients);
+    return { count, stepMs, exchangeMs, waitMs, efficiency: stepMs / (stepMs + waitMs) };
   });
 }
