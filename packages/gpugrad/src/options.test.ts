@@ -65,6 +65,11 @@ const HEADS = {
   vectors: (config: BertConfig) => BertModel.fromConfig(config),
 };
 const at = (name: string): string => join(dir, name);
+const kept = (file: string, ...more: string[]): string[] => [
+  ...["--tokenizer", dir, "--dataset", at(file)],
+  ...(file.startsWith("rows") && !more.includes("--text_column") ? ["--text_column", "a"] : []),
+  ...more,
+];
 
 async function saveHeads(): Promise<void> {
   const known = Array.from({ length: 10 }, (_, i) => `t${i + 5}`);
@@ -106,6 +111,7 @@ async function saveHeads(): Promise<void> {
 beforeAll(async () => {
   vi.stubEnv("HF_HUB_OFFLINE", "1");
   dir = await mkdtemp(join(tmpdir(), "options-"));
+  vi.stubEnv("GPUGRAD_TOKEN_CACHE", join(dir, "tokens"));
   await cp(tinyBert, dir, { recursive: true });
   const words = Array.from({ length: 15 }, (_, i) => `t${i + 5}`);
   await writeFile(join(dir, "vocab.txt"), ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words, ""].join("\n"));
@@ -216,6 +222,15 @@ const tables: Record<string, [Command, Table]> = {
       "--padding": [() => ["--tokenizer", dir, "t5", "t5 t6"], () => ["--padding", "longest"]],
       "--no-add-special-tokens": [() => ["--tokenizer", dir, "t5"], () => ["--no_add_special_tokens"]],
       "--json": [() => ["--tokenizer", dir, "t5"], () => ["--json"]],
+      "--dataset": [() => kept("long.csv"), () => ["--dataset", at("rows.csv")]],
+      "--split": [() => kept("long.csv"), () => ["--split", "nothing"]],
+      "--dataset-config-name": [() => kept("long.csv", "--split", "train"), () => ["--dataset_config_name", "nothing"]],
+      "--text-column": [() => kept("rows.csv"), () => ["--text_column", "b"]],
+      "--text-pair-column": [() => kept("rows.csv"), () => ["--text_pair_column", "b"]],
+      "--label-column": [() => kept("rows.csv"), () => ["--label_column", "d"]],
+      "--on-bad-row": [() => kept("bad.csv"), () => ["--on_bad_row", "skip"]],
+      "--clean-html": [() => kept("rows.csv", "--text_column", "c"), () => ["--clean_html"]],
+      "--max-unpacked-bytes": [() => kept("rows.csv.gz"), () => ["--max_unpacked_bytes", "10"]],
     },
   ],
   profile: [

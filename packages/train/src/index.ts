@@ -63,6 +63,7 @@ export {
 } from "./data/sampling.ts";
 export { fit, type FitData, type FitEpoch, type FitModel, type FitOptions, type FitStep } from "./fit/fit.ts";
 export { kFolds, stratifiedFolds } from "./data/folds.ts";
+export { tokenizeByRanks } from "./data/join-tokens.ts";
 export { tokenizeDataset, type TokenizedDataset, type TokenizeOptions } from "./data/tokenize-dataset.ts";
 export { unpackTokens, type TokenChunk } from "./data/tokens.ts";
 export {

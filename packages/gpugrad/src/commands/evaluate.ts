@@ -2,8 +2,6 @@ import { openFolder } from "@gpugrad/bert";
 import { destroy, GpugradError, init } from "@gpugrad/tensor";
 import { statSync } from "node:fs";
 import {
-  loadDataset,
-  loadDatasetDict,
   openTables,
   plainMetrics,
   ProgressCallback,
@@ -25,6 +23,7 @@ import { isFinite } from "../text/finite.ts";
 import { openClassifier } from "../text/text-model.ts";
 import { summaryOf } from "../train/summary.ts";
 import { addDataOptions, badRowsNote, cleaned, loadOptionsOf, picked } from "../train/data-options.ts";
+import { openSplit } from "../train/open-data.ts";
 import { kindOfModel, type TaskKind, type TaskOptions } from "../train/kinds.ts";
 import { wholeNumber } from "../text/texts.ts";
 import { openTokenizer, truncationOption, type TruncationOptions } from "../text/truncation.ts";
@@ -87,7 +86,7 @@ export function evaluate(args: string[]): Promise<number> {
           })
         : await openClassifier(folder, load);
       const names = Object.values(model.config.id2label);
-      const all = kind ? await openKindRows(options, kind, names) : await openRows(options, names);
+      const all = kind ? await openKindRows(options, kind, names) : await openSplit(options, "test", names);
       if (all.length === 0) throw new GpugradError(`${all.name}: no rows to evaluate on.`);
       const read = cleaned(picked(all, options.maxEvalSamples, options.seed), options);
       const { perDeviceEvalBatchSize, maxLength = kind?.maxLength ?? Infinity } = options;
@@ -135,14 +134,4 @@ async function openKindRows(options: Options, kind: TaskKind, names: readonly st
   const isFile = split === undefined && statSync(dataset, { throwIfNoEntry: false })?.isFile();
   const tables = await openTables(isFile ? { test: dataset } : dataset, limits);
   return kind.read(await tables.open(split ?? "test"), options, names);
-}
-
-/** The labelled rows that the options name: a split of a dataset, or a file. */
-async function openRows(options: Options, labelNames: string[]): Promise<Dataset> {
-  const { dataset, split } = options;
-  const columns = { ...loadOptionsOf(options), labelNames };
-  const isFile = split === undefined && statSync(dataset, { throwIfNoEntry: false })?.isFile();
-  return isFile
-    ? Object.values(await loadDatasetDict(dataset, columns))[0]!
-    : loadDataset(dataset, { ...columns, split: split ?? "test" });
 }

@@ -65,4 +65,19 @@ describe("gpugrad tokenize", () => {
     expect((await run(["--tokenizer", dir, "--padding", "wide", "a"])).code).toBe(2);
     expect((await run(["--tokenizer", dir, "--max-length", "0", "a"])).code).toBe(2);
   });
+
+  it("--dataset: keeps the tokens of a split for training, and finds them the next time", async () => {
+    vi.stubEnv("GPUGRAD_TOKEN_CACHE", join(dir, "tokens"));
+    const file = join(dir, "rows.csv");
+    await writeFile(file, "text,label\na b,0\nb,1\n");
+    const made = await run(["--tokenizer", dir, "--dataset", file, "--max_length", "3"]);
+    expect(made.out).toMatch(/^made 6 tokens of 2 rows, at most 3 of each: .*tokens\n$/);
+    expect((await run(["--tokenizer", dir, "--dataset", file, "--max_length", "3"])).out).toBe(
+      made.out.replace("made", "found"),
+    );
+    await expect(run(["--tokenizer", dir, "--dataset", file, "--json"])).rejects.toThrow("leave out json");
+    vi.stubEnv("GPUGRAD_TOKEN_CACHE", join(file, "no-folder"));
+    await expect(run(["--tokenizer", dir, "--dataset", file])).rejects.toThrow("Set GPUGRAD_TOKEN_CACHE");
+    vi.unstubAllEnvs();
+  });
 });

@@ -1,14 +1,19 @@
 import { AutoTokenizer, type Encoding, type Tokenizer, type TruncationStrategy } from "@gpugrad/bert";
 import { check } from "@gpugrad/tensor";
+import { progressLine, tokenizeByRanks, type Dataset, type Ranks } from "@gpugrad/train";
 import { Command, Option } from "commander";
 import { writeOutput } from "../output.ts";
 import { inRowOrder, sharedRows } from "../ranks/share-rows.ts";
 import { joinRanks } from "../ranks/session.ts";
 import { runCommand } from "../run-command.ts";
 import { batchesOf, textsOf, wholeNumber } from "../text/texts.ts";
+import { addDataOptions, cleaned, type DataOptions } from "../train/data-options.ts";
+import { openSplit } from "../train/open-data.ts";
 
-interface Options {
+interface Options extends DataOptions {
   tokenizer: string;
+  dataset?: string;
+  split?: string;
   file?: string;
   maxLength?: number;
   truncation?: true | TruncationStrategy;
@@ -26,11 +31,14 @@ interface Line {
 /** Lines read before any is written; with `--padding longest`, all of them. */
 const batchSize = 256;
 
-/** `gpugrad tokenize --tokenizer DIR`: ids, types, mask and offsets per line of standard input. */
+/** `gpugrad tokenize --tokenizer DIR`: ids, types, mask and offsets per line of standard input; or a dataset's tokens, made before it is trained on. */
 export function tokenize(args: string[]): Promise<number> {
   const strategies = ["longest_first", "only_first", "only_second"];
   const command = new Command("gpugrad tokenize")
-    .description("Tokens of texts: those given, or the lines of --file or standard input.")
+    .description(
+      "Tokens of texts: those given, or the lines of --file or standard input. With --dataset those of a whole split, kept where `gpugrad train` " +
+        "looks for tokens that are made ahead (--train_sampling_strategy group_by_length, --dataloader_num_workers), with the same --max-length and number of ranks.",
+    )
     .argument("[texts...]")
     .requiredOption("--tokenizer <folder>", "a folder or a hub id")
     .option("--file <file>", "a text per line; with --json a JSON object per line")
@@ -40,13 +48,26 @@ export function tokenize(args: string[]): Promise<number> {
       new Option("--padding [to]", "pad to the longest, or to --max-length").choices(["longest", "max_length"]),
     )
     .option("--no-add-special-tokens", "leave out [CLS] and [SEP]")
+    .option("--dataset <id>", "a hub id, a folder or a file, whose tokens are kept for training")
+    .option("--split <name>", "its split (default: train, or all of a file)")
     .option(
       "--json",
       'lines {"text": …, "text_pair"?: …} in, lines {"input_ids", "token_type_ids", "attention_mask", "offsets"} out',
     );
+  addDataOptions(command);
   return runCommand<Options>(command, args, async (options, operands) => {
     const { ranks, inTurn, done } = await joinRanks();
     const tokenizer = await inTurn(() => AutoTokenizer.fromPretrained(options.tokenizer));
+    if (options.dataset !== undefined) {
+      const ofTexts = ["file", "truncation", "padding", "json"] as const;
+      const other = operands.length > 0 ? "texts" : ofTexts.find((name) => options[name] !== undefined);
+      check(other === undefined, () => `tokenize: --dataset is about a whole split; leave out ${other}.`);
+      const rows = await inTurn(() => openSplit({ ...options, dataset: options.dataset! }, "train"));
+      const kept = await keepTokens(cleaned(rows, options), tokenizer, ranks, options);
+      if (ranks.isFirst) await writeOutput(kept);
+      done();
+      return 0;
+    }
     const isJson = options.json === true && operands.length === 0;
     const lines = linesOf(textsOf(operands, options.file), isJson);
     const together = options.padding === true || options.padding === "longest" ? Infinity : batchSize;
@@ -64,6 +85,23 @@ export function tokenize(args: string[]): Promise<number> {
     done();
     return 0;
   });
+}
+
+/** Makes the tokens of rows, or finds them; what there is then, in words. */
+async function keepTokens(rows: Dataset, tokenizer: Tokenizer, ranks: Ranks, options: Options): Promise<string> {
+  const { maxLength } = options;
+  const progress = ranks.isFirst ? progressLine() : undefined;
+  const tokens = await tokenizeByRanks(rows, tokenizer, ranks, {
+    ...(maxLength !== undefined && { maxLength }),
+    onProgress: (done, total) => progress?.update(`${done} of ${total} rows`),
+  });
+  progress?.done();
+  await tokens.close();
+  const { cache, length, lengths, note } = tokens;
+  check(cache !== undefined, () => `tokenize: ${note}`);
+  const count = lengths.reduce((sum, own) => sum + own, 0);
+  const how = cache.hit ? "found" : "made";
+  return `${how} ${count} tokens of ${length} rows, at most ${tokens.maxLength} of each: ${cache.path}\n`;
 }
 
 async function* linesOf(texts: AsyncIterable<string>, isJson: boolean): AsyncGenerator<Line> {

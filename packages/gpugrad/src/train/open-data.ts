@@ -1,5 +1,14 @@
-import { DataError, kFolds, shuffledIndices, stratifiedFolds, type Dataset } from "@gpugrad/train";
-import { cleaned, picked } from "./data-options.ts";
+import { statSync } from "node:fs";
+import {
+  DataError,
+  kFolds,
+  loadDataset,
+  loadDatasetDict,
+  shuffledIndices,
+  stratifiedFolds,
+  type Dataset,
+} from "@gpugrad/train";
+import { cleaned, loadOptionsOf, picked, type DataOptions } from "./data-options.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** The rows of a run. */
@@ -79,4 +88,18 @@ async function foldsOf(rows: Dataset, folds: number, seed: number): Promise<Int3
 function notEmpty(rows: Dataset): Dataset {
   if (rows.length === 0) throw new DataError(`${rows.name}: no rows to train or test on.`);
   return rows;
+}
+
+/** The rows that `--dataset` and `--split` name: a split of a dataset (which one, unless it is said), or a file. */
+export async function openSplit(
+  options: DataOptions & { dataset: string; split?: string },
+  otherwise: "train" | "test",
+  labelNames?: string[],
+): Promise<Dataset> {
+  const { dataset, split } = options;
+  const columns = { ...loadOptionsOf(options), ...(labelNames && { labelNames }) };
+  const isFile = split === undefined && statSync(dataset, { throwIfNoEntry: false })?.isFile();
+  return isFile
+    ? Object.values(await loadDatasetDict(dataset, columns))[0]!
+    : loadDataset(dataset, { ...columns, split: split ?? otherwise });
 }

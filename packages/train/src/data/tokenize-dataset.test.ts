@@ -7,7 +7,9 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Batch, BatchTokenizer } from "./batch.ts";
 import { DataLoader } from "./data-loader.ts";
 import { Dataset, type Row } from "./dataset.ts";
-import { joinTokens } from "./join-tokens.ts";
+import { loopback } from "../parallel/loopback.ts";
+import { Ranks } from "../parallel/ranks.ts";
+import { joinTokens, tokenizeByRanks } from "./join-tokens.ts";
 import { tokenCache } from "./token-cache.ts";
 import { startWorkers } from "./tokenize-workers.ts";
 import { tokenizeDataset, type TokenizedDataset } from "./tokenize-dataset.ts";
@@ -61,6 +63,25 @@ test("tokens of parts, joined, are those of the whole", async () => {
   const rows = [699, 0, 299, 300, 12, 301];
   expect(await joined.read(rows)).toEqual(await whole.read(rows));
   await joined.close();
+});
+
+test("each rank makes the tokens of its part, and finds the other's", async () => {
+  const cacheDir = await newFolder();
+  const whole = await tokenizeDataset(data, tokenizer, { maxLength: 12, cacheDir: false });
+  const byRanks = () =>
+    Promise.all(
+      loopback(2).map(async (communicator) => {
+        const { counted, texts } = counting();
+        const ranks = new Ranks(communicator, 10);
+        const tokens = await tokenizeByRanks(data, counted, ranks, { maxLength: 12, cacheDir });
+        expect(tokens.lengths).toEqual(whole.lengths);
+        expect(await idsOf(tokens, 699)).toEqual(await idsOf(whole, 699));
+        await tokens.close();
+        return { hit: tokens.cache?.hit, tokenized: texts() > 300 }; // 350 of 700; and a text for each key
+      }),
+    );
+  expect((await byRanks()).map(({ tokenized }) => tokenized)).toEqual([true, true]);
+  expect(await byRanks()).toEqual([0, 1].map(() => ({ hit: true, tokenized: false })));
 });
 
 test("a dataset without rows", async () => {

@@ -5,9 +5,8 @@ import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import type { BatchTokenizer } from "../data/batch.ts";
 import { DataLoader, type DataLoaderOptions } from "../data/data-loader.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { joinTokens } from "../data/join-tokens.ts";
-import { tokenizeDataset, type TokenizedDataset } from "../data/tokenize-dataset.ts";
-import { partOf } from "../parallel/communicator.ts";
+import { tokenizeByRanks } from "../data/join-tokens.ts";
+import type { TokenizedDataset } from "../data/tokenize-dataset.ts";
 import type { Ranks } from "../parallel/ranks.ts";
 import type { Task, TrainableModel } from "../tasks/task.ts";
 import type { Events } from "./events.ts";
@@ -128,26 +127,13 @@ export class Loaders {
   async #tokensOf(dataset: Dataset): Promise<TokenizedDataset> {
     const known = this.#tokens.get(dataset);
     if (known) return known;
-    const tokens = this.#makeTokens(dataset);
+    const { args, tokenizer, ranks } = this.#parts;
+    const options = { numWorkers: args.dataloaderNumWorkers, maxLength: this.maxLength };
+    const tokens = tokenizeByRanks(dataset, tokenizer, ranks, options);
     this.#tokens.set(dataset, tokens);
     const { note } = await tokens;
     if (note) await this.#parts.events.warn(note);
     return tokens;
-  }
-
-  /** Each rank makes the tokens of its part of the rows, and finds the others' where they keep them, or makes them too. */
-  async #makeTokens(dataset: Dataset): Promise<TokenizedDataset> {
-    const { args, tokenizer, ranks } = this.#parts;
-    const make = (part: Dataset): Promise<TokenizedDataset> =>
-      tokenizeDataset(part, tokenizer, { numWorkers: args.dataloaderNumWorkers, maxLength: this.maxLength });
-    if (ranks.size === 1) return make(dataset);
-    const parts = Array.from({ length: ranks.size }, (_, part) => {
-      const [begin, end] = partOf(dataset.length, part, ranks.size);
-      return dataset.select(Int32Array.from({ length: end - begin }, (_, i) => begin + i));
-    });
-    const own = await make(parts[ranks.rank]!);
-    await ranks.allGather("tokenizing", null);
-    return joinTokens(await Promise.all(parts.map(async (part, i) => (i === ranks.rank ? own : await make(part)))));
   }
 
   /** Forgets the tokens that were made ahead. */
