@@ -60,6 +60,11 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ lrSchedulerType: "greedy" }, /it watches a metric: set evalStrategy/],
   [{ saveStrategy: "best" }, /nothing is evaluated/],
   [{ pushToHub: true }, /pushToHub is true, but there is no outputDir/],
+  [
+    { dilocoSteps: 10, fp16: true },
+    /dilocoSteps is 10, but each rank would leave out other updates: set fp16 to false/,
+  ],
+  [{ dilocoSteps: 10, onNonFinite: "skip" }, /set onNonFinite to stop or ignore/],
   [{ reportTo: ["html"] }, /reportTo is \["html"\], but there is no outputDir/],
 ])("%o can't be", (given, message) => expect(() => trainingArguments(given)).toThrow(message));
 

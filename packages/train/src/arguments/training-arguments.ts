@@ -194,6 +194,16 @@ export const TRAINING_ARGUMENTS = {
     "none",
     "gradients between ranks as they are, or rounded to f16: half as many bytes (not in Transformers)",
   ),
+  dilocoSteps: number(
+    0,
+    "updates that ranks make by themselves before their weights become one (DiLoCo); 0: gradients are summed at each update (not in Transformers)",
+    { from: 0, whole: true },
+  ),
+  dilocoLr: number(0.7, "rate of DiLoCo's outer optimizer (not in Transformers)", { above: 0 }),
+  dilocoMomentum: number(0.9, "Nesterov momentum of DiLoCo's outer optimizer (not in Transformers)", {
+    from: 0,
+    below: 1,
+  }),
   onNonFinite: oneOf(
     ["stop", "skip", "ignore"],
     "stop",
@@ -298,6 +308,12 @@ function fillIn(args: TrainingArguments): TrainingArguments {
   }
   if (saveStrategy === "best" && evalStrategy === "no")
     refuse("saveStrategy", "best", "nothing is evaluated: set evalStrategy");
+  if (args.dilocoSteps > 0 && (args.fp16 || args.onNonFinite === "skip"))
+    refuse(
+      "dilocoSteps",
+      args.dilocoSteps,
+      `each rank would leave out other updates: ${args.fp16 ? "set fp16 to false" : "set onNonFinite to stop or ignore"}`,
+    );
   for (const name of ["resumeFromCheckpoint", "pushToHub", "loadBestModelAtEnd"] as const)
     if (args[name] === true && args.outputDir === null) refuse(name, true, "there is no outputDir");
   if (args.reportTo.includes("all")) args.reportTo = REPORTERS.filter((name) => name !== "wandb");

@@ -8,9 +8,9 @@ import {
   type PreTrainedModel,
 } from "@gpugrad/bert";
 import { GpugradError, type GeneratorState } from "@gpugrad/tensor";
-import { readJson, writeJson } from "#files";
+import { exists, readJson, writeJson } from "#files";
 import type { GradScalerStateDict } from "../optim/grad-scaler.ts";
-import type { OptimizerState } from "../optim/optimizer-state.ts";
+import type { OptimizerState, StateTensor } from "../optim/optimizer-state.ts";
 
 /** What a run needs beside the weights to continue from a step exactly. */
 export interface ResumeState {
@@ -20,6 +20,8 @@ export interface ResumeState {
   generator: GeneratorState;
   /** With `fp16`. */
   scaler?: GradScalerStateDict;
+  /** With `dilocoSteps`: the outer optimizer's momentum, by parameter. */
+  outer?: ReadonlyMap<string, StateTensor>;
   progress: Progress;
 }
 
@@ -56,15 +58,19 @@ export async function savedBatchSizes(folder: string): Promise<{ all: number; ea
   return { all: all as number, each: each as number };
 }
 
-const OPTIMIZER = "optimizer.safetensors";
+const [OPTIMIZER, OUTER] = ["optimizer.safetensors", "outer_optimizer.safetensors"];
+
+const writeTensors = (path: string, tensors: ReadonlyMap<string, StateTensor>): Promise<void> =>
+  writeSafetensors(
+    path,
+    [...tensors].map(([name, tensor]) => ({ name, dtype: "F32", shape: tensor.shape, bytes: () => tensor.bytes() })),
+  );
 
 /** Writes `optimizer.safetensors`, `scheduler.json`, `rng_state.json`, `scaler.json`: Transformers' files, in open formats; and `progress.json`. */
 export async function writeResumeState(folder: string, state: ResumeState): Promise<void> {
   const { tensors, ...counts } = state.optimizer;
-  await writeSafetensors(
-    `${folder}/${OPTIMIZER}`,
-    [...tensors].map(([name, tensor]) => ({ name, dtype: "F32", shape: tensor.shape, bytes: () => tensor.bytes() })),
-  );
+  await writeTensors(`${folder}/${OPTIMIZER}`, tensors);
+  if (state.outer) await writeTensors(`${folder}/${OUTER}`, state.outer);
   await writeJson(folder, "optimizer.json", counts);
   await writeJson(folder, "scheduler.json", state.scheduler);
   await writeJson(folder, "rng_state.json", state.generator);
@@ -124,23 +130,32 @@ export async function readResumeState(folder: string, use: (state: ResumeState) 
   }
   const counted = progress as unknown as Progress;
   counted.sinceLastLog.loss ??= NaN; // which JSON has not
-  const file = await SafetensorsFile.open(await openFile(`${folder}/${OPTIMIZER}`));
+  const files = [await SafetensorsFile.open(await openFile(`${folder}/${OPTIMIZER}`))];
   try {
-    const tensors = file.keys().map((key) => {
-      const bytes = async (): Promise<Uint8Array> => (await file.read(key)).bytes;
-      return [key, { shape: file.info(key).shape, bytes }] as const;
-    });
+    if (await exists(`${folder}/${OUTER}`))
+      files.push(await SafetensorsFile.open(await openFile(`${folder}/${OUTER}`)));
+    const [tensors, outer] = files.map(tensorsOf);
     await use({
-      optimizer: { ...(counts as unknown as Pick<OptimizerState, "steps" | "parameters">), tensors: new Map(tensors) },
+      optimizer: { ...(counts as unknown as Pick<OptimizerState, "steps" | "parameters">), tensors: tensors! },
+      ...(outer && { outer }),
       scheduler,
       generator: generator as unknown as GeneratorState,
       progress: counted,
       ...(scaler && { scaler: scaler as unknown as GradScalerStateDict }),
     });
   } finally {
-    await file.close();
+    for (const file of files) await file.close();
   }
 }
+
+/** The tensors of a file, to be read one by one. */
+const tensorsOf = (file: SafetensorsFile): Map<string, StateTensor> =>
+  new Map(
+    file.keys().map((key) => {
+      const bytes = async (): Promise<Uint8Array> => (await file.read(key)).bytes;
+      return [key, { shape: file.info(key).shape, bytes }];
+    }),
+  );
 
 /**
  * Gives a model the weights of a checkpoint of the same kind: in place, or on a new device after the loss of the old one. A model with an

@@ -1,90 +1,21 @@
 // Several ranks of one process train as one with their batches together would.
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { destroy, init, mul, scope, tensor } from "@gpugrad/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dataset, tinyModel, tokenizer } from "../../test/tiny-task.ts";
+import { difference, newFolder, removeFolders, some, together, trained, type Setting } from "../../test/together.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
 import { Dataset } from "../data/dataset.ts";
-import type { TrainerCallback } from "../trainer/callbacks.ts";
 import { sharesOf } from "../trainer/loss.ts";
 import type { Exchange } from "../trainer/recorded-steps.ts";
-import { Trainer } from "../trainer/trainer.ts";
-import type { Communicator } from "./communicator.ts";
 import { loopback } from "./loopback.ts";
 import { Ranks } from "./ranks.ts";
 import { bucketsOf, overlapOf, sumOverRanks } from "./sum-gradients.ts";
 
-const folders: string[] = [];
-const folder = (): string => {
-  const path = mkdtempSync(join(tmpdir(), "gpugrad-ranks-"));
-  folders.push(path);
-  return path;
-};
 beforeAll(async () => void (await init()));
 afterAll(async () => {
   await destroy();
-  for (const path of folders) rmSync(path, { recursive: true });
+  removeFolders();
 });
-
-/** 50 rows: the last batch of 12 has two. */
-const some = dataset.take(50);
-
-interface Setting {
-  args: Partial<TrainingArguments>;
-  dropout?: number;
-  train?: Dataset;
-  exchange?: Exchange;
-  /** What only one rank is given. */
-  own?: (rank: number) => {
-    args?: Partial<TrainingArguments>;
-    callbacks?: (trainer: () => Trainer) => TrainerCallback[];
-  };
-}
-
-/** Trains one rank. */
-async function trained(
-  communicator: Communicator | undefined,
-  { args, dropout = 0, train = some, exchange, own }: Setting,
-) {
-  const losses: number[] = [];
-  const norms: number[] = [];
-  const rank = communicator?.rank ?? 0;
-  const mine = own?.(rank) ?? {};
-  const model = tinyModel({ dropout });
-  const trainer: Trainer = new Trainer({
-    ...{ model, tokenizer, trainDataset: train, evalDataset: dataset },
-    args: { learningRate: 2e-3, maxLength: 16, ...args, ...mine.args },
-    services: { ...(communicator && { communicator }), ...(exchange && { exchange }) },
-    callbacks: [
-      {
-        onStepResult(_args, _state, _control, { result }) {
-          losses.push(result!.loss);
-          norms.push(result!.gradNorm);
-        },
-        onWarning: () => undefined,
-      },
-      ...(mine.callbacks?.(() => trainer) ?? []),
-    ],
-  });
-  const result = await trainer.train();
-  const evaluation = await trainer.evaluate();
-  const weights = await Promise.all(model.parameters().map((p) => p.data()));
-  model.dispose();
-  return { losses, norms, result, evaluation, weights: weights.flatMap((values) => Array.from(values, Number)) };
-}
-
-/** Trains with several ranks. */
-const together = (size: number, setting: Setting) =>
-  Promise.all(loopback(size).map((communicator) => trained(communicator, setting)));
-
-/** The largest difference, in units of the largest number. */
-function difference(a: readonly number[], b: readonly number[]): number {
-  expect(a.length).toBe(b.length);
-  const most = Math.max(...b.map(Math.abs));
-  return Math.max(...a.map((x, i) => Math.abs(x - b[i]!))) / most;
-}
 
 describe("ranks together give what one with their batches gives", () => {
   const common: Partial<TrainingArguments> = { numTrainEpochs: 2, maxGradNorm: 0.5, weightDecay: 0.01 };
@@ -141,7 +72,7 @@ describe("ranks together give what one with their batches gives", () => {
 test("a run continues on another number of ranks: the same rows, in the same order, for the same updates", async () => {
   const args: Partial<TrainingArguments> = { numTrainEpochs: 2, perDeviceTrainBatchSize: 3, lrSchedulerType: "cosine" };
   const alone = await trained(undefined, { args: { ...args, perDeviceTrainBatchSize: 12 } });
-  const outputDir = folder();
+  const outputDir = newFolder();
   const stopping: Setting["own"] = (rank) => ({
     callbacks: (trainer) => [
       { onStepEnd: (_args, { globalStep }) => void (rank === 2 && globalStep === 4 && trainer().stop()) },

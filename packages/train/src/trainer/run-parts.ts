@@ -6,6 +6,7 @@ import type { CheckpointParts } from "./checkpoint-writer.ts";
 import type { Evaluations } from "./evaluations.ts";
 import type { LossFunction } from "./loss.ts";
 import type { ModelUse } from "./model-use.ts";
+import type { DiLoCo } from "../parallel/diloco.ts";
 import type { Ranks } from "../parallel/ranks.ts";
 import type { Exchange } from "./recorded-steps.ts";
 
@@ -64,6 +65,8 @@ export interface RunParts extends CheckpointParts {
   use: ModelUse;
   /** Changes gradients between the halves of an update. */
   exchange?: Exchange | undefined;
+  /** What makes the ranks one again, where each makes updates of its own. */
+  diloco?: DiLoCo | undefined;
   /** Those that train together, one of which this is. */
   ranks: Ranks;
 }

@@ -15,6 +15,7 @@ import type { RunStore } from "../checkpoint/run-store.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { identityOf } from "../parallel/identity.ts";
 import { Ranks } from "../parallel/ranks.ts";
+import { DiLoCo } from "../parallel/diloco.ts";
 import { sumOverRanks } from "../parallel/sum-gradients.ts";
 import { restore, snapshot } from "../diagnostics/snapshot.ts";
 import type { HubCallback } from "../hub/hub-callback.ts";
@@ -239,12 +240,14 @@ export class Trainer<M extends TrainableModel = BertForSequenceClassification, F
     if (from === undefined) loadCallbackStates(events.objects, this.#callbackStates!);
     try {
       manualSeed(args.seed);
+      const optimizer = this.#createOptimizer(model);
+      const diloco = args.dilocoSteps > 0 && ranks.size > 1 ? new DiLoCo(ranks, optimizer, args) : undefined;
       const run = new TrainingRun({
         ...{ ...this.#files, task, loss, loader, output, totalSteps, events },
         ...{ evaluations: this.#evaluations, use: this.#use, signal: this.#stop.signal },
         ...{ ranks, batchSize: this.#loaders.batchSize },
-        exchange: this.#services.exchange ?? this.#exchange(),
-        optimizer: this.#createOptimizer(model),
+        ...{ optimizer, diloco },
+        exchange: this.#services.exchange ?? diloco?.exchange ?? this.#exchange(),
         lrScheduler: createScheduler(args, totalSteps),
       });
       events.begin(run);

@@ -101,8 +101,9 @@ export class TrainingRun implements RunView {
       if (this.state.bestModelCheckpoint === null) await events.warn(`${best}, the best checkpoint so far, is gone.`);
     }
     loadCallbackStates(events.objects, this.state.statefulCallbacks);
-    await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, progress }) => {
+    await readResumeState(folder, async ({ optimizer, scheduler, generator, scaler, outer, progress }) => {
       await this.optimizer.loadStateDict(optimizer);
+      if (outer) await this.#parts.diloco?.load(outer);
       this.lrScheduler.loadStateDict(scheduler);
       if (scaler && args.fp16) this.#update.scaler.loadStateDict(scaler);
       this.#random.state = generator;
@@ -127,12 +128,13 @@ export class TrainingRun implements RunView {
   }
 
   async #train(): Promise<TrainOutput> {
-    const { model, args, use } = this.#parts;
+    const { model, args, use, diloco } = this.#parts;
     await use.settled();
     model.train();
     model.zeroGrad();
     this.optimizer.zeroGrad();
     this.#results.begin(this.state.globalStep);
+    await diloco?.begin();
     await this.#emit("onTrainBegin");
     if (args.evalOnStart && !this.#isResumed) await this.#evaluate({ isAtStart: true });
     const place = this.#place;
@@ -146,6 +148,7 @@ export class TrainingRun implements RunView {
       await this.#logEvaluateSave();
     }
     await this.#drain();
+    await diloco?.endRound();
     if (this.#isStopped && args.outputDir !== null && !this.#isCompleted() && this.#savedAt !== this.#here())
       await this.#save();
     await use.settled();
@@ -187,7 +190,7 @@ export class TrainingRun implements RunView {
 
   async #step(batches: readonly Batch[], epoch: number): Promise<void> {
     const { state, lrScheduler } = this;
-    const { args, loss, loader, events, use, ranks, signal } = this.#parts;
+    const { args, loss, loader, events, use, ranks, signal, diloco } = this.#parts;
     const shared = await shareUpdate(ranks, state.globalStep + 1, {
       ...{ batches, weightOf: (batch) => loss.shareOf(batch), stops: signal.aborted },
     });
@@ -206,7 +209,10 @@ export class TrainingRun implements RunView {
     const isRecordable = ranks.mayRecord && events.innerCallbacks.length === 0 && loss.dependsOn() !== undefined;
     const records = args.recordSteps && isRecordable;
     const arrays = batches.map((batch) => batch.arrays);
-    const shares = sharesOf({ all: shared.weights, rank: ranks.rank, pieces: loader.pieces }, args);
+    const { pieces } = loader;
+    const shares = diloco
+      ? sharesOf({ all: [shared.weights[ranks.rank]!], rank: 0, pieces }, args).map((share) => share || 0) // 0 / 0 without a row
+      : sharesOf({ all: shared.weights, rank: ranks.rank, pieces }, args);
     const { values, sent } = this.#random.drawing(generator, () => this.#steps.run(arrays, shares, { records }));
     const before = this.#inFlight.at(-1);
     const read = Promise.all([values, before]).then(([result]) => this.#takeIn(pending, result));
@@ -215,6 +221,7 @@ export class TrainingRun implements RunView {
     await sent;
     if (this.#inFlight.length >= UPDATES_IN_FLIGHT) await this.#inFlight.shift();
     this.#moveSchedule();
+    await diloco?.updated();
     await this.#emit("onStepEnd");
     await this.#logEvaluateSave();
   }
@@ -260,6 +267,7 @@ export class TrainingRun implements RunView {
     const log = control.shouldLog && this.#results.takeLog();
     if (log) await this.#parts.events.log(log);
     control.shouldLog = false;
+    if (control.shouldEvaluate || control.shouldSave) await this.#parts.diloco?.endRound();
     if (control.shouldEvaluate) await this.#evaluate();
     if (control.shouldSave) await this.#save();
     control.shouldSave = false;
@@ -313,8 +321,9 @@ export class TrainingRun implements RunView {
   /** What resuming needs beside weights and state. */
   async #resumeState(): Promise<ResumeState> {
     const { progress, gradNorm, learningRate } = this.#results;
-    const { args, ranks } = this.#parts;
+    const { args, ranks, diloco } = this.#parts;
     return {
+      ...(diloco && { outer: diloco.state() }),
       optimizer: this.optimizer.stateDict(),
       scheduler: this.lrScheduler.stateDict(),
       generator: this.#random.state,
