@@ -1,6 +1,6 @@
-import { GpugradError } from "@gpugrad/tensor";
+import { GpugradError, type Shape } from "@gpugrad/tensor";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
-import type { OptimizerState, StateTensor } from "../optim/optimizer-state.ts";
+import type { StateTensor } from "../optim/optimizer-state.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Exchange } from "../trainer/recorded-steps.ts";
 import type { Ranks } from "./ranks.ts";
@@ -22,7 +22,7 @@ export class DiLoCo {
   readonly #args: DiLoCoArguments;
   /** All weights one after the other, as they were when the round began. */
   #start = new Float32Array(0);
-  #velocity: Float32Array;
+  #velocity: Float32Array<ArrayBuffer>;
   /** Updates of this round. */
   #updates = 0;
 
@@ -73,10 +73,10 @@ export class DiLoCo {
     const { parameters } = this.#optimizer.stateDict();
     let at = 0;
     return new Map(
-      this.#optimizer.parameters.map(({ size, shape }, i) => {
-        const own = this.#velocity.slice(at, (at += size));
-        return [parameters[i]!.name, { shape, bytes: () => Promise.resolve(new Uint8Array(own.buffer)) }];
-      }),
+      this.#optimizer.parameters.map(({ size, shape }, i) => [
+        parameters[i]!.name,
+        stateOf(this.#velocity.slice(at, (at += size)), shape),
+      ]),
     );
   }
 
@@ -101,18 +101,17 @@ export class DiLoCo {
 
   async #averageState(): Promise<void> {
     const { tensors, ...counts } = this.#optimizer.stateDict();
-    // The clock counts steps, of which all ranks have taken as many.
-    const averaged = [...tensors].filter(([name]) => name !== "clock");
-    const read = await Promise.all(averaged.map(async ([, tensor]) => floatsOf(await tensor.bytes())));
+    const averaged = new Map(tensors);
+    const names = [...tensors.keys()].filter((name) => name !== "clock"); // it counts steps, of which all have taken as many
+    const read = await Promise.all(names.map(async (name) => floatsOf(await tensors.get(name)!.bytes())));
     const all = joined(read);
     await this.#average("optimizer states", all);
-    const state: OptimizerState = { ...counts, tensors: new Map(tensors) };
     let at = 0;
-    averaged.forEach(([name, { shape }], i) => {
+    names.forEach((name, i) => {
       const own = all.slice(at, (at += read[i]!.length));
-      (state.tensors as Map<string, StateTensor>).set(name, { shape, bytes: () => Promise.resolve(new Uint8Array(own.buffer)) }); // prettier-ignore
+      averaged.set(name, stateOf(own, tensors.get(name)!.shape));
     });
-    await this.#optimizer.loadStateDict(state);
+    await this.#optimizer.loadStateDict({ ...counts, tensors: averaged });
   }
 
   /** The mean over the ranks, in place. */
@@ -122,8 +121,12 @@ export class DiLoCo {
   }
 }
 
-const floatsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array =>
-  new Float32Array(buffer, byteOffset, byteLength / 4);
+const stateOf = ({ buffer }: Float32Array<ArrayBuffer>, shape: Shape): StateTensor => ({
+  shape,
+  bytes: () => Promise.resolve(new Uint8Array(buffer)),
+});
+
+const floatsOf = (bytes: Uint8Array): Float32Array => new Float32Array(bytes.slice().buffer); // wherever in a buffer they lie
 
 function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
