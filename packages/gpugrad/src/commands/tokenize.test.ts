@@ -75,7 +75,9 @@ describe("gpugrad tokenize", () => {
     expect((await run(["--tokenizer", dir, "--dataset", file, "--max_length", "3"])).out).toBe(
       made.out.replace("made", "found"),
     );
-    await expect(run(["--tokenizer", dir, "--dataset", file, "--json"])).rejects.toThrow("leave out json");
+    for (const word of ["--json", "--no-add-special-tokens", "a text"])
+      await expect(run(["--tokenizer", dir, "--dataset", file, word])).rejects.toThrow(`${word} is about texts`);
+    await expect(run(["--tokenizer", dir, "--split", "train", "a"])).rejects.toThrow("--split is about a dataset");
     vi.stubEnv("GPUGRAD_TOKEN_CACHE", join(file, "no-folder"));
     await expect(run(["--tokenizer", dir, "--dataset", file])).rejects.toThrow("Set GPUGRAD_TOKEN_CACHE");
     vi.unstubAllEnvs();

@@ -56,12 +56,10 @@ export function tokenize(args: string[]): Promise<number> {
     );
   addDataOptions(command);
   return runCommand<Options>(command, args, async (options, operands) => {
+    checkGiven(command, options, operands);
     const { ranks, inTurn, done } = await joinRanks();
     const tokenizer = await inTurn(() => AutoTokenizer.fromPretrained(options.tokenizer));
     if (options.dataset !== undefined) {
-      const ofTexts = ["file", "truncation", "padding", "json"] as const;
-      const other = operands.length > 0 ? "texts" : ofTexts.find((name) => options[name] !== undefined);
-      check(other === undefined, () => `tokenize: --dataset is about a whole split; leave out ${other}.`);
       const rows = await inTurn(() => openSplit({ ...options, dataset: options.dataset! }, "train"));
       const kept = await keepTokens(cleaned(rows, options), tokenizer, ranks, options);
       if (ranks.isFirst) await writeOutput(kept);
@@ -85,6 +83,20 @@ export function tokenize(args: string[]): Promise<number> {
     done();
     return 0;
   });
+}
+
+const OF_TEXTS = ["--file", "--truncation", "--padding", "--no-add-special-tokens", "--json"];
+const OF_BOTH = ["--tokenizer", "--max-length", "--dataset"];
+
+/** @throws for texts, and options about them, beside a dataset; and for options about datasets without one */
+function checkGiven(command: Command, { dataset }: Options, operands: readonly string[]): void {
+  const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === "cli");
+  const names = given.map(({ long }) => long!).filter((name) => !OF_BOTH.includes(name));
+  const isWrong = (name: string): boolean => OF_TEXTS.includes(name) === (dataset !== undefined);
+  const wrong = names.find(isWrong) ?? (dataset === undefined ? undefined : operands[0]);
+  const why =
+    dataset === undefined ? "a dataset, and there is no --dataset" : "texts, and --dataset about a whole split";
+  check(wrong === undefined, () => `tokenize: ${wrong} is about ${why}.`);
 }
 
 /** Makes the tokens of rows, or finds them; what there is then, in words. */
