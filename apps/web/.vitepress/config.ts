@@ -46,6 +46,7 @@ const guide = [
   { text: "Serving", link: "/serving" },
   { text: "On a GPU that isn't here", link: "/plan" },
   { text: "MiniLM, step by step", link: "/minilm-run" },
+  { text: "MiniLM on all of IMDB", link: "/imdb-run" },
 ];
 const kernels = [
   { text: "A kernel, line by line", link: "/kernels/a-kernel-line-by-line" },
