@@ -1,10 +1,10 @@
-import { AdamW } from "../optim/adamw.ts";
 import { destroy, fromArray, init, keep } from "@gpugrad/tensor";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { difference, newFolder, removeFolders, together } from "../../test/together.ts";
 import type { TrainingArguments } from "../arguments/training-arguments.ts";
+import { AdamW } from "../optim/adamw.ts";
 import { DiLoCo } from "./diloco.ts";
 import { loopback } from "./loopback.ts";
 import { Ranks } from "./ranks.ts";

@@ -65,7 +65,7 @@ export function sharesOf(
   { gradientAccumulationLoss: how }: Pick<TrainingArguments, "gradientAccumulationLoss">,
 ): number[] {
   const own = all[rank]!;
-  if (all.length === 1 && own.length === 1 && own[0]! > 0) return [];
+  if (all.length === 1 && own.length === 1) return [];
   const sum = (weights: readonly number[]): number => weights.reduce((a, b) => a + b, 0);
   if (how !== "sum" && how !== "mean") {
     const total = sum(all.flat());

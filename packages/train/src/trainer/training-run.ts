@@ -209,10 +209,10 @@ export class TrainingRun implements RunView {
     const isRecordable = ranks.mayRecord && events.innerCallbacks.length === 0 && loss.dependsOn() !== undefined;
     const records = args.recordSteps && isRecordable;
     const arrays = batches.map((batch) => batch.arrays);
-    const { pieces } = loader;
-    const shares = diloco
-      ? sharesOf({ all: [shared.weights[ranks.rank]!], rank: 0, pieces }, args).map((share) => share || 0) // 0 / 0 without a row
-      : sharesOf({ all: shared.weights, rank: ranks.rank, pieces }, args);
+    const own = shared.weights[ranks.rank]!;
+    const those = diloco ? { all: [own], rank: 0 } : { all: shared.weights, rank: ranks.rank };
+    const counts = !diloco || own.some((weight) => weight > 0); // the last batch may have no row for a rank
+    const shares = counts ? sharesOf({ ...those, pieces: loader.pieces }, args) : own;
     const { values, sent } = this.#random.drawing(generator, () => this.#steps.run(arrays, shares, { records }));
     const before = this.#inFlight.at(-1);
     const read = Promise.all([values, before]).then(([result]) => this.#takeIn(pending, result));
