@@ -116,7 +116,7 @@ export interface OwnedMemory {
 
 /**
  * What all allocated memory is for, largest first: `parameters`, `gradients`, `optimizer state`, `saved for backward` (what the tape holds),
- * `other tensors`, `recordings` (set aside for replays, and not in a tensor now) and `free in the pool`.
+ * `other tensors`, `copies of operands as images` (what products read on CPU adapters), `recordings` (set aside for replays, and not in a tensor now) and `free in the pool`.
  */
 export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory> {
   const byOwner = new Map<string, { bytes: number; byOp: Map<string, number> }>();
@@ -131,6 +131,7 @@ export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory
   }
   const { freeBytes, reservedBytes } = of.pool;
   if (reservedBytes > 0) add("recordings", reservedBytes);
+  if (of.imageBytes > 0) add("copies of operands as images", of.imageBytes);
   if (freeBytes > reservedBytes) add("free in the pool", freeBytes - reservedBytes);
   const entries = [...byOwner].map(([owner, { bytes, byOp }]): [string, OwnedMemory] => [
     owner,

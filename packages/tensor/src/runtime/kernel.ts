@@ -12,7 +12,7 @@ export interface Kernel {
   readonly file: string;
   readonly code: string;
   readonly bindings: readonly Binding[];
-  /** Which of its storage buffers it writes to, by their position. */
+  /** Which of the tensors and images that it is given it writes to, by their position. */
   readonly written: readonly number[];
   /** Fields of `struct Params`, in the order and at the offsets (bytes) that WGSL's uniform layout gives them. */
   readonly params: readonly Field[];
@@ -26,7 +26,7 @@ export interface Kernel {
 export interface Binding {
   readonly index: number;
   readonly name: string;
-  readonly kind: "read-only-storage" | "storage" | "uniform";
+  readonly kind: "read-only-storage" | "storage" | "uniform" | "image";
   /** What a storage buffer is an array of, if that is numbers of 32 bits. u32 means the bits of any dtype. */
   readonly element: "f32" | "i32" | "u32" | undefined;
 }
@@ -42,7 +42,11 @@ export interface Field {
 /** Few devices offer more storage buffers than this to one kernel; WebGPU promises eight. */
 const MAX_STORAGE_BUFFERS = 8;
 
-const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(storage(?:\s*,\s*(\w+))?|uniform)>\s*(\w+)\s*:\s*([^;]*);/g;
+const BINDING =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<(storage(?:\s*,\s*(\w+))?|uniform)>)?\s*(\w+)\s*:\s*([^;]*);/g;
+
+/** What images are to kernels: see `Image`. */
+const IMAGE = /^texture_storage_2d<\s*rgba32float\s*,\s*read\s*>$/;
 
 const checkKernel = argumentCheck("kernel", { file: "string", code: "string", buffers: "size" });
 
@@ -58,7 +62,17 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     [...source.matchAll(/\balias\s+(\w+)\s*=\s*([^;]+);/g)].map(([, name, type]) => [name!, type!]),
   );
   const bindings = [...source.matchAll(BINDING)].map(([, index, space, access, name, type]): Binding => {
-    const kind = space === "uniform" ? "uniform" : access === "read_write" ? "storage" : "read-only-storage";
+    const kind = IMAGE.test(type!.trim())
+      ? "image"
+      : space === "uniform"
+        ? "uniform"
+        : access === "read_write"
+          ? "storage"
+          : "read-only-storage";
+    check(
+      space !== undefined || kind === "image",
+      `${file}: ${name} is ${type}. Kernels take buffers, and images: texture_storage_2d<rgba32float, read>.`,
+    );
     return { index: Number(index), name: name!, kind, element: elementOf(type!, aliases) };
   });
   const declared = source.match(/@binding\b/g)?.length ?? 0;
@@ -67,7 +81,8 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     `${file}: ${declared} bindings are declared, but ${bindings.length} can be read. Write them as ` +
       "`@group(0) @binding(0) var<storage, read> x: array<f32>;`, all of group 0.",
   );
-  const storage = bindings.filter((b) => b.kind !== "uniform");
+  const given = bindings.filter((b) => b.kind !== "uniform");
+  const storage = given.filter((b) => b.kind !== "image");
   check(
     storage.length <= buffers,
     `${file}: ${storage.length} storage buffers, but ${buffers === MAX_STORAGE_BUFFERS ? "WebGPU promises" : "it may have"} ${buffers}. Split the kernel.`,
@@ -81,7 +96,7 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     ]),
   );
   const { fields, bytes } = uniformLayout(file, /struct\s+Params\s*{([^}]*)}/.exec(source)?.[1] ?? "");
-  const uniforms = bindings.length - storage.length;
+  const uniforms = bindings.length - given.length;
   check(
     uniforms === 0 || (uniforms === 1 && fields.length > 0),
     `${file}: ${uniforms} uniforms, of which ${fields.length > 0 ? "one may be" : "none is"} a struct Params with fields. ` +
@@ -91,7 +106,7 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     file,
     code,
     bindings,
-    written: storage.flatMap(({ kind }, i) => (kind === "storage" ? [i] : [])),
+    written: given.flatMap(({ kind }, i) => (kind === "storage" ? [i] : [])),
     params: fields,
     paramsBytes: bytes,
     workgroupSize: size[1]!.split(",").map((s) => s.trim().replace(/u$/, "")),
@@ -225,7 +240,8 @@ const replaced = new WeakMap<Kernel, Map<string, Kernel>>();
 export function replaceFunction(base: Kernel, name: string, code: string, buffers?: number): Kernel {
   let variants = replaced.get(base);
   if (!variants) replaced.set(base, (variants = new Map<string, Kernel>()));
-  let made = variants.get(code);
+  const key = `${name} ${code}`;
+  let made = variants.get(key);
   if (!made) {
     const own = new RegExp(`^fn ${name}\\((?:.*\\}$|[^]*?^\\}$)`, "m"); // on one line, or up to a brace at the beginning of one
     check(own.test(base.code), `${base.file}: no function ${name} to replace.`);
@@ -234,7 +250,7 @@ export function replaceFunction(base: Kernel, name: string, code: string, buffer
       base.code.replace(own, () => code),
       buffers ?? Math.max(MAX_STORAGE_BUFFERS, base.bindings.filter(({ kind }) => kind !== "uniform").length),
     );
-    variants.set(code, made);
+    variants.set(key, made);
   }
   return made;
 }

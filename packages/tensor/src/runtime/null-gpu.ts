@@ -9,6 +9,7 @@ export function nullGpu({ limits, features }: GPUDevice): GPUDevice {
   const encoder = {
     beginComputePass: () => pass,
     copyBufferToBuffer: nothing,
+    copyBufferToTexture: nothing,
     clearBuffer: nothing,
     finish: object,
   };
@@ -26,6 +27,7 @@ export function nullGpu({ limits, features }: GPUDevice): GPUDevice {
       destroy: nothing,
       mapAsync: () => Promise.reject(new Error("nothing was computed: this is a dry run")),
     }),
+    createTexture: () => ({ createView: object }),
     createCommandEncoder: () => encoder,
     createShaderModule: object,
     createBindGroupLayout: object,

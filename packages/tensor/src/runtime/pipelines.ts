@@ -2,7 +2,8 @@ import { check } from "../errors.ts";
 import { provenance } from "../provenance.ts";
 import { shaderError, type Compilation } from "./compilation.ts";
 import { keyOf, workgroupSizeOf, type Kernel } from "./kernel.ts";
-import type { PooledBuffer } from "./pool.ts";
+import type { Image } from "./image.ts";
+import type { Bound, PooledBuffer } from "./pool.ts";
 
 /** A compiled kernel at one set of overrides, with the bind groups that were made for it. */
 export interface Pipeline {
@@ -10,7 +11,7 @@ export interface Pipeline {
   readonly compilation: Compilation;
   /** Invocations in a workgroup. */
   readonly workgroupSize: number;
-  bindGroup(buffers: readonly PooledBuffer[]): GPUBindGroup;
+  bindGroup(given: readonly Bound[]): GPUBindGroup;
 }
 
 /** What a pipeline is compiled of. */
@@ -100,7 +101,9 @@ export class Pipelines {
       entries: kernel.bindings.map(({ index, kind }) => ({
         binding: index,
         visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: kind, hasDynamicOffset: kind === "uniform" },
+        ...(kind === "image"
+          ? { storageTexture: { access: "read-only", format: "rgba32float" } as const }
+          : { buffer: { type: kind, hasDynamicOffset: kind === "uniform" } }),
       })),
     });
     const descriptor: GPUComputePipelineDescriptor = {
@@ -130,9 +133,9 @@ export class Pipelines {
     this.#dropBindGroups.push(() => groups.clear());
     return {
       ...made,
-      bindGroup: (buffers) => {
+      bindGroup: (given) => {
         let key = "";
-        for (const { id } of buffers) key += `${id},`;
+        for (const { id } of given) key += `${id},`;
         let group = groups.get(key);
         if (!group) {
           if (groups.size >= MAX_BIND_GROUPS) groups.clear();
@@ -142,7 +145,9 @@ export class Pipelines {
             resource:
               kind === "uniform"
                 ? { buffer: this.#params, size: kernel.paramsBytes }
-                : { buffer: buffers[next++]!.gpu },
+                : kind === "image"
+                  ? (given[next++] as Image).view
+                  : { buffer: (given[next++] as PooledBuffer).gpu },
           }));
           groups.set(key, (group = device.createBindGroup({ label: kernel.file, layout, entries })));
         }

@@ -1,16 +1,20 @@
 import type { Suspects } from "./compilation.ts";
 
-/** A GPU buffer that goes round: taken for a tensor, given back when the tensor is disposed, taken again. */
-export interface PooledBuffer {
-  readonly gpu: GPUBuffer;
-  /** Bytes of the buffer: what was asked for, rounded up to a size that others ask for too. */
+/** What a kernel can be given. */
+export interface Bound {
+  /** What was asked for, rounded up to a size that others ask for too. */
   readonly bytes: number;
-  /** Identifies the buffer in the keys of cached bind groups. */
+  /** Identifies it, among others of its kind, in the keys of cached bind groups. */
   readonly id: number;
-  /** The last batch of recorded commands that uses the buffer: see `Queue.upload`. */
+  /** The last batch of recorded commands that uses it: see `Queue.upload`. */
   batch: number;
   /** What its contents depend on and may not compile. */
   suspects: Suspects | undefined;
+}
+
+/** A GPU buffer that goes round: taken for a tensor, given back when the tensor is disposed, taken again. */
+export interface PooledBuffer extends Bound {
+  readonly gpu: GPUBuffer;
   /** Whether only recorded work may take it, and what it is lent to: replays write to it. */
   reserved: boolean;
 }
@@ -97,12 +101,17 @@ export class Pool {
     return buffer;
   }
 
+  /** Counts bytes as allocated: those of buffers, and others of the device that have to fit as well. */
+  count(bytes: number): void {
+    this.allocatedBytes += bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.allocatedBytes);
+  }
+
   /** A fresh buffer. A mapped one is to be written and unmapped before use: cheaper than an upload for anything large. */
   create(bytes: number, { mapped = false } = {}): PooledBuffer {
     const size = this.sizeFor(bytes);
     const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation: mapped });
-    this.allocatedBytes += size;
-    this.peakBytes = Math.max(this.peakBytes, this.allocatedBytes);
+    this.count(size);
     return this.#taken({ gpu, bytes: size, id: this.#nextId++, batch: -1, suspects: undefined, reserved: false });
   }
 

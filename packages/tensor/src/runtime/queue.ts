@@ -2,8 +2,9 @@ import { check } from "../errors.ts";
 import { provenance } from "../provenance.ts";
 import { packParams, type Kernel, type Params } from "./kernel.ts";
 import type { Compilation } from "./compilation.ts";
+import { copyToImage, type Image } from "./image.ts";
 import type { Pipeline } from "./pipelines.ts";
-import type { PooledBuffer } from "./pool.ts";
+import type { Bound, PooledBuffer } from "./pool.ts";
 import type { Timestamps } from "./timestamps.ts";
 
 /** Dispatches recorded before they are sent off by themselves: a training step of BERT fits into one submit. */
@@ -67,7 +68,7 @@ export class Queue {
   dispatch(
     kernel: Kernel,
     pipeline: Pipeline,
-    buffers: readonly PooledBuffer[],
+    buffers: readonly Bound[],
     params: Params,
     workgroups: readonly [number, number, number],
   ): void {
@@ -115,6 +116,16 @@ export class Queue {
       this.#encoder.copyBufferToBuffer(from.gpu, 0, "gpu" in to ? to.gpu : to, 0, bytes);
       from.batch = this.batch;
       if ("gpu" in to) Object.assign(to, { batch: this.batch, suspects: from.suspects });
+    });
+  }
+
+  copyToImage(from: PooledBuffer, part: { first: number; bytes: number }, to: Image): void {
+    this.#perform(() => {
+      this.#encoder ??= this.#device.createCommandEncoder();
+      this.#endPass();
+      copyToImage(this.#encoder, { buffer: from.gpu, ...part }, to);
+      from.batch = to.batch = this.batch;
+      to.suspects = from.suspects;
     });
   }
 
@@ -257,7 +268,7 @@ export class Queue {
 function suspectsOf(
   compilation: Compilation,
   op: string,
-  buffers: readonly PooledBuffer[],
+  buffers: readonly Bound[],
 ): Map<Compilation, string> | undefined {
   let all = compilation.state === "good" ? undefined : new Map([[compilation, op]]);
   for (const { suspects } of buffers) {

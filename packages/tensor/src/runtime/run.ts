@@ -3,7 +3,8 @@ import type { DeviceArray } from "../storage.ts";
 import { isTensor, showValue } from "../values.ts";
 import { device } from "./init.ts";
 import type { Kernel, Params } from "./kernel.ts";
-import type { PooledBuffer } from "./pool.ts";
+import { isImage, type Image } from "./image.ts";
+import type { Bound } from "./pool.ts";
 
 /** How much to start, in one of two ways, and the values of the kernel's `override`s. */
 export type Launch = { overrides?: Record<string, number> } & (
@@ -18,18 +19,29 @@ const MAX_WORKGROUPS = 65535; // per dimension, by WebGPU's default limits
 export const folding = { most: MAX_WORKGROUPS };
 
 /**
- * Records one dispatch: tensors by the names of the kernel's bindings, `struct Params` by its fields.
+ * Records one dispatch: tensors, and images of them, by the names of the kernel's bindings, `struct Params` by its fields.
  *
  * A one-dimensional launch of more than 65,535 workgroups is folded into two dimensions, here and nowhere else. Kernels that
  * may be started so count themselves as `id.x + id.y * workgroups.x * size`, and return when that is beyond their last element.
  */
-export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params: Params, launch: Launch): void {
+export function run(
+  kernel: Kernel,
+  tensors: Record<string, DeviceArray | Image>,
+  params: Params,
+  launch: Launch,
+): void {
   const current = device();
   const { queue, pipelines } = current;
-  const buffers: PooledBuffer[] = [];
+  const buffers: Bound[] = [];
   for (const { kind, name, element } of kernel.bindings) {
     if (kind === "uniform") continue;
-    const tensor = tensors[name];
+    const value = tensors[name];
+    if (kind === "image") {
+      check(isImage(value), () => `${kernel.file}: binding ${name} is given ${showValue(value)}, not an image.`);
+      buffers.push(value);
+      continue;
+    }
+    const tensor = value as DeviceArray | undefined;
     check(isTensor(tensor), () =>
       tensor === undefined
         ? `${kernel.file}: no tensor given for binding ${name}.`
@@ -53,13 +65,12 @@ export function run(kernel: Kernel, tensors: Record<string, DeviceArray>, params
     const unknown = given.filter((name) => !names.includes(name));
     return `${kernel.file}: there is no binding ${unknown.join(", ")}; there are ${names.join(", ")}.`;
   });
-  for (const { kind, name } of kernel.bindings) {
-    if (kind !== "storage") continue;
-    const written = tensors[name]!.buffer;
-    if (buffers.indexOf(written) === buffers.lastIndexOf(written)) continue;
-    const other = given.find((k) => k !== name && tensors[k]!.buffer === written);
+  for (const at of kernel.written) {
+    const other = buffers.findIndex((buffer, i) => i !== at && buffer === buffers[at]);
+    if (other < 0) continue;
+    const [name, sharer] = [at, other].map((i) => kernel.bindings.filter(({ kind }) => kind !== "uniform")[i]!.name);
     throw new GpugradError(
-      `${kernel.file}: ${name} is written, so it can't share the memory of ${other}. Pass a clone().`,
+      `${kernel.file}: ${name} is written, so it can't share the memory of ${sharer}. Pass a clone().`,
     );
   }
   checkLaunch(kernel, launch);

@@ -1,5 +1,5 @@
 import type { Params } from "./kernel.ts";
-import type { PooledBuffer } from "./pool.ts";
+import type { Bound } from "./pool.ts";
 
 /** What one kernel took on the device, over all its dispatches. */
 export interface KernelTime {
@@ -22,7 +22,7 @@ export interface DispatchTime {
   end: number;
   /** Of all buffers that it was given: its memory traffic, if it touches everything once. Buffers are up to 25 % larger than tensors. */
   bytes: number;
-  /** 2·M·N·K·batches of a product, with K as the kernel takes it: those that pack their operands make it even. Undefined for other kernels. */
+  /** 2·M·N·K·batches of a product, with K as the kernel takes it: those that pack their operands make it a multiple of four. Undefined for other kernels. */
   flops: number | undefined;
 }
 
@@ -31,7 +31,7 @@ export type DispatchWork = Pick<DispatchTime, "kernel" | "bytes" | "flops">;
 
 export const workOf = (
   kernel: string,
-  buffers: readonly PooledBuffer[],
+  buffers: readonly Bound[],
   params: Params,
   [, , depth]: readonly [number, number, number],
 ): DispatchWork => ({ kernel, bytes: buffers.reduce((sum, b) => sum + b.bytes, 0), flops: flopsOf(params, depth) });
@@ -59,7 +59,7 @@ export class Timestamps {
   /** For the pass of the next dispatch, which is to hold no other. */
   next(
     kernel: string,
-    buffers: readonly PooledBuffer[],
+    buffers: readonly Bound[],
     params: Params,
     workgroups: readonly [number, number, number],
   ): GPUComputePassTimestampWrites {

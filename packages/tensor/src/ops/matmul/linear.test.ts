@@ -75,15 +75,16 @@ for (const rung of Object.values(matmulLadder.rungs)) {
   });
 }
 
-for (const rung of ["naive", "tiled", "tiled/3", "tiledLarge", "tiledLarge/2"]) {
+const onCpu = matmulLadder.rungs["subgroup"]?.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" });
+for (const rung of ["naive", "tiled", "tiled/3", "tiledLarge", "tiledLarge/2", ...(onCpu ? ["subgroup"] : [])]) {
   describe(`gradients of a layer, ${rung}`, () => {
     withDevice();
     // Rows, in and out. Columns of dW that aren't whole vectors, several tiles of rows and of columns, one row, parts of k of which the last is short.
-    test.each([[37, 20, 33], [131, 22, 5], [70, 132, 131], [1, 4, 3], [67, 260, 259]] as const)("%i rows, %i in, %i out", (...sizes) => checkLinearGradients(rung, sizes)); // prettier-ignore
+    test.each([[37, 20, 33], [131, 22, 5], [70, 132, 131], [1, 4, 3], [67, 260, 259], [132, 36, 68]] as const)("%i rows, %i in, %i out", (...sizes) => checkLinearGradients(rung, sizes)); // prettier-ignore
   });
 }
 
-test("kernels for GPUs add up the gradient of a bias beside that of the weight", async () => {
+test("kernels add up the gradient of a bias beside that of the weight", async () => {
   await init();
   const kernelsOf = (rung: string, ins: number): string[] =>
     dryRun(() => {
@@ -96,6 +97,7 @@ test("kernels for GPUs add up the gradient of a bias beside that of the weight",
       .map(({ kernel }) => kernel.replace(/.*\//, ""));
   expect(kernelsOf("tiled", 16)).toEqual(["matmul-tiled.wgsl"]);
   expect(kernelsOf("tiled/2", 16)).toEqual(["matmul-tiled.wgsl", "matmul-sum.wgsl"]);
+  if (onCpu) expect(kernelsOf("subgroup", 16)).toEqual(["matmul-subgroup.cpu.wgsl"]);
   expect(kernelsOf("naive", 16)).toEqual(["matmul-naive.wgsl", "reduce.wgsl"]);
   await destroy();
 });

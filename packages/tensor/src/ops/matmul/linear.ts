@@ -91,7 +91,7 @@ function linearGradients(
   if (needs.weight) {
     const dweight = (gradients.weight = empty(weight.shape));
     const sizes = { M: outFeatures, N: inFeatures, K: rows };
-    // dbias comes with it on GPUs: the sums of dyᵀ's rows, which pass by.
+    // dbias comes with it where a kernel can: the sums of dyᵀ's rows, which pass by.
     const dbias = multiply({ a: dy, b: x, c: dweight, ...sizes, transposeA: true, precision, sumsRows: needs.bias });
     if (dbias) gradients.bias = dbias;
   }

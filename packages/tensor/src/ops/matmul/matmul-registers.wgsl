@@ -4,7 +4,7 @@
 // and 8 of B: four vec4 loads for 2 · 8 · 8 operations, where the naive kernel needs a load per operation. Packing (pack.wgsl) puts zeros
 // where A and B end inside a tile, so bounds matter only to the stores.
 struct Params {
-  M: u32, N: u32, K: u32,                              // K as packed: even
+  M: u32, N: u32, K: u32,                              // K as packed: a multiple of four
   a_step: u32, b_step: u32, c_step: u32, c_first: u32, // from one matrix of the batch to the next; elements
   bias: u32, accumulate: u32,                          // 1: do
 }

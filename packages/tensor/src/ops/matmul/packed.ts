@@ -1,7 +1,10 @@
+import { device } from "../../runtime/init.ts";
+import type { Image } from "../../runtime/image.ts";
 import { replaceFunction, specialize, type Kernel } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
+import { applyUnary } from "../elementwise/apply.ts";
 import {
   aligned,
   bindings,
@@ -17,64 +20,116 @@ import {
 } from "./task.ts";
 import { start, type Epilogues } from "./tiles.ts";
 
-// How kernels for CPUs are started: of operands packed into panels, or of weights where, and as, they are stored.
+// How kernels for CPUs are started: of operands packed into panels, of images of operands, or of weights where, and as, they are stored.
 
 /** Functions that read B as it is stored, in the place of those that read f32. */
 export type Readers = Record<Stored, string>;
 
 /** All of them, changed alike. */
-export const mapEpilogues = ({ plain, gelu }: Epilogues, change: (from: Kernel) => Kernel): Epilogues => ({
+const mapEpilogues = ({ plain, gelu, rowSums }: Epilogues, change: (from: Kernel) => Kernel): Epilogues => ({
   plain: change(plain),
   ...(gelu && { gelu: change(gelu) }),
+  ...(rowSums && { rowSums: change(rowSums) }),
 });
 
 /** Rows in a panel of packed operands. */
 const PANEL = 64;
 
-/** Columns in a panel: kernels may take two at a time. */
-const packedDepth = (K: number): number => 2 * ceilDiv(K, 2);
+/** Columns in a panel: kernels take up to four at a time. */
+const packedDepth = (K: number): number => 4 * ceilDiv(K, 4);
 
-/**
- * Packs both operands, then starts a workgroup for each tile of `rows` × `cols`. With kernels that read weights in place, these are not packed.
- */
-export function computePacked(
-  kernels: { pack: Kernel; packed: Epilogues; inPlace?: Epilogues; readers?: Readers },
-  task: MatmulTask,
-  rows: number,
-  cols: number,
-): void {
+/** Packs both operands, then starts a workgroup for each tile of 64 × 64. */
+export function computePacked(kernels: { pack: Kernel; packed: Kernel }, task: MatmulTask): void {
   const { M, N, K, batches, c, bias, accumulate } = task;
-  const overrides = rounding(task);
-  const a = pack(kernels.pack, task.a, { rows: M, cols: K, batches, byRows: !task.a.transposed, overrides });
-  const inPlace =
-    isInPlace(task, 2) && kernels.inPlace && storedKernels(kernels.inPlace, task.stored, "pair", kernels.readers!);
-  const b = inPlace
-    ? task.b
-    : pack(kernels.pack, task.b, { rows: N, cols: K, batches, byRows: task.b.transposed, overrides });
+  const a = pack(kernels.pack, task, "a");
+  const b = pack(kernels.pack, task, "b");
   const params = {
     ...{ M, N, K: packedDepth(K), a_step: a.step, b_step: b.step, c_step: c.step, c_first: c.first },
     ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
-    ...(kernels.inPlace && { b_first: b.first }),
   };
-  const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor, ...scaleOf(task) };
-  const workgroups = [ceilDiv(N, cols), ceilDiv(M, rows), batches] as const;
-  start(inPlace || kernels.packed, task, tensors, params, { workgroups, ...(inPlace && { overrides }) });
+  const tensors = { a: a.tensor, b: b.tensor, bias: bias ?? a.tensor, c: c.tensor };
+  run(kernels.packed, tensors, params, { workgroups: [ceilDiv(N, PANEL), ceilDiv(M, PANEL), batches] });
   a.tensor.dispose();
-  if (!inPlace) b.tensor.dispose();
+  b.tensor.dispose();
 }
 
-/** Panels of rows of a matrix (for B, of its columns): one set for all where the whole batch shares it. */
-function pack(
-  packKernel: Kernel,
-  x: Matrices,
-  {
-    rows,
-    cols,
-    batches,
-    byRows,
-    overrides,
-  }: { rows: number; cols: number; batches: number; byRows: boolean; overrides: Record<string, number> },
-): Matrices {
+/** An operand as matmul-subgroup.cpu.wgsl reads it, in an image. */
+interface Operand {
+  image: Image;
+  /** Whether k runs along what lies together. */
+  along: boolean;
+  /** Elements from one line of what lies together to the next, from 64 rows of A, or columns of B, to the next, and from matrix to matrix. */
+  line: number;
+  tile: number;
+  step: number;
+}
+
+/** An operand as it lies, where whole vectors of it do; else packed. */
+function operandOf(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Operand {
+  const { K, batches } = task;
+  const { transposed, ...x } = task[which];
+  const rows = which === "a" ? task.M : task.N;
+  const along = transposed === (which === "b");
+  const line = along ? K : rows;
+  if (K % 4 === 0 && aligned(x, line)) {
+    const elements = Math.max(0, batches - 1) * x.step + rows * K;
+    return { image: imageOf(which, x, elements), along, line, tile: PANEL * (along ? K : 1), step: x.step };
+  }
+  const packed = pack(packKernel, { ...task, precision: "f32" }, which); // the kernel rounds
+  const image = imageOf(which, packed, packed.tensor.size);
+  packed.tensor.dispose();
+  return { image, along: false, line: PANEL, tile: PANEL * packedDepth(K), step: packed.step };
+}
+
+const imageOf = (which: "a" | "b", { tensor, first }: Matrices, elements: number): Image =>
+  device().image(`matmul ${which}`, tensor.buffer, { first: 4 * first, bytes: 4 * elements });
+
+/** The kernels of images of operands: `odd` for rows of C that aren't whole vectors. */
+export interface ImageKernels {
+  whole: Epilogues;
+  odd: Epilogues;
+  pack: Kernel;
+  /** In the place of `columns()`, for weights in fewer bits, which are read where they are. */
+  stored: string;
+  readers: Readers;
+}
+
+/** Bytes of B that a core's cache has room for, beside A. */
+const CACHED = 2 ** 19;
+
+/** Starts a workgroup for each tile of 64 × 32. */
+export function computeOfImages(kernels: ImageKernels, task: MatmulTask): void {
+  const { M, N, K, batches, c, bias, accumulate, gelu, stored } = task;
+  const a = operandOf(kernels.pack, task, "a");
+  const b = stored
+    ? { image: a.image, along: true, line: K, tile: PANEL * K, step: task.b.step }
+    : operandOf(kernels.pack, task, "b");
+  const whole = aligned(c, N);
+  const made = mapEpilogues(whole ? kernels.whole : kernels.odd, (from) => {
+    const reading = stored ? withStored(from, stored, "columns", kernels.stored + kernels.readers[stored]) : from;
+    return specialize(reading, { A_ALONG: String(a.along), B_ALONG: String(b.along) });
+  });
+  const tensors = {
+    ...{ a_image: a.image, b_image: b.image, bias: bias ?? task.a.tensor, c: c.tensor },
+    ...(stored && { b: task.b.tensor }),
+    ...scaleOf(task),
+  };
+  const params = {
+    ...{ M, N, K: packedDepth(K), a_line: a.line, b_line: b.line, a_tile: a.tile, b_tile: b.tile },
+    ...{ a_step: a.step, b_step: b.step, c_step: c.step, b_first: stored ? task.b.first : 0, c_first: c.first },
+    ...{ bias: Number(bias !== undefined), accumulate: Number(accumulate) },
+    across: Math.max(1, Math.floor(CACHED / (4 * 32 * Math.max(1, K)))),
+  };
+  const workgroups = [ceilDiv(N, 32), ceilDiv(M, PANEL), batches] as const;
+  start(made, task, tensors, params, { workgroups, overrides: rounding(task) });
+  if (gelu && !whole) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
+}
+
+/** Panels of rows of A (for B, of its columns): one set for all where the whole batch shares it. */
+function pack(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Matrices {
+  const { [which]: x, K: cols, batches } = task;
+  const rows = which === "a" ? task.M : task.N;
+  const byRows = x.transposed === (which === "b");
   const count = x.step === 0 ? 1 : batches;
   const panels = ceilDiv(rows, PANEL);
   const depth = packedDepth(cols);
@@ -85,22 +140,14 @@ function pack(
     ...{ panels, depth, aligned: Number(aligned) },
   };
   const workgroups = [2 * panels, ceilDiv(depth, 64), count] as const;
-  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides });
+  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides: rounding(task) });
   return { tensor, first: 0, step: count === 1 ? 0 : panels * depth * PANEL };
 }
 
-/** Kernels that read B as it is stored, by the function that reads some of it. */
-function storedKernels(
-  kernels: Epilogues,
-  stored: Stored | undefined,
-  reader: "pair" | "four",
-  codes: Readers,
-): Epilogues {
-  if (!stored) return kernels;
-  return mapEpilogues(kernels, (from) => {
-    const bare = stored === "i8" ? replaceFunction(from, "scales", "") : from; // its file has another
-    return specialize(replaceFunction(bare, reader, codes[stored]), { B: "u32" });
-  });
+/** The kernel with `code`, that reads B as it is stored, in the place of its function `name`. */
+function withStored(from: Kernel, stored: Stored, name: string, code: string): Kernel {
+  const bare = stored === "i8" ? replaceFunction(from, "scales", "") : from; // its file has another
+  return replaceFunction(bare, name, code);
 }
 
 const scaleOf = ({ scale }: MatmulTask): Record<string, Tensor> => (scale ? { scale } : {});
@@ -112,11 +159,14 @@ const rowsOf = (M: number): 16 | 32 => (1.5 * ceilDiv(M, 32) < ceilDiv(M, 16) ? 
 export function computeRows(kernels: Epilogues, task: MatmulTask, readers: Readers): void {
   const { M, N, K, batches, a, b } = task;
   const ROWS = rowsOf(M);
-  const { plain, gelu } = storedKernels(kernels, task.stored, "four", readers);
-  const made = mapEpilogues({ plain, ...(gelu && { gelu }) }, (from) => specialize(from, { ROWS }));
+  const { stored } = task;
+  const made = mapEpilogues(kernels, (from) => {
+    const reading = stored ? specialize(withStored(from, stored, "four", readers[stored]), { B: "u32" }) : from;
+    return specialize(reading, { ROWS });
+  });
   const overrides = {
     A_WHOLE: Number(!a.transposed && aligned(a, K)),
-    B_WHOLE: Number(isInPlace(task, 4)),
+    B_WHOLE: Number(isInPlace(task)),
     ...rounding(task),
   };
   const tensors = { ...bindings(task), ...scaleOf(task), a1: a.tensor, b1: task.stored ? a.tensor : b.tensor };

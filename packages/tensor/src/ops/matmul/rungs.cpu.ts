@@ -1,7 +1,7 @@
 import { kernel, replaceFunction, specialize } from "../../runtime/kernel.ts";
 import type { Unnamed } from "../ladder.ts";
 import type * as Codes from "./codes.cpu.ts";
-import { computePacked, computeRows, fits, mapEpilogues, type Readers } from "./packed.ts";
+import { computeOfImages, computePacked, computeRows, fits } from "./packed.ts";
 import type { MatmulRung } from "./task.ts";
 import { withEpilogues } from "./tiles.ts";
 
@@ -11,12 +11,12 @@ export function cpuRungs(codes: typeof Codes) {
   const packKernel = kernel("ops/matmul/pack.wgsl", codes.pack);
   const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", codes.registers);
   const rowsKernels = withEpilogues("ops/matmul/matmul-rows.cpu.wgsl", codes.rows);
-  const packed = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", codes.subgroup);
-  const inPlace = mapEpilogues(packed, (plain) =>
-    specialize(replaceFunction(plain, "steps", codes.weightsInPlace), { IN_PLACE: "true", B: "vec2f" }),
-  );
-  const readers: Readers = { f16: codes.weightsF16, i8: codes.weightsI8 };
-  const kernels = { pack: packKernel, packed, inPlace, readers };
+  const readers = { f16: codes.weightsF16, i8: codes.weightsI8 };
+  const whole = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", codes.subgroup, codes.storeGeluVectors);
+  const writesNumbers = replaceFunction(replaceFunction(whole.plain, "write", codes.oddRows), "store", "");
+  const odd = { plain: specialize(writesNumbers, { C: "f32" }) };
+  const rowSums = replaceFunction(replaceFunction(whole.plain, "write_row_sums", ""), "take_rows", codes.rowSums); // its file has both
+  const kernels = { whole: { ...whole, rowSums }, odd, pack: packKernel, stored: codes.weightsStored, readers };
   return {
     registers: {
       kernel: "matmul-registers",
@@ -24,7 +24,7 @@ export function cpuRungs(codes: typeof Codes) {
       suits: (_adapter, sizes) => fits(sizes),
       fusesGelu: false,
       fastOn: "cpu",
-      compute: (task) => computePacked({ pack: packKernel, packed: { plain: registersKernel } }, task, 64, 64),
+      compute: (task) => computePacked({ pack: packKernel, packed: registersKernel }, task),
     },
     rows: {
       kernel: "matmul-rows.cpu",
@@ -38,12 +38,13 @@ export function cpuRungs(codes: typeof Codes) {
     },
     subgroup: {
       kernel: "matmul-subgroup.cpu",
-      idea: "a subgroup of eight lanes shares its loads by broadcasts: for CPUs",
+      idea: "a subgroup of eight lanes shares what it loads, from images of the operands: for CPUs",
       suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
       fusesGelu: true,
+      sumsRows: true,
       fastOn: "cpu",
       readsStored: true,
-      compute: (task) => computePacked(kernels, task, 64, 32),
+      compute: (task) => computeOfImages(kernels, task),
     },
   } satisfies Record<string, Unnamed<MatmulRung>>;
 }

@@ -93,6 +93,5 @@ export function bindings({ a, b, c, bias }: MatmulTask): Record<string, Tensor> 
 /** Whether what lies together begins at, and is as long as, a multiple of four elements. */
 export const aligned = (x: Matrices, length: number): boolean => [length, x.first, x.step].every((n) => n % 4 === 0);
 
-/** Whether B can be read where it is, `width` steps of k at a time. */
-export const isInPlace = ({ b, K }: MatmulTask, width: 2 | 4): boolean =>
-  b.transposed && [K, b.first, b.step].every((n) => n % width === 0);
+/** Whether B can be read where it is, four steps of k at a time. */
+export const isInPlace = ({ b, K }: MatmulTask): boolean => b.transposed && aligned(b, K);

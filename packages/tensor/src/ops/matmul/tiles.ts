@@ -1,4 +1,5 @@
 import type { AdapterInfo } from "../../runtime/adapter.ts";
+import type { Image } from "../../runtime/image.ts";
 import { device } from "../../runtime/init.ts";
 import { kernel, replaceFunction, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
@@ -36,7 +37,7 @@ export function withEpilogues(file: string, code: string, storeGelu = storeGeluC
 export function start(
   { plain, gelu: fused, rowSums: summing }: Epilogues,
   { gelu, rowSums }: Pick<MatmulTask, "gelu" | "rowSums">,
-  tensors: Record<string, Tensor>,
+  tensors: Record<string, Tensor | Image>,
   params: Params,
   { workgroups, overrides }: { workgroups: readonly [number, number, number]; overrides?: Record<string, number> },
 ): void {

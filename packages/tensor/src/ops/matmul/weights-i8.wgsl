@@ -1,11 +1,6 @@
 // Weights kept in 8 bits, four in a word, for the kernels that read them in place; each column of C is multiplied by its own scale at the end. Not a
-// kernel by itself: with B as u32 these take the place of pair() and four(), and of scales().
+// kernel by itself: with B as u32 these take the place of four() and scales().
 @group(0) @binding(8) var<storage, read> scale: array<f32>; // [N]
-
-fn pair(at: u32) -> vec2f {
-  let word = b[at / 4u] >> (at % 4u * 8u);
-  return vec2f(bitcast<vec2i>(vec2u(word << 24u, word << 16u)) >> vec2u(24u));
-}
 
 fn four(at: u32) -> vec4f {
   let word = b[at / 4u];
