@@ -37,17 +37,18 @@ struct Params {
   vectors: u32,     // VECTORS · KEYS, where the compiler can't see it
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;    // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;    // [B, H / group, Tk, D] or [B, Tk, H / group, D]
-@group(0) @binding(2) var<storage, read> v: array<vec4f>;    // like k
+@group(0) @binding(0) var q: texture_storage_2d<rgba32float, read>; // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var k: texture_storage_2d<rgba32float, read>; // [B, H / group, Tk, D] or [B, Tk, H / group, D]
+@group(0) @binding(2) var v: texture_storage_2d<rgba32float, read>; // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;   // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
-@group(0) @binding(4) var<storage, read> dy: array<vec4f>;   // like q
+@group(0) @binding(4) var dy: texture_storage_2d<rgba32float, read>; // like q
 @group(0) @binding(5) var<storage, read> rows: array<vec4f>; // [B, H, Tq]: m, 1 / l, δ, keys worth looking at
 @group(0) @binding(6) var<storage, read_write> dk: array<vec4f>; // like k
 @group(0) @binding(7) var<storage, read_write> dv: array<vec4f>; // like k
 @group(0) @binding(8) var<uniform> params: Params;
 
 const LANES = 8u;
+const WIDTH = 4096u; // texels in a row of an image
 const LOADS = QUERIES * VECTORS / LANES; // vec4s of a step's queries that one lane loads
 const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
 
@@ -112,8 +113,8 @@ fn main(
   var load_v: array<vec4f, KEYS * VECTORS>;
   for (var n = 0u; n < params.vectors; n++) {
     let source = k_at + min(first + KEYS * lane + n / VECTORS, keys - 1u) * params.k_strides.z + n % VECTORS;
-    load_k[n] = rounded(k[source]);
-    load_v[n] = rounded(v[source]);
+    load_k[n] = four(k, source);
+    load_v[n] = four(v, source);
   }
   for (var r = 0u; r < KEYS; r++) {
     for (var d = 0u; d < VECTORS; d++) {
@@ -145,8 +146,8 @@ fn main(
       for (var n = 0u; n < LOADS; n++) {
         let share = n * LANES + lane;
         let source = q_at + min(i + share / VECTORS, queries - 1u) * params.q_strides.z + share % VECTORS;
-        query[n] = rounded(q[source]);
-        upstream[n] = rounded(dy[source]);
+        query[n] = four(q, source);
+        upstream[n] = four(dy, source);
       }
       let lane_row = rows[head * queries + min(i + lane, queries - 1u)];
 
@@ -206,6 +207,9 @@ fn main(
     }
   }
 }
+
+// Four numbers of a tensor, by their place among its vec4s.
+fn four(image: texture_storage_2d<rgba32float, read>, at: u32) -> vec4f { return rounded(textureLoad(image, vec2u(at % WIDTH, at / WIDTH))); }
 
 fn rounded(x: vec4f) -> vec4f {
   if (F16) { return quantizeToF16(x); }

@@ -36,12 +36,11 @@ struct Params {
   middle: u32,
   scale: f32,
   vectors: u32,     // VECTORS · ROWS, where the compiler can't see it
-  loads: u32,       // LOADS, likewise
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4f>;          // [B, H, Tq, D] or [B, Tq, H, D]
-@group(0) @binding(1) var<storage, read> k: array<vec4f>;          // [B, H / group, Tk, D] or [B, Tk, H / group, D]
-@group(0) @binding(2) var<storage, read> v: array<vec4f>;          // like k
+@group(0) @binding(0) var q: texture_storage_2d<rgba32float, read>; // [B, H, Tq, D] or [B, Tq, H, D]
+@group(0) @binding(1) var k: texture_storage_2d<rgba32float, read>; // [B, H / group, Tk, D] or [B, Tk, H / group, D]
+@group(0) @binding(2) var v: texture_storage_2d<rgba32float, read>; // like k
 @group(0) @binding(3) var<storage, read> mask: array<u32>;         // broadcastable to [B, H, Tq, Tk]: 0 or 1, or the bits of an f32
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;      // [B, H]: keys worth looking at
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;    // like q
@@ -49,6 +48,7 @@ struct Params {
 @group(0) @binding(7) var<uniform> params: Params;
 
 const LANES = 8u;
+const WIDTH = 4096u; // texels in a row of an image
 const LOADS = KEYS * VECTORS / LANES; // vec4s of a step's keys that one lane loads
 const LOWEST = -3.4028234663852886e38;
 const MINUS_INFINITY = 0xff800000u; // its bits: WGSL may assume that no float is infinite
@@ -105,11 +105,9 @@ fn main(
   let mask_at = dot(at, params.mask_strides.xy);
 
   var load: array<vec4f, ROWS * VECTORS>; // walked through by a real loop, so it stays in memory; unrolled, it would compile for seconds
-  var load_k: array<vec4f, LOADS>;        // likewise
-  var load_v: array<vec4f, LOADS>;
   for (var n = 0u; n < params.vectors; n++) {
     let i = min(first + LANES * (n / VECTORS) + lane, queries - 1u);
-    load[n] = rounded(q[q_at + i * params.q_strides.z + n % VECTORS]);
+    load[n] = four(q, q_at + i * params.q_strides.z + n % VECTORS);
   }
   for (var r = 0u; r < ROWS; r++) {
     for (var d = 0u; d < VECTORS; d++) {
@@ -130,13 +128,12 @@ fn main(
     end = min(end, first + LANES * ROWS + params.after);
   }
   for (var j = start; j < end; j += KEYS) {
-    for (var n = 0u; n < params.loads; n++) {
+    for (var n = 0u; n < LOADS; n++) {
       let share = n * LANES + lane;
       let source = k_at + min(j + share / VECTORS, keys - 1u) * params.k_strides.z + share % VECTORS;
-      load_k[n] = rounded(k[source]);
-      load_v[n] = rounded(v[source]);
+      key[n] = four(k, source);
+      value[n] = four(v, source);
     }
-    for (var n = 0u; n < LOADS; n++) { key[n] = load_k[n]; value[n] = load_v[n]; }
     var key_bits = 1u;
     if (KEY_MASK) { key_bits = mask[mask_at + min(j + lane, keys - 1u) * params.mask_strides.w]; }
 
@@ -199,6 +196,9 @@ fn main(
     if (i < queries) { y[q_at + i * params.q_strides.z + n % VECTORS] = store[n]; }
   }
 }
+
+// Four numbers of a tensor, by their place among its vec4s.
+fn four(image: texture_storage_2d<rgba32float, read>, at: u32) -> vec4f { return rounded(textureLoad(image, vec2u(at % WIDTH, at / WIDTH))); }
 
 fn rounded(x: vec4f) -> vec4f {
   if (F16) { return quantizeToF16(x); }

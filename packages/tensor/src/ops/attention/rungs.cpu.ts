@@ -38,8 +38,7 @@ export const cpuRungs = (codes: typeof Codes) => ({
       const VECTORS = headDim / 4;
       const shared = pass === "dkv" && headDim % 16 === 0 ? 2 : step; // two queries compile faster and run as fast
       const consts = pass === "dkv" ? { KEYS: own, QUERIES: shared } : { ROWS: own, KEYS: shared };
-      const params = { vectors: VECTORS * own, ...(pass !== "dkv" && { loads: (shared * VECTORS) / 8 }) };
-      return { consts: { VECTORS, ...consts }, params, rows: 8 * own };
+      return { consts: { VECTORS, ...consts }, params: { vectors: VECTORS * own }, rows: 8 * own };
     },
   }),
 });
