@@ -31,13 +31,14 @@ export const cpuRungs = (codes: typeof Codes) => ({
     suits: ({ cpu, subgroupSize: [min, max] }, { headDim }) =>
       cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
     addsPositions: true,
+    readsBits: true,
     width: 4,
+    // Rows per lane, and how many of the others in a step. More of them share loads, but double what is compiled, and have to fit into the cache: measured for 32 and 64.
     tuning(pass, headDim) {
-      const own = headDim <= 64 ? 4 : 2; // rows per lane: more of them share a load, but also have to fit into the cache
-      const step = headDim % 8 === 0 ? 4 : 8; // the lanes share its loads evenly
       const VECTORS = headDim / 4;
-      const shared = pass === "dkv" && headDim % 16 === 0 ? 2 : step; // two queries compile faster and run as fast
-      const consts = pass === "dkv" ? { KEYS: own, QUERIES: shared } : { ROWS: own, KEYS: shared };
+      const even = [1, 2, 4, 8].find((step) => (step * VECTORS) % 8 === 0)!; // the lanes share a step's loads evenly
+      const own = pass === "dkv" && headDim <= 32 ? 4 : 2;
+      const consts = pass === "dkv" ? { KEYS: own, QUERIES: even } : { ROWS: own, KEYS: Math.max(4, even) };
       return { consts: { VECTORS, ...consts }, params: { vectors: VECTORS * own }, rows: 8 * own };
     },
   }),
