@@ -6,7 +6,7 @@
 // a buffer it tests each lane and each number by itself. To copy them into images takes a hundredth of the time of the product.
 // Traffic per four steps: 12 loads a lane for 8 · 64 · 32 operations.
 //
-// Both are read where they lie, along k or across it; only sizes that aren't multiples of four are packed before (pack.wgsl). Rows and columns that
+// Both are read where they lie, along k or across it; what isn't whole vectors is packed before (pack.wgsl), and A along k where C has many columns. Rows and columns that
 // C doesn't have are whatever is there, and aren't stored. epilogue-gelu.wgsl has a store() that adds GELU, odd-rows.wgsl a write() for rows
 // of C that aren't whole vectors, and weights-stored.wgsl columns of B in fewer bits; row-sums.cpu.wgsl adds up A's rows.
 enable subgroups;

@@ -50,6 +50,7 @@ const cases: OpCase[] = [
   ...forms([], [], 64, 16, 32, { gradient: false, atol: 2e-5, note: "whole tiles" }),
   ...forms([2], [2], 129, 70, 131, { gradient: false, atol: 2e-5 }),
   ...forms([2], [2], 132, 36, 68, { gradient: false, atol: 2e-5, note: "whole vectors" }),
+  ...forms([], [], 130, 12, 260, { gradient: false, atol: 2e-5, note: "many columns" }),
   ...forms([], [], 65, 4096, 72, {
     gradient: false,
     atol: 1e-3,

@@ -64,6 +64,12 @@ interface Operand {
   step: number;
 }
 
+/**
+ * From so many columns of C on, A is packed if k runs along what lies together: a load by eight lanes, of eight rows, touches eight lines of the cache
+ * then, and two of a panel. That takes an eighth off the product's time, and packing as long as 200 columns.
+ */
+const MANY_COLUMNS = 256;
+
 /** An operand as it lies, where whole vectors of it do; else packed. */
 function operandOf(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Operand {
   const { K, batches } = task;
@@ -71,7 +77,8 @@ function operandOf(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Oper
   const rows = which === "a" ? task.M : task.N;
   const along = transposed === (which === "b");
   const line = along ? K : rows;
-  if (K % 4 === 0 && aligned(x, line)) {
+  const scattered = which === "a" && along && task.N >= MANY_COLUMNS;
+  if (K % 4 === 0 && aligned(x, line) && !scattered) {
     const elements = Math.max(0, batches - 1) * x.step + rows * K;
     return { image: imageOf(which, x, elements), along, line, tile: PANEL * (along ? K : 1), step: x.step };
   }
