@@ -2,7 +2,7 @@
 //
 // Mapping: one invocation makes an 8 × 8 block of C, held as four 4 × 4 matrices. Each step of k adds the outer product of 8 values of A
 // and 8 of B: four vec4 loads for 2 · 8 · 8 operations, where the naive kernel needs a load per operation. Packing (pack.wgsl) puts zeros
-// where A and B end inside a tile, so bounds matter only to the stores.
+// where k ends, and what lies beyond A and B isn't stored, so bounds matter only to the stores.
 struct Params {
   M: u32, N: u32, K: u32,                              // K as packed: a multiple of four
   a_step: u32, b_step: u32, c_step: u32, c_first: u32, // from one matrix of the batch to the next; elements

@@ -10,6 +10,7 @@ const ROWS = 16u; // 16 or 32
 alias B = vec4f;  // what is read of B at a time: weights-f16.wgsl and weights-i8.wgsl read words
 override A_WHOLE: bool = true; // k runs along what lies together in A, which begins at, and is as long as, a multiple of four elements
 override B_WHOLE: bool = true;
+override B_ACROSS: bool = false; // columns are what lies together in B, likewise, and K is a multiple of four
 override F16: bool = false;    // round the factors to f16, as mixed precision does
 
 struct Params {
@@ -60,6 +61,16 @@ fn four_of_b(first: u32, k: u32) -> vec4f {
   return rounded(steps);
 }
 
+// Steps k to k + 3 of four columns of B from `col` on, of which `cols` says where they begin.
+fn columns(first: u32, col: u32, cols: vec4u, k: u32) -> mat4x4f {
+  if (B_ACROSS) {
+    let line = params.b_row;
+    let at = first + k * line + col;
+    return mat4x4f(rounded(four(at)), rounded(four(at + line)), rounded(four(at + 2u * line)), rounded(four(at + 3u * line)));
+  }
+  return transpose(mat4x4f(four_of_b(cols[0], k), four_of_b(cols[1], k), four_of_b(cols[2], k), four_of_b(cols[3], k)));
+}
+
 // Writes the first `count` of four neighbours in a row of C.
 fn store(at: u32, sum: vec4f, count: u32) {
   for (var j = 0u; j < 4u; j++) {
@@ -87,12 +98,11 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) id: ve
   let b_first = p.b_first + tile.z * p.b_step;
   var rows: array<u32, ROWS / 8u>;
   for (var i = 0u; i < ROWS / 8u; i++) { rows[i] = a_first + (row + i * 8u + id.x) * p.a_row; }
-  var cols: array<u32, 4>;
-  for (var j = 0u; j < 4u; j++) { cols[j] = b_first + (col + j) * p.b_col; }
+  let cols = b_first + (col + vec4u(0u, 1u, 2u, 3u)) * p.b_col;
 
   var sums: Sums;
   for (var k = 0u; k < p.K; k += 4u) {
-    let w = transpose(mat4x4f(four_of_b(cols[0], k), four_of_b(cols[1], k), four_of_b(cols[2], k), four_of_b(cols[3], k)));
+    let w = columns(b_first, col, cols, k);
     add(&sums, 0u, four_of_a(rows[0], k), w);
     add(&sums, 8u, four_of_a(rows[1], k), w);
     if (ROWS == 32u) { // a loop over them is more than Mesa unrolls, and then the sums fall out of registers

@@ -225,6 +225,12 @@ describe("the choice of kernel", () => {
   });
 });
 
+test.runIf(adapter.cpu)("few rows of sums of one or two terms take no kernel of their own on CPUs", () => {
+  const rungFor = (K: number) => chooseMatmul(adapter, { M: 16, N: 768, K, batches: 1, precision: "f32" }).name;
+  expect(rungFor(2)).toBe("naive");
+  expect(rungFor(3)).not.toBe("naive");
+});
+
 // The sums of each are added in one order: a text's numbers must not depend on how many are computed with it.
 test.skipIf(!matmulLadder.rungs.rows.suits(adapter, { M: 1, N: 1, K: 1, batches: 1, precision: "f32" }))(
   "a row of a product is the same, to the bit, however many rows there are",

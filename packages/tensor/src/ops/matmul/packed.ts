@@ -141,13 +141,13 @@ function pack(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Matrices 
   const panels = ceilDiv(rows, PANEL);
   const depth = packedDepth(cols);
   const tensor = empty([count, panels, depth, PANEL]);
-  const aligned = (byRows ? cols : rows) % 4 === 0 && x.first % 4 === 0 && x.step % 4 === 0;
+  const overrides = { ...rounding(task), WHOLE: Number(aligned(x, byRows ? cols : rows)) };
   const params = {
     ...{ rows, cols, row_step: byRows ? cols : 1, col_step: byRows ? 1 : rows, first: x.first, step: x.step },
-    ...{ panels, depth, aligned: Number(aligned) },
+    ...{ panels, depth },
   };
   const workgroups = [2 * panels, ceilDiv(depth, 64), count] as const;
-  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides: rounding(task) });
+  run(packKernel, { x: x.tensor, x4: x.tensor, y: tensor }, params, { workgroups, overrides });
   return { tensor, first: 0, step: count === 1 ? 0 : panels * depth * PANEL };
 }
 
@@ -174,6 +174,7 @@ export function computeRows(kernels: Epilogues, task: MatmulTask, readers: Reade
   const overrides = {
     A_WHOLE: Number(!a.transposed && aligned(a, K)),
     B_WHOLE: Number(isInPlace(task)),
+    B_ACROSS: Number(!b.transposed && K % 4 === 0 && aligned(b, N)),
     ...rounding(task),
   };
   const tensors = { ...bindings(task), ...scaleOf(task), a1: a.tensor, b1: task.stored ? a.tensor : b.tensor };
