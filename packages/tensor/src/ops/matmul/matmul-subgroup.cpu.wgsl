@@ -6,7 +6,7 @@
 // a buffer it tests each lane and each number by itself. To copy them into images takes a hundredth of the time of the product.
 // Traffic per four steps: 12 loads a lane for 8 · 64 · 32 operations.
 //
-// Both are read where they lie, along k or across it; what isn't whole vectors is packed before (pack.wgsl), and A along k where C has many columns. Rows and columns that
+// Both are read where they lie, along k or across it; what isn't whole vectors is packed before (pack.wgsl), and A along k where C has many columns; factors that mixed precision rounds are packed as well. Rows and columns that
 // C doesn't have are whatever is there, and aren't stored. epilogue-gelu.wgsl has a store() that adds GELU, odd-rows.wgsl a write() for rows
 // of C that aren't whole vectors, and weights-stored.wgsl columns of B in fewer bits; row-sums.cpu.wgsl adds up A's rows.
 enable subgroups;
@@ -15,7 +15,6 @@ const WIDTH = 4096u;         // texels in a row of an image
 const A_ALONG = true;        // whether k runs along what lies together in A; else rows do
 const B_ALONG = true;        // the same of B; else columns do
 alias C = vec4f;             // what is written of C at a time
-override F16: bool = false;  // round the factors to f16, as mixed precision does
 
 struct Params {
   M: u32, N: u32, K: u32,                // K: a multiple of four
@@ -33,15 +32,10 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> c: array<C>;         // [batches, M, N]
 @group(0) @binding(4) var<uniform> params: Params;
 
-fn rounded(v: vec4f) -> vec4f {
-  if (F16) { return quantizeToF16(v); }
-  return v;
-}
-
 // Four elements of A that lie together, from element `at` on.
 fn a_at(at: u32) -> vec4f { return textureLoad(a_image, vec2u(at / 4u % WIDTH, at / 4u / WIDTH)); }
 
-fn b_at(at: u32) -> vec4f { return rounded(textureLoad(b_image, vec2u(at / 4u % WIDTH, at / 4u / WIDTH))); }
+fn b_at(at: u32) -> vec4f { return textureLoad(b_image, vec2u(at / 4u % WIDTH, at / 4u / WIDTH)); }
 
 // What columns of C are multiplied by: not 1 for weights-i8.wgsl.
 fn scales(col: u32) -> vec4f { return vec4f(1.0); }
@@ -54,9 +48,8 @@ fn columns(first: u32, k: u32) -> mat4x4f {
   return mat4x4f(b_at(at), b_at(at + line), b_at(at + 2u * line), b_at(at + 3u * line));
 }
 
-// Adds four steps to eight rows of C: `own` has those of a row in each lane, and the rows are `first`, `first` + `apart` and so on.
-fn add(acc: ptr<function, array<vec4f, 64>>, first: u32, apart: u32, own: vec4f, cols: mat4x4f) {
-  let steps = rounded(own);
+// Adds four steps to eight rows of C: `steps` has those of a row in each lane, and the rows are `first`, `first` + `apart` and so on.
+fn add(acc: ptr<function, array<vec4f, 64>>, first: u32, apart: u32, steps: vec4f, cols: mat4x4f) {
   for (var lane = 0u; lane < 8u; lane++) {
     let s = subgroupShuffle(steps, lane);
     let row = first + lane * apart;

@@ -78,11 +78,11 @@ function operandOf(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Oper
   const along = transposed === (which === "b");
   const line = along ? K : rows;
   const scattered = which === "a" && along && task.N >= MANY_COLUMNS;
-  if (K % 4 === 0 && aligned(x, line) && !scattered) {
+  if (K % 4 === 0 && aligned(x, line) && !scattered && task.precision === "f32") {
     const elements = Math.max(0, batches - 1) * x.step + rows * K;
     return { image: imageOf(which, x, elements), along, line, tile: PANEL * (along ? K : 1), step: x.step };
   }
-  const packed = pack(packKernel, { ...task, precision: "f32" }, which); // the kernel rounds
+  const packed = pack(packKernel, task, which);
   const image = imageOf(which, packed, packed.tensor.size);
   packed.tensor.dispose();
   return { image, along: false, line: PANEL, tile: PANEL * packedDepth(K), step: packed.step };
@@ -128,7 +128,7 @@ export function computeOfImages(kernels: ImageKernels, task: MatmulTask): void {
     across: Math.max(1, Math.floor(CACHED / (4 * 32 * Math.max(1, K)))),
   };
   const workgroups = [ceilDiv(N, 32), ceilDiv(M, PANEL), batches] as const;
-  start(made, task, tensors, params, { workgroups, overrides: rounding(task) });
+  start(made, task, tensors, params, { workgroups });
   if (gelu && !whole) applyUnary(gelu.fn, c.tensor, undefined, gelu.y);
 }
 

@@ -71,7 +71,8 @@ export function multiply(product: Product): Tensor | undefined {
   const sizes = { M, N, K: nothing ? 0 : K, batches: inner.size, precision };
   const { rung, splits } = choose(sizes);
   const fused = rung.fusesGelu;
-  const rowSums = sumsRows && rung.sumsRows && N % 4 === 0 ? empty([M]) : undefined;
+  const adds = rung.sumsRows === true || rung.sumsRows === precision;
+  const rowSums = sumsRows && adds && N % 4 === 0 ? empty([M]) : undefined;
   const stored: Stored | undefined = scale ? "i8" : b.dtype === "f16" ? "f16" : undefined;
   const asStored = stored && rung.readsStored && transposeB && inner.b % 4 === 0 && K % 4 === 0;
   const factor = asStored ? b : widened(b, scale);

@@ -1,6 +1,6 @@
 // Σ over k of op(A), for each of its rows: what matmul-subgroup.cpu.wgsl adds up beside its product where the gradient of a bias is asked for, so that dY
 // is not read again for it. Not a kernel by itself: it takes the place of the kernel's take_rows() and write_row_sums().
-// The workgroups of the first tile across write theirs; the others have the same. Sums are of f32, before factors are rounded.
+// The workgroups of the first tile across write theirs; the others have the same.
 @group(0) @binding(8) var<storage, read_write> row_sums: array<f32>; // [M]
 
 var<private> row_parts: array<vec4f, 2>; // four of a lane's rows, and four 32 below

@@ -41,7 +41,7 @@ export function cpuRungs(codes: typeof Codes) {
       idea: "a subgroup of eight lanes shares what it loads, from images of the operands: for CPUs",
       suits: ({ cpu, subgroupSize: [min, max] }, sizes) => cpu && min === 8 && max === 8 && fits(sizes),
       fusesGelu: true,
-      sumsRows: true,
+      sumsRows: "f32",
       fastOn: "cpu",
       readsStored: true,
       compute: (task) => computeOfImages(kernels, task),

@@ -52,8 +52,8 @@ export type Stored = "f16" | "i8";
 export interface MatmulRung extends Rung<MatmulSizes, MatmulTask> {
   /** Whether it can write gelu(C) along with C; for the others that is a pass of its own. */
   readonly fusesGelu: boolean;
-  /** Whether it can add up the rows of op(A) beside a product, of one matrix whose rows are whole vectors. */
-  readonly sumsRows?: true;
+  /** Whether it can add up the rows of op(A) beside a product, of one matrix whose rows are whole vectors; `"f32"`: where they aren't rounded. */
+  readonly sumsRows?: true | "f32";
   /** Whether it reads weights that are kept in 16 or 8 bits as they are. */
   readonly readsStored?: true;
   /** Where it may be the fastest, so that `pnpm tune` tries it: on GPUs also with k in parts. */
