@@ -6,8 +6,8 @@ import { expect, test } from "vitest";
 const OWN = [
   "main",
   "store",
-  "steps",
-  "pair",
+  "columns",
+  "write",
   "four",
   "scales",
   "kept",

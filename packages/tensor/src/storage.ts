@@ -116,7 +116,7 @@ export interface OwnedMemory {
 
 /**
  * What all allocated memory is for, largest first: `parameters`, `gradients`, `optimizer state`, `saved for backward` (what the tape holds),
- * `other tensors`, `copies of operands as images` (what products read on CPU adapters), `recordings` (set aside for replays, and not in a tensor now) and `free in the pool`.
+ * `other tensors`, `images of operands` (what products read on CPU adapters), `recordings` (set aside for replays, and not in a tensor now) and `free in the pool`.
  */
 export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory> {
   const byOwner = new Map<string, { bytes: number; byOp: Map<string, number> }>();
@@ -129,9 +129,9 @@ export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory
   for (const { owner, saves, op, buffer } of ledgerOf(of).live) {
     add(owner ?? (saves > 0 ? "saved for backward" : "other tensors"), buffer.bytes, op);
   }
-  const { freeBytes, reservedBytes } = of.pool;
+  const { freeBytes, reservedBytes, scratchBytes } = of.pool;
+  if (scratchBytes > 0) add("images of operands", scratchBytes);
   if (reservedBytes > 0) add("recordings", reservedBytes);
-  if (of.imageBytes > 0) add("copies of operands as images", of.imageBytes);
   if (freeBytes > reservedBytes) add("free in the pool", freeBytes - reservedBytes);
   const entries = [...byOwner].map(([owner, { bytes, byOp }]): [string, OwnedMemory] => [
     owner,

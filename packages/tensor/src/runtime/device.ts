@@ -2,7 +2,6 @@ import { hasten, requestAdapter } from "#platform";
 import { check, DeviceError, DeviceLostError, OutOfMemoryError } from "../errors.ts";
 import { adapterInfo, SUBGROUP_MATRIX, type AdapterInfo } from "./adapter.ts";
 import { refuseFailed } from "./compilation.ts";
-import { createImage, imageBytes, type Image } from "./image.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { AdapterChoice } from "./platform.ts";
 import { Pool, type PooledBuffer } from "./pool.ts";
@@ -25,7 +24,6 @@ export class Device {
   #choice: AdapterChoice;
   #failure: Error | undefined;
   #destroyed = false;
-  readonly #images = new Map<string, Image>();
   #staging: GPUBuffer[] = [];
   /** What rejects the waits under way, if the device is lost. */
   readonly #waiting = new Set<() => void>();
@@ -114,28 +112,6 @@ export class Device {
     return buffer;
   }
 
-  /**
-   * `bytes` bytes of a buffer from `first` on, both multiples of 16, as an image: good until the next one of that name, for what is recorded runs in order.
-   * Images are kept, one for each name.
-   */
-  image(name: string, buffer: PooledBuffer, { first, bytes }: { first: number; bytes: number }): Image {
-    let image = this.#images.get(name);
-    if (!image || image.bytes < bytes) {
-      const size = imageBytes(this.pool.sizeFor(bytes));
-      this.#makeRoom(size, name);
-      if (image) this.pool.count(-image.bytes); // not destroyed: a recording may hold it
-      this.pool.count(size);
-      this.#images.set(name, (image = createImage(this.gpu, size)));
-    }
-    this.queue.copyToImage(buffer, { first, bytes }, image);
-    return image;
-  }
-
-  /** Bytes of all images. */
-  get imageBytes(): number {
-    return [...this.#images.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
   #checkSize(bytes: number, what: string): void {
     this.throwIfFailed();
     if (bytes > this.#maxBytes) {
@@ -147,15 +123,15 @@ export class Device {
   }
 
   #create(bytes: number, what: string, options?: { mapped: boolean }): PooledBuffer {
-    this.#makeRoom(this.pool.sizeFor(bytes), what);
+    this.makeRoom(this.pool.sizeFor(bytes), what);
     return this.pool.create(bytes, options);
   }
 
-  /** Sees to it that the memory limit leaves room for `size` bytes: what is unused is given back. */
-  #makeRoom(size: number, what: string): void {
+  /** Sees to it that the memory limit leaves room for `size` bytes: what is unused is given back. @throws OutOfMemoryError where that isn't enough */
+  makeRoom(size: number, what: string): void {
     const { pool, memoryLimit } = this;
     const fits = (): boolean => pool.allocatedBytes + size <= memoryLimit;
-    if (!fits() && pool.freeBytes + this.imageBytes > pool.reservedBytes) this.trim();
+    if (!fits() && pool.freeBytes > pool.reservedBytes) this.trim();
     if (!fits() && this.reclaimers.size > 0) {
       for (const reclaim of this.reclaimers) reclaim();
       this.trim();
@@ -224,8 +200,6 @@ export class Device {
     this.queue.flush();
     this.pipelines.dropBindGroups();
     this.pool.trim();
-    this.pool.count(-this.imageBytes);
-    this.#images.clear();
   }
 
   /** Whether what lived on it is gone: it was lost, or destroyed. */

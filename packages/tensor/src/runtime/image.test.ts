@@ -4,9 +4,10 @@ import { arange, zeros } from "../ops/create/create.ts";
 import { memoryByOwner } from "../storage.ts";
 import { empty } from "../tensor.ts";
 import { withDevice } from "../testing/check-op.ts";
-import { IMAGE_WIDTH, type Image } from "./image.ts";
+import { IMAGE_WIDTH, imageOf } from "./image.ts";
 import { device } from "./init.ts";
 import { kernel } from "./kernel.ts";
+import type { Image } from "./pool.ts";
 import { record } from "./recording.ts";
 import { run } from "./run.ts";
 
@@ -23,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 );
 
 const TEXELS = 2 * IMAGE_WIDTH + 3; // two rows and a rest
-const OWNER = "copies of operands as images";
+const OWNER = "images of operands";
 
 /** What an image holds. */
 function read(image: Image, texels: number) {
@@ -37,7 +38,7 @@ describe("images", () => {
 
   test("hold what a tensor has, from an element on", async () => {
     const x = arange(4 * TEXELS + 8);
-    const image = device().image("x", x.buffer, { first: 32, bytes: 16 * TEXELS });
+    const image = imageOf("x", x.buffer, { first: 32, bytes: 16 * TEXELS });
     const got = await read(image, TEXELS).data();
     expect(got.findIndex((value, i) => value !== i + 8)).toBe(-1);
   });
@@ -45,24 +46,24 @@ describe("images", () => {
   test("of a name are one, made larger where that is needed, and counted", () => {
     const [small, large] = [zeros([16]), zeros([4 * TEXELS])];
     const whole = (x: typeof small) => ({ first: 0, bytes: 4 * x.size });
-    device().trim();
+    for (const reclaim of device().reclaimers) reclaim();
     const before = device().pool.allocatedBytes;
-    const first = device().image("x", small.buffer, whole(small));
-    expect(device().image("x", small.buffer, whole(small))).toBe(first);
-    const second = device().image("x", large.buffer, whole(large));
+    const first = imageOf("x", small.buffer, whole(small));
+    expect(imageOf("x", small.buffer, whole(small))).toBe(first);
+    const second = imageOf("x", large.buffer, whole(large));
     expect(second).not.toBe(first);
-    expect(device().image("x", small.buffer, whole(small))).toBe(second);
+    expect(imageOf("x", small.buffer, whole(small))).toBe(second);
     expect(memoryByOwner()[OWNER]!.bytes).toBe(second.bytes);
     expect(device().pool.allocatedBytes).toBe(before + second.bytes);
-    device().trim();
+    for (const reclaim of device().reclaimers) reclaim();
     expect(memoryByOwner()[OWNER]).toBeUndefined();
     expect(device().pool.allocatedBytes).toBe(before);
   });
 
   test("are filled again by a replay", async () => {
     const x = fromArray([1, 2, 3, 4], [4]);
-    const { result, recording } = record(() => read(device().image("x", x.buffer, { first: 0, bytes: 16 }), 1));
-    device().image("x", zeros([4]).buffer, { first: 0, bytes: 16 });
+    const { result, recording } = record(() => read(imageOf("x", x.buffer, { first: 0, bytes: 16 }), 1));
+    imageOf("x", zeros([4]).buffer, { first: 0, bytes: 16 });
     x.write([5, 6, 7, 8]);
     recording.replay();
     expect(await result.data()).toEqual(new Float32Array([5, 6, 7, 8]));
@@ -71,7 +72,7 @@ describe("images", () => {
 
   test("aren't tensors, nor tensors images", () => {
     const x = zeros([4]);
-    const image = device().image("x", x.buffer, { first: 0, bytes: 16 });
+    const image = imageOf("x", x.buffer, { first: 0, bytes: 16 });
     expect(() => run(copyKernel, { x, y: empty([4]) }, { count: 1 }, { threads: 1 })).toThrow(
       /^copy.wgsl: binding x is given Tensor\(.*\), not an image\.$/,
     );

@@ -2,8 +2,7 @@ import { check } from "../errors.ts";
 import { provenance } from "../provenance.ts";
 import { shaderError, type Compilation } from "./compilation.ts";
 import { keyOf, workgroupSizeOf, type Kernel } from "./kernel.ts";
-import type { Image } from "./image.ts";
-import type { Bound, PooledBuffer } from "./pool.ts";
+import type { Bound, Image, PooledBuffer } from "./pool.ts";
 
 /** A compiled kernel at one set of overrides, with the bind groups that were made for it. */
 export interface Pipeline {

@@ -12,6 +12,15 @@ export interface Bound {
   suspects: Suspects | undefined;
 }
 
+/**
+ * Elements of a tensor in a texture, four to a texel, row after row. Drivers that compute on the CPU load from a texture what eight lanes ask for at once,
+ * where they load from a buffer lane by lane and number by number: a sixth of the instructions.
+ */
+export interface Image extends Bound {
+  readonly gpu: GPUTexture;
+  readonly view: GPUTextureView;
+}
+
 /** A GPU buffer that goes round: taken for a tensor, given back when the tensor is disposed, taken again. */
 export interface PooledBuffer extends Bound {
   readonly gpu: GPUBuffer;
@@ -66,6 +75,8 @@ export class Pool {
   allocatedBytes = 0;
   /** The most that it was so far. */
   peakBytes = 0;
+  /** Those of them that aren't buffers: images. */
+  scratchBytes = 0;
   /** Bytes waiting for reuse. */
   freeBytes = 0;
   /** Those of them that only recordings may use. */
@@ -101,8 +112,13 @@ export class Pool {
     return buffer;
   }
 
-  /** Counts bytes as allocated: those of buffers, and others of the device that have to fit as well. */
-  count(bytes: number): void {
+  /** Counts bytes that are allocated beside the buffers, and have to fit as well. */
+  countScratch(bytes: number): void {
+    this.scratchBytes += bytes;
+    this.#allocated(bytes);
+  }
+
+  #allocated(bytes: number): void {
     this.allocatedBytes += bytes;
     this.peakBytes = Math.max(this.peakBytes, this.allocatedBytes);
   }
@@ -111,7 +127,7 @@ export class Pool {
   create(bytes: number, { mapped = false } = {}): PooledBuffer {
     const size = this.sizeFor(bytes);
     const gpu = this.#device.createBuffer({ size, usage: USAGE, mappedAtCreation: mapped });
-    this.count(size);
+    this.#allocated(size);
     return this.#taken({ gpu, bytes: size, id: this.#nextId++, batch: -1, suspects: undefined, reserved: false });
   }
 

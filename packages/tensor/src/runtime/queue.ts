@@ -2,7 +2,6 @@ import { check } from "../errors.ts";
 import { provenance } from "../provenance.ts";
 import { packParams, type Kernel, type Params } from "./kernel.ts";
 import type { Compilation } from "./compilation.ts";
-import { copyToImage, type Image } from "./image.ts";
 import type { Pipeline } from "./pipelines.ts";
 import type { Bound, PooledBuffer } from "./pool.ts";
 import type { Timestamps } from "./timestamps.ts";
@@ -110,22 +109,18 @@ export class Queue {
   }
 
   copy(from: PooledBuffer, to: PooledBuffer | GPUBuffer, bytes: number): void {
-    this.#perform(() => {
-      this.#encoder ??= this.#device.createCommandEncoder();
-      this.#endPass();
-      this.#encoder.copyBufferToBuffer(from.gpu, 0, "gpu" in to ? to.gpu : to, 0, bytes);
-      from.batch = this.batch;
-      if ("gpu" in to) Object.assign(to, { batch: this.batch, suspects: from.suspects });
-    });
+    const [buffer, bound] = "gpu" in to ? [to.gpu, to] : [to];
+    this.encode(from, bound, (encoder) => encoder.copyBufferToBuffer(from.gpu, 0, buffer, 0, bytes));
   }
 
-  copyToImage(from: PooledBuffer, part: { first: number; bytes: number }, to: Image): void {
+  /** A command outside of passes, which makes `to` of what `from` holds. */
+  encode(from: Bound, to: Bound | undefined, command: (encoder: GPUCommandEncoder) => void): void {
     this.#perform(() => {
       this.#encoder ??= this.#device.createCommandEncoder();
       this.#endPass();
-      copyToImage(this.#encoder, { buffer: from.gpu, ...part }, to);
-      from.batch = to.batch = this.batch;
-      to.suspects = from.suspects;
+      command(this.#encoder);
+      from.batch = this.batch;
+      if (to) Object.assign(to, { batch: this.batch, suspects: from.suspects });
     });
   }
 

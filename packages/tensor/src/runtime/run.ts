@@ -3,8 +3,8 @@ import type { DeviceArray } from "../storage.ts";
 import { isTensor, showValue } from "../values.ts";
 import { device } from "./init.ts";
 import type { Kernel, Params } from "./kernel.ts";
-import { isImage, type Image } from "./image.ts";
-import type { Bound } from "./pool.ts";
+import { isImage } from "./image.ts";
+import type { Bound, Image } from "./pool.ts";
 
 /** How much to start, in one of two ways, and the values of the kernel's `override`s. */
 export type Launch = { overrides?: Record<string, number> } & (

@@ -1,8 +1,7 @@
-import { device } from "../../runtime/init.ts";
 import { specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
-import type { Image } from "../../runtime/image.ts";
+import type { Image } from "../../runtime/pool.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Rung, Unnamed } from "../ladder.ts";
 import { dropping, paramsOf, positioned, readingBits, type Plan } from "./plan.ts";
@@ -43,22 +42,13 @@ export interface Passes extends Pick<AttentionRung, "kernel" | "idea" | "suits" 
   /** Elements behind one index of a binding. */
   width: 1 | 4;
   tuning: (pass: Pass, headDim: number) => Tuning;
-}
-
-/** The tensors that a kernel reads as images. */
-function imagesFor({ bindings }: Kernel, tensors: Record<string, Tensor>): Record<string, Image> {
-  const images: Record<string, Image> = {};
-  for (const { kind, name } of bindings) {
-    if (kind !== "image") continue;
-    const { buffer, size } = tensors[name]!;
-    images[name] = device().image(`attention ${name}`, buffer, { first: 0, bytes: 4 * size });
-  }
-  return images;
+  /** The tensors that a kernel reads as images. */
+  images?: (made: Kernel, tensors: Record<string, Tensor>) => Record<string, Image>;
 }
 
 /** A rung of these kernels. */
 /* @__NO_SIDE_EFFECTS__ */
-export function rungOf({ kernels, width, tuning, ...rest }: Passes): Unnamed<AttentionRung> {
+export function rungOf({ kernels, width, tuning, images, ...rest }: Passes): Unnamed<AttentionRung> {
   return {
     ...rest,
     compute(task) {
@@ -73,7 +63,7 @@ export function rungOf({ kernels, width, tuning, ...rest }: Passes): Unnamed<Att
       const own = { ...params, ...(rest.addsPositions && task.positions), batch_heads, heads };
       const decided = "kept_bits" in tensors;
       const made = decided ? readingBits(code) : dropping(code, task, width === 4 ? "kept_four" : "kept");
-      run(made, { ...tensors, ...imagesFor(made, tensors) }, paramsOf(task, own, width), {
+      run(made, { ...tensors, ...images?.(made, tensors) }, paramsOf(task, own, width), {
         workgroups: batch_heads * ceilDiv(tokens, rows),
         overrides: { ...task.overrides, ...(gradient && { BY_KEY: Number(pass === "dkv") }), ...overrides },
       });

@@ -1,6 +1,20 @@
-import { kernel } from "../../runtime/kernel.ts";
+import { imageOf } from "../../runtime/image.ts";
+import { kernel, type Kernel } from "../../runtime/kernel.ts";
+import type { Image } from "../../runtime/pool.ts";
+import type { Tensor } from "../../tensor.ts";
 import type * as Codes from "./codes.cpu.ts";
 import { rungOf } from "./rung.ts";
+
+/** The tensors that a kernel reads as images. */
+function imagesFor({ bindings }: Kernel, tensors: Record<string, Tensor>): Record<string, Image> {
+  const read = bindings.filter(({ kind }) => kind === "image");
+  return Object.fromEntries(
+    read.map(({ name }) => {
+      const { buffer, size } = tensors[name]!;
+      return [name, imageOf(`attention ${name}`, buffer, { first: 0, bytes: 4 * size })];
+    }),
+  );
+}
 
 /** For CPU adapters. */
 /* @__NO_SIDE_EFFECTS__ */
@@ -32,6 +46,7 @@ export const cpuRungs = (codes: typeof Codes) => ({
       cpu && min === 8 && max === 8 && headDim % 4 === 0 && headDim <= 128,
     addsPositions: true,
     readsBits: true,
+    images: imagesFor,
     width: 4,
     // Rows per lane, and how many of the others in a step. More of them share loads, but double what is compiled, and have to fit into the cache: measured for 32 and 64.
     tuning(pass, headDim) {

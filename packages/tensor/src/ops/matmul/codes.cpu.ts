@@ -1,4 +1,3 @@
-export { default as storeGeluVectors } from "./epilogue-gelu-store-vectors.wgsl";
 export { default as registers } from "./matmul-registers.wgsl";
 export { default as oddRows } from "./odd-rows.wgsl";
 export { default as rowSums } from "./row-sums.cpu.wgsl";

@@ -1,6 +1,6 @@
-import { device } from "../../runtime/init.ts";
-import type { Image } from "../../runtime/image.ts";
+import { imageOf } from "../../runtime/image.ts";
 import { replaceFunction, specialize, type Kernel } from "../../runtime/kernel.ts";
+import type { Image } from "../../runtime/pool.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
@@ -80,16 +80,16 @@ function operandOf(packKernel: Kernel, task: MatmulTask, which: "a" | "b"): Oper
   const scattered = which === "a" && along && task.N >= MANY_COLUMNS;
   if (K % 4 === 0 && aligned(x, line) && !scattered && task.precision === "f32") {
     const elements = Math.max(0, batches - 1) * x.step + rows * K;
-    return { image: imageOf(which, x, elements), along, line, tile: PANEL * (along ? K : 1), step: x.step };
+    return { image: imageAs(which, x, elements), along, line, tile: PANEL * (along ? K : 1), step: x.step };
   }
   const packed = pack(packKernel, task, which);
-  const image = imageOf(which, packed, packed.tensor.size);
+  const image = imageAs(which, packed, packed.tensor.size);
   packed.tensor.dispose();
   return { image, along: false, line: PANEL, tile: PANEL * packedDepth(K), step: packed.step };
 }
 
-const imageOf = (which: "a" | "b", { tensor, first }: Matrices, elements: number): Image =>
-  device().image(`matmul ${which}`, tensor.buffer, { first: 4 * first, bytes: 4 * elements });
+const imageAs = (which: "a" | "b", { tensor, first }: Matrices, elements: number): Image =>
+  imageOf(`matmul ${which}`, tensor.buffer, { first: 4 * first, bytes: 4 * elements });
 
 /** The kernels of images of operands: `odd` for rows of C that aren't whole vectors. */
 export interface ImageKernels {

@@ -1,6 +1,7 @@
 import { kernel, replaceFunction, specialize } from "../../runtime/kernel.ts";
 import type { Unnamed } from "../ladder.ts";
 import type * as Codes from "./codes.cpu.ts";
+import storeGeluVectorsCode from "./epilogue-gelu-store-vectors.wgsl";
 import { computeOfImages, computePacked, computeRows, fits } from "./packed.ts";
 import type { MatmulRung } from "./task.ts";
 import { withEpilogues } from "./tiles.ts";
@@ -12,7 +13,7 @@ export function cpuRungs(codes: typeof Codes) {
   const registersKernel = kernel("ops/matmul/matmul-registers.wgsl", codes.registers);
   const rowsKernels = withEpilogues("ops/matmul/matmul-rows.cpu.wgsl", codes.rows);
   const readers = { f16: codes.weightsF16, i8: codes.weightsI8 };
-  const whole = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", codes.subgroup, codes.storeGeluVectors);
+  const whole = withEpilogues("ops/matmul/matmul-subgroup.cpu.wgsl", codes.subgroup, storeGeluVectorsCode);
   const writesNumbers = replaceFunction(replaceFunction(whole.plain, "write", codes.oddRows), "store", "");
   const odd = { plain: specialize(writesNumbers, { C: "f32" }) };
   const rowSums = replaceFunction(replaceFunction(whole.plain, "write_row_sums", ""), "take_rows", codes.rowSums); // its file has both

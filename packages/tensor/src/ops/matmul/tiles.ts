@@ -1,7 +1,7 @@
 import type { AdapterInfo } from "../../runtime/adapter.ts";
-import type { Image } from "../../runtime/image.ts";
 import { device } from "../../runtime/init.ts";
 import { kernel, replaceFunction, specialize, type Kernel, type Params } from "../../runtime/kernel.ts";
+import type { Image } from "../../runtime/pool.ts";
 import { run } from "../../runtime/run.ts";
 import { ceilDiv } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
