@@ -6,15 +6,16 @@
 // a buffer it tests each lane and each number by itself. To copy them into images takes a hundredth of the time of the product.
 // Traffic per four steps: 12 loads a lane for 8 · 64 · 32 operations.
 //
-// Both are read where they lie, along k or across it; what isn't whole vectors is packed before (pack.wgsl), and A along k where C has many columns; factors that mixed precision rounds are packed as well. Rows and columns that
-// C doesn't have are whatever is there, and aren't stored. epilogue-gelu.wgsl has a store() that adds GELU, odd-rows.wgsl a write() for rows
-// of C that aren't whole vectors, and weights-stored.wgsl columns of B in fewer bits; row-sums.cpu.wgsl adds up A's rows.
+// Both are read as they lie, along k or across it. Packed before (pack.wgsl) is what isn't whole vectors, what mixed precision rounds, and an A along
+// k where C has many columns. Rows and columns that C doesn't have are whatever is there, and aren't stored. Other files take the place of functions:
+// epilogue-gelu.wgsl adds GELU, odd-rows.wgsl writes rows of C that aren't whole vectors, weights-stored.wgsl reads columns of B in fewer bits, and
+// row-sums.cpu.wgsl adds up A's rows.
 enable subgroups;
 
-const WIDTH = 4096u;         // texels in a row of an image
-const A_ALONG = true;        // whether k runs along what lies together in A; else rows do
-const B_ALONG = true;        // the same of B; else columns do
-alias C = vec4f;             // what is written of C at a time
+const WIDTH = 4096u;  // texels in a row of an image
+const A_ALONG = true; // whether k runs along what lies together in A; else rows do
+const B_ALONG = true; // the same of B; else columns do
+alias C = vec4f;      // what is written of C at a time
 
 struct Params {
   M: u32, N: u32, K: u32,                // K: a multiple of four
@@ -28,8 +29,8 @@ struct Params {
 
 @group(0) @binding(0) var a_image: texture_storage_2d<rgba32float, read>; // [batches, M, K], [batches, K, M] or packed, [batches, M / 64, K, 64]
 @group(0) @binding(1) var b_image: texture_storage_2d<rgba32float, read>; // [batches, N, K], [batches, K, N] or packed
-@group(0) @binding(2) var<storage, read> bias: array<f32>;          // [N]
-@group(0) @binding(3) var<storage, read_write> c: array<C>;         // [batches, M, N]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;                // [N]
+@group(0) @binding(3) var<storage, read_write> c: array<C>;               // [batches, M, N]
 @group(0) @binding(4) var<uniform> params: Params;
 
 // Four elements of A that lie together, from element `at` on.
