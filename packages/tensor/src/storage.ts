@@ -129,8 +129,8 @@ export function memoryByOwner(of: Device = device()): Record<string, OwnedMemory
   for (const { owner, saves, op, buffer } of ledgerOf(of).live) {
     add(owner ?? (saves > 0 ? "saved for backward" : "other tensors"), buffer.bytes, op);
   }
-  const { freeBytes, reservedBytes, scratchBytes } = of.pool;
-  if (scratchBytes > 0) add("images of operands", scratchBytes);
+  const { freeBytes, reservedBytes, imageBytes } = of.pool;
+  if (imageBytes > 0) add("images of operands", imageBytes);
   if (reservedBytes > 0) add("recordings", reservedBytes);
   if (freeBytes > reservedBytes) add("free in the pool", freeBytes - reservedBytes);
   const entries = [...byOwner].map(([owner, { bytes, byOp }]): [string, OwnedMemory] => [

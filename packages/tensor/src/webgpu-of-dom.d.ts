@@ -14,6 +14,8 @@ interface GPU {}
 interface GPUAdapter {}
 interface GPUBindGroup {}
 interface GPUBuffer {}
+interface GPUTexture {}
+interface GPUTextureView {}
 interface GPUCommandEncoder {}
 interface GPUComputePassTimestampWrites {}
 interface GPUComputePipeline {}

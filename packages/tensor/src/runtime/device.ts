@@ -131,7 +131,7 @@ export class Device {
   makeRoom(size: number, what: string): void {
     const { pool, memoryLimit } = this;
     const fits = (): boolean => pool.allocatedBytes + size <= memoryLimit;
-    if (!fits() && pool.freeBytes > pool.reservedBytes) this.trim();
+    if (!fits() && pool.freeBytes + pool.imageBytes > pool.reservedBytes) this.trim();
     if (!fits() && this.reclaimers.size > 0) {
       for (const reclaim of this.reclaimers) reclaim();
       this.trim();

@@ -46,7 +46,7 @@ describe("images", () => {
   test("of a name are one, made larger where that is needed, and counted", () => {
     const [small, large] = [zeros([16]), zeros([4 * TEXELS])];
     const whole = (x: typeof small) => ({ first: 0, bytes: 4 * x.size });
-    for (const reclaim of device().reclaimers) reclaim();
+    device().trim();
     const before = device().pool.allocatedBytes;
     const first = imageOf("x", small.buffer, whole(small));
     expect(imageOf("x", small.buffer, whole(small))).toBe(first);
@@ -55,7 +55,7 @@ describe("images", () => {
     expect(imageOf("x", small.buffer, whole(small))).toBe(second);
     expect(memoryByOwner()[OWNER]!.bytes).toBe(second.bytes);
     expect(device().pool.allocatedBytes).toBe(before + second.bytes);
-    for (const reclaim of device().reclaimers) reclaim();
+    device().trim();
     expect(memoryByOwner()[OWNER]).toBeUndefined();
     expect(device().pool.allocatedBytes).toBe(before);
   });

@@ -1,4 +1,3 @@
-import type { Device } from "./device.ts";
 import { device } from "./init.ts";
 import type { Image, PooledBuffer } from "./pool.ts";
 
@@ -21,36 +20,18 @@ function createImage(device: GPUDevice, bytes: number): Image {
   return { gpu, view: gpu.createView(), bytes, id: nextId++, batch: -1, suspects: undefined };
 }
 
-const images = new WeakMap<Device, Map<string, Image>>();
-
-/** Images of a device by name. They are given back before memory is refused. */
-function imagesOf(device: Device): Map<string, Image> {
-  let own = images.get(device);
-  if (!own) {
-    const made = new Map<string, Image>();
-    images.set(device, (own = made));
-    device.reclaimers.add(() => {
-      for (const { bytes } of made.values()) device.pool.countScratch(-bytes);
-      made.clear();
-    });
-  }
-  return own;
-}
-
 /**
  * `bytes` bytes of a buffer from `first` on, both multiples of 16, as an image: good until the next one of that name, for commands run in the order in which they
- * are recorded. There is one image for each name, as large as it had to be so far.
+ * are recorded. There is one image for each name, as large as it had to be so far, until memory is trimmed.
  */
 export function imageOf(name: string, buffer: PooledBuffer, { first, bytes }: { first: number; bytes: number }): Image {
   const current = device();
   const { pool, queue } = current;
-  const own = imagesOf(current);
-  let image = own.get(name);
+  let image = pool.images.get(name);
   if (!image || image.bytes < bytes) {
     const size = Math.ceil(pool.sizeFor(bytes) / ROW_BYTES) * ROW_BYTES;
     current.makeRoom(size, name);
-    pool.countScratch(size - (own.get(name)?.bytes ?? 0)); // the smaller one isn't destroyed: a recording may hold it
-    own.set(name, (image = createImage(current.gpu, size)));
+    pool.setImage(name, (image = createImage(current.gpu, size)));
   }
   const { gpu: texture } = image;
   const rows = Math.floor(bytes / ROW_BYTES);

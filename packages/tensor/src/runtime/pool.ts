@@ -75,8 +75,8 @@ export class Pool {
   allocatedBytes = 0;
   /** The most that it was so far. */
   peakBytes = 0;
-  /** Those of them that aren't buffers: images. */
-  scratchBytes = 0;
+  /** By name: see `imageOf`. */
+  readonly images = new Map<string, Image>();
   /** Bytes waiting for reuse. */
   freeBytes = 0;
   /** Those of them that only recordings may use. */
@@ -112,10 +112,17 @@ export class Pool {
     return buffer;
   }
 
-  /** Counts bytes that are allocated beside the buffers, and have to fit as well. */
-  countScratch(bytes: number): void {
-    this.scratchBytes += bytes;
-    this.#allocated(bytes);
+  /** The image of that name from now on. A smaller one isn't destroyed: a recording may hold it. */
+  setImage(name: string, image: Image): void {
+    this.#allocated(image.bytes - (this.images.get(name)?.bytes ?? 0));
+    this.images.set(name, image);
+  }
+
+  /** Bytes of all images. */
+  get imageBytes(): number {
+    let bytes = 0;
+    for (const image of this.images.values()) bytes += image.bytes;
+    return bytes;
   }
 
   #allocated(bytes: number): void {
@@ -199,8 +206,10 @@ export class Pool {
     }
   }
 
-  /** Gives all free buffers back to the driver. Cached bind groups must be dropped first. */
+  /** Gives all free buffers, and images, back to the driver. Cached bind groups must be dropped first. */
   trim(): void {
+    this.allocatedBytes -= this.imageBytes;
+    this.images.clear();
     for (const { gpu, bytes } of [...this.#free.values()].flat()) {
       gpu.destroy();
       this.allocatedBytes -= bytes;

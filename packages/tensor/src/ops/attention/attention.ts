@@ -46,9 +46,17 @@ const tablesOf = (positions: Positions | undefined): Record<string, Tensor> =>
       }
     : {};
 
+const wordsOf = (p: Plan): number => ceilDiv(sizeOf(p.full), 32);
+
+/** Whether kernels can read what dropout keeps as bits, or have to draw it. */
+function canReadBits(p: Plan): boolean {
+  const { adapter, gpu } = device();
+  return adapter.storageBuffers >= BITS_BUFFERS && 4 * wordsOf(p) <= gpu.limits.maxStorageBufferBindingSize;
+}
+
 /** What dropout keeps, a bit for each score: u32, for kernels that read it so. */
 function drawBits(p: Plan): Tensor {
-  const words = ceilDiv(sizeOf(p.full), 32);
+  const words = wordsOf(p);
   const bits = empty([words], "u32");
   const { key, counter, threshold } = p.dropout;
   run(
@@ -91,7 +99,7 @@ function define<O extends Tensor | readonly Tensor[]>(name: string, outputs: (y:
           { workgroups: B * H, overrides: { MASK } },
         );
       }
-      const reads = rung.readsBits && p.overrides.DROPOUT && device().adapter.storageBuffers >= BITS_BUFFERS;
+      const reads = rung.readsBits && p.overrides.DROPOUT && canReadBits(p);
       const bits = reads && p.headDim > 0 ? { kept_bits: drawBits(p) } : {};
       // A kernel's bindings have to be filled, also those that it won't read without a mask.
       const tensors = { q, k, v, mask: mask ?? q, lengths: lengths ?? k, y, stats, ...tablesOf(positions), ...bits };

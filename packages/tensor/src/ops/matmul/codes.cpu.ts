@@ -1,5 +1,5 @@
 export { default as registers } from "./matmul-registers.wgsl";
-export { default as oddRows } from "./odd-rows.wgsl";
+export { default as oddRows } from "./odd-rows.cpu.wgsl";
 export { default as rowSums } from "./row-sums.cpu.wgsl";
 export { default as rows } from "./matmul-rows.cpu.wgsl";
 export { default as subgroup } from "./matmul-subgroup.cpu.wgsl";

@@ -8,7 +8,7 @@
 //
 // Both are read as they lie, along k or across it. Packed before (pack.wgsl) is what isn't whole vectors, what mixed precision rounds, and an A along
 // k where C has many columns. Rows and columns that C doesn't have are whatever is there, and aren't stored. Other files take the place of functions:
-// epilogue-gelu.wgsl adds GELU, odd-rows.wgsl writes rows of C that aren't whole vectors, weights-stored.wgsl reads columns of B in fewer bits, and
+// epilogue-gelu.wgsl adds GELU, odd-rows.cpu.wgsl writes rows of C that aren't whole vectors, weights-stored.wgsl reads columns of B in fewer bits, and
 // row-sums.cpu.wgsl adds up A's rows.
 enable subgroups;
 
