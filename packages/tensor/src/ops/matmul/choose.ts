@@ -16,8 +16,8 @@ function matrixRungs(share: number): MatmulRung[] {
   return [...(share >= 0.7 ? [matrixLarge] : []), ...(share >= 0.35 ? [matrixMedium] : []), matrixSmall];
 }
 
-/** Whether tiles of up to 32 rows take less time than those of 64, of which one takes 1.7 times as long as one of 32. */
-const isFewRows = (M: number): boolean => Math.ceil(M / 32) < 1.7 * Math.ceil(M / 64);
+/** Whether tiles of up to 32 rows take less time than those of 64, of which one takes 1.4 times as long as one of 32. */
+const isFewRows = (M: number): boolean => Math.ceil(M / 32) < 1.4 * Math.ceil(M / 64);
 
 /** Which rungs for which device and sizes, the best first: the first that suits is taken. */
 const table: Record<"cpu" | "gpu", (sizes: MatmulSizes, adapter: AdapterInfo) => MatmulRung[]> = {

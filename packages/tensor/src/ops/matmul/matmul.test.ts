@@ -196,7 +196,7 @@ describe("the choice of kernel", () => {
       product(40, 3072, 768),
       "matmul-subgroup.cpu",
     ],
-    ["lavapipe, one that fills three tiles of 32", lavapipe, product(96, 3072, 768), "matmul-rows.cpu"],
+    ["lavapipe, one that would fill three tiles of 32", lavapipe, product(96, 3072, 768), "matmul-subgroup.cpu"],
     ["lavapipe, the pooled first token", lavapipe, product(1, 768, 768), "matmul-rows.cpu"],
     ["SwiftShader, the pooled first token", swiftShader, product(1, 768, 768), "matmul-naive"],
     ["lavapipe, a classifier's head", lavapipe, product(16, 2, 768), "matmul-naive"],
