@@ -62,15 +62,10 @@ export function kernel(file: string, code: string, buffers = MAX_STORAGE_BUFFERS
     [...source.matchAll(/\balias\s+(\w+)\s*=\s*([^;]+);/g)].map(([, name, type]) => [name!, type!]),
   );
   const bindings = [...source.matchAll(BINDING)].map(([, index, space, access, name, type]): Binding => {
-    const kind = IMAGE.test(type!.trim())
-      ? "image"
-      : space === "uniform"
-        ? "uniform"
-        : access === "read_write"
-          ? "storage"
-          : "read-only-storage";
+    const buffer = space === "uniform" ? "uniform" : access === "read_write" ? "storage" : "read-only-storage";
+    const kind = space === undefined ? "image" : buffer;
     check(
-      space !== undefined || kind === "image",
+      kind !== "image" || IMAGE.test(type!.trim()),
       `${file}: ${name} is ${type}. Kernels take buffers, and images: texture_storage_2d<rgba32float, read>.`,
     );
     return { index: Number(index), name: name!, kind, element: elementOf(type!, aliases) };
@@ -231,7 +226,8 @@ export function specialize(base: Kernel, values: Record<string, string | number>
   return made;
 }
 
-const replaced = new WeakMap<Kernel, Map<string, Kernel>>();
+/** By the code that is put in, then by the function: asked at every dispatch, so keys are strings that exist. */
+const replaced = new WeakMap<Kernel, Map<string, Map<string, Kernel>>>();
 
 /**
  * The kernel with `code` in the place of its function `name`; what else `code` declares comes along. For what a kernel does only at
@@ -239,9 +235,10 @@ const replaced = new WeakMap<Kernel, Map<string, Kernel>>();
  */
 export function replaceFunction(base: Kernel, name: string, code: string, buffers?: number): Kernel {
   let variants = replaced.get(base);
-  if (!variants) replaced.set(base, (variants = new Map<string, Kernel>()));
-  const key = `${name} ${code}`;
-  let made = variants.get(key);
+  if (!variants) replaced.set(base, (variants = new Map<string, Map<string, Kernel>>()));
+  let named = variants.get(code);
+  if (!named) variants.set(code, (named = new Map<string, Kernel>()));
+  let made = named.get(name);
   if (!made) {
     const own = new RegExp(`^fn ${name}\\((?:.*\\}$|[^]*?^\\}$)`, "m"); // on one line, or up to a brace at the beginning of one
     check(own.test(base.code), `${base.file}: no function ${name} to replace.`);
@@ -250,7 +247,7 @@ export function replaceFunction(base: Kernel, name: string, code: string, buffer
       base.code.replace(own, () => code),
       buffers ?? Math.max(MAX_STORAGE_BUFFERS, base.bindings.filter(({ kind }) => kind !== "uniform").length),
     );
-    variants.set(key, made);
+    named.set(name, made);
   }
   return made;
 }

@@ -97,8 +97,7 @@ export interface ImageKernels {
   odd: Epilogues;
   pack: Kernel;
   /** In the place of `columns()`, for weights in fewer bits, which are read where they are. */
-  stored: string;
-  readers: Readers;
+  stored: Readers;
 }
 
 /** Bytes of B that a core's cache has room for, beside A. */
@@ -113,7 +112,7 @@ export function computeOfImages(kernels: ImageKernels, task: MatmulTask): void {
     : operandOf(kernels.pack, task, "b");
   const whole = aligned(c, N);
   const made = mapEpilogues(whole ? kernels.whole : kernels.odd, (from) => {
-    const reading = stored ? withStored(from, stored, "columns", kernels.stored + kernels.readers[stored]) : from;
+    const reading = stored ? withStored(from, stored, "columns", kernels.stored[stored]) : from;
     return specialize(reading, { A_ALONG: String(a.along), B_ALONG: String(b.along) });
   });
   const tensors = {

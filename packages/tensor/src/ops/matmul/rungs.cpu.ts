@@ -17,7 +17,9 @@ export function cpuRungs(codes: typeof Codes) {
   const writesNumbers = replaceFunction(replaceFunction(whole.plain, "write", codes.oddRows), "store", "");
   const odd = { plain: specialize(writesNumbers, { C: "f32" }) };
   const rowSums = replaceFunction(replaceFunction(whole.plain, "write_row_sums", ""), "take_rows", codes.rowSums); // its file has both
-  const kernels = { whole: { ...whole, rowSums }, odd, pack: packKernel, stored: codes.weightsStored, readers };
+  const { weightsStored } = codes;
+  const stored = { f16: weightsStored + readers.f16, i8: weightsStored + readers.i8 };
+  const kernels = { whole: { ...whole, rowSums }, odd, pack: packKernel, stored };
   return {
     registers: {
       kernel: "matmul-registers",
